@@ -1,0 +1,16 @@
+"""respid: an ID server that speaks the Redis protocol. `INCR orders` returns a unique, time-ordered 64-bit ID.
+
+The map, from the ground up; each layer imports only what stands above it here:
+
+- `ids/`: layouts, clocks, the generator, reservations. Pure: no IO, no sleeping.
+- `resp/`: bytes to requests, values to bytes, Redis's error texts. Pure as well, and knows no IDs.
+- `lifecycle`, `stats`, `config`, `worker_id`: states, plain counters, settings, where the worker ID comes from.
+- `worker`: what all connections of one process share.
+- `commands/`: the one table of commands, and a small file a group.
+- `connection`: bytes in, bytes out for one client; `waiting`: who gets the next ID. No sockets, no event loop.
+- `stores/`, `metrics`, `protocol`, `http`: the durable mark, Prometheus, and the two listeners' asyncio skins.
+- `keeper`, `server`: keeping the reservation, start and stop.
+- `cli`: arguments and environment to settings; exit codes.
+"""
+
+__version__ = "0.1.0"

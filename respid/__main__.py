@@ -1,0 +1,5 @@
+"""`python -m respid` is `respid`."""
+
+from respid.cli import main
+
+main()

@@ -1,0 +1,272 @@
+"""The command line: arguments and environment to settings, and exit codes.
+
+The exit codes: 0 done, or stopped when asked; 1 failed; 2 wrong use.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import platformdirs
+
+from respid import __version__
+from respid.config import Config
+from respid.ids.clock import SystemClock
+from respid.ids.layout import DEFAULT_EPOCH_MS, Layout
+from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+from respid.worker_id import WorkerIdError, find_worker_id
+
+EXIT_FAILED = 1
+EXIT_WRONG_USE = 2
+# For a Service named respid Kubernetes puts RESPID_PORT=tcp://10.96.0.7:6379 into every pod of its namespace:
+# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
+SERVICE_LINK = "tcp://"
+
+
+class Setting(click.Option):
+    """An option with an environment variable, in which an empty value and a Kubernetes service link count as unset."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        if value is not None and value.startswith(SERVICE_LINK):
+            ctx.ensure_object(list).append(
+                f"{self.envvar}={value} ignored: it is a Kubernetes service link, not a setting"
+            )
+            return None
+        return value
+
+
+def setting(name: str, help_text: str, *, variable: str | None = None, **attributes: Any) -> Callable[..., Any]:
+    variable = variable or "RESPID_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, cls=Setting, envvar=variable, show_envvar=True, help=help_text, **attributes)
+
+
+def layout_settings(command: Callable[..., Any]) -> Any:
+    epoch = setting(
+        "--epoch",
+        "Zero of the timestamps: ISO 8601, or Unix milliseconds.",
+        default=format_timestamp(DEFAULT_EPOCH_MS),
+        show_default=True,
+    )
+    layout = setting(
+        "--layout",
+        "Bits of timestamp, worker ID and sequence; 53 in all for JavaScript.",
+        default="41/10/12",
+        show_default=True,
+    )
+    return epoch(layout(command))
+
+
+def parse_layout(layout: str, epoch: str) -> Layout:
+    """The layout of two settings. Raises click.UsageError."""
+    try:
+        return Layout.parse(layout, parse_timestamp_ms(epoch))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="respid")
+def respid() -> None:
+    """Unique, time-ordered 64-bit IDs for any Redis client: INCR returns a Snowflake ID.
+
+    Without a command, respid serves.
+    """
+
+
+@respid.command("serve")
+@setting("--worker-id", "This worker's ID; else the N of POD_NAME or of the hostname, name-N.", variable="WORKER_ID")
+@setting(
+    "--worker-id-offset",
+    "Added to the worker ID, to keep releases, zones or clusters apart.",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+)
+@setting("--bind", "Address of the RESP listener.", default="127.0.0.1", show_default=True)
+@setting("--port", "Port of the RESP listener.", type=click.IntRange(1, 65535), default=6379, show_default=True)
+@setting("--http-bind", "Address of the HTTP listener.", default="127.0.0.1", show_default=True)
+@setting("--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), default=8080, show_default=True)
+@layout_settings
+@setting(
+    "--sequence-reset",
+    "Below this a new millisecond carries the sequence on.  [default: 256, or a sixteenth of the sequence]",
+    type=click.IntRange(1),
+)
+@setting(
+    "--store",
+    "Where the high-water mark is kept.",
+    type=click.Choice(["file", "none"]),
+    default="file",
+    show_default=True,
+)
+@setting(
+    "--state-dir",
+    "Directory of the file store.  [default: the user's state directory]",
+    type=click.Path(file_okay=False, path_type=Path),
+)
+@setting(
+    "--max-clock-lead",
+    "Seconds that IDs may lead a wall clock that was set back; beyond, none are issued.",
+    type=click.FloatRange(0),
+    default=600,
+    show_default=True,
+)
+@setting("--max-clients", "Connections served at a time.", type=click.IntRange(1), default=10_000, show_default=True)
+@setting(
+    "--drain-delay",
+    "Seconds to go on serving after SIGTERM, while load balancers take note.",
+    type=click.FloatRange(0),
+    default=0,
+    show_default=True,
+)
+@setting(
+    "--log-format",
+    "One line an event, as text or JSON.",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+)
+@setting(
+    "--log-level",
+    "The least that is logged.",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+)
+@click.pass_context
+def serve(context: click.Context, /, **settings: Any) -> None:
+    """Serve IDs over the Redis protocol, and metrics and health over HTTP.
+
+    RESPID_PASSWORD sets the password that clients must give by AUTH or HELLO; it is no option, since the arguments of
+    a process are no secret.
+    """
+    from respid.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without the server
+    from respid.server import StartError  # noqa: PLC0415
+    from respid.server import serve as serve_config  # noqa: PLC0415
+    from respid.stores import StoreError  # noqa: PLC0415
+
+    config = make_config(settings, os.environ, socket.gethostname())
+    set_up_log(config.log_format, config.log_level)
+    log = logging.getLogger(__name__)
+    for ignored in context.obj or ():
+        log.warning("%s", ignored)
+    if config.worker_id_source == "hostname":
+        log.warning("worker ID %d is taken from the hostname: set --worker-id to be sure of it", config.worker_id)
+    try:
+        serve_config(config)
+    except (StartError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hostname: str) -> Config:
+    """The settings of a server from the options' values. Raises click.UsageError."""
+    layout = parse_layout(settings["layout"], settings["epoch"])
+    try:
+        layout.refuse_unusable(SystemClock().wall_ms())
+        worker_id, source = find_worker_id(
+            settings["worker_id"], environment, hostname, offset=settings["worker_id_offset"], workers=layout.workers
+        )
+    except (ValueError, WorkerIdError) as error:
+        raise click.UsageError(str(error)) from None
+    sequence_reset = settings["sequence_reset"]
+    if sequence_reset is not None and sequence_reset > layout.sequence_size:
+        raise click.UsageError(
+            f"--sequence-reset {sequence_reset} is above {layout.sequence_size}, the sequence of {layout.widths}"
+        )
+    state_dir = settings["state_dir"] or platformdirs.user_state_path("respid")
+    return Config(
+        worker_id=worker_id,
+        worker_id_source=source,
+        layout=layout,
+        sequence_reset=sequence_reset,
+        max_clock_lead_seconds=settings["max_clock_lead"],
+        store=settings["store"],
+        state_dir=state_dir,
+        bind=settings["bind"],
+        port=settings["port"],
+        http_bind=settings["http_bind"],
+        http_port=settings["http_port"],
+        password=environment.get("RESPID_PASSWORD", ""),
+        max_clients=settings["max_clients"],
+        drain_delay_seconds=settings["drain_delay"],
+        log_format=settings["log_format"],
+        log_level=settings["log_level"],
+    )
+
+
+@respid.command("decode")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@layout_settings
+def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> None:
+    """Show what IDs say: time, worker ID, sequence. Without an argument they are read from standard input."""
+    parsed_layout = parse_layout(layout, epoch)
+    for word in ids or (word for line in sys.stdin for word in line.split()):
+        try:
+            parts = parsed_layout.decompose(int(word))
+        except ValueError as error:
+            reason = error if word.isdigit() else f"{word!r} is not a number"
+            raise click.UsageError(str(reason)) from None
+        if as_json:
+            fields = {"id": int(word), "time": format_timestamp(parts.timestamp_ms), **parts._asdict()}
+            click.echo(json.dumps(fields))
+        else:
+            local = (
+                datetime.fromtimestamp(parts.timestamp_ms / 1000, UTC)
+                .astimezone()
+                .isoformat(sep=" ", timespec="milliseconds")
+            )
+            click.echo(f"{word}")
+            click.echo(f"  time       {format_timestamp(parts.timestamp_ms)}  (local {local})")
+            click.echo(f"  worker ID  {parts.worker_id}")
+            click.echo(f"  sequence   {parts.sequence}")
+
+
+@respid.command("healthcheck")
+@setting("--http-bind", "Address of the HTTP listener.", default="127.0.0.1", show_default=True)
+@setting("--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), default=8080, show_default=True)
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), default=2, show_default=True, help="Seconds to wait."
+)
+def healthcheck(http_bind: str, http_port: int, timeout: float) -> None:
+    """Exit 0 if the server on this machine can issue an ID now, else 1 with the reason."""
+    import http.client  # noqa: PLC0415 - only this command needs it
+
+    any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where such a listener is reached from here
+    connection = http.client.HTTPConnection(any_address.get(http_bind, http_bind), http_port, timeout=timeout)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        body = response.read().decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        raise click.ClickException(
+            f"no answer from {http_bind}:{http_port}: {str(error) or type(error).__name__}"
+        ) from None
+    finally:
+        connection.close()
+    if response.status != http.client.OK:
+        raise click.ClickException(f"not ready: {body}")
+    click.echo("ready")
+
+
+def main() -> NoReturn:
+    """Runs the command line; every error is one line."""
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+        arguments = ["serve", *arguments]
+    try:
+        respid.main(arguments, prog_name="respid", standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"respid: {error.format_message()}", err=True)
+        sys.exit(EXIT_WRONG_USE if isinstance(error, click.UsageError) else EXIT_FAILED)
+    except click.Abort:
+        sys.exit(EXIT_FAILED)
+    sys.exit(0)

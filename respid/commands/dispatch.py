@@ -1,0 +1,40 @@
+"""From a request to its handler, by way of the checks that every command shares."""
+
+from respid.commands.session import QueuedCommand, Reply, Session
+from respid.commands.table import COMMANDS, DRAWS_IDS, IMMEDIATE, NO_AUTH
+from respid.resp import encoder, errors
+
+# What a browser or a port scanner sends: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
+_HTTP_WORDS = (b"POST", b"HOST:")
+
+
+def run(session: Session, arguments: list[bytes]) -> Reply:
+    """Does what a request says, or queues it for EXEC. The checks come in Redis's order."""
+    command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
+    if command is None:
+        if arguments[0].upper() in _HTTP_WORDS:
+            session.closing = True
+            return b""
+        return _reject(session, errors.unknown_command(arguments))
+    if command.subcommands and len(arguments) > 1:
+        container = command.name
+        command = command.subcommands.get(arguments[1].upper())
+        if command is None:
+            return _reject(session, errors.unknown_subcommand(container, arguments[1]))
+    if not command.accepts(len(arguments)):
+        return _reject(session, errors.wrong_arity(command.name))
+    if not session.authenticated and NO_AUTH not in command.flags:
+        return _reject(session, errors.NOT_AUTHENTICATED)
+    if session.transaction is not None and IMMEDIATE not in command.flags:
+        queued = QueuedCommand(command.name, command.handler, arguments, DRAWS_IDS in command.flags)
+        session.transaction.append(queued)
+        return encoder.QUEUED
+    session.last_command = command.name
+    session.worker.stats.commands[command.name] += 1
+    return command.handler(session, arguments)
+
+
+def _reject(session: Session, error: bytes) -> bytes:
+    """A request that cannot even be queued breaks the transaction that it is in."""
+    session.transaction_broken |= session.transaction is not None
+    return error

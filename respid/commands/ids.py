@@ -1,0 +1,237 @@
+"""The commands that give IDs, and those that explain them. Any key draws from the same sequence; none is stored."""
+
+from respid.commands.session import Parts, Reply, Session
+from respid.commands.table import CommandGroup
+from respid.ids.layout import YEAR_MS
+from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+from respid.resp import encoder, errors
+from respid.resp.encoder import Value
+from respid.resp.reader import parse_integer
+
+BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE give up to a second's worth of one worker
+SLICE_IDS = 1024  # a bulk reply is made in slices, between which other clients get their turn
+
+group = CommandGroup("generic")
+
+
+@group.command("INCR key", "Returns the next ID.", "write fast draws")
+def incr(session: Session, _arguments: list[bytes]) -> Reply:
+    first, count = session.take(1)
+    return encoder.integer(first) if count else session.refusal()
+
+
+@group.command("INCRBY key increment", "Reserves that many consecutive IDs and returns the last.", "write fast draws")
+def incrby(session: Session, arguments: list[bytes]) -> Reply:
+    return _take_block(session, arguments[2])
+
+
+@group.command("HINCRBY key field increment", "As INCRBY.", "write fast draws", since="2.0.0")
+def hincrby(session: Session, arguments: list[bytes]) -> Reply:
+    return _take_block(session, arguments[3])
+
+
+def _take_block(session: Session, text: bytes) -> Reply:
+    count = parse_integer(text)
+    if count is None:
+        return errors.NOT_AN_INTEGER
+    generator = session.worker.generator
+    if not 1 <= count <= generator.layout.sequence_size:
+        return errors.error(f"ERR increment {count} is not 1 to {generator.layout.sequence_size}, a block of IDs")
+    first, taken = generator.take_block(count, session.since_ms)
+    return encoder.integer(first + taken - 1) if taken else session.refusal()
+
+
+@group.command("INCRBYFLOAT key increment", "Returns the next ID as a string.", "write fast draws", since="2.6.0")
+def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
+    try:
+        increment = float(arguments[2])
+    except ValueError:
+        return errors.NOT_A_FLOAT
+    if increment not in (0, 1):  # some drivers' incr() of a float sends 0.0 or 1.0
+        return errors.error("ERR INCRBYFLOAT gives one ID at a time: its increment must be 1")
+    first, count = session.take(1)
+    return encoder.bulk_string(b"%d" % first) if count else session.refusal()
+
+
+@group.command("GET key", "Returns null: no value is stored.", "readonly fast")
+def get(session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.null(session.version)
+
+
+@group.command("EXISTS key [key ...]", "Returns the number of keys: each is a generator.", "readonly fast")
+def exists(_session: Session, arguments: list[bytes]) -> Reply:
+    return encoder.integer(len(arguments) - 1)
+
+
+@group.command(
+    "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]",
+    "Returns null with NX, since every key is there; else an error: no value is stored.",
+    "write",
+)
+def set_(session: Session, arguments: list[bytes]) -> Reply:
+    if b"NX" in [argument.upper() for argument in arguments[3:]]:
+        return encoder.null(session.version)
+    return errors.error(
+        "ERR respid stores no values: every key is an ID generator already, so INCR needs no SET before it"
+    )
+
+
+@group.command(
+    "ID.NEXT [COUNT n] [AS INTEGER | STRING]",
+    "Returns the next ID, or an array of n.",
+    "write fast draws",
+    since="0.1.0",
+)
+def id_next(session: Session, arguments: list[bytes]) -> Reply:
+    if len(arguments) % 2 == 0:
+        return errors.SYNTAX
+    count: int | None = None
+    as_string = False
+    for option, value in zip(arguments[1::2], arguments[2::2], strict=True):
+        match option.upper(), value.upper():
+            case b"COUNT", _:
+                bulk_count = _bulk_count(session, value)
+                if isinstance(bulk_count, bytes):
+                    return bulk_count
+                count = bulk_count
+            case b"AS", b"STRING" | b"INTEGER":
+                as_string = value.upper() == b"STRING"
+            case _:
+                return errors.SYNTAX
+    if count is not None:
+        return _stream_ids(session, count, as_string=as_string)
+    first, taken = session.take(1)
+    if not taken:
+        return session.refusal()
+    return encoder.bulk_string(b"%d" % first) if as_string else encoder.integer(first)
+
+
+def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
+    """The array of `count` IDs in slices. Once its header is out it can no longer be an error: it waits."""
+    encode = encoder.digit_strings if as_string else encoder.integers
+    session.bulk = True
+    header = encoder.array_header(count)
+    while count:
+        first, taken = session.take(min(count, SLICE_IDS))
+        if taken:
+            yield header + encode(range(first, first + taken))
+            header = b""
+            count -= taken
+        elif header and (refusal := session.refusal()) is not None:
+            yield refusal
+            return
+        else:
+            yield None
+
+
+@group.command("ID.RANGE n", "Returns n IDs as an array of [first, count] pairs.", "write fast draws", since="0.1.0")
+def id_range(session: Session, arguments: list[bytes]) -> Reply:
+    count = _bulk_count(session, arguments[1])
+    return count if isinstance(count, bytes) else _collect_ranges(session, count)
+
+
+def _collect_ranges(session: Session, count: int) -> Parts:
+    """All ranges, sent whole: how many there are is known only at the end."""
+    session.bulk = True
+    ranges: list[bytes] = []
+    while count:
+        first, taken = session.take(count)
+        if taken:
+            ranges.append(encoder.array([encoder.integer(first), encoder.integer(taken)]))
+            count -= taken
+        elif (refusal := session.refusal()) is not None:
+            yield refusal
+            return
+        else:
+            yield None
+    yield encoder.array(ranges)
+
+
+def _bulk_count(session: Session, text: bytes) -> int | bytes:
+    """How many IDs are asked for, or the error to reply."""
+    most = BULK_MILLISECONDS * session.worker.generator.layout.sequence_size
+    count = parse_integer(text)
+    if count is None:
+        return errors.NOT_AN_INTEGER
+    if not 1 <= count <= most:
+        return errors.error(f"ERR count {count} is not 1 to {most}, a second's IDs of one worker")
+    return count
+
+
+@group.command(
+    "ID.DECODE id [id ...]", "Returns what each ID says: time, worker ID, sequence.", "readonly", since="0.1.0"
+)
+def id_decode(session: Session, arguments: list[bytes]) -> Reply:
+    layout = session.worker.generator.layout
+    described: list[Value] = []
+    for argument in arguments[1:]:
+        identifier = parse_integer(argument)
+        if identifier is None:
+            return errors.NOT_AN_INTEGER
+        try:
+            parts = layout.decompose(identifier)
+        except ValueError as error:
+            return errors.error(f"ERR {error}")
+        described.append(
+            {
+                "timestamp_ms": parts.timestamp_ms,
+                "time": format_timestamp(parts.timestamp_ms),
+                "worker_id": parts.worker_id,
+                "sequence": parts.sequence,
+            }
+        )
+    return encoder.encode(described[0] if len(described) == 1 else described, session.version)
+
+
+@group.command(
+    "ID.MIN time", "Returns the least ID of a millisecond (Unix ms or ISO 8601).", "readonly fast", since="0.1.0"
+)
+def id_min(session: Session, arguments: list[bytes]) -> Reply:
+    layout = session.worker.generator.layout
+    try:
+        return encoder.integer(layout.least_id(parse_timestamp_ms(arguments[1].decode("utf-8", "replace"))))
+    except ValueError as error:
+        return errors.error(f"ERR {error}")
+
+
+@group.command(
+    "ID.MAX time", "Returns the greatest ID of a millisecond (Unix ms or ISO 8601).", "readonly fast", since="0.1.0"
+)
+def id_max(session: Session, arguments: list[bytes]) -> Reply:
+    layout = session.worker.generator.layout
+    try:
+        return encoder.integer(layout.greatest_id(parse_timestamp_ms(arguments[1].decode("utf-8", "replace"))))
+    except ValueError as error:
+        return errors.error(f"ERR {error}")
+
+
+@group.command(
+    "ID.INFO", "Returns the worker's layout, identity, reservation and clock.", "readonly fast", since="0.1.0"
+)
+def id_info(session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.encode(dict[str, Value](describe_worker(session)), session.version)
+
+
+def describe_worker(session: Session) -> dict[str, str | int]:
+    """What ID.INFO and the respid section of INFO say, by name."""
+    worker = session.worker
+    generator, reservation, layout = worker.generator, worker.reservation, worker.generator.layout
+    now_ms = worker.clock.wall_ms()
+    return {
+        "layout": layout.widths,
+        "epoch_ms": layout.epoch_ms,
+        "epoch": format_timestamp(layout.epoch_ms),
+        "fingerprint": layout.fingerprint,
+        "worker_id": generator.worker_id,
+        "worker_id_source": worker.config.worker_id_source,
+        "state": worker.lifecycle.state.value,
+        "store": worker.config.store,
+        "high_water_mark_found": int(reservation.found_mark or False),
+        "ceiling_ms": generator.ceiling_ms,
+        "reservation_remaining_ms": reservation.remaining_ms(now_ms),
+        "clock_lead_ms": generator.lead_ms,
+        "last_id": generator.last_id or 0,
+        "ids_issued": generator.ids_issued,
+        "layout_end": format_timestamp(layout.end_ms),
+        "years_left": f"{(layout.end_ms - now_ms) / YEAR_MS:.1f}",
+    }

@@ -1,0 +1,130 @@
+"""COMMAND and its subcommands: what the table says of itself, for clients that ask."""
+
+import fnmatch
+
+from respid.commands.session import Reply, Session
+from respid.commands.table import COMMANDS, INTERNAL_FLAGS, Command, CommandGroup
+from respid.resp import encoder, errors
+from respid.resp.encoder import Value
+
+group = CommandGroup("server")
+
+
+@group.command(
+    "COMMAND [subcommand [argument ...]]", "Returns what is declared of all commands.", "loading stale", since="2.8.13"
+)
+def command(session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.encode([_describe(each) for each in COMMANDS.values()], session.version)
+
+
+@group.subcommand("COMMAND COUNT", "Returns the number of commands.", "loading stale", since="2.8.13")
+def command_count(_session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.integer(len(COMMANDS))
+
+
+@group.subcommand(
+    "COMMAND INFO [command-name [command-name ...]]",
+    "Returns what is declared of these.",
+    "loading stale",
+    since="2.8.13",
+)
+def command_info(session: Session, arguments: list[bytes]) -> Reply:
+    names = arguments[2:] or list(COMMANDS)
+    found = [_find(name) for name in names]
+    return encoder.encode([None if each is None else _describe(each) for each in found], session.version)
+
+
+@group.subcommand(
+    "COMMAND DOCS [command-name [command-name ...]]",
+    "Returns the documentation of these.",
+    "loading stale",
+    since="7.0.0",
+)
+def command_docs(session: Session, arguments: list[bytes]) -> Reply:
+    names = arguments[2:] or list(COMMANDS)
+    found = [each for name in names if (each := _find(name)) is not None]
+    return encoder.encode({each.name: _document(each) for each in found}, session.version)
+
+
+@group.subcommand(
+    "COMMAND LIST [FILTERBY PATTERN pattern]",
+    "Returns the names of all commands, or of some.",
+    "loading stale",
+    since="7.0.0",
+)
+def command_list(session: Session, arguments: list[bytes]) -> Reply:
+    names = [each.name for each in COMMANDS.values()]
+    match [argument.upper() for argument in arguments[2:4]]:
+        case []:
+            pass
+        case [b"FILTERBY", b"PATTERN"] if len(arguments) == 5:  # noqa: PLR2004
+            pattern = arguments[4].decode("utf-8", "replace").lower()
+            names = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+        case [b"FILTERBY", b"MODULE" | b"ACLCAT"] if len(arguments) == 5:  # noqa: PLR2004
+            names = []
+        case _:
+            return errors.SYNTAX
+    return encoder.encode(list[Value](names), session.version)
+
+
+@group.subcommand(
+    "COMMAND GETKEYS command [argument ...]", "Returns the keys of a full command.", "loading stale", since="2.8.13"
+)
+def command_getkeys(session: Session, arguments: list[bytes]) -> Reply:
+    queried = arguments[2:]
+    found = COMMANDS.get(queried[0].upper())
+    if found is None:
+        return errors.error("ERR Invalid command specified")
+    first, last, step = found.usage.keys
+    if not first:
+        return errors.error("ERR The command has no key arguments")
+    if not found.accepts(len(queried)):
+        return errors.error("ERR Invalid number of arguments specified for command")
+    end = len(queried) if last < 0 else last + 1
+    return encoder.encode(list[Value](queried[first:end:step]), session.version)
+
+
+def _find(name: bytes) -> Command | None:
+    container, _, subcommand = name.upper().partition(b"|")
+    found = COMMANDS.get(container)
+    return found.subcommands.get(subcommand) if found is not None and subcommand else found
+
+
+def _describe(command: Command) -> Value:
+    """The ten elements of https://redis.io/docs/latest/commands/command/."""
+    first, last, step = command.usage.keys
+    flags = command.flags - INTERNAL_FLAGS
+    categories = {"@fast" if "fast" in flags else "@slow", f"@{command.group}"}
+    categories |= {f"@{access}" for access in ("write", "read") if access in flags or f"{access}only" in flags}
+    key_specs: list[Value] = []
+    if first:
+        access = ["RW", "access", "update"] if "write" in flags else ["RO", "access"]
+        span: dict[str, Value] = {"lastkey": last - first if last > 0 else last, "keystep": step, "limit": 0}
+        key_specs.append(
+            {
+                "flags": frozenset(access),
+                "begin_search": {"type": "index", "spec": {"index": first}},
+                "find_keys": {"type": "range", "spec": span},
+            }
+        )
+    return [
+        command.name,
+        command.arity,
+        flags,
+        first,
+        last,
+        step,
+        frozenset(categories),
+        [],
+        key_specs,
+        [_describe(subcommand) for subcommand in command.subcommands.values()],
+    ]
+
+
+def _document(command: Command) -> Value:
+    document: dict[str, Value] = {"summary": command.summary, "since": command.since, "group": command.group}
+    if command.subcommands:
+        document["subcommands"] = {each.name: _document(each) for each in command.subcommands.values()}
+    elif command.usage.arguments:
+        document["arguments"] = [argument.document() for argument in command.usage.arguments]
+    return document

@@ -1,0 +1,109 @@
+"""What a server knows of one client, and what commands may ask of the worker on its behalf."""
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from respid.resp import errors
+from respid.worker import Worker
+
+# What a handler gives: a whole reply; parts of one, where None says "wait, then go on"; or None: wait, then ask again.
+Parts = Iterator[bytes | None]
+Reply = bytes | Parts | None
+Handler = Callable[["Session", list[bytes]], Reply]
+
+
+class ReplyMode(Enum):
+    """What CLIENT REPLY has set."""
+
+    ON = "on"
+    OFF = "off"
+    SKIP_NEXT = "skip next"  # of CLIENT REPLY SKIP itself: from the next command on, SKIPPING
+    SKIPPING = "skipping"  # the reply to this command is left out; then ON again
+
+
+class QueuedCommand(NamedTuple):
+    """A command that MULTI has put off until EXEC."""
+
+    name: str
+    handler: Handler
+    arguments: list[bytes]
+    draws_ids: bool
+
+
+class Session:
+    """The state of one connection that commands read and change."""
+
+    __slots__ = (
+        "address",
+        "authenticated",
+        "bulk",
+        "closing",
+        "connected_ns",
+        "database",
+        "identifier",
+        "last_command",
+        "library_name",
+        "library_version",
+        "name",
+        "reply_mode",
+        "since_ms",
+        "transaction",
+        "transaction_broken",
+        "version",
+        "worker",
+    )
+
+    def __init__(self, worker: Worker, identifier: int, address: str) -> None:
+        self.worker = worker
+        self.identifier = identifier
+        self.address = address
+        self.connected_ns = worker.clock.monotonic_ns()
+        self.library_name = b""
+        self.library_version = b""
+        self.last_command = ""
+        self.closing = False  # close once the replies are written
+        self.since_ms: int | None = None  # the Unix millisecond since which a request waits for an ID
+        self.bulk = False  # whether that is one of the bulk requests, which no autoscaler should count
+        self.reset()
+
+    def reset(self) -> None:
+        """Makes it as it was when the client connected."""
+        self.authenticated = not self.worker.config.password
+        self.version = 2
+        self.name = b""
+        self.database = 0
+        self.reply_mode = ReplyMode.ON
+        self.transaction: list[QueuedCommand] | None = None
+        self.transaction_broken = False
+
+    def end_transaction(self) -> None:
+        self.transaction = None
+        self.transaction_broken = False
+
+    def take(self, count: int) -> tuple[int, int]:
+        """As `Generator.take`, with the turn that this session has earned by waiting."""
+        return self.worker.generator.take(count, self.since_ms)
+
+    def refusal(self) -> bytes | None:
+        """The reply to a request for which there was no ID: None while it is better to wait, else why there is none."""
+        reason = self.worker.refusal()
+        return None if reason is None else errors.loading(reason)
+
+    def describe(self) -> str:
+        """One line of CLIENT LIST, with those of Redis's fields that mean something here."""
+        now_ns = self.worker.clock.monotonic_ns()
+        fields = {
+            "id": self.identifier,
+            "addr": self.address,
+            "name": self.name.decode("ascii", "replace"),
+            "age": (now_ns - self.connected_ns) // 1_000_000_000,
+            "db": self.database,
+            "multi": -1 if self.transaction is None else len(self.transaction),
+            "cmd": self.last_command or "NULL",
+            "user": "default",
+            "resp": self.version,
+            "lib-name": self.library_name.decode("ascii", "replace"),
+            "lib-ver": self.library_version.decode("ascii", "replace"),
+        }
+        return " ".join(f"{name}={value}" for name, value in fields.items()) + "\n"

@@ -1,0 +1,94 @@
+"""What a command is, and the table of all of them: dispatch, COMMAND, the MULTI checks and the documents read it.
+
+Each file of commands declares its own beside their handlers; this one knows none of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from respid.commands.session import Handler, Reply, Session
+from respid.commands.usage import Usage
+from respid.resp import encoder, errors
+
+# The flags that respid acts upon. Redis's others (write, readonly, fast, …) only inform clients.
+NO_AUTH = "no_auth"  # may be sent before authentication
+NO_MULTI = "no_multi"  # may not be queued by MULTI
+IMMEDIATE = "immediate"  # runs at once inside MULTI
+DRAWS_IDS = "draws"
+INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS})  # not Redis's: not shown to clients
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command or subcommand, with all that is declared of it."""
+
+    name: str  # in lower case, such as "incr" and "client|id"
+    usage: Usage
+    arity: int
+    handler: Handler
+    summary: str
+    group: str
+    flags: frozenset[str]
+    since: str
+    subcommands: dict[bytes, "Command"] = field(default_factory=dict)
+
+    def accepts(self, argument_count: int) -> bool:
+        return argument_count == self.arity or argument_count >= -self.arity > 0
+
+
+COMMANDS: dict[bytes, Command] = {}
+"""Every command by its name in upper case; complete once the package `respid.commands` is imported."""
+
+
+class CommandGroup:
+    """Declares commands of one group of Redis's documentation, by the decorators `command` and `subcommand`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def command(self, usage: str, summary: str, flags: str = "", since: str = "1.0.0") -> Callable[[Handler], Handler]:
+        """Declares the decorated function as the handler of the command that `usage` describes."""
+
+        def declare(handler: Handler) -> Handler:
+            command = self._make(Usage.parse(usage), handler, summary, flags, since)
+            COMMANDS[command.name.upper().encode()] = command
+            return handler
+
+        return declare
+
+    def container(self, name: str, summary: str, since: str) -> None:
+        """Declares a command that has only subcommands, and the subcommand HELP that lists them."""
+
+        def lacks_subcommand(_session: Session, _arguments: list[bytes]) -> Reply:
+            return errors.wrong_arity(name.lower())
+
+        def show_help(_session: Session, _arguments: list[bytes]) -> Reply:
+            return _help(COMMANDS[name.encode()])
+
+        self.command(f"{name} subcommand [argument ...]", summary, since=since)(lacks_subcommand)
+        self.subcommand(f"{name} HELP", "Prints this help.", "loading stale", since="5.0.0")(show_help)
+
+    def subcommand(
+        self, usage: str, summary: str, flags: str = "", since: str = "1.0.0"
+    ) -> Callable[[Handler], Handler]:
+        """Declares a handler of a command of two words, such as CLIENT ID; its container must be declared before."""
+
+        def declare(handler: Handler) -> Handler:
+            command = self._make(Usage.parse(usage, words=2), handler, summary, flags, since)
+            container, subcommand = command.name.upper().encode().split(b"|")
+            COMMANDS[container].subcommands[subcommand] = command
+            return handler
+
+        return declare
+
+    def _make(self, usage: Usage, handler: Handler, summary: str, flags: str, since: str) -> Command:
+        name = "|".join(usage.text.lower().split()[: usage.words])
+        return Command(name, usage, usage.arity, handler, summary, self.name, frozenset(flags.split()), since)
+
+
+def _help(container: Command) -> bytes:
+    title = container.name.upper()
+    lines = [f"{title} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+    for subcommand in container.subcommands.values():
+        lines += [subcommand.usage.text.removeprefix(title + " "), f"    {subcommand.summary}"]
+    return encoder.array([encoder.simple_string(line) for line in lines])

@@ -1,0 +1,63 @@
+"""MULTI, EXEC, DISCARD, WATCH and UNWATCH. Nothing is stored, so nothing can change under a WATCH."""
+
+from respid.commands.session import Parts, QueuedCommand, Reply, Session
+from respid.commands.table import CommandGroup
+from respid.resp import encoder, errors
+
+group = CommandGroup("transactions")
+
+
+@group.command("MULTI", "Starts a transaction: commands are queued until EXEC.", "fast immediate", since="1.2.0")
+def multi(session: Session, _arguments: list[bytes]) -> Reply:
+    if session.transaction is not None:
+        return errors.NESTED_MULTI
+    session.transaction = []
+    return encoder.OK
+
+
+@group.command("EXEC", "Runs the queued commands and returns their replies.", "immediate", since="1.2.0")
+def exec_(session: Session, _arguments: list[bytes]) -> Reply:
+    queued = session.transaction
+    if queued is None:
+        return errors.EXEC_WITHOUT_MULTI
+    reply: Reply = errors.EXEC_ABORTED
+    if not session.transaction_broken:
+        reply = _run(session, queued)
+        # Before it begins it can still fail whole; later, only the elements for which there is no ID.
+        if any(command.draws_ids for command in queued) and session.worker.generator.obstacle() is not None:
+            reply = session.refusal()
+    if reply is not None:
+        session.end_transaction()
+    return reply
+
+
+def _run(session: Session, queued: list[QueuedCommand]) -> Parts:
+    yield encoder.array_header(len(queued))
+    for command in queued:
+        session.worker.stats.commands[command.name] += 1
+        reply = command.handler(session, command.arguments)
+        while reply is None:
+            yield None
+            reply = command.handler(session, command.arguments)
+        if not isinstance(reply, bytes):
+            yield from reply
+        elif reply:
+            yield reply
+
+
+@group.command("DISCARD", "Forgets the queued commands.", "fast immediate", since="2.0.0")
+def discard(session: Session, _arguments: list[bytes]) -> Reply:
+    if session.transaction is None:
+        return errors.DISCARD_WITHOUT_MULTI
+    session.end_transaction()
+    return encoder.OK
+
+
+@group.command("WATCH key [key ...]", "Does nothing: no value can change.", "fast immediate", since="2.2.0")
+def watch(session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.OK if session.transaction is None else errors.WATCH_INSIDE_MULTI
+
+
+@group.command("UNWATCH", "Does nothing: no value can change.", "fast", since="2.2.0")
+def unwatch(_session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.OK

@@ -1,0 +1,163 @@
+"""The form of a command, written once as users read it, and what follows from it: arity, key positions, arguments.
+
+The notation is that of Redis's command pages: `UPPER` is a literal word, `lower` a value, `[…]` may be left out,
+`A | B` is a choice, `name [name ...]` may be repeated.
+
+>>> Usage.parse("SET key value [NX | XX]").arity
+-3
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+
+from respid.resp.encoder import Value
+
+_TOKEN = re.compile(r"\.\.\.|[][|]|[^][|\s]+")
+_TYPES = {
+    "key": "key",
+    "increment": "integer",
+    "n": "integer",
+    "id": "integer",
+    "index": "integer",
+    "protover": "integer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a command, as COMMAND DOCS describes it."""
+
+    name: str
+    type: str
+    token: str | None = None
+    optional: bool = False
+    multiple: bool = False
+    parts: tuple["Argument", ...] = ()
+
+    def document(self) -> dict[str, Value]:
+        document: dict[str, Value] = {"name": self.name, "type": self.type}
+        if not self.parts:
+            document["display_text"] = self.name
+        if self.type == "key":
+            document["key_spec_index"] = 0
+        if self.token is not None:
+            document["token"] = self.token
+        flags = [name for name, is_set in (("optional", self.optional), ("multiple", self.multiple)) if is_set]
+        if flags:
+            document["flags"] = frozenset(flags)
+        if self.parts:
+            document["arguments"] = [part.document() for part in self.parts]
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A command's form."""
+
+    text: str
+    words: int  # of the command's own name: 1, or 2 for a subcommand
+    arguments: tuple[Argument, ...] = field(default=())
+
+    @classmethod
+    def parse(cls, text: str, *, words: int = 1) -> "Usage":
+        tokens = _TOKEN.findall(text)
+        return cls(text, words, _sequence(tokens[words:]))
+
+    @property
+    def arity(self) -> int:
+        """As Redis counts it: the number of words, the name among them; negative when that is only the least."""
+        least = self.words + sum(_words(argument) for argument in self.arguments if not argument.optional)
+        is_exact = all(_is_fixed(argument) for argument in self.arguments)
+        return least if is_exact else -least
+
+    @property
+    def keys(self) -> tuple[int, int, int]:
+        """First key, last key (-1 for the last argument) and step; (0, 0, 0) without keys."""
+        for position, argument in enumerate(self.arguments, self.words):
+            if argument.type == "key":
+                return position, -1 if argument.multiple else position, 1
+        return 0, 0, 0
+
+
+def _words(argument: Argument) -> int:
+    if argument.type == "oneof":
+        return min(_words(part) for part in argument.parts)
+    own = 1 if argument.token is not None and argument.type != "pure-token" else 0
+    if argument.type == "block":
+        return own + sum(_words(part) for part in argument.parts if not part.optional)
+    return own + 1
+
+
+def _is_fixed(argument: Argument) -> bool:
+    if argument.optional or argument.multiple:
+        return False
+    if argument.type == "oneof":
+        return len({_words(part) for part in argument.parts}) == 1 and all(map(_is_fixed, argument.parts))
+    return all(map(_is_fixed, argument.parts))
+
+
+def _sequence(tokens: list[str]) -> tuple[Argument, ...]:
+    """The arguments that a row of tokens describes, in order."""
+    arguments: list[Argument] = []
+    position = 0
+    while position < len(tokens):
+        if tokens[position] == "[":
+            end = _closing(tokens, position)
+            inner = tokens[position + 1 : end]
+            if inner[-1] == "..." and arguments and arguments[-1].name == inner[0]:
+                arguments[-1] = replace(arguments[-1], multiple=True)
+            elif inner[-1] == "...":
+                arguments.append(replace(_one(inner[:-1]), optional=True, multiple=True))
+            else:
+                arguments.append(replace(_one(inner), optional=True))
+            position = end + 1
+            continue
+        end = position + 1
+        while end + 1 < len(tokens) and tokens[end] == "|":
+            end += 2
+        has_value = tokens[position].isupper() and end == position + 1 and end < len(tokens) and tokens[end].islower()
+        if has_value:
+            end += 1
+        arguments.append(_one(tokens[position:end]))
+        position = end
+    return tuple(arguments)
+
+
+def _one(tokens: list[str]) -> Argument:
+    """The single argument that tokens describe: a choice, a literal word, a value, or a block of several."""
+    choices = _split_choices(tokens)
+    if len(choices) > 1:
+        parts = tuple(_one(choice) for choice in choices)
+        return Argument("-or-".join(part.name for part in parts), "oneof", parts=parts)
+    name = tokens[0].lower()
+    if len(tokens) == 1:
+        if tokens[0].isupper():
+            return Argument(name, "pure-token", token=tokens[0])
+        return Argument(name, _TYPES.get(name, "string"))
+    parts = _sequence(tokens[1:] if tokens[0].isupper() else tokens)
+    if len(parts) == 1 and not tokens[0].isupper():
+        return parts[0]
+    if len(parts) == 1 and not parts[0].parts and parts[0].token is None:
+        return replace(parts[0], token=tokens[0])
+    return Argument(name, "block", token=tokens[0] if tokens[0].isupper() else None, parts=parts)
+
+
+def _split_choices(tokens: list[str]) -> list[list[str]]:
+    choices: list[list[str]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += (token == "[") - (token == "]")
+        if token == "|" and depth == 0:
+            choices.append([])
+        else:
+            choices[-1].append(token)
+    return choices
+
+
+def _closing(tokens: list[str], opening: int) -> int:
+    depth = 0
+    for position in range(opening, len(tokens)):
+        depth += (tokens[position] == "[") - (tokens[position] == "]")
+        if depth == 0:
+            return position
+    raise ValueError(f"a bracket is not closed in {' '.join(tokens)!r}")

@@ -1,0 +1,28 @@
+"""The settings of a server: one frozen dataclass. Reading them from arguments and environment is the command line's."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from respid.ids.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings, with their units in their names. The command line knows defaults, bounds and variables."""
+
+    worker_id: int
+    worker_id_source: str
+    layout: Layout = field(default_factory=Layout)
+    sequence_reset: int | None = None
+    max_clock_lead_seconds: float = 600
+    store: str = "none"
+    state_dir: Path = Path()
+    bind: str = "127.0.0.1"
+    port: int = 6379
+    http_bind: str = "127.0.0.1"
+    http_port: int = 8080
+    password: str = ""
+    max_clients: int = 10_000
+    drain_delay_seconds: float = 0
+    log_format: str = "text"
+    log_level: str = "info"

@@ -1,0 +1,118 @@
+"""One client without its socket: bytes in, bytes out. Knows no asyncio, no sockets, no clock of its own."""
+
+from enum import Enum
+
+from respid.commands import Parts, ReplyMode, Session, run
+from respid.resp import errors
+from respid.resp.reader import UNAUTHENTICATED_LIMITS, ProtocolError, RequestLimits, RequestReader
+from respid.worker import Worker
+
+# How much a client gets done before others have their turn: a bound on memory, and on how long the others wait.
+TURN_OUTPUT_BYTES = 64 * 1024
+TURN_REQUESTS = 512
+STREAM_PATIENCE_MS = 5_000  # for how long a reply that has begun waits for an ID before the connection is closed
+
+
+class Next(Enum):
+    """What a connection needs to go on."""
+
+    READ = "read"  # more bytes
+    TURN = "turn"  # nothing: it has only had its turn
+    WAIT = "wait"  # an ID, which there is none now
+    CLOSE = "close"  # nothing: its replies are complete
+
+
+class Connection:
+    """The requests of one client, answered in order."""
+
+    __slots__ = ("_limits", "_parts", "_reader", "_request", "next", "session")
+
+    def __init__(self, worker: Worker, identifier: int, address: str, limits: RequestLimits | None = None) -> None:
+        self.session = Session(worker, identifier, address)
+        self.next = Next.READ
+        self._limits = limits or RequestLimits()
+        self._reader = RequestReader(self._limits if self.session.authenticated else UNAUTHENTICATED_LIMITS)
+        self._request: list[bytes] | None = None  # the request that waits for an ID
+        self._parts: Parts | None = None  # the reply that has begun
+
+    def receive(self, data: bytes) -> bytes:
+        """Takes what was read; returns what to write. Look at `next` for how to go on."""
+        self._reader.feed(data)
+        return self.resume() if self.next is Next.READ else b""
+
+    def resume(self) -> bytes:
+        """Goes on where it stopped; returns what to write. Look at `next` for how to go on."""
+        session = self.session
+        output: list[bytes] = []
+        output_bytes = 0
+        self.next = Next.TURN
+        for _ in range(TURN_REQUESTS):
+            if output_bytes >= TURN_OUTPUT_BYTES:
+                break
+            reply = self._answer()
+            if reply is None:
+                break
+            if reply:
+                if session.reply_mode is ReplyMode.ON:
+                    output.append(reply)
+                    output_bytes += len(reply)
+                if reply.startswith(b"-"):
+                    session.worker.stats.errors[reply[1:].split(maxsplit=1)[0].decode("ascii", "replace")] += 1
+            if self._parts is None:
+                self._end_request()
+            if session.closing:
+                self.next = Next.CLOSE
+                break
+        return b"".join(output)
+
+    def _answer(self) -> bytes | None:
+        """The next reply or part of one; None when there is none now, and `next` says why."""
+        if self._parts is None:
+            if self._request is None:
+                try:
+                    self._request = self._read_request()
+                except ProtocolError as error:
+                    self.session.closing = True
+                    return errors.error(f"ERR Protocol error: {error}")
+                if self._request is None:
+                    return None
+            reply = run(self.session, self._request)
+            if reply is None:
+                self._wait()
+                return None
+            if isinstance(reply, bytes):
+                return reply
+            self._parts = reply
+        part = next(self._parts, b"")
+        if part is None:
+            self._wait()
+        elif not part:
+            self._parts = None
+        return part
+
+    def _read_request(self) -> list[bytes] | None:
+        session = self.session
+        self._reader.limits = self._limits if session.authenticated else UNAUTHENTICATED_LIMITS
+        request = self._reader.next_request()
+        if request is None:
+            session.since_ms = None
+            self.next = Next.READ
+        return request
+
+    def _end_request(self) -> None:
+        session = self.session
+        self._request = None
+        session.bulk = False
+        if session.reply_mode is ReplyMode.SKIPPING:
+            session.reply_mode = ReplyMode.ON
+        elif session.reply_mode is ReplyMode.SKIP_NEXT:
+            session.reply_mode = ReplyMode.SKIPPING
+
+    def _wait(self) -> None:
+        worker = self.session.worker
+        self.next = Next.WAIT
+        if self.session.since_ms is None:
+            self.session.since_ms = worker.clock.wall_ms()
+        if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
+            self.session.closing = True
+            self.next = Next.CLOSE

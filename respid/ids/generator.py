@@ -1,0 +1,276 @@
+"""Issues IDs: never one twice, never one below an earlier one, never one at or above the ceiling.
+
+Pure: it is given a clock and a ceiling, does no IO, never sleeps, logs nothing. When no ID can be issued now it says
+so; whoever asked comes back later.
+"""
+
+from enum import Enum
+
+from respid.ids.clock import Clock
+from respid.ids.layout import Layout
+
+NOTHING = (0, 0)
+MAX_SEQUENCE_RESET = 256
+CATCH_UP_MS = 100
+_MILLISECOND_NS = 1_000_000
+
+
+class Obstacle(Enum):
+    """Why a generator issues nothing, other than that the sequence of this millisecond is spent."""
+
+    CEILING = "ceiling"  # the reservation is used up, or not there yet
+    LEAD = "lead"  # the wall clock was set back by more than the permitted lead
+    SEALED = "sealed"  # stopped for good
+    LAYOUT_END = "layout end"  # the timestamp bits are used up
+
+
+def default_sequence_reset(layout: Layout) -> int:
+    """Where a new millisecond's sequence starts again at 0: 256, or a sixteenth of a small sequence."""
+    return max(1, min(MAX_SEQUENCE_RESET, layout.sequence_size // 16))
+
+
+class Generator:
+    """The IDs of one worker, from `take` and `take_block`.
+
+    Its time is the wall clock's, but never before the last ID's: when the wall clock is behind, it stays on its last
+    millisecond and goes to the next one only when the sequence is spent, and no sooner than one monotonic millisecond
+    after it opened the last. So its lead over a clock that was set back only shrinks.
+
+    A new millisecond carries the sequence on from the last ID while it is below `sequence_reset`, so that `id % N` is
+    even at low load too; from there on it starts at 0.
+
+    Raises ValueError for a worker ID or a sequence reset that the layout does not have.
+    """
+
+    __slots__ = (
+        "_base_id",
+        "_ceiling_ms",
+        "_clock",
+        "_end_id",
+        "_epoch_ms",
+        "_exhausted_ms",
+        "_issued_before",
+        "_lead_limit_ms",
+        "_next_id",
+        "_opened_ns",
+        "_sealed",
+        "_sequence_reset",
+        "_sequence_size",
+        "_shift",
+        "_start_id",
+        "_stopped_ns",
+        "_timestamp_ms",
+        "_wall_ms",
+        "_worker_part",
+        "layout",
+        "milliseconds_exhausted",
+        "queued",
+        "worker_id",
+    )
+
+    def __init__(
+        self,
+        layout: Layout,
+        worker_id: int,
+        clock: Clock,
+        *,
+        sequence_reset: int | None = None,
+        lead_limit_ms: int = 600_000,
+    ) -> None:
+        if not 0 <= worker_id < layout.workers:
+            raise ValueError(
+                f"worker ID {worker_id} is not 0 to {layout.workers - 1}, the worker IDs of {layout.widths}"
+            )
+        if sequence_reset is None:
+            sequence_reset = default_sequence_reset(layout)
+        if not 1 <= sequence_reset <= layout.sequence_size:
+            raise ValueError(f"sequence reset {sequence_reset} is not 1 to {layout.sequence_size}, the sequence's size")
+        self.layout = layout
+        self.worker_id = worker_id
+        # True while requests wait: then only those that waited may open a millisecond, so that none is overtaken.
+        self.queued = False
+        # How many milliseconds had too few IDs left for a request. A plain number, read by whoever exports it.
+        self.milliseconds_exhausted = 0
+        self._exhausted_ms = 0
+        self._clock = clock
+        self._wall_ms = clock.wall_ms
+        self._epoch_ms = layout.epoch_ms
+        self._shift = layout.timestamp_shift
+        self._worker_part = worker_id << layout.sequence_bits
+        self._sequence_size = layout.sequence_size
+        self._sequence_reset = sequence_reset
+        self._lead_limit_ms = lead_limit_ms
+        self._timestamp_ms = layout.epoch_ms - 1
+        self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
+        # The current millisecond: its first possible ID, the first issued, the next one, the first beyond it.
+        self._base_id = self._start_id = self._next_id = self._end_id = 0
+        self._issued_before = 0
+        self._ceiling_ms = 0
+        self._sealed = False
+        self._stopped_ns: int | None = None
+
+    def begin(self, floor_ms: int, ceiling_ms: int) -> None:
+        """Permits timestamps from `floor_ms` up to, not including, `ceiling_ms`. Once, before the first ID."""
+        self._timestamp_ms = max(floor_ms, self.layout.epoch_ms) - 1
+        self.raise_ceiling(ceiling_ms)
+
+    def raise_ceiling(self, ceiling_ms: int) -> None:
+        """Permits timestamps up to, not including, this Unix millisecond: only when that is durably stored."""
+        if not self._sealed:
+            self._ceiling_ms = max(self._ceiling_ms, min(ceiling_ms, self.layout.end_ms))
+
+    def seal(self) -> int:
+        """Stops issuing for good. Returns the Unix millisecond from which on a successor may issue."""
+        self._sealed = True
+        self._ceiling_ms = 0
+        self._end_id = self._next_id
+        return self._timestamp_ms + 1
+
+    def take(self, count: int, since_ms: int | None = None) -> tuple[int, int]:
+        """Up to `count` consecutive IDs of one millisecond, as (first ID, how many); (0, 0) when there is none now.
+
+        `since_ms` is given by a request that has waited: the Unix millisecond in which it began to. Milliseconds that
+        passed meanwhile are its due, so a waiter that comes back a little late loses none of the worker's IDs.
+        """
+        now_ms = self._wall_ms()
+        if (now_ms != self._timestamp_ms or self._next_id == self._end_id) and not self._advance(now_ms, since_ms, 1):
+            return NOTHING
+        first = self._next_id
+        after = first + count
+        if after > self._end_id:
+            after = self._end_id
+            count = after - first
+        self._next_id = after
+        return first, count
+
+    def take_block(self, count: int, since_ms: int | None = None) -> tuple[int, int]:
+        """`count` consecutive IDs of one millisecond, or (0, 0) when they are not to be had now.
+
+        What does not fit into the rest of a millisecond opens the next one at sequence 0, so any block up to the size
+        of the sequence is served sooner or later. Raises ValueError for a larger one.
+        """
+        if not 1 <= count <= self._sequence_size:
+            raise ValueError(f"a block of {count} IDs is not 1 to {self._sequence_size}, what one millisecond has")
+        now_ms = self._wall_ms()
+        if (now_ms != self._timestamp_ms or self._end_id - self._next_id < count) and not self._advance(
+            now_ms, since_ms, count
+        ):
+            return NOTHING
+        first = self._next_id
+        self._next_id = first + count
+        return first, count
+
+    def _advance(self, now_ms: int, since_ms: int | None, count: int) -> bool:
+        """Makes the current millisecond one that has `count` IDs left; False when there is none now."""
+        if self.queued and since_ms is None:
+            return False
+        timestamp_ms = self._timestamp_ms
+        has_room = self._end_id - self._next_id >= count
+        if timestamp_ms < now_ms:
+            if since_ms is None:
+                return self._open(now_ms, count)
+            earliest_ms = max(since_ms, now_ms - CATCH_UP_MS)
+            if timestamp_ms < earliest_ms:
+                return self._open(min(earliest_ms, now_ms), count)
+        elif timestamp_ms - now_ms > self._lead_limit_ms:
+            return self._stop()
+        if has_room:
+            self._stopped_ns = None
+            return True
+        if timestamp_ms != self._exhausted_ms:
+            self._exhausted_ms = timestamp_ms
+            self.milliseconds_exhausted += 1
+        if timestamp_ms >= now_ms and self._clock.monotonic_ns() - self._opened_ns < _MILLISECOND_NS:
+            return False
+        return self._open(timestamp_ms + 1, count)
+
+    def _open(self, timestamp_ms: int, count: int) -> bool:
+        if timestamp_ms >= self._ceiling_ms:
+            return self._stop()
+        used = self._next_id - self._base_id
+        if used >= self._sequence_reset or used + count > self._sequence_size:
+            used = 0
+        self._issued_before += self._next_id - self._start_id
+        self._timestamp_ms = timestamp_ms
+        self._opened_ns = self._clock.monotonic_ns()
+        self._base_id = (timestamp_ms - self._epoch_ms) << self._shift | self._worker_part
+        self._start_id = self._next_id = self._base_id + used
+        self._end_id = self._base_id + self._sequence_size
+        self._stopped_ns = None
+        return True
+
+    def _stop(self) -> bool:
+        if self._stopped_ns is None:
+            self._stopped_ns = self._clock.monotonic_ns()
+        return False
+
+    def obstacle(self) -> Obstacle | None:
+        """What stands against issuing an ID now, or in the next millisecond when this one is spent; None if nothing.
+
+        `stopped_for_ms` counts from the first call that finds something.
+        """
+        obstacle = self._find_obstacle()
+        if obstacle is None:
+            self._stopped_ns = None
+        else:
+            self._stop()
+        return obstacle
+
+    def _find_obstacle(self) -> Obstacle | None:
+        if self._sealed:
+            return Obstacle.SEALED
+        now_ms = self._wall_ms()
+        if self._timestamp_ms - now_ms > self._lead_limit_ms:
+            return Obstacle.LEAD
+        timestamp_ms = max(now_ms, self._timestamp_ms + (self._next_id == self._end_id))
+        if timestamp_ms >= self.layout.end_ms:
+            return Obstacle.LAYOUT_END
+        return Obstacle.CEILING if timestamp_ms >= self._ceiling_ms else None
+
+    def stopped_for_ms(self) -> int:
+        """For how long an obstacle has stopped it, since it was first met; 0 while there is none."""
+        if self._stopped_ns is None:
+            return 0
+        return (self._clock.monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
+
+    def has_ids_now(self) -> bool:
+        """Whether `take` would find an ID for a request that has waited."""
+        if self.obstacle() is not None:
+            return False
+        if self._next_id != self._end_id or self._timestamp_ms < self._wall_ms():
+            return True
+        return self._clock.monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
+
+    @property
+    def timestamp_ms(self) -> int:
+        """The Unix millisecond of the last ID, or the one below the first permitted."""
+        return self._timestamp_ms
+
+    @property
+    def ceiling_ms(self) -> int:
+        """The Unix millisecond that no ID may reach yet."""
+        return self._ceiling_ms
+
+    @property
+    def lead_ms(self) -> int:
+        """How far the last timestamp is ahead of the wall clock; 0 when it is not."""
+        return max(0, self._timestamp_ms - self._wall_ms())
+
+    @property
+    def lead_limit_ms(self) -> int:
+        return self._lead_limit_ms
+
+    @property
+    def ids_issued(self) -> int:
+        """How many IDs have been issued."""
+        return self._issued_before + self._next_id - self._start_id
+
+    @property
+    def last_id(self) -> int | None:
+        """The last ID issued; None before the first."""
+        return self._next_id - 1 if self.ids_issued else None
+
+    @property
+    def sequence(self) -> int:
+        """The sequence of the last ID; 0 before the first."""
+        return (self._next_id - 1) & (self._sequence_size - 1) if self.ids_issued else 0

@@ -1,0 +1,120 @@
+"""How an ID's bits are laid out: epoch, widths, composing and decomposing. Never knows what time it is."""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from respid.ids.timestamp import format_timestamp
+
+DEFAULT_EPOCH_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z
+MAX_BITS = 63  # a Redis integer is a signed 64-bit number
+YEAR_MS = 365 * 24 * 3600 * 1000
+
+
+class IdParts(NamedTuple):
+    """What an ID says: Unix milliseconds, worker ID, and the sequence within the millisecond."""
+
+    timestamp_ms: int
+    worker_id: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The widths of an ID's fields, from the most significant bits down, and the epoch that its timestamps count from.
+
+    >>> Layout().fingerprint
+    '41/10/12@1704067200000'
+
+    Raises ValueError when the widths make no ID: see `parse`.
+    """
+
+    timestamp_bits: int = 41
+    worker_bits: int = 10
+    sequence_bits: int = 12
+    epoch_ms: int = DEFAULT_EPOCH_MS
+
+    def __post_init__(self) -> None:
+        bits = self.timestamp_bits + self.worker_bits + self.sequence_bits
+        if self.timestamp_bits < 1 or self.worker_bits < 0 or self.sequence_bits < 1:
+            raise ValueError(f"layout {self.widths}: the timestamp and the sequence need at least one bit each")
+        if bits > MAX_BITS:
+            raise ValueError(
+                f"layout {self.widths} has {bits} bits; at most {MAX_BITS} fit into a signed 64-bit integer"
+            )
+        if self.epoch_ms < 0:
+            raise ValueError(f"epoch {self.epoch_ms} is before 1970-01-01T00:00:00Z")
+
+    @classmethod
+    def parse(cls, widths: str, epoch_ms: int = DEFAULT_EPOCH_MS) -> "Layout":
+        """The layout written as `timestamp/worker/sequence` bits, such as 41/10/12. Raises ValueError for any other."""
+        match = re.fullmatch(r"(\d{1,3})/(\d{1,3})/(\d{1,3})", widths, re.ASCII)
+        if match is None:
+            raise ValueError(f"layout {widths!r} is not of the form timestamp/worker/sequence bits, such as 41/10/12")
+        timestamp_bits, worker_bits, sequence_bits = map(int, match.groups())
+        return cls(timestamp_bits, worker_bits, sequence_bits, epoch_ms)
+
+    @property
+    def widths(self) -> str:
+        return f"{self.timestamp_bits}/{self.worker_bits}/{self.sequence_bits}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal exactly for layouts whose IDs may be compared and mixed."""
+        return f"{self.widths}@{self.epoch_ms}"
+
+    @property
+    def workers(self) -> int:
+        """How many worker IDs there are: 0 to this, less one."""
+        return 1 << self.worker_bits
+
+    @property
+    def sequence_size(self) -> int:
+        """How many IDs one worker has in one millisecond."""
+        return 1 << self.sequence_bits
+
+    @property
+    def timestamp_shift(self) -> int:
+        return self.worker_bits + self.sequence_bits
+
+    @property
+    def end_ms(self) -> int:
+        """The first Unix millisecond that no longer fits."""
+        return self.epoch_ms + (1 << self.timestamp_bits)
+
+    def compose(self, timestamp_ms: int, worker_id: int, sequence: int) -> int:
+        """The ID of these parts, each of which must be in range: the core's arithmetic, unchecked."""
+        return (timestamp_ms - self.epoch_ms) << self.timestamp_shift | worker_id << self.sequence_bits | sequence
+
+    def decompose(self, identifier: int) -> IdParts:
+        """The parts of an ID. Raises ValueError for a number that is no ID of this layout."""
+        if not 0 <= identifier < 1 << (self.timestamp_bits + self.timestamp_shift):
+            raise ValueError(f"{identifier} is not an ID of the layout {self.widths}")
+        return IdParts(
+            (identifier >> self.timestamp_shift) + self.epoch_ms,
+            identifier >> self.sequence_bits & (self.workers - 1),
+            identifier & (self.sequence_size - 1),
+        )
+
+    def least_id(self, timestamp_ms: int) -> int:
+        """The least ID that any worker can issue in this millisecond. Raises ValueError outside of its time."""
+        if not self.epoch_ms <= timestamp_ms < self.end_ms:
+            span = f"{format_timestamp(self.epoch_ms)} to {format_timestamp(self.end_ms - 1)}"
+            raise ValueError(f"{timestamp_ms} ms is outside of the layout's time, {span}")
+        return self.compose(timestamp_ms, 0, 0)
+
+    def greatest_id(self, timestamp_ms: int) -> int:
+        """The greatest ID that any worker can issue in this millisecond. Raises ValueError as `least_id`."""
+        return self.least_id(timestamp_ms) | ((1 << self.timestamp_shift) - 1)
+
+    def refuse_unusable(self, now_ms: int) -> None:
+        """Raises ValueError when the layout is of no use at this time: not begun yet, or over within a year."""
+        if now_ms < self.epoch_ms:
+            raise ValueError(
+                f"epoch {format_timestamp(self.epoch_ms)} is in the future (it is {format_timestamp(now_ms)})"
+            )
+        if now_ms + YEAR_MS >= self.end_ms:
+            raise ValueError(
+                f"layout {self.widths} with epoch {format_timestamp(self.epoch_ms)} ends within a year,"
+                f" {format_timestamp(self.end_ms)}: choose more timestamp bits or a later epoch"
+            )

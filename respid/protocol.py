@@ -1,0 +1,210 @@
+"""The RESP listener's skin of asyncio: sockets, back-pressure, and when the waiting queue is served. Never parses."""
+
+import asyncio
+import itertools
+import socket
+from typing import cast
+
+from respid.commands import Session
+from respid.connection import Connection, Next
+from respid.resp import errors
+from respid.waiting import WaitingQueue
+from respid.worker import Worker
+
+KEEPALIVE_SECONDS = 300  # Redis's tcp-keepalive
+STOPPED_POLL_SECONDS = 0.01  # how often waiting requests are looked at while nothing can be issued
+LINGER_SECONDS = 1.0  # for how long a connection that is being closed waits for the client to close it too
+
+
+class RespListener:
+    """What the connections of one listener share: the worker, the waiting queue, and its place in the event loop."""
+
+    def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
+        self.worker = worker
+        self.loop = loop
+        self.protocols: set[RespProtocol] = set()
+        self.draining = False
+        self._identifiers = itertools.count(1)
+        self._queue = WaitingQueue(worker)
+        self._tick_scheduled = False
+
+    def next_identifier(self) -> int:
+        return next(self._identifiers)
+
+    def wait_for_id(self, protocol: "RespProtocol") -> None:
+        """Puts a connection into the queue, and sees to it that the queue is served."""
+        self._queue.join(protocol)
+        self._schedule_tick()
+
+    def _schedule_tick(self) -> None:
+        if self._tick_scheduled:
+            return
+        self._tick_scheduled = True
+        if self.worker.generator.obstacle() is None:
+            # The event loop looks at its sockets in between. A timer would oversleep: its steps are milliseconds.
+            self.loop.call_soon(self._tick)
+        else:
+            self.loop.call_later(STOPPED_POLL_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._tick_scheduled = False
+        self._queue.serve()
+        if self._queue:
+            self._schedule_tick()
+
+    def drain(self) -> None:
+        """Closes every connection between two requests: at once when idle, else when its requests are answered."""
+        self.draining = True
+        for protocol in list(self.protocols):
+            protocol.close_if_idle()
+
+    def abort(self) -> None:
+        """Closes what is still open, whatever it does."""
+        for protocol in list(self.protocols):
+            protocol.abort()
+
+
+class RespProtocol(asyncio.Protocol):
+    """One client's socket."""
+
+    __slots__ = ("_connection", "_ended", "_lingering", "_listener", "_reading_paused", "_transport", "_writing_paused")
+
+    _connection: Connection
+    _transport: asyncio.Transport
+
+    def __init__(self, listener: RespListener) -> None:
+        self._listener = listener
+        self._reading_paused = False
+        self._writing_paused = False
+        self._ended = False  # the client will send no more
+        self._lingering = False  # nothing more will be answered
+
+    @property
+    def session(self) -> Session:
+        return self._connection.session
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        listener, worker = self._listener, self._listener.worker
+        self._transport = cast("asyncio.Transport", transport)
+        if len(worker.clients) >= worker.config.max_clients:
+            worker.stats.connections_rejected["max_clients"] += 1
+            self._lingering = True
+            self._transport.write(errors.MAX_CLIENTS)
+            self._transport.close()
+            return
+        peer = self._transport.get_extra_info("peername")
+        address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unknown"
+        self._connection = Connection(worker, listener.next_identifier(), address)
+        worker.clients[self.session.identifier] = self.session
+        worker.stats.connections += 1
+        listener.protocols.add(self)
+        _keep_alive(self._transport.get_extra_info("socket"))
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
+        output = self._connection.receive(data)
+        if output:
+            self._transport.write(output)
+        if self._connection.next is not Next.READ or self._listener.draining:
+            self.settle()
+
+    def eof_received(self) -> bool:
+        """Answers what was read before it closes: a client may send its requests and shut down its side at once."""
+        self._ended = True
+        return not self._lingering and self._connection.next is not Next.READ
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._ended = self._lingering = True
+        if self in self._listener.protocols:
+            self._listener.protocols.remove(self)
+            del self._listener.worker.clients[self.session.identifier]
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies: makes no more of them."""
+        self._writing_paused = True
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self.settle()
+
+    def go_on(self) -> bool:
+        """A turn of the waiting queue."""
+        if self._lingering:
+            return False
+        self._resume()
+        needs_queue = self._connection.next is Next.WAIT or (
+            self._connection.next is Next.TURN and self.session.since_ms is not None
+        )
+        if needs_queue and not self._writing_paused:
+            return True
+        self.settle()
+        return False
+
+    def settle(self) -> None:
+        """Does what the connection's state calls for."""
+        if self._lingering or self._writing_paused:
+            return
+        match self._connection.next:
+            case Next.READ if self._ended or self._listener.draining:
+                self._close()
+            case Next.READ:
+                if self._reading_paused:
+                    self._reading_paused = False
+                    self._transport.resume_reading()
+            case Next.TURN:
+                self._pause_reading()
+                self._listener.loop.call_soon(self._take_turn)
+            case Next.WAIT:
+                self._pause_reading()
+                self._listener.wait_for_id(self)
+            case Next.CLOSE:
+                self._close()
+
+    def close_if_idle(self) -> None:
+        """Closes unless requests are being answered: then it closes after their last reply."""
+        if self._connection.next is Next.READ:
+            self.settle()
+
+    def abort(self) -> None:
+        self._lingering = True
+        self._transport.abort()
+
+    def _take_turn(self) -> None:
+        if not self._lingering and not self._writing_paused:
+            self._resume()
+            self.settle()
+
+    def _resume(self) -> None:
+        output = self._connection.resume()
+        if output:
+            self._transport.write(output)
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _close(self) -> None:
+        """Ends our side once the replies are out, and lets the client end its own.
+
+        Closing at once, with something unread, would make the kernel reset the connection and throw away replies that
+        the client has not read yet.
+        """
+        self._lingering = True
+        if self._ended:
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        if self._reading_paused:
+            self._transport.resume_reading()
+        self._listener.loop.call_later(LINGER_SECONDS, self._transport.close)
+
+
+def _keep_alive(connected: socket.socket | None) -> None:
+    if connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)

@@ -1,0 +1,81 @@
+"""Replies as bytes: pure functions of values, and of the protocol version (2 or 3) where the two differ."""
+
+from collections.abc import Iterable, Sequence
+
+OK = b"+OK\r\n"
+PONG = b"+PONG\r\n"
+QUEUED = b"+QUEUED\r\n"
+RESET = b"+RESET\r\n"
+RESP3 = 3
+
+Value = int | float | str | bytes | None | list["Value"] | dict[str, "Value"] | frozenset[str]
+
+
+def simple_string(text: str) -> bytes:
+    return b"+" + text.encode() + b"\r\n"
+
+
+def integer(number: int) -> bytes:
+    return b":%d\r\n" % number
+
+
+def bulk_string(content: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(content), content)
+
+
+def text_string(content: str, version: int) -> bytes:
+    """Text meant for people: a verbatim string in RESP3, a bulk string in RESP2."""
+    encoded = content.encode()
+    if version == RESP3:
+        return b"=%d\r\ntxt:%s\r\n" % (len(encoded) + 4, encoded)
+    return bulk_string(encoded)
+
+
+def null(version: int) -> bytes:
+    return b"_\r\n" if version == RESP3 else b"$-1\r\n"
+
+
+def array_header(length: int) -> bytes:
+    return b"*%d\r\n" % length
+
+
+def map_header(length: int, version: int) -> bytes:
+    """The header of a map; in RESP2, which has none, that of an array of twice the length."""
+    return b"%%%d\r\n" % length if version == RESP3 else b"*%d\r\n" % (2 * length)
+
+
+def array(replies: Sequence[bytes]) -> bytes:
+    """An array of replies that are encoded already."""
+    return array_header(len(replies)) + b"".join(replies)
+
+
+def encode(value: Value, version: int) -> bytes:
+    """A Python value as a reply: text as bulk strings, a mapping as a map, a frozenset as a set of simple strings."""
+    match value:
+        case int():
+            return integer(value)
+        case str():
+            return bulk_string(value.encode())
+        case bytes():
+            return bulk_string(value)
+        case None:
+            return null(version)
+        case float():
+            return bulk_string(repr(value).encode())
+        case list():
+            return array([encode(item, version) for item in value])
+        case dict():
+            members = (encode(key, version) + encode(item, version) for key, item in value.items())
+            return map_header(len(value), version) + b"".join(members)
+        case frozenset():
+            header = b"~%d\r\n" if version == RESP3 else b"*%d\r\n"
+            return header % len(value) + b"".join(simple_string(item) for item in sorted(value))
+
+
+def integers(numbers: Iterable[int]) -> bytes:
+    return b"".join([b":%d\r\n" % number for number in numbers])
+
+
+def digit_strings(numbers: Iterable[int]) -> bytes:
+    """Numbers as bulk strings, for clients whose integers are doubles."""
+    return b"".join([bulk_string(b"%d" % number) for number in numbers])

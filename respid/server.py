@@ -1,0 +1,198 @@
+"""A running server: both listeners, the keeper, signals, start and stop."""
+
+import asyncio
+import dataclasses
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from respid import __version__
+from respid.config import Config
+from respid.http import HttpListener, HttpProtocol, Response, Route, json_response
+from respid.ids.clock import Clock, SystemClock
+from respid.ids.generator import Generator
+from respid.ids.reservation import Reservation
+from respid.keeper import Keeper
+from respid.lifecycle import State
+from respid.metrics import Exposition
+from respid.protocol import RespListener, RespProtocol
+from respid.stores import Store
+from respid.stores.file import FileStore
+from respid.stores.none import NoStore
+from respid.worker import ProcessUsage, Worker
+
+BACKLOG = 1024
+STOP_SECONDS = 10.0  # for how long the stop waits for requests that are being answered
+RESERVED_DESCRIPTORS = 64  # listeners, HTTP connections, files
+_log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The server cannot start; the message is one line that says what to do."""
+
+
+def make_store(config: Config) -> Store:
+    if config.store == "file":
+        return FileStore(config.state_dir, config.worker_id, config.layout)
+    return NoStore()
+
+
+def make_worker(config: Config, store: Store, clock: Clock) -> Worker:
+    generator = Generator(
+        config.layout,
+        config.worker_id,
+        clock,
+        sequence_reset=config.sequence_reset,
+        lead_limit_ms=round(config.max_clock_lead_seconds * 1000),
+    )
+    return Worker(config, clock, generator, Reservation(generator, store.spans), read_process_usage)
+
+
+class Server:
+    """One worker with its listeners."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._store = make_store(config)
+        self._worker = make_worker(config, self._store, SystemClock())
+        self._keeper = Keeper(self._worker, self._store)
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serves until a signal asks it to stop. Raises StartError, StoreError."""
+        loop = asyncio.get_running_loop()
+        config = self._config
+        for stop_signal in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
+        resp = RespListener(self._worker, loop)
+        http = HttpListener(self._routes(), loop)
+        http_server = await _listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-port")
+        resp_server = await _listen(loop, lambda: RespProtocol(resp), config.bind, config.port, "port")
+        await self._keeper.begin()
+        self._log_start()
+        # What is there now stays: a full collection need not look at it again.
+        gc.collect()
+        gc.freeze()
+        keeping = loop.create_task(self._keeper.keep())
+        keeping.add_done_callback(lambda _: self._stop.set())  # it ends early only by a defect
+        try:
+            await self._stop.wait()
+            await self._drain(resp, resp_server)
+        finally:
+            await self._keeper.end()
+            self._worker.lifecycle.enter(State.STOPPED)
+            http_server.close()
+            http.close()
+        await keeping
+        _log.info("stopped")
+
+    def _handle_stop_signal(self, stop_signal: signal.Signals) -> None:
+        if self._stop.is_set():
+            _log.warning("%s again: stopping at once", stop_signal.name)
+            os._exit(128 + stop_signal)  # the stored ceiling keeps the successor's IDs above
+        _log.info("%s: draining", stop_signal.name)
+        self._stop.set()
+
+    async def _drain(self, resp: RespListener, resp_server: asyncio.Server) -> None:
+        self._worker.lifecycle.enter(State.DRAINING)
+        await asyncio.sleep(self._config.drain_delay_seconds)
+        resp_server.close()
+        resp.drain()
+        deadline = time.monotonic() + STOP_SECONDS
+        while resp.protocols and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        resp.abort()
+
+    def _routes(self) -> dict[str, Route]:
+        exposition = Exposition(self._worker)
+
+        def metrics(accept: str) -> Response:
+            return Response(200, *exposition.render(accept))
+
+        def healthz(_accept: str) -> Response:
+            """Answering proves what is asked: that the event loop turns."""
+            return json_response(200, {"status": "alive"})
+
+        def readyz(_accept: str) -> Response:
+            reason = self._worker.not_ready()
+            if reason is None:
+                return json_response(200, {"status": "ready"})
+            return json_response(503, {"status": "not ready", "reason": reason})
+
+        return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
+
+    def _log_start(self) -> None:
+        config = self._config
+        where = f"store {config.store} ({config.state_dir})" if config.store == "file" else f"store {config.store}"
+        _log.info(
+            "respid %s serves RESP on %s:%d and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s",
+            __version__,
+            config.bind,
+            config.port,
+            config.http_bind,
+            config.http_port,
+            config.worker_id,
+            config.worker_id_source,
+            config.layout.fingerprint,
+            where,
+        )
+
+
+async def _listen(
+    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], bind: str, port: int, option: str
+) -> asyncio.Server:
+    try:
+        return await loop.create_server(factory, bind, port, backlog=BACKLOG)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StartError(
+            f"cannot listen on {bind}:{port}: {reason}; choose another --{option}, or stop what uses it"
+        ) from None
+
+
+def fit_max_clients(max_clients: int) -> int:
+    """Raises the limit of open files to fit so many clients, or lowers the clients to fit it, as redis-server does."""
+    needed = max_clients + RESERVED_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return max_clients
+    reachable = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+    if reachable == needed:
+        return max_clients
+    fitting = max(1, reachable - RESERVED_DESCRIPTORS)
+    _log.warning(
+        "max clients lowered from %d to %d: only %d files may be open (ulimit -n)", max_clients, fitting, reachable
+    )
+    return fitting
+
+
+def read_process_usage() -> ProcessUsage:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        resident_bytes = pages * resource.getpagesize()
+    except OSError:  # no Linux: the peak is the nearest that there is
+        resident_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return ProcessUsage(resident_bytes, usage.ru_utime, usage.ru_stime)
+
+
+def serve(config: Config) -> None:
+    """Runs a server until it is asked to stop. Raises StartError, StoreError."""
+    config = dataclasses.replace(config, max_clients=fit_max_clients(config.max_clients))
+    with asyncio.Runner(loop_factory=_event_loop_factory()) as runner:
+        runner.run(Server(config).run())
+
+
+def _event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not there on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,28 @@
+"""Plain counters, raised where things happen and read when somebody asks. Never knows who exports them."""
+
+from collections import Counter
+
+
+class Stats:
+    """What a server has counted since its start."""
+
+    __slots__ = (
+        "clock_steps",
+        "commands",
+        "connections",
+        "connections_rejected",
+        "errors",
+        "event_loop_lag_seconds",
+        "exhausted_wait_ns",
+        "sequence_exhausted",
+    )
+
+    def __init__(self) -> None:
+        self.connections = 0  # accepted since the start
+        self.connections_rejected: Counter[str] = Counter(max_clients=0)
+        self.commands: Counter[str] = Counter()  # by full name, such as "client|setname"
+        self.errors: Counter[str] = Counter()  # error replies by code, such as "LOADING"
+        self.sequence_exhausted: Counter[str] = Counter(single=0, bulk=0)  # milliseconds, by the requests that waited
+        self.exhausted_wait_ns = 0
+        self.clock_steps: Counter[str] = Counter(forward=0, back=0)
+        self.event_loop_lag_seconds = 0.0

