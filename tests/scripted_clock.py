@@ -10,8 +10,8 @@ class ScriptedClock:
     wall: int = 1_767_225_600_000  # 2026-01-01, in ms
     monotonic: int = field(default=10**15)  # ns
 
-    def wall_us(self) -> int:
-        return self.wall * 1000
+    def wall_ns(self) -> int:
+        return self.wall * 1_000_000
 
     def wall_ms(self) -> int:
         return self.wall

@@ -5,13 +5,14 @@ import re
 from typing import NamedTuple
 
 from respid.commands.session import Reply, ReplyMode, Session
-from respid.commands.table import CommandGroup
+from respid.commands.table import ALWAYS, CommandGroup
 from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
 
 # What respid answers as: the newest Redis whose drivers send nothing that only a Redis with data could answer.
 REDIS_VERSION = "7.4.0"
 DATABASES = 16
+_INT_SIZE = 1 << 31
 _PRINTABLE = re.compile(rb"[!-~]*")
 
 group = CommandGroup("connection")
@@ -25,35 +26,42 @@ def ping(session: Session, arguments: list[bytes]) -> Reply:
     return encoder.PONG if len(arguments) == 1 else encoder.bulk_string(arguments[1])
 
 
-@group.command("ECHO message", "Returns the message.", "fast")
+@group.command("ECHO message", "Returns the message.", "loading stale fast")
 def echo(_session: Session, arguments: list[bytes]) -> Reply:
     return encoder.bulk_string(arguments[1])
 
 
-@group.command("QUIT", "Closes the connection.", "fast no_auth immediate")
+@group.command("QUIT [ignored ...]", "Closes the connection.", f"{ALWAYS} fast no_auth immediate")
 def quit_(session: Session, _arguments: list[bytes]) -> Reply:
     session.closing = True
     return encoder.OK
 
 
-@group.command("RESET", "Makes the connection as it was when it was opened.", "fast no_auth immediate", since="6.2.0")
+@group.command(
+    "RESET",
+    "Makes the connection as it was when it was opened.",
+    f"{ALWAYS} fast no_auth immediate",
+    since="6.2.0",
+)
 def reset(session: Session, _arguments: list[bytes]) -> Reply:
     session.reset()
     return encoder.RESET
 
 
-@group.command("SELECT index", "Accepts any database: all give the same IDs.", "fast")
+@group.command("SELECT index", "Accepts any database: all give the same IDs.", "loading stale fast")
 def select(session: Session, arguments: list[bytes]) -> Reply:
     index = parse_integer(arguments[1])
     if index is None:
         return errors.NOT_AN_INTEGER
+    if not -_INT_SIZE <= index < _INT_SIZE:
+        return errors.NOT_AN_INT
     if not 0 <= index < DATABASES:
         return errors.DATABASE_OUT_OF_RANGE
     session.database = index
     return encoder.OK
 
 
-@group.command("AUTH [username] password", "Authenticates the connection.", "fast no_auth")
+@group.command("AUTH [username] password", "Authenticates the connection.", f"{ALWAYS} fast no_auth")
 def auth(session: Session, arguments: list[bytes]) -> Reply:
     match arguments[1:]:
         case [password]:
@@ -78,7 +86,7 @@ def _authenticate(session: Session, username: bytes, password: bytes) -> bool:
 @group.command(
     "HELLO [protover [AUTH username password] [SETNAME clientname]]",
     "Switches the protocol version and introduces the server.",
-    "fast no_auth",
+    f"{ALWAYS} fast no_auth",
     since="6.0.0",
 )
 def hello(session: Session, arguments: list[bytes]) -> Reply:
@@ -131,7 +139,7 @@ def _parse_hello_options(options: list[bytes]) -> _HelloOptions | bytes:
                 if not _PRINTABLE.fullmatch(name):
                     return errors.INVALID_CLIENT_NAME
             case _:
-                return errors.error(b"ERR Syntax error in HELLO option '%s'" % options[0])
+                return errors.hello_syntax(options[0])
         options = rest
     return _HelloOptions(credentials, name)
 
@@ -211,7 +219,32 @@ def client_reply(session: Session, arguments: list[bytes]) -> Reply:
     since="6.0.0",
 )
 def client_tracking(_session: Session, arguments: list[bytes]) -> Reply:
-    return encoder.OK if arguments[2].upper() in (b"ON", b"OFF") else errors.SYNTAX
+    options = _parse_tracking_options(arguments[3:])
+    is_on = arguments[2].upper() == b"ON"
+    if options is None or (not is_on and arguments[2].upper() != b"OFF"):
+        return errors.SYNTAX
+    if not is_on:
+        return encoder.OK
+    if b"PREFIX" in options and b"BCAST" not in options:
+        return errors.TRACKING_PREFIX_WITHOUT_BCAST
+    if b"BCAST" in options and options & {b"OPTIN", b"OPTOUT"}:
+        return errors.TRACKING_OPT_WITH_BCAST
+    return errors.TRACKING_OPTIN_AND_OPTOUT if options >= {b"OPTIN", b"OPTOUT"} else encoder.OK
+
+
+def _parse_tracking_options(words: list[bytes]) -> set[bytes] | None:
+    """The names of the options of CLIENT TRACKING; None when they are not of Redis's form."""
+    options: set[bytes] = set()
+    while words:
+        match words[0].upper(), words[1:]:
+            case (b"REDIRECT" | b"PREFIX") as option, [_, *rest]:
+                options.add(option)
+            case (b"BCAST" | b"OPTIN" | b"OPTOUT" | b"NOLOOP") as option, rest:
+                options.add(option)
+            case _:
+                return None
+        words = rest
+    return options
 
 
 @group.subcommand(

@@ -1,7 +1,7 @@
 """From a request to its handler, by way of the checks that every command shares."""
 
 from respid.commands.session import QueuedCommand, Reply, Session
-from respid.commands.table import COMMANDS, DRAWS_IDS, IMMEDIATE, NO_AUTH
+from respid.commands.table import COMMANDS, DRAWS_IDS, IMMEDIATE, NO_AUTH, Command
 from respid.resp import encoder, errors
 
 # What a browser or a port scanner sends: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
@@ -22,9 +22,9 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
         if command is None:
             return _reject(session, errors.unknown_subcommand(container, arguments[1]))
     if not command.accepts(len(arguments)):
-        return _reject(session, errors.wrong_arity(command.name))
+        return _reject(session, errors.wrong_arity(command.name), command)
     if not session.authenticated and NO_AUTH not in command.flags:
-        return _reject(session, errors.NOT_AUTHENTICATED)
+        return _reject(session, errors.NOT_AUTHENTICATED, command)
     if session.transaction is not None and IMMEDIATE not in command.flags:
         queued = QueuedCommand(command.name, command.handler, arguments, DRAWS_IDS in command.flags)
         session.transaction.append(queued)
@@ -34,7 +34,10 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
     return command.handler(session, arguments)
 
 
-def _reject(session: Session, error: bytes) -> bytes:
-    """A request that cannot even be queued breaks the transaction that it is in."""
+def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:
+    """A request that cannot even be queued breaks the transaction that it is in; an EXEC ends it."""
+    if command is not None and command.name == "exec":
+        session.end_transaction()
+        return errors.exec_aborted_by(error)
     session.transaction_broken |= session.transaction is not None
     return error

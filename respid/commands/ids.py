@@ -1,5 +1,7 @@
 """The commands that give IDs, and those that explain them. Any key draws from the same sequence; none is stored."""
 
+import re
+
 from respid.commands.session import Parts, Reply, Session
 from respid.commands.table import CommandGroup
 from respid.ids.layout import YEAR_MS
@@ -10,6 +12,7 @@ from respid.resp.reader import parse_integer
 
 BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE give up to a second's worth of one worker
 SLICE_IDS = 1024  # a bulk reply is made in slices, between which other clients get their turn
+_FLOAT = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 
 group = CommandGroup("generic")
 
@@ -43,11 +46,9 @@ def _take_block(session: Session, text: bytes) -> Reply:
 
 @group.command("INCRBYFLOAT key increment", "Returns the next ID as a string.", "write fast draws", since="2.6.0")
 def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
-    try:
-        increment = float(arguments[2])
-    except ValueError:
+    if _FLOAT.fullmatch(arguments[2]) is None:
         return errors.NOT_A_FLOAT
-    if increment not in (0, 1):  # some drivers' incr() of a float sends 0.0 or 1.0
+    if float(arguments[2]) not in (0, 1):  # some drivers' incr() of a float sends 0.0 or 1.0
         return errors.error("ERR INCRBYFLOAT gives one ID at a time: its increment must be 1")
     first, count = session.take(1)
     return encoder.bulk_string(b"%d" % first) if count else session.refusal()
@@ -108,13 +109,13 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
 
 def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
     """The array of `count` IDs in slices. Once its header is out it can no longer be an error: it waits."""
-    encode = encoder.digit_strings if as_string else encoder.integers
+    encode = encoder.consecutive_strings if as_string else encoder.consecutive_integers
     session.bulk = True
     header = encoder.array_header(count)
     while count:
         first, taken = session.take(min(count, SLICE_IDS))
         if taken:
-            yield header + encode(range(first, first + taken))
+            yield header + encode(first, taken)
             header = b""
             count -= taken
         elif header and (refusal := session.refusal()) is not None:

@@ -1,11 +1,20 @@
 """COMMAND and its subcommands: what the table says of itself, for clients that ask."""
 
-import fnmatch
-
+from respid.commands.glob import matches
 from respid.commands.session import Reply, Session
 from respid.commands.table import COMMANDS, INTERNAL_FLAGS, Command, CommandGroup
 from respid.resp import encoder, errors
 from respid.resp.encoder import Value
+
+# Redis's ACL categories, of flags and of groups; it has none for the group "server".
+_CATEGORIES = {
+    "write": "@write",
+    "readonly": "@read",
+    "admin": "@admin",
+    "connection": "@connection",
+    "generic": "@keyspace",
+    "transactions": "@transaction",
+}
 
 group = CommandGroup("server")
 
@@ -15,6 +24,9 @@ group = CommandGroup("server")
 )
 def command(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.encode([_describe(each) for each in COMMANDS.values()], session.version)
+
+
+group.help("COMMAND")
 
 
 @group.subcommand("COMMAND COUNT", "Returns the number of commands.", "loading stale", since="2.8.13")
@@ -58,8 +70,8 @@ def command_list(session: Session, arguments: list[bytes]) -> Reply:
         case []:
             pass
         case [b"FILTERBY", b"PATTERN"] if len(arguments) == 5:  # noqa: PLR2004
-            pattern = arguments[4].decode("utf-8", "replace").lower()
-            names = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+            pattern = arguments[4].decode("utf-8", "replace")
+            names = [name for name in names if matches(pattern, name)]
         case [b"FILTERBY", b"MODULE" | b"ACLCAT"] if len(arguments) == 5:  # noqa: PLR2004
             names = []
         case _:
@@ -73,6 +85,8 @@ def command_list(session: Session, arguments: list[bytes]) -> Reply:
 def command_getkeys(session: Session, arguments: list[bytes]) -> Reply:
     queried = arguments[2:]
     found = COMMANDS.get(queried[0].upper())
+    if found is not None and found.subcommands and len(queried) > 1:
+        found = found.subcommands.get(queried[1].upper())
     if found is None:
         return errors.error("ERR Invalid command specified")
     first, last, step = found.usage.keys
@@ -94,8 +108,9 @@ def _describe(command: Command) -> Value:
     """The ten elements of https://redis.io/docs/latest/commands/command/."""
     first, last, step = command.usage.keys
     flags = command.flags - INTERNAL_FLAGS
-    categories = {"@fast" if "fast" in flags else "@slow", f"@{command.group}"}
-    categories |= {f"@{access}" for access in ("write", "read") if access in flags or f"{access}only" in flags}
+    categories = {"@fast" if "fast" in flags else "@slow"} | {_CATEGORIES[flag] for flag in flags & _CATEGORIES.keys()}
+    if command.group in _CATEGORIES:
+        categories.add(_CATEGORIES[command.group])
     key_specs: list[Value] = []
     if first:
         access = ["RW", "access", "update"] if "write" in flags else ["RO", "access"]

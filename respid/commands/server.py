@@ -1,17 +1,18 @@
 """The commands about the server: INFO, CONFIG GET, TIME, and what monitoring tools ask."""
 
-import fnmatch
 import os
 import platform
 from collections.abc import Callable
 
 from respid import __version__
 from respid.commands.connection import DATABASES, REDIS_VERSION
+from respid.commands.glob import is_pattern, matches
 from respid.commands.ids import describe_worker
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup
 from respid.resp import encoder, errors
 from respid.resp.encoder import Value
+from respid.resp.reader import parse_integer
 
 group = CommandGroup("server")
 
@@ -28,7 +29,7 @@ def _server(session: Session) -> dict[str, str | int]:
         "arch_bits": 64,
         "process_id": os.getpid(),
         "tcp_port": session.worker.config.port,
-        "server_time_usec": session.worker.clock.wall_us(),
+        "server_time_usec": session.worker.clock.wall_ns() // 1_000,
         "uptime_in_seconds": uptime,
         "uptime_in_days": uptime // 86400,
     }
@@ -142,18 +143,19 @@ group.container("CONFIG", "A container for commands about settings.", since="2.0
     since="2.0.0",
 )
 def config_get(session: Session, arguments: list[bytes]) -> Reply:
-    patterns = [argument.decode("utf-8", "replace").lower() for argument in arguments[2:]]
-    found: dict[str, Value] = {
-        name: value
-        for name, value in _settings(session).items()
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-    }
+    settings = _settings(session)
+    found: dict[str, Value] = {}
+    for parameter in [argument.decode("utf-8", "replace") for argument in arguments[2:]]:
+        if is_pattern(parameter):
+            found |= {name: value for name, value in settings.items() if matches(parameter, name)}
+        elif parameter.lower() in settings:
+            found[parameter] = settings[parameter.lower()]  # named as it was asked for
     return encoder.encode(found, session.version)
 
 
 @group.command("TIME", "Returns the wall clock: seconds and microseconds.", "loading stale fast", since="2.6.0")
 def time(session: Session, _arguments: list[bytes]) -> Reply:
-    seconds, microseconds = divmod(session.worker.clock.wall_us(), 1_000_000)
+    seconds, microseconds = divmod(session.worker.clock.wall_ns() // 1_000, 1_000_000)
     return encoder.encode([str(seconds), str(microseconds)], session.version)
 
 
@@ -185,9 +187,10 @@ def asking(_session: Session, _arguments: list[bytes]) -> Reply:
 group.container("CLUSTER", "A container for commands about clusters.", since="3.0.0")
 
 
-@group.subcommand("CLUSTER INFO", "Refused: this is no cluster.", "loading stale", since="3.0.0")
-@group.subcommand("CLUSTER MYID", "Refused: this is no cluster.", "loading stale", since="3.0.0")
-@group.subcommand("CLUSTER NODES", "Refused: this is no cluster.", "loading stale", since="3.0.0")
+@group.subcommand("CLUSTER HELP", "Refused: this is no cluster.", "loading stale", since="5.0.0")
+@group.subcommand("CLUSTER INFO", "Refused: this is no cluster.", "stale", since="3.0.0")
+@group.subcommand("CLUSTER MYID", "Refused: this is no cluster.", "stale", since="3.0.0")
+@group.subcommand("CLUSTER NODES", "Refused: this is no cluster.", "stale", since="3.0.0")
 @group.subcommand("CLUSTER SHARDS", "Refused: this is no cluster.", "loading stale", since="7.0.0")
 @group.subcommand("CLUSTER SLOTS", "Refused: this is no cluster.", "loading stale", since="3.0.0")
 def cluster_disabled(_session: Session, _arguments: list[bytes]) -> Reply:
@@ -205,8 +208,20 @@ def slowlog_len(_session: Session, _arguments: list[bytes]) -> Reply:
 @group.subcommand(
     "SLOWLOG GET [n]", "Returns an empty list: no command is slow.", "admin loading stale", since="2.2.12"
 )
-def slowlog_get(_session: Session, _arguments: list[bytes]) -> Reply:
-    return encoder.array([])
+def slowlog_get(_session: Session, arguments: list[bytes]) -> Reply:
+    match arguments[2:]:
+        case []:
+            count: int | None = 0
+        case [text]:
+            count = parse_integer(text)
+        case _:
+            return errors.wrong_subcommand_syntax("slowlog", arguments[1])
+    return errors.SLOWLOG_COUNT if count is None or count < -1 else encoder.array([])
+
+
+@group.subcommand("SLOWLOG RESET", "Does nothing: no command is slow.", "admin loading stale", since="2.2.12")
+def slowlog_reset(_session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.OK
 
 
 group.container("LATENCY", "A container for commands about latency.", since="2.8.13")

@@ -64,6 +64,7 @@ class Session:
         self.last_command = ""
         self.closing = False  # close once the replies are written
         self.since_ms: int | None = None  # the Unix millisecond since which a request waits for an ID
+        self.reply_mode = ReplyMode.ON
         self.bulk = False  # whether that is one of the bulk requests, which no autoscaler should count
         self.reset()
 
@@ -73,9 +74,15 @@ class Session:
         self.version = 2
         self.name = b""
         self.database = 0
-        self.reply_mode = ReplyMode.ON
+        if self.reply_mode is not ReplyMode.SKIPPING:  # the reply to RESET itself can still be skipped
+            self.reply_mode = ReplyMode.ON
         self.transaction: list[QueuedCommand] | None = None
         self.transaction_broken = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a command is simply run and answered: authenticated, outside MULTI, replies on."""
+        return self.authenticated and self.transaction is None and self.reply_mode is ReplyMode.ON
 
     def end_transaction(self) -> None:
         self.transaction = None

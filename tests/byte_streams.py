@@ -1,0 +1,610 @@
+"""What clients send, well-formed and not: one table of byte streams, for respid and a real redis-server alike.
+
+After each stream the client sends `STILL_OPEN`, so the replies also tell whether the server has closed the connection.
+Where respid deliberately answers something else, the stream gives the reason, and what respid answers instead or what
+of the replies is left out of the comparison.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from respid.resp import errors
+
+
+class Compared(Enum):
+    """How much of the replies has to agree."""
+
+    BYTES = "every byte"
+    TYPES = "types, lengths and nesting, but no texts and no numbers"
+    OUTER_TYPES = "only the types of whole replies"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What one client sends, from connecting to the end."""
+
+    name: str
+    sent: bytes
+    reason: str = ""  # why respid does not answer exactly what Redis answers; empty when it does
+    instead: bytes | None = None  # what respid answers, where Redis answers something else
+    compared: Compared = Compared.BYTES
+    apart_from: frozenset[bytes] = frozenset()  # the members of maps that are not compared
+
+
+def request(*arguments: bytes | str) -> bytes:
+    """A command as clients send it: an array of bulk strings."""
+    encoded = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
+    return b"*%d\r\n" % len(encoded) + b"".join([b"$%d\r\n%s\r\n" % (len(each), each) for each in encoded])
+
+
+def requests(conversation: str) -> bytes:
+    """Commands separated by semicolons, of words separated by spaces; '' is the empty word."""
+    commands = [line.split(" ") for line in conversation.split("; ")]
+    return b"".join([request(*["" if word == "''" else word for word in command]) for command in commands])
+
+
+STILL_OPEN = request("ECHO", "still open")
+OPEN = b"$10\r\nstill open\r\n"  # what is answered to it
+
+
+def _conversations(text: str) -> list[str]:
+    """One conversation a line, or several separated by bars; lines that begin with # are titles."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [each for line in lines if line and not line.startswith("#") for each in line.split(" | ")]
+
+
+def _alike(text: str) -> list[Stream]:
+    return [Stream(conversation, requests(conversation)) for conversation in _conversations(text)]
+
+
+def _alike_in(compared: Compared, reason: str, text: str) -> list[Stream]:
+    return [Stream(each, requests(each), reason, compared=compared) for each in _conversations(text)]
+
+
+def _unlike(reason: str, answers: dict[str | tuple[str, bytes], bytes]) -> list[Stream]:
+    """Streams by their conversation, or by name and bytes, each with what respid answers instead."""
+    streams = []
+    for key, instead in answers.items():
+        name, sent = (key, requests(key)) if isinstance(key, str) else key
+        streams.append(Stream(name, sent, reason, instead))
+    return streams
+
+
+COMMANDS = _alike(r"""
+    # protocol version
+    HELLO 4 | HELLO 1 | HELLO 0 | HELLO -3 | HELLO 03 | HELLO +3 | HELLO x | HELLO '' | HELLO 3x
+    HELLO 99999999999999999999 | HELLO 9223372036854775808 | HELLO 4 AUTH a b | HELLO 3 AUTH | HELLO 3 AUTH default
+    HELLO 3 AUTH nobody x; GET missing | HELLO 3 SETNAME | HELLO 3 BOGUS | HELLO 3 bogus x y
+    HELLO 3 AUTH default x BOGUS | HELLO 3 AUTH nobody x BOGUS | HELLO 3 AUTH nobody x SETNAME
+    HELLO AUTH default x | HELLO SETNAME me
+    # connection
+    PING | ping | pInG | PING message | PING '' | PING a b | PING a b c | ECHO message | ECHO '' | ECHO | ECHO a b
+    SELECT 0 | SELECT 15 | SELECT 16 | SELECT -1 | SELECT x | SELECT '' | SELECT 01 | SELECT +1 | SELECT 1.0
+    SELECT 2147483647 | SELECT 2147483648 | SELECT -2147483649 | SELECT 9223372036854775807
+    SELECT 9223372036854775808 | SELECT 12345678901234567890 | SELECT | SELECT 1 2 | AUTH x | AUTH default x
+    AUTH default '' | AUTH nobody x | AUTH '' | AUTH | AUTH a b c | auth Default x | QUIT | QUIT; PING | QUIT now
+    quit; quit | RESET | RESET x | CLIENT SETNAME me; RESET; CLIENT GETNAME | SELECT 3; RESET; SELECT 0 | CLIENT
+    client | CLIENT BOGUS | client bogus | CLIENT BOGUS x y z | CLIENT '' | CLIENT ID x | CLIENT GETNAME
+    CLIENT GETNAME x | CLIENT SETNAME me; CLIENT GETNAME | CLIENT SETNAME me; CLIENT SETNAME ''; CLIENT GETNAME
+    CLIENT SETNAME | CLIENT SETNAME a b | client setname me; client getname | HELLO 3 BOGUS; CLIENT GETNAME
+    CLIENT SETINFO LIB-NAME redis-py | CLIENT SETINFO lib-name redis-py(x_v1.2) | CLIENT SETINFO LIB-VER 8.1.0
+    CLIENT SETINFO LIB-VER '' | CLIENT SETINFO LIB-NAME | CLIENT SETINFO | CLIENT SETINFO LIB-NAME a b
+    CLIENT SETINFO BOGUS x | CLIENT SETINFO bogus x | CLIENT REPLY ON | CLIENT REPLY on | CLIENT REPLY
+    CLIENT REPLY BOGUS | CLIENT REPLY ON ON | CLIENT REPLY OFF; PING; ECHO x; CLIENT REPLY ON; PING
+    CLIENT REPLY OFF; BOGUS; ECHO; CLIENT REPLY ON; PING | CLIENT REPLY SKIP; PING a; PING b
+    CLIENT REPLY SKIP; BOGUS; PING b | CLIENT REPLY SKIP; ECHO; PING b
+    CLIENT REPLY SKIP; CLIENT REPLY SKIP; PING a; PING b | CLIENT REPLY SKIP; CLIENT REPLY ON; PING a; PING b
+    CLIENT REPLY SKIP; CLIENT REPLY OFF; PING a; CLIENT REPLY ON; PING b
+    CLIENT REPLY OFF; CLIENT REPLY SKIP; PING a; PING b; CLIENT REPLY ON; PING c
+    CLIENT REPLY OFF; CLIENT REPLY BOGUS; CLIENT REPLY ON | CLIENT REPLY OFF; RESET; PING
+    CLIENT REPLY SKIP; RESET; PING | CLIENT REPLY OFF; QUIT | CLIENT REPLY SKIP; QUIT
+    CLIENT REPLY SKIP; MULTI; PING; EXEC | MULTI; CLIENT REPLY SKIP; PING a; EXEC; PING b
+    MULTI; CLIENT REPLY OFF; PING; CLIENT REPLY ON; EXEC; PING
+    MULTI; CLIENT REPLY OFF; EXEC; PING; CLIENT REPLY ON | CLIENT REPLY SKIP; MULTI; CLIENT REPLY ON; PING; EXEC
+    CLIENT TRACKING ON; CLIENT TRACKING OFF | CLIENT TRACKING | CLIENT TRACKING BOGUS
+    HELLO 3 BOGUS; CLIENT TRACKING ON | CLIENT TRACKING OFF | CLIENT TRACKING ON OPTIN | CLIENT TRACKING ON BOGUS
+    CLIENT TRACKING ON OPTIN OPTOUT | CLIENT GETREDIR | CLIENT GETREDIR x
+    CLIENT NO-EVICT ON; CLIENT NO-EVICT OFF; CLIENT NO-EVICT on | CLIENT NO-EVICT BOGUS | CLIENT NO-EVICT
+    CLIENT NO-TOUCH ON; CLIENT NO-TOUCH OFF | CLIENT NO-TOUCH BOGUS | CLIENT NO-TOUCH | CLIENT INFO x
+    CLIENT HELP x
+    # transactions
+    MULTI; EXEC | MULTI; PING; ECHO x; EXEC | MULTI; PING; PING a; SELECT 1; GET missing; EXEC; PING
+    MULTI; SELECT 16; PING; EXEC | MULTI; PING; DISCARD; PING | MULTI; MULTI; PING; EXEC | MULTI; MULTI; EXEC; PING
+    EXEC | DISCARD | EXEC x | MULTI x | DISCARD x | MULTI; EXEC x; EXEC | MULTI; DISCARD x; EXEC
+    MULTI; MULTI x; EXEC | MULTI; BOGUS; PING; EXEC; PING | MULTI; BOGUS; DISCARD; EXEC
+    MULTI; ECHO; EXEC; MULTI; PING; EXEC | MULTI; CLIENT BOGUS; EXEC | MULTI; CLIENT; EXEC
+    MULTI; CLIENT ID x; EXEC | MULTI; CLIENT SETNAME me; CLIENT GETNAME; EXEC; CLIENT GETNAME
+    MULTI; PING; RESET; EXEC | MULTI; RESET; PING | MULTI; RESET x; EXEC | MULTI; PING; QUIT
+    MULTI; QUIT; PING; EXEC | MULTI; QUIT x; EXEC | MULTI; AUTH x; EXEC | MULTI; AUTH a b c; EXEC
+    MULTI; AUTH default x; EXEC | MULTI; PING a b; EXEC | MULTI; PING a b c; EXEC | MULTI; SET k; EXEC | WATCH k
+    WATCH a b c | WATCH | UNWATCH | UNWATCH x | WATCH k; MULTI; PING; EXEC | MULTI; WATCH k; PING; EXEC
+    MULTI; WATCH; EXEC | MULTI; UNWATCH; EXEC | MULTI; UNWATCH x; EXEC | WATCH k; UNWATCH; MULTI; EXEC
+    MULTI; COMMAND GETKEYS GET k; EXEC | MULTI; CONFIG GET save; EXEC | MULTI; HELLO 4; EXEC
+    MULTI; INCRBY k x; INCRBYFLOAT k x; EXEC | MULTI; HELLO x; HELLO 3 BOGUS; EXEC | multi; ping; exec
+    # introspection
+    COMMAND BOGUS | COMMAND COUNT x | COMMAND INFO bogus | COMMAND INFO bogus bogus | COMMAND INFO client|bogus
+    COMMAND INFO bogus|id | COMMAND DOCS bogus | COMMAND DOCS bogus bogus | COMMAND DOCS client|bogus
+    COMMAND LIST x | COMMAND LIST FILTERBY | COMMAND LIST FILTERBY BOGUS x | COMMAND LIST FILTERBY PATTERN
+    COMMAND LIST FILTERBY PATTERN a b | COMMAND LIST FILTERBY MODULE bogus | COMMAND LIST FILTERBY ACLCAT bogus
+    COMMAND LIST FILTERBY PATTERN bogus | COMMAND LIST FILTERBY PATTERN incr | COMMAND LIST FILTERBY PATTERN INCR
+    COMMAND LIST FILTERBY PATTERN [a-c]cho | COMMAND LIST FILTERBY PATTERN [d-f]cho
+    COMMAND LIST FILTERBY PATTERN [^a]cho | COMMAND LIST FILTERBY PATTERN [!a]cho
+    COMMAND LIST FILTERBY PATTERN ech? | COMMAND LIST FILTERBY PATTERN \echo | COMMAND LIST FILTERBY PATTERN echo\
+    COMMAND LIST FILTERBY PATTERN [echo | COMMAND LIST FILTERBY PATTERN '' | COMMAND LIST filterby pattern echo
+    COMMAND GETKEYS | COMMAND GETKEYS BOGUS | COMMAND GETKEYS PING | COMMAND GETKEYS PING a b c
+    COMMAND GETKEYS CLIENT ID | COMMAND GETKEYS CLIENT BOGUS | COMMAND GETKEYS CLIENT | COMMAND GETKEYS GET k
+    COMMAND GETKEYS get k | COMMAND GETKEYS GET | COMMAND GETKEYS GET a b | COMMAND GETKEYS EXISTS a b c
+    COMMAND GETKEYS INCR k | COMMAND GETKEYS INCRBY k 5 | COMMAND GETKEYS HINCRBY k f 5
+    COMMAND GETKEYS INCRBYFLOAT k 1.0 | COMMAND GETKEYS SET k v NX | COMMAND GETKEYS WATCH a b
+    COMMAND GETKEYS ECHO x | COMMAND HELP x | HELLO 3 BOGUS; COMMAND INFO bogus
+    # server
+    CONFIG | CONFIG BOGUS | CONFIG GET | CONFIG GET save | CONFIG GET SAVE | CONFIG GET appendonly
+    CONFIG GET timeout | CONFIG GET databases | CONFIG GET bogus | CONFIG GET bogus bogus*
+    CONFIG GET slave-read-only | CONFIG GET replica-read-only | CONFIG GET appendonl? | CONFIG GET appendonl[a-z]
+    CONFIG GET appendonl[^y] | CONFIG GET appendonl[y | CONFIG GET save save | CONFIG HELP x | CLUSTER
+    CLUSTER BOGUS | CLUSTER INFO | CLUSTER NODES | CLUSTER SLOTS | CLUSTER SHARDS | CLUSTER MYID | CLUSTER INFO x
+    CLUSTER SLOTS x | cluster slots | READONLY | READWRITE | ASKING | READONLY x | ASKING x | ROLE | ROLE x | TIME x
+    DBSIZE x | SLOWLOG | SLOWLOG BOGUS | SLOWLOG LEN x | SLOWLOG GET 0 | SLOWLOG GET x
+    SLOWLOG GET -2 | SLOWLOG GET 1 2 | SLOWLOG RESET | LATENCY | LATENCY BOGUS | LATENCY LATEST | LATENCY LATEST x
+    INFO bogus | INFO bogus bogus
+    # IDs and keys
+    GET missing | GET | GET a b | EXISTS | SET k | SET | INCR | INCR a b | INCRBY k | INCRBY k 1 2 | INCRBY k x
+    INCRBY k '' | INCRBY k 1.0 | INCRBY k 01 | INCRBY k +1 | INCRBY k -0 | INCRBY k 1x
+    INCRBY k 9223372036854775808 | INCRBY k -9223372036854775809 | INCRBY k 123456789012345678901 | INCRBYFLOAT k
+    INCRBYFLOAT k x | INCRBYFLOAT k '' | INCRBYFLOAT k 1x | INCRBYFLOAT k 1 2 | INCRBYFLOAT k 1_0
+    INCRBYFLOAT k nan | HINCRBY k f | HINCRBY k f x | HINCRBY k f 1 2
+    # unknown commands
+    BOGUS | bogus a b c | BOGUS '' | BOGUS '' a | CLIENT|ID | client|id | COMMAND|COUNT | '' | '' x | GE T | ID
+    POST / HTTP/1.1; PING | post / HTTP/1.1; PING | Host: example.org; PING | host:; PING | GET / HTTP/1.1; PING
+""")
+
+HANDSHAKES = [
+    Stream(conversation, requests(conversation), reason, apart_from=frozenset({b"version", b"id", b"modules"}))
+    for reason in ["respid has a version and no modules of its own, and numbers connections by itself"]
+    for conversation in _conversations("""
+    HELLO | HELLO 2 | HELLO 3 | hello 3 | HELLO 3; HELLO; HELLO 2; HELLO | HELLO 3; GET missing; HELLO 2; GET missing
+    HELLO 3 SETNAME me; CLIENT GETNAME | HELLO 2 SETNAME me; CLIENT GETNAME
+    HELLO 3 setname me SETNAME other; CLIENT GETNAME | HELLO 3 SETNAME a; HELLO 3 SETNAME ''; CLIENT GETNAME
+    HELLO 3 AUTH default anything | HELLO 2 AUTH default ''; PING
+    HELLO 3 AUTH default x SETNAME me; CLIENT GETNAME | HELLO 3 SETNAME me AUTH default x; CLIENT GETNAME
+    HELLO 3; RESET; HELLO; GET missing | HELLO 3; MULTI; HELLO 2; GET missing; EXEC; GET missing
+    MULTI; HELLO 3; GET missing; EXEC; GET missing | HELLO 3; HELLO 4; GET missing
+    HELLO 3; HELLO 2 SETNAME; GET missing
+    HELLO 3; CLIENT GETNAME; CONFIG GET timeout; COMMAND INFO bogus; COMMAND DOCS bogus
+    """)
+]
+
+ARGUMENTS = [
+    Stream("an unknown command with CRLF in its name", request("BO\r\nGUS", "x")),
+    Stream("an unknown command with CRLF in its arguments", request("BOGUS", "a\r\nb\nc\rd", "\r\n")),
+    Stream("an unknown command with NUL bytes", request("BO\0GUS", "a\0b", "\0", "c")),
+    Stream("an unknown command that is all NUL bytes", request("\0\0", "x")),
+    Stream("an unknown command of binary bytes", request(bytes(range(256)), bytes(range(255, -1, -1)))),
+    Stream("an unknown command whose name is cut at 128 bytes", request("B" * 127 + "CDEF")),
+    Stream("an unknown command with a name of 128 bytes", request("B" * 128, "x")),
+    Stream("an unknown command with an argument of 127 bytes", request("BOGUS", "a" * 127, "b")),
+    Stream("an unknown command with an argument of 128 bytes", request("BOGUS", "a" * 128, "b")),
+    Stream("an unknown command with an argument of 129 bytes", request("BOGUS", "a" * 129, "b")),
+    Stream("an unknown command with arguments of 100 and 100 bytes", request("BOGUS", "a" * 100, "b" * 100, "c")),
+    Stream("an unknown command with arguments of 61 and 61 bytes", request("BOGUS", "a" * 61, "b" * 61, "c" * 61)),
+    *[
+        Stream(f"an unknown command with arguments of {n} and 50 bytes", request("BOGUS", "a" * n, "b" * 50, "c"))
+        for n in range(117, 130)
+    ],
+    Stream("an unknown command with 50 empty arguments", request("BOGUS", *[""] * 50)),
+    Stream("an unknown command with 50 short arguments", request("BOGUS", *["x"] * 50)),
+    Stream("an unknown command with quotes", request("BO'GUS", "'", '"', "\\")),
+    Stream("an unknown command with 1,000 bytes in name and argument", request("B" * 1000, "a" * 1000)),
+    Stream("a subcommand of CRLF", request("CLIENT", "\r\n")),
+    Stream("a subcommand with NUL bytes", request("CLIENT", "a\0b")),
+    Stream("a subcommand of 200 bytes", request("CLIENT", "a" * 200)),
+    Stream("a subcommand of binary bytes", request("CLIENT", bytes(range(128, 256)))),
+    Stream("a command's name followed by a NUL byte", request("PING\0")),
+    Stream("a subcommand's name followed by a NUL byte", request("CLIENT", "ID\0")),
+    Stream("a container's name followed by a bar", request("CLIENT|", "ID")),
+    Stream("a command's name with a space", request("PING ", "x")),
+    Stream("a message with CRLF", request("ECHO", "a\r\nb\r\n")),
+    Stream("a message of all bytes", request("ECHO", bytes(range(256)))),
+    Stream("a message that looks like a request", request("ECHO", request("PING"))),
+    Stream("a message of 65,536 bytes", request("ECHO", "x" * 65536)),
+    Stream("a message of 1,048,572 bytes", request("ECHO", "x" * 1048572)),
+    Stream("a client's name with a space", request("CLIENT", "SETNAME", "a b")),
+    Stream("a client's name with CRLF", request("CLIENT", "SETNAME", "a\r\nb")),
+    Stream("a client's name of bytes above 127", request("CLIENT", "SETNAME", "né")),
+    Stream("a client's name of all printable bytes", request("CLIENT", "SETNAME", bytes(range(33, 127)))),
+    Stream("a client's name with DEL", request("CLIENT", "SETNAME", b"a\x7f")),
+    Stream("HELLO names a client with a space", request("HELLO", "3", "SETNAME", "a b")),
+    Stream("HELLO with a wrong name and a wrong option", request("HELLO", "3", "SETNAME", "a b", "BOGUS")),
+    Stream("HELLO with a wrong name and a wrong password", request("HELLO", "3", "AUTH", "x", "y", "SETNAME", "a b")),
+    Stream("HELLO with an option of CRLF", request("HELLO", "3", "a\r\nb")),
+    Stream("HELLO with an option with a NUL byte", request("HELLO", "3", "a\0b")),
+    Stream("HELLO with an option of 200 bytes", request("HELLO", "3", "a" * 200)),
+    Stream("a library's name with a space", request("CLIENT", "SETINFO", "LIB-NAME", "a b")),
+    Stream("a library's version with CRLF", request("CLIENT", "SETINFO", "lib-ver", "1\r\n2")),
+    Stream("SETINFO with an attribute of CRLF", request("CLIENT", "SETINFO", "a\r\nb", "x")),
+    Stream("SETINFO with an attribute of 200 bytes", request("CLIENT", "SETINFO", "a" * 200, "x")),
+    Stream("an index with a space", request("SELECT", " 1") + request("SELECT", "1 ")),
+    Stream("an index with a NUL byte", request("SELECT", "1\0")),
+    Stream("an increment with spaces", request("INCRBY", "k", " 1") + request("INCRBY", "k", "1 ")),
+    Stream("a float increment with spaces", request("INCRBYFLOAT", "k", " 1") + request("INCRBYFLOAT", "k", "1 ")),
+    Stream("a float increment with a NUL byte", request("INCRBYFLOAT", "k", "1\0")),
+    Stream("1,024 arguments", request("BOGUS", *["x"] * 1023)),
+    Stream("100 pipelined commands", request("ECHO", "x") * 100),
+]
+
+INLINE = [
+    Stream(f"an inline command: {name}", sent)
+    for name, sent in {
+        "PING": b"PING\r\n",
+        "in lower case": b"ping\r\n",
+        "ended by a line feed": b"PING\n",
+        "with spaces around": b"  PING  \r\n",
+        "with tabs between": b"\tECHO\tx\t\r\n",
+        "with vertical tabs and form feeds between": b"ECHO\vx\f\r\n",
+        "two carriage returns at the end": b"PING\r\r\n",
+        "a carriage return between": b"ECHO\rx\r\n",
+        "an empty line": b"\r\n",
+        "an empty line feed": b"\n",
+        "many empty lines": b"\r\n\n\r\n\n\nPING\r\n\r\n",
+        "a line of spaces": b"   \r\nPING\r\n",
+        "quoted words": b"ECHO \"a b\"\r\nECHO 'a b'\r\n",
+        "empty quotes": b"ECHO \"\"\r\nECHO ''\r\n",
+        "quotes in the middle of a word": b'ECHO a"b c"\r\n',
+        "quotes side by side": b'ECHO "a""b"\r\n',
+        "text after a closing quote": b'ECHO "a"b\r\nPING\r\n',
+        "text after a closing single quote": b"ECHO 'a'b\r\nPING\r\n",
+        "a quote that is not closed": b'ECHO "a\r\nPING\r\n',
+        "a single quote that is not closed": b"ECHO 'a\r\nPING\r\n",
+        "a quote closed on the next line": b'ECHO "a\r\nb"\r\nPING\r\n',
+        "a quote alone": b'"\r\n',
+        "a backslash before the closing quote": b'ECHO "a\\"\r\n',
+        "escapes": b'ECHO "\\n\\r\\t\\b\\a\\\\\\"\\q"\r\n',
+        "hexadecimal escapes": b'ECHO "\\x41\\xff\\x00\\xZZ\\x4"\r\n',
+        "a capital X is no hexadecimal escape": b'ECHO "\\X41"\r\n',
+        "escapes in single quotes": b"ECHO 'a\\'b\\n\\x41\\\\'\r\n",
+        "a backslash outside quotes": b"ECHO a\\nb\r\n",
+        "single quotes within quotes": b'ECHO "it\'s"\r\n',
+        "quotes within single quotes": b"ECHO 'say \"x\"'\r\n",
+        "bytes above 127": b"ECHO \xff\x80\xc3\xa9\r\n",
+        "control bytes": b"\x01\x02\x03\r\n",
+        "an unknown command": b"BOGUS a b\r\n",
+        "an empty command": b'""\r\n',
+        "a browser that posts": b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "mixed with arrays": b"PING\r\n*1\r\n$4\r\nPING\r\nECHO x\r\n",
+        "a plus sign": b"+OK\r\n",
+        "an integer": b":1\r\n",
+        "a bulk string": b"$4\r\nPING\r\n",
+        "an error": b"-ERR\r\n",
+        "redis-cli --pipe's end": b"\r\n*2\r\n$4\r\nECHO\r\n$20\r\n" + b"x" * 20 + b"\r\n",
+        "HELLO": b"HELLO 4\r\n",
+        "of 65,536 bytes": b"ECHO " + b"x" * 65531 + b"\r\n",
+        "of 500 words": b"BOGUS " + b"x " * 500 + b"\r\n",
+        "of endless bytes": b"x" * 100_000,
+        "of endless spaces": b" " * 100_000,
+        "of 100,000 bytes": b"ECHO " + b"x" * 100_000 + b"\r\n",
+        "incomplete": b"PIN",
+    }.items()
+]
+
+MALFORMED = [
+    Stream(name, sent)
+    for name, sent in {
+        "an array of 2,147,483,648": b"*2147483648\r\n",
+        "an array of 4,294,967,297": b"*4294967297\r\n$4\r\nPING\r\n",
+        "an array of 2^63": b"*9223372036854775808\r\n",
+        "an array of 20 digits": b"*12345678901234567890\r\n",
+        "an array of 100 digits": b"*" + b"1" * 100 + b"\r\n",
+        "an array of 01": b"*01\r\n$4\r\nPING\r\n",
+        "an array of +1": b"*+1\r\n$4\r\nPING\r\n",
+        "an array of -0": b"*-0\r\n",
+        "an array of 0": b"*0\r\n",
+        "an array of 0 and a command": b"*0\r\n*0\r\nPING\r\n",
+        "an array of -1": b"*-1\r\n",
+        "an array of -5": b"*-5\r\n",
+        "an array of -2^63": b"*-9223372036854775808\r\n",
+        "an array of -2^63-1": b"*-9223372036854775809\r\n",
+        "an array of minus": b"*-\r\n",
+        "an array of -01": b"*-01\r\n",
+        "an array of 00": b"*00\r\n",
+        "an array of nothing": b"*\r\n",
+        "an array of x": b"*x\r\n",
+        "an array of 1x": b"*1x\r\n",
+        "an array of 1.0": b"*1.0\r\n",
+        "an array of space": b"* 1\r\n",
+        "an array of 1 and a space": b"*1 \r\n",
+        "an array of 1e3": b"*1e3\r\n",
+        "an array of 0x1": b"*0x1\r\n",
+        "an array of arrays": b"*1\r\n*1\r\n$4\r\nPING\r\n",
+        "an array of an array in the middle": b"*2\r\n$4\r\nPING\r\n*1\r\n$1\r\nx\r\n",
+        "an array of an integer": b"*2\r\n$4\r\nECHO\r\n:1\r\n",
+        "an array of a simple string": b"*1\r\n+PING\r\n",
+        "an array of a null": b"*1\r\n_\r\n",
+        "an array of a line": b"*1\r\nPING\r\n",
+        "an array of an empty line": b"*1\r\n\r\n$4\r\nPING\r\n",
+        "an array of CRLF for a bulk string": b"*1\r\n\r\n",
+        "an array of a line feed for a bulk string": b"*1\r\n\n\r\n",
+        "an array of a byte above 127 for a bulk string": b"*1\r\n\xff4\r\nPING\r\n",
+        "an array of a quote for a bulk string": b"*1\r\n'4\r\nPING\r\n",
+        "a bulk string of 999,999,999,999": b"*1\r\n$999999999999\r\n",
+        "a bulk string of 536,870,913": b"*1\r\n$536870913\r\n",
+        "a bulk string of 2^63": b"*1\r\n$9223372036854775808\r\n",
+        "a bulk string of 20 digits": b"*1\r\n$12345678901234567890\r\n",
+        "a bulk string of -1": b"*1\r\n$-1\r\n",
+        "a bulk string of -1 in the middle": b"*2\r\n$4\r\nECHO\r\n$-1\r\n",
+        "a bulk string of -0": b"*1\r\n$-0\r\n",
+        "a bulk string of 04": b"*1\r\n$04\r\nPING\r\n",
+        "a bulk string of +4": b"*1\r\n$+4\r\nPING\r\n",
+        "a bulk string of 4x": b"*1\r\n$4x\r\nPING\r\n",
+        "a bulk string of 4.0": b"*1\r\n$4.0\r\nPING\r\n",
+        "a bulk string of nothing": b"*1\r\n$\r\nPING\r\n",
+        "a bulk string of a space": b"*1\r\n$ 4\r\nPING\r\n",
+        "a bulk string of 0": b"*1\r\n$0\r\n\r\n",
+        "a bulk string of 0 without its end": b"*2\r\n$4\r\nECHO\r\n$0\r\n",
+        "a bulk string ended by two other bytes": b"*2\r\n$4\r\nECHOxx$1\r\nx--",
+        "a bulk string ended by two line feeds": b"*1\r\n$4\r\nPING\n\n",
+        "a bulk string ended by two NUL bytes": b"*1\r\n$4\r\nPING\0\0",
+        "a bulk string that is longer than it says": b"*2\r\n$4\r\nECHO\r\n$1\r\nxyz\r\n",
+        "a bulk string that is shorter than it says": b"*2\r\n$4\r\nECHO\r\n$5\r\nx\r\nPING\r\n",
+        "headers ended by a carriage return and any byte": b"*1\rx$4\ryPING\r\n",
+        "an array's header ended by a line feed": b"*1\n$4\nPING\n",
+        "a bulk string's header ended by a line feed": b"*1\r\n$4\nPING\r\n",
+        "an array's header ended by a carriage return": b"*1\r$4\rPING\r",
+        "an array's header without an end": b"*1",
+        "an asterisk alone": b"*",
+        "an array's header without its last byte": b"*1\r",
+        "a bulk string's header without an end": b"*1\r\n$4",
+        "a bulk string without an end": b"*1\r\n$4\r\nPI",
+        "a bulk string without its last byte": b"*1\r\n$4\r\nPING\r",
+        "an array's endless header": b"*" + b"1" * 100_000,
+        "a bulk string's endless header": b"*1\r\n$" + b"1" * 100_000,
+        "an array's header of 100,000 bytes": b"*" + b"1" * 100_000 + b"\r\n",
+        "a bulk string's header of 100,000 bytes": b"*1\r\n$" + b"1" * 100_000 + b"\r\n",
+        "an array's header of 60,000 bytes": b"*" + b"1" * 60_000 + b"\r\n",
+        "a bulk string's endless header after an argument": b"*2\r\n$4\r\nECHO\r\n$" + b"1" * 100_000,
+        "an endless line for a bulk string": b"*1\r\n" + b"x" * 100_000,
+        "a command before an error": b"PING\r\n*x\r\nPING\r\n",
+        "an error within MULTI": b"MULTI\r\nPING\r\n*x\r\nEXEC\r\n",
+        "an error with replies off": requests("CLIENT REPLY OFF; PING") + b"*x\r\n",
+        "an error with the next reply skipped": requests("CLIENT REPLY SKIP") + b"*x\r\n",
+        "an error in RESP3": requests("HELLO 3 BOGUS") + b"*1\r\n:1\r\n",
+        "all bytes but NUL": bytes(range(255, 0, -1)) * 4,
+        "an attribute": b"|1\r\n+a\r\n:1\r\nPING\r\n",
+        "a push": b">1\r\n$4\r\nPING\r\n",
+        "a map": b"%1\r\n$1\r\na\r\n$1\r\nb\r\n",
+        "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
+        "memcached": b"get missing\r\nversion\r\n",
+    }.items()
+]
+
+ALIKE_IN_TYPES = (
+    _alike_in(
+        Compared.TYPES,
+        "IDs, times, counts and connection numbers are each server's own",
+        """
+    INCR a | incr a; InCr a | INCRBY a 1; INCRBY a 5; INCRBY a 4096 | HINCRBY b f 1; HINCRBY b f 100
+    INCRBYFLOAT c 1; INCRBYFLOAT c 1.0; INCRBYFLOAT c 0.0; INCRBYFLOAT c +1; INCRBYFLOAT c 1e0; INCRBYFLOAT c 0
+    MULTI; INCR a; PING; INCRBY a 3; EXEC | WATCH a; MULTI; INCR a; EXEC | CLIENT REPLY SKIP; INCR a; INCR a
+    CLIENT REPLY OFF; INCR a; CLIENT REPLY ON; INCR a | MULTI; INCR a; INCR; EXEC; INCR a | SELECT 5; INCR a
+    MULTI; INCR a; DISCARD; INCR a | CLIENT ID; CLIENT ID | TIME | DBSIZE | EXISTS a b | COMMAND COUNT
+    """,
+    )
+    + _alike_in(
+        Compared.OUTER_TYPES,
+        "each server has its own commands, settings and state to tell of",
+        """
+    COMMAND | COMMAND LIST | COMMAND DOCS | COMMAND DOCS incr | COMMAND INFO incr | COMMAND INFO | COMMAND HELP
+    COMMAND LIST FILTERBY ACLCAT read | INFO | INFO server | INFO all | INFO server replication | info EVERYTHING
+    CONFIG GET * | CONFIG HELP | CLIENT INFO | CLIENT LIST | CLIENT HELP | CLUSTER HELP | SLOWLOG LEN | SLOWLOG GET
+    SLOWLOG GET 10 | SLOWLOG GET -1 | SLOWLOG HELP | LATENCY HELP
+    """,
+    )
+    + [
+        Stream(name, sent, "IDs are larger than counts", compared=Compared.TYPES)
+        for name, sent in {
+            "100 pipelined INCR": request("INCR", "a") * 100,
+            "100 pipelined INCRBY 1": request("INCRBY", "a", "1") * 100,
+            "100 pipelined INCR of different keys": b"".join([request("INCR", f"key:{n}") for n in range(100)]),
+            "INCR in lower case and capitals": (request("incr", "a") + request("INCR", "a") + request("Incr", "a")) * 3,
+            "INCR and INCRBY in turn": (request("INCR", "a") + request("INCRBY", "a", "1")) * 30,
+            "INCRBY of other numbers among many": request("INCRBY", "a", "1") * 60 + request("INCRBY", "a", "x") * 60,
+            "ECHO among many INCR": request("INCR", "a") * 60 + request("ECHO", "a") + request("INCR", "a") * 60,
+            "INCR with an argument too many": request("INCR", "a") * 2
+            + request("INCR", "a", "b")
+            + request("INCR", "a"),
+            "INCR in a transaction": request("MULTI") + request("INCR", "a") * 70 + request("EXEC"),
+            "INCR with replies off": request("CLIENT", "REPLY", "OFF") + request("INCR", "a") * 70,
+            "INCR and QUIT": request("INCR", "a") * 70 + request("QUIT") + request("INCR", "a"),
+            "INCR and an error": request("INCR", "a") * 70 + b"*2\r\n$4\r\nINCR\r\n:1\r\n" + request("INCR", "a"),
+            "INCR with any two bytes after the key": (request("INCR", "a")[:-2] + b"xx") * 70 + request("INCR", "a"),
+            "INCR with a key that is longer than it says": b"*2\r\n$4\r\nINCR\r\n$1\r\nabc\r\n",
+            "INCR with a key that is shorter than it says": b"*2\r\n$4\r\nINCR\r\n$9\r\nabc\r\n" + request("PING"),
+            "INCR with a key like a request": request("INCR", request("INCR", "a")) * 50 + request("INCR", "*") * 50,
+            "INCR with keys of any bytes": b"".join(
+                [request("INCR", key) for key in (b"", b"\0", b"a\r\nb", b"\r\n", b"\xff" * 300, b"$1\r\n", b"x" * 99)]
+            ),
+            "INCR with keys of all lengths": b"".join([request("INCR", "x" * length) for length in range(120)]),
+        }.items()
+    ]
+)
+
+_NO_VALUES = errors.error(
+    "ERR respid stores no values: every key is an ID generator already, so INCR needs no SET before it"
+)
+_NO_SUCH_FLOAT = errors.error("ERR INCRBYFLOAT gives one ID at a time: its increment must be 1")
+_WRONG_ARRAY = b"-ERR Protocol error: invalid multibulk length\r\n"
+_TLS_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(16, 48)) + b"\n"
+
+
+def _bad_increment(increment: int) -> bytes:
+    return errors.error(f"ERR increment {increment} is not 1 to 4096, a block of IDs") + OPEN
+
+
+UNLIKE = (
+    _unlike(
+        "respid stores no values, and of SET's options it looks for NX only",
+        {
+            "SET s v": _NO_VALUES + OPEN,
+            "SET s v EX 10": _NO_VALUES + OPEN,
+            "SET s v XX": _NO_VALUES + OPEN,
+            "SET fresh v NX": b"$-1\r\n" + OPEN,
+            "SET s v EX": _NO_VALUES + OPEN,
+            "SET s v EX x": _NO_VALUES + OPEN,
+            "SET s v BOGUS": _NO_VALUES + OPEN,
+            "SET s v NX XX": b"$-1\r\n" + OPEN,
+            "SET s v NX EX 0": b"$-1\r\n" + OPEN,
+        },
+    )
+    + _unlike(
+        "every key is a generator: it exists, and has no value",
+        {"EXISTS missing": b":1\r\n" + OPEN, "EXISTS missing missing": b":2\r\n" + OPEN},
+    )
+    + _unlike(
+        "an increment is the size of a block of IDs",
+        {
+            "INCRBY d 0": _bad_increment(0),
+            "INCRBY d -1": _bad_increment(-1),
+            "INCRBY d 4097": _bad_increment(4097),
+            "HINCRBY e f -5": _bad_increment(-5),
+            "INCRBYFLOAT f 2": _NO_SUCH_FLOAT + OPEN,
+            "INCRBYFLOAT f -1.5": _NO_SUCH_FLOAT + OPEN,
+            "INCRBYFLOAT f inf": _NO_SUCH_FLOAT + OPEN,
+            "INCRBYFLOAT f 0x1": errors.NOT_A_FLOAT + OPEN,
+        },
+    )
+    + _unlike(
+        "respid does not have these commands",
+        {
+            "EVAL": b"-ERR unknown command 'EVAL', with args beginning with: \r\n" + OPEN,
+            "CONFIG SET": b"-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n" + OPEN,
+            "CLIENT LIST TYPE normal": errors.wrong_arity("client|list") + OPEN,
+        },
+    )
+    + _unlike(
+        "a request has at most 1,024 arguments and 1 MiB",
+        {
+            ("an array of 1,025", b"*1025\r\n"): _WRONG_ARRAY,
+            ("an array of 1,048,577", b"*1048577\r\n"): _WRONG_ARRAY,
+            ("an array of 400,000,000", b"*400000000\r\n"): _WRONG_ARRAY,
+            ("an array of 2,147,483,647", b"*2147483647\r\n"): _WRONG_ARRAY,
+            ("a message of 1 MiB", request("ECHO", "x" * 1048576)): b"-ERR Protocol error: invalid bulk length\r\n",
+            (
+                "an inline command of 1,025 words",
+                b"BOGUS" + b" x" * 1024 + b"\r\n",
+            ): b"-ERR Protocol error: too big inline request\r\n",
+        },
+    )
+    + _unlike(
+        "Redis finds no end of a line that holds a NUL byte, and waits for one up to 64 KiB; respid answers at once",
+        {
+            ("an inline command that ends with a NUL byte", b"PING\0\r\n"): b"+PONG\r\n" + OPEN,
+            ("an inline command with a NUL byte", b"ECHO a\0b\r\n"): b"$1\r\na\r\n" + OPEN,
+            (
+                "an inline command with a NUL byte within quotes",
+                b'ECHO "a\0b"\r\n',
+            ): b"-ERR Protocol error: unbalanced quotes in request\r\n",
+            ("a line of NUL bytes", b"\0\0\r\nPING\r\n"): b"+PONG\r\n" + OPEN,
+            ("a TLS handshake", _TLS_HELLO): (
+                b"-ERR unknown command '\x16\x03\x01\x02', with args beginning with: \r\n" + OPEN
+            ),
+            ("an array of a NUL byte", b"*\0\r\n"): _WRONG_ARRAY,
+            ("an array of 1 and a NUL byte", b"*1\0\r\n"): _WRONG_ARRAY,
+            (
+                "an array of a NUL byte for a bulk string",
+                b"*1\r\n\0\r\n",
+            ): b"-ERR Protocol error: expected '$', got '\0'\r\n",
+            (
+                "a bulk string of 4 and a NUL byte",
+                b"*1\r\n$4\0\r\nPING\r\n",
+            ): b"-ERR Protocol error: invalid bulk length\r\n",
+        },
+    )
+    + _unlike(
+        "Redis sees a name only up to its first NUL byte, but keeps all of it",
+        {
+            ("a client's name with a NUL byte", request("CLIENT", "SETNAME", "a\0b")): errors.INVALID_CLIENT_NAME
+            + OPEN,
+            (
+                "HELLO names a client with a NUL byte",
+                request("HELLO", "3", "SETNAME", "a\0b"),
+            ): errors.INVALID_CLIENT_NAME + OPEN,
+            ("a library's version with a NUL byte", request("CLIENT", "SETINFO", "LIB-VER", "1\0002")): (
+                b"-ERR LIB-VER cannot contain spaces, newlines or special characters.\r\n" + OPEN
+            ),
+        },
+    )
+    + _unlike(
+        "to a request by HTTP Redis closes at once, even before the replies to what came before it",
+        {
+            "PING; POST / HTTP/1.1; PING": b"+PONG\r\n",
+            "MULTI; POST x; EXEC": b"+OK\r\n",
+            ("a browser", b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"): errors.wrong_arity("get"),
+        },
+    )
+    + _unlike(
+        "Redis 8.2 answers a wrong password only when no reply waits to be sent, so pipelined replies get out of step",
+        {"PING; AUTH nobody x; PING": b"+PONG\r\n" + errors.WRONG_PASSWORD + b"+PONG\r\n" + OPEN},
+    )
+)
+
+STREAMS = COMMANDS + HANDSHAKES + ARGUMENTS + INLINE + MALFORMED + ALIKE_IN_TYPES + UNLIKE
+
+# The rest is for servers whose password is "secret".
+_TOO_MUCH = b"-ERR Protocol error: unauthenticated bulk length\r\n"
+
+_LOCKED_COMMANDS = _alike("""
+    PING | ping x | ECHO x | ECHO | BOGUS | BOGUS a b | CLIENT | CLIENT BOGUS | CLIENT ID | CLIENT ID x
+    CLIENT SETNAME x | QUIT | QUIT x | RESET; PING | RESET x | HELLO | HELLO 2 | HELLO 3 | HELLO 4 | HELLO x
+    HELLO 3; PING | HELLO 3 SETNAME x | HELLO 3 SETNAME | HELLO 3 BOGUS | HELLO 3 AUTH | HELLO 3 AUTH default wrong
+    HELLO 3 AUTH nobody secret | HELLO 4 AUTH default secret; PING | HELLO 3 AUTH default wrong; GET missing
+    HELLO 3 AUTH default secret BOGUS; PING | HELLO 3 AUTH default secret SETNAME; PING | AUTH secret; PING
+    AUTH default secret; PING | auth secret; ping | AUTH wrong; PING | AUTH default wrong | AUTH nobody secret
+    AUTH '' | AUTH | AUTH a b c | AUTH secret x y | AUTH SECRET | AUTH Default secret | AUTH secret ''
+    AUTH secret; RESET; PING | AUTH secret; CLIENT SETNAME me; CLIENT GETNAME | MULTI | EXEC | EXEC x | DISCARD
+    WATCH k | UNWATCH | MULTI; PING; EXEC | AUTH secret; MULTI; PING; EXEC | AUTH secret; MULTI; RESET; PING; EXEC
+    COMMAND | COMMAND COUNT | COMMAND BOGUS | INFO | CONFIG GET save | CONFIG | CLUSTER INFO | ASKING | READONLY
+    INCR k | INCR | INCRBY k x | GET missing | SET k | TIME | ROLE | DBSIZE | SELECT 99 | CLIENT REPLY OFF; PING
+    POST x; PING | Host: x; PING | ''
+    """)
+
+_LOCKED_BYTES = [
+    Stream("10 arguments before AUTH", request("BOGUS", *["x"] * 9)),
+    Stream("11 arguments before AUTH", request("BOGUS", *["x"] * 10)),
+    Stream("11 arguments after AUTH", requests("AUTH secret") + request("BOGUS", *["x"] * 10)),
+    Stream("11 arguments after RESET", requests("AUTH secret; RESET") + request("BOGUS", *["x"] * 10)),
+    Stream("an array of 11 before AUTH", b"*11\r\n"),
+    Stream("an array of 2,147,483,648 before AUTH", b"*2147483648\r\n"),
+    Stream("a bulk string of 16,385 bytes before AUTH", request("AUTH", "x" * 16385)),
+    Stream("a bulk string of 16,385 bytes after AUTH", requests("AUTH secret") + request("ECHO", "x" * 16385)),
+    Stream("a command's name of 16,385 bytes before AUTH", request("x" * 16385)),
+    Stream("a bulk string of 536,870,913 before AUTH", b"*1\r\n$536870913\r\n"),
+    Stream("an inline line of 20,000 bytes before AUTH", b"AUTH " + b"x" * 20000 + b"\r\n"),
+    Stream("an inline AUTH", b"AUTH secret\r\nPING\r\n"),
+    Stream("an inline line without an end before AUTH", b"x" * 100_000),
+    Stream("a password with a NUL byte", request("AUTH", "secret\0")),
+    Stream("a password's beginning", request("AUTH", "secre")),
+    Stream("a password with CRLF", request("AUTH", "secret\r\n")),
+    Stream("a user with a NUL byte", request("AUTH", "default\0", "secret")),
+    Stream("an unbalanced quote before AUTH", b'AUTH "\r\n'),
+]
+
+_LOCKED_UNLIKE = _unlike(
+    "before authentication a whole request has at most 16 KiB, and an inline command, too, 10 words",
+    {
+        ("a bulk string of 16,384 bytes before AUTH", request("AUTH", "x" * 16384)): _TOO_MUCH,
+        ("two bulk strings of 10,000 bytes before AUTH", request("AUTH", "x" * 10_000, "x" * 10_000)): _TOO_MUCH,
+        (
+            "an inline command of 11 words before AUTH",
+            b"BOGUS" + b" x" * 10 + b"\r\n",
+        ): b"-ERR Protocol error: too big inline request\r\n",
+    },
+) + _unlike(
+    "Redis 8.2 answers a wrong password only when no reply waits to be sent, so pipelined replies get out of step",
+    {
+        "AUTH secret; AUTH wrong; PING": b"+OK\r\n" + errors.WRONG_PASSWORD + b"+PONG\r\n" + OPEN,
+        "AUTH secret; HELLO 3 AUTH default wrong; GET missing": (
+            b"+OK\r\n" + errors.WRONG_PASSWORD + b"$-1\r\n" + OPEN
+        ),
+    },
+)
+
+LOCKED = _LOCKED_COMMANDS + _LOCKED_BYTES + _LOCKED_UNLIKE

@@ -1,0 +1,57 @@
+"""Redis's glob patterns."""
+
+import time
+
+import pytest
+
+from respid.commands.glob import is_pattern, matches
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("", "", True),
+        ("", "a", False),
+        ("abc", "ABC", True),
+        ("abc", "abcd", False),
+        ("*", "", True),
+        ("**c", "abc", True),
+        ("a*c*e", "abcde", True),
+        ("a*c*e", "abcd", False),
+        ("*a*b", "ab-ab-ac", False),
+        ("a?c", "abc", True),
+        ("a?c", "ac", False),
+        ("[a-c]x", "bx", True),
+        ("[c-a]x", "bx", True),
+        ("[^a-c]x", "bx", False),
+        ("[^a]x", "bx", True),
+        ("[!a]x", "bx", False),
+        ("[ab", "b", True),
+        ("[]x", "x", False),
+        ("[^]", "x", True),
+        (r"[\]]", "]", True),
+        (r"[\^a]", "^", True),
+        ("[.+]", "+", True),
+        (r"\*", "*", True),
+        (r"\*", "a", False),
+        (r"\a", "a", True),
+        ("a.c", "abc", False),
+        ("a\\", "a\\", True),
+        ("*", "a\nb", True),
+    ],
+)
+def test_patterns_match_as_in_redis(pattern: str, name: str, *, expected: bool) -> None:
+    assert matches(pattern, name) is expected
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 100 + "b", "*" * 200 + "b", "[a" * 60, "*?" * 100, "*" * 1_000_000])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    started = time.process_time()
+    matches(pattern, "a" * 40)
+    assert time.process_time() - started < 0.2
+
+
+def test_only_special_characters_make_a_pattern() -> None:
+    assert is_pattern("a*")
+    assert is_pattern("a[b")
+    assert not is_pattern("maxmemory-policy")

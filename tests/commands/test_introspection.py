@@ -1,0 +1,71 @@
+"""COMMAND and its subcommands. That what they say is right, `conformance` shows."""
+
+import pytest
+from command_client import CommandClient
+from reply_parser import Reply
+
+from respid.commands import COMMANDS
+from respid.resp import errors
+
+
+def texts(reply: Reply) -> list[bytes | None]:
+    return [element.text for element in reply.elements]
+
+
+def test_command_counts_lists_and_describes_the_same_commands(client: CommandClient) -> None:
+    listed, described, described_again = client.ask("COMMAND LIST; COMMAND; COMMAND INFO")
+    assert client.integers("COMMAND COUNT") == [len(COMMANDS)]
+    assert set(texts(listed)) == {name.lower() for name in COMMANDS}
+    assert [command.elements[0].text for command in described.elements] == texts(listed)
+    assert described == described_again
+
+
+def test_command_info_describes_in_ten_elements_and_leaves_out_what_is_unknown(client: CommandClient) -> None:
+    (reply,) = client.ask("COMMAND INFO INCRBY bogus client|ID")
+    incrby, unknown, client_id = reply.elements
+    assert len(incrby.elements) == 10
+    assert [element.text for element in incrby.elements[:2]] == [b"incrby", b"3"]
+    assert (unknown.type, unknown.text) == ("$", None)
+    assert client_id.elements[0].text == b"client|id"
+
+
+def test_no_flag_of_respid_alone_is_shown(client: CommandClient) -> None:
+    (reply,) = client.ask("COMMAND INFO incr multi")
+    for command in reply.elements:
+        assert not {b"draws", b"immediate"} & set(texts(command.elements[2]))
+
+
+def test_command_docs_are_a_map_by_name(client: CommandClient) -> None:
+    client.tell("HELLO 3")
+    (docs,) = client.ask("COMMAND DOCS id.next CLIENT bogus")
+    assert docs.type == "%"
+    assert texts(docs)[::2] == [b"id.next", b"client"]
+    id_next, client_ = docs.elements[1::2]
+    assert texts(id_next)[::2] == [b"summary", b"since", b"group", b"arguments"]
+    assert texts(client_)[::2] == [b"summary", b"since", b"group", b"subcommands"]
+
+
+@pytest.mark.parametrize(
+    ("conversation", "keys"),
+    [
+        ("COMMAND GETKEYS INCR a", [b"a"]),
+        ("COMMAND GETKEYS exists a b c", [b"a", b"b", b"c"]),
+        ("COMMAND GETKEYS SET a b NX", [b"a"]),
+    ],
+)
+def test_getkeys_finds_the_keys(client: CommandClient, conversation: str, keys: list[bytes]) -> None:
+    (reply,) = client.ask(conversation)
+    assert texts(reply) == keys
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("BOGUS a", "ERR Invalid command specified"),
+        ("CLIENT BOGUS", "ERR Invalid command specified"),
+        ("PING a", "ERR The command has no key arguments"),
+        ("INCR a b", "ERR Invalid number of arguments specified for command"),
+    ],
+)
+def test_getkeys_says_why_there_are_none(client: CommandClient, arguments: str, error: str) -> None:
+    assert client.tell(f"COMMAND GETKEYS {arguments}") == errors.error(error)

@@ -1,0 +1,96 @@
+"""MULTI, EXEC and what may come between them."""
+
+import pytest
+from command_client import CommandClient
+from reply_parser import parse_replies
+from scripted_clock import ScriptedClock
+
+from respid.connection import Next
+from respid.resp import encoder, errors
+
+
+def test_queued_commands_are_run_by_exec_in_order(client: CommandClient) -> None:
+    (ok, queued, *_, result) = client.ask("MULTI; INCR a; PING; INCRBY a 5; EXEC")
+    assert (ok.text, queued.text) == (b"OK", b"QUEUED")
+    first, pong, last = result.elements
+    assert pong.text == b"PONG"
+    assert int(last.text or b"") == int(first.text or b"") + 5
+
+
+def test_no_id_is_drawn_by_a_transaction_that_is_not_run(client: CommandClient) -> None:
+    client.tell(
+        "MULTI; INCR a; DISCARD; MULTI; INCR a; BOGUS; EXEC; MULTI; INCR a; RESET; MULTI; INCR a; EXEC x; MULTI; QUIT"
+    )
+    assert client.connection.session.worker.generator.ids_issued == 0
+
+
+@pytest.mark.parametrize("broken", ["BOGUS", "ECHO", "CLIENT BOGUS", "CLIENT ID x", "WATCH", "MULTI x"])
+def test_a_command_that_cannot_be_queued_aborts_the_transaction(client: CommandClient, broken: str) -> None:
+    assert client.tell(f"MULTI; {broken}; PING; EXEC").endswith(encoder.QUEUED + errors.EXEC_ABORTED)
+    assert client.tell("MULTI; PING; EXEC").endswith(b"*1\r\n+PONG\r\n")
+
+
+@pytest.mark.parametrize(
+    ("harmless", "reply"), [("MULTI", errors.NESTED_MULTI), ("WATCH a", errors.WATCH_INSIDE_MULTI)]
+)
+def test_what_is_refused_at_once_does_not_abort_it(client: CommandClient, harmless: str, reply: bytes) -> None:
+    assert client.tell(f"MULTI; {harmless}; PING; EXEC") == encoder.OK + reply + encoder.QUEUED + b"*1\r\n+PONG\r\n"
+
+
+def test_an_error_of_one_command_is_its_element(client: CommandClient) -> None:
+    assert client.tell("MULTI; INCRBY a x; PING; EXEC").endswith(b"*2\r\n" + errors.NOT_AN_INTEGER + encoder.PONG)
+
+
+def test_exec_with_arguments_ends_the_transaction(client: CommandClient) -> None:
+    refused = b"-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n"
+    assert client.tell("MULTI; PING; EXEC x; EXEC") == encoder.OK + encoder.QUEUED + refused + errors.EXEC_WITHOUT_MULTI
+
+
+def test_exec_and_discard_need_multi(client: CommandClient) -> None:
+    assert client.tell("EXEC; DISCARD") == errors.EXEC_WITHOUT_MULTI + errors.DISCARD_WITHOUT_MULTI
+
+
+def test_the_version_may_change_within_a_transaction(client: CommandClient) -> None:
+    assert client.tell("MULTI; GET a; HELLO 3; GET a; EXEC; GET a").endswith(b"*0\r\n_\r\n_\r\n")
+
+
+def test_quit_within_a_transaction_closes_at_once(client: CommandClient) -> None:
+    assert client.tell("MULTI; PING; QUIT; EXEC") == encoder.OK + encoder.QUEUED + encoder.OK
+    assert client.needs() is Next.CLOSE
+
+
+def test_streams_of_ids_are_elements_too(client: CommandClient) -> None:
+    result = client.ask("MULTI; ID.NEXT COUNT 1500; ID.RANGE 10; PING; EXEC")[-1]
+    many, ranges, pong = result.elements
+    assert len(many.elements) == 1500
+    assert sum(int(span.elements[1].text or b"") for span in ranges.elements) == 10
+    assert pong.text == b"PONG"
+
+
+def test_exec_fails_whole_when_no_id_can_be_issued(client: CommandClient, clock: ScriptedClock) -> None:
+    client.tell("MULTI; PING; INCR a")
+    clock.pass_ms(100_000)  # beyond the reservation
+    assert client.tell("EXEC") == b""
+    assert client.needs() is Next.WAIT
+    clock.pass_ms(200)
+    assert client.connection.resume().startswith(b"-LOADING respid cannot issue IDs: ")
+    assert client.tell("EXEC; PING") == errors.EXEC_WITHOUT_MULTI + encoder.PONG
+
+
+def test_exec_of_commands_that_need_no_id_works_when_none_can_be_issued(
+    client: CommandClient, clock: ScriptedClock
+) -> None:
+    clock.pass_ms(100_000)
+    assert client.tell("MULTI; PING; EXEC").endswith(b"*1\r\n+PONG\r\n")
+
+
+def test_exec_goes_on_in_the_next_millisecond(client: CommandClient, clock: ScriptedClock) -> None:
+    begun = client.tell("INCRBY a 4094; MULTI; INCR a; INCR a; INCR a; INCR a; EXEC")
+    assert client.needs() is Next.WAIT
+    clock.pass_ms(1)
+    ended = client.connection.resume()
+    assert client.needs() is Next.READ
+    *_, result = parse_replies(begun + ended)
+    numbers = [int(element.text or b"") for element in result.elements]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 4

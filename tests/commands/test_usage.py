@@ -1,0 +1,106 @@
+"""A command's form, and what follows from it."""
+
+import pytest
+
+from respid.commands import COMMANDS
+from respid.commands.table import Command
+from respid.commands.usage import Argument, Usage
+
+
+@pytest.mark.parametrize(
+    ("text", "arity"),
+    [
+        ("TIME", 1),
+        ("ECHO message", 2),
+        ("PING [message]", -1),
+        ("INCRBY key increment", 3),
+        ("EXISTS key [key ...]", -2),
+        ("QUIT [ignored ...]", -1),
+        ("AUTH [username] password", -2),
+        ("SET key value [NX | XX] [EX seconds | PX milliseconds]", -3),
+        ("HELLO [protover [AUTH username password] [SETNAME clientname]]", -1),
+        ("REPLY ON | OFF | SKIP", 2),
+        ("X COUNT n", 3),
+        ("X [COUNT n]", -1),
+    ],
+)
+def test_the_arity_counts_what_must_be_there_and_is_negative_when_more_may_be(text: str, arity: int) -> None:
+    assert Usage.parse(text).arity == arity
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "arity"),
+    [("CLIENT ID", 2, 2), ("CLIENT SETINFO attribute value", 2, 4), ("COMMAND INFO [name [name ...]]", 2, -2)],
+)
+def test_the_arity_of_a_subcommand_counts_both_words(text: str, words: int, arity: int) -> None:
+    assert Usage.parse(text, words=words).arity == arity
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("PING [message]", (0, 0, 0)),
+        ("INCR key", (1, 1, 1)),
+        ("HINCRBY key field increment", (1, 1, 1)),
+        ("WATCH key [key ...]", (1, -1, 1)),
+        ("X value key", (2, 2, 1)),
+    ],
+)
+def test_the_positions_of_keys_are_first_last_and_step(text: str, keys: tuple[int, int, int]) -> None:
+    assert Usage.parse(text).keys == keys
+
+
+def test_choices_options_and_repetitions_are_told_apart() -> None:
+    usage = Usage.parse("X key [key ...] [NX | XX] [EX seconds | KEEPTTL] [AUTH username password] [GET]")
+    assert usage.arguments == (
+        Argument("key", "key", multiple=True),
+        Argument(
+            "nx-or-xx",
+            "oneof",
+            optional=True,
+            parts=(Argument("nx", "pure-token", "NX"), Argument("xx", "pure-token", "XX")),
+        ),
+        Argument(
+            "seconds-or-keepttl",
+            "oneof",
+            optional=True,
+            parts=(Argument("seconds", "string", "EX"), Argument("keepttl", "pure-token", "KEEPTTL")),
+        ),
+        Argument(
+            "auth",
+            "block",
+            "AUTH",
+            optional=True,
+            parts=(Argument("username", "string"), Argument("password", "string")),
+        ),
+        Argument("get", "pure-token", "GET", optional=True),
+    )
+
+
+def test_an_argument_is_documented_as_command_docs_does() -> None:
+    (key, count) = Usage.parse("X key [COUNT n]").arguments
+    assert key.document() == {"name": "key", "type": "key", "display_text": "key", "key_spec_index": 0}
+    assert count.document() == {
+        "name": "n",
+        "type": "integer",
+        "display_text": "n",
+        "token": "COUNT",
+        "flags": frozenset({"optional"}),
+    }
+
+
+def test_a_bracket_that_is_not_closed_is_refused() -> None:
+    with pytest.raises(ValueError, match="bracket"):
+        Usage.parse("X [a")
+
+
+ALL = [each for command in COMMANDS.values() for each in (command, *command.subcommands.values())]
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda command: command.name)
+def test_every_command_is_declared_under_the_name_that_its_usage_shows(command: Command) -> None:
+    words = command.usage.text.split()[: command.usage.words]
+    assert command.name == "|".join(words).lower()
+    assert [word for word in words if not word.isupper()] == []
+    assert command.summary.endswith(".")
+    assert abs(command.arity) >= command.usage.words

@@ -1,0 +1,247 @@
+"""The same bytes to respid and to a real redis-server: the replies agree, and so does whether the connection is closed.
+
+What is sent, and where respid differs on purpose, is the table `byte_streams`.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from byte_streams import LOCKED, OPEN, STILL_OPEN, STREAMS, Compared, Stream, request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raw_client import RawClient, exchange
+from redis_oracle import running_redis
+from reply_parser import Reply, parse_replies, parse_reply
+from running import RunningServer, StartServer
+from scripted_clock import ScriptedClock
+from scripted_worker import connect, converse, start_worker
+
+ALIKE = [stream for stream in STREAMS if stream.instead is None]
+UNLIKE = [stream for stream in STREAMS if stream.instead is not None]
+LOCKED_ALIKE = [stream for stream in LOCKED if stream.instead is None]
+LOCKED_UNLIKE = [stream for stream in LOCKED if stream.instead is not None]
+BYTE_BY_BYTE = [stream for stream in STREAMS if stream.compared is Compared.BYTES and len(stream.sent) < 120][::9]
+
+
+def named(streams: list[Stream]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("stream", streams, ids=lambda stream: stream.name)
+
+
+@pytest.fixture(scope="module")
+def locked_server(start_server: StartServer) -> RunningServer:
+    return start_server(RESPID_PASSWORD="secret")
+
+
+@pytest.fixture(scope="module")
+def locked_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with running_redis(tmp_path_factory.mktemp("redis"), "--requirepass", "secret") as port:
+        yield port
+
+
+@named(ALIKE)
+def test_replies_are_those_of_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
+    assert comparable(stream, answers(server.port, stream)) == comparable(stream, answers(redis_port, stream))
+
+
+@named(ALIKE)
+def test_replies_in_resp3_are_those_of_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
+    answered, expected = answers(server.port, stream, version=3), answers(redis_port, stream, version=3)
+    assert comparable(stream, answered) == comparable(stream, expected)
+
+
+@named(LOCKED_ALIKE)
+def test_replies_before_and_after_authentication_are_those_of_redis(
+    stream: Stream, locked_server: RunningServer, locked_redis_port: int
+) -> None:
+    sent = stream.sent + STILL_OPEN
+    assert exchange(locked_server.port, sent) == exchange(locked_redis_port, sent)
+
+
+@named(UNLIKE)
+def test_listed_differences_are_as_listed(stream: Stream, server: RunningServer, redis_port: int) -> None:
+    sent = stream.sent + STILL_OPEN
+    assert exchange(server.port, sent) == stream.instead
+    assert exchange(redis_port, sent) != stream.instead, "no difference any more: list it among those alike"
+
+
+@named(LOCKED_UNLIKE)
+def test_listed_differences_before_authentication_are_as_listed(
+    stream: Stream, locked_server: RunningServer, locked_redis_port: int
+) -> None:
+    sent = stream.sent + STILL_OPEN
+    assert exchange(locked_server.port, sent) == stream.instead
+    assert exchange(locked_redis_port, sent) != stream.instead, "no difference any more: list it among those alike"
+
+
+def test_an_open_connection_is_seen_to_be_open(server: RunningServer, redis_port: int) -> None:
+    assert exchange(server.port, STILL_OPEN) == exchange(redis_port, STILL_OPEN) == OPEN
+
+
+@named(BYTE_BY_BYTE)
+def test_replies_to_single_bytes_are_those_of_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
+    sent = [bytes([byte]) for byte in stream.sent + STILL_OPEN]
+    answered = exchange(server.port, *sent)
+    if stream.instead is None:
+        assert comparable(stream, answered) == comparable(stream, exchange(redis_port, *sent))
+    else:
+        assert answered == stream.instead
+
+
+@named([*STREAMS, *(dataclasses.replace(stream, name=f"locked: {stream.name}") for stream in LOCKED)])
+def test_where_a_stream_is_cut_does_not_matter(stream: Stream) -> None:
+    clock, sent = ScriptedClock(), stream.sent + STILL_OPEN
+    password = "secret" if stream.name.startswith("locked: ") else ""
+
+    def answer(*pieces: bytes) -> bytes:
+        return converse(connect(start_worker(clock, password=password)), *pieces)
+
+    whole = answer(sent)
+    for cut in places_to_cut(sent):
+        assert answer(sent[:cut], sent[cut:]) == whole, f"cut at {cut}"
+    if len(sent) < 2_000:
+        assert answer(*[bytes([byte]) for byte in sent]) == whole
+
+
+def places_to_cut(sent: bytes) -> list[int]:
+    """Everywhere in a short stream; in a long one near its ends, near limits, and here and there."""
+    if len(sent) <= 300:
+        return list(range(1, len(sent)))
+    near = [place + offset for place in (2**14, 2**16, 2**20, len(sent) - len(STILL_OPEN)) for offset in range(-3, 9)]
+    places = {*range(1, 30), *range(len(sent) - 10, len(sent)), *near, *range(30, len(sent), len(sent) // 20)}
+    return sorted(place for place in places if 0 < place < len(sent))
+
+
+WORDS_AND_QUOTES = st.binary(max_size=24).flatmap(
+    lambda noise: st.lists(st.sampled_from([b'"', b"'", b"\\", b" ", b"\t", b"\v", b"x", b"n", b"\\x41", b"\r", noise]))
+)
+
+
+@given(st.sampled_from([b"ECHO ", b"BOGUS ", b"x"]), WORDS_AND_QUOTES)
+@settings(max_examples=150, deadline=None)
+def test_inline_commands_are_split_as_redis_splits_them(redis_port: int, command: bytes, rest: list[bytes]) -> None:
+    line = b"".join([command, *rest]).translate(None, b"\0\n") + b"\r\n"  # what Redis does with NUL bytes is listed
+    assert answer_in_process(line + STILL_OPEN) == exchange(redis_port, line + STILL_OPEN)
+
+
+FRAGMENTS = [b"*", b"$", b"\r\n", b"\r", b"\n", b"0", b"1", b"2", b"3", b"4", b"-", b"+", b":", b"ECHO", b"PING", b"x"]
+FRAGMENTS += [b" ", b'"', b"\\", b"\xff", b"*1\r\n", b"*2\r\n", b"$1\r\n", b"$4\r\nPING\r\n", b"*2\r\n$4\r\nECHO\r\n"]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=20))
+@settings(max_examples=300, deadline=None)
+def test_random_fragments_are_taken_as_redis_takes_them(redis_port: int, fragments: list[bytes]) -> None:
+    sent = re.sub(rb"\*([0-9]{3})[0-9]+", rb"*\1", b"".join(fragments)) + STILL_OPEN  # respid's own limit is listed
+    assert answer_in_process(sent) == exchange(redis_port, sent)
+
+
+IDS = [request("INCR", "a"), request("incr", "a"), request("INCRBY", "a", "1"), request("INCR", "*2\r\n")]
+IDS += [
+    request("INCR", "b") * 70,
+    request("INCRBY", "a", "12"),
+    b"*2\r\n$4\r\nINCR\r\n$2\r\n",
+    b"*3\r\n$6\r\nINCRBY\r\n",
+]
+
+
+@given(st.lists(st.sampled_from(IDS * 4 + FRAGMENTS), max_size=12), st.lists(st.integers(min_value=0), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_where_requests_for_ids_are_cut_does_not_matter(fragments: list[bytes], places: list[int]) -> None:
+    sent = b"".join(fragments) + STILL_OPEN
+    ends = [*sorted(place % len(sent) for place in places), len(sent)]
+    pieces = [sent[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    assert answer_in_process(sent) == answer_in_process(*pieces)
+
+
+def answer_in_process(*pieces: bytes) -> bytes:
+    return converse(connect(start_worker(ScriptedClock())), *pieces)
+
+
+def test_the_shared_commands_are_declared_as_redis_declares_them(server: RunningServer, redis_port: int) -> None:
+    ours, theirs = declarations(server.port), declarations(redis_port)
+    shared = ours.keys() & theirs.keys()
+    assert ours.keys() - theirs.keys() == {"id.next", "id.range", "id.decode", "id.min", "id.max", "id.info"}
+    differences = {name: (ours[name], theirs[name]) for name in shared if ours[name] != theirs[name]}
+    # Filters of CLIENT LIST are not supported.
+    listed = {"client|list": (theirs["client|list"]._replace(arity=2), theirs["client|list"])}
+    # No ID is refused for want of memory.
+    for name in ("incr", "incrby", "incrbyfloat", "hincrby", "set"):
+        listed[name] = (theirs[name]._replace(flags=theirs[name].flags - {"denyoom"}), theirs[name])
+    assert differences == listed
+
+
+def test_no_category_is_unknown_to_redis(server: RunningServer, redis_port: int) -> None:
+    known = {"@" + text(category) for category in only_reply(redis_port, "ACL", "CAT").elements}
+    commands = only_reply(server.port, "COMMAND").elements
+    assert {text(category) for command in commands for category in command.elements[6].elements} <= known
+
+
+class Declaration(NamedTuple):
+    arity: int
+    flags: frozenset[str]
+    keys: tuple[int, ...]  # first, last, step
+
+
+def declarations(port: int) -> dict[str, Declaration]:
+    """What COMMAND says, of subcommands too, by name."""
+    found: dict[str, Declaration] = {}
+    pending = list(only_reply(port, "COMMAND").elements)
+    while pending:
+        name, arity, flags, first, last, step, *_, subcommands = pending.pop().elements
+        keys = tuple(int(text(number)) for number in (first, last, step))
+        found[text(name)] = Declaration(int(text(arity)), frozenset(map(text, flags.elements)), keys)
+        pending += subcommands.elements
+    return found
+
+
+def only_reply(port: int, *arguments: str) -> Reply:
+    with RawClient(port) as client:
+        client.send(request(*arguments))
+        return parse_reply(client.receive_reply())[0]
+
+
+def text(reply: Reply) -> str:
+    assert reply.text is not None
+    return reply.text.decode()
+
+
+def answers(port: int, stream: Stream, version: int = 2) -> bytes:
+    """All that is answered to the stream and to STILL_OPEN, by a server that has already been asked for the version."""
+    with RawClient(port) as client:
+        if version != 2:
+            client.send(request("HELLO", str(version)))
+            assert client.receive_reply().startswith(b"%")
+        client.send(stream.sent + STILL_OPEN)
+        # Redis sends no more than fits into its socket's buffer to a client that has ended its side.
+        long_answer = client.receive_until(OPEN) if stream.compared is Compared.OUTER_TYPES else b""
+        return long_answer + client.finish()
+
+
+def comparable(stream: Stream, answered: bytes) -> bytes | list[Reply]:
+    """What of the replies has to agree."""
+    match stream.compared:
+        case Compared.TYPES:
+            return [without_text(reply) for reply in parse_replies(answered)]
+        case Compared.OUTER_TYPES:
+            return [Reply(reply.type) for reply in parse_replies(answered)]
+        case Compared.BYTES if stream.apart_from:
+            return [without_members(reply, stream.apart_from) for reply in parse_replies(answered)]
+        case Compared.BYTES:
+            return answered
+
+
+def without_text(reply: Reply) -> Reply:
+    if reply.type in "+-":
+        return reply
+    return Reply(reply.type, None, [without_text(element) for element in reply.elements])
+
+
+def without_members(reply: Reply, names: frozenset[bytes]) -> Reply:
+    """The reply with what follows these names left blank."""
+    elements: list[Reply] = []
+    for element in reply.elements:
+        follows_name = elements and elements[-1].text in names
+        elements.append(Reply("") if follows_name else without_members(element, names))
+    return Reply(reply.type, reply.text, elements)

@@ -1,0 +1,53 @@
+"""Inline commands: Redis's quoting rules. That they are those of redis-server, `conformance` shows."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from respid.resp.inline import split_inline
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"", []),
+        (b" \t\v\f\r ", []),
+        (b"PING", [b"PING"]),
+        (b"  INCR\t orders ", [b"INCR", b"orders"]),
+        (b"a\vb\fc", [b"a\vb\fc"]),
+        (b"a\rb", [b"a", b"b"]),
+        (b"\"a b\" 'c d'", [b"a b", b"c d"]),
+        (b"\"\" ''", [b"", b""]),
+        (b'ab"c d"', [b"abc d"]),
+        (rb'"\n\r\t\b\a\\\"\q"', [b'\n\r\t\b\a\\"q']),
+        (rb'"\x41\xff\xfg\X41"', [b"A\xffxfgX41"]),
+        (rb"'it\'s \n'", [b"it's \\n"]),
+        (rb"a\nb", [b"a\\nb"]),
+        (b'"a"\v"b"', [b"a", b"b"]),
+        (b"a\0b c", [b"a"]),
+    ],
+)
+def test_a_line_is_split_into_words(line: bytes, words: list[bytes]) -> None:
+    assert split_inline(line) == words
+
+
+@pytest.mark.parametrize(
+    "line", [b'"', b"'", b'"a', b"'a", b'a"', b'"a"b', b"'a'b", b"\"a\"'b'", b'"a\\"', b"'a\\'", b'"\0"']
+)
+def test_quotes_must_be_closed_at_the_end_of_a_word(line: bytes) -> None:
+    assert split_inline(line) is None
+
+
+@given(st.lists(st.binary()))
+def test_words_with_all_bytes_escaped_are_read_back(words: list[bytes]) -> None:
+    line = b" ".join(b'"%s"' % b"".join(b"\\x%02x" % byte for byte in word) for word in words)
+    assert split_inline(line) == words
+
+
+@pytest.mark.parametrize("line", [b'"' + b"\\" * 65_535, b"'" * 65_536, b"a" * 65_536, b"\\'" * 32_768, b" x" * 32_768])
+def test_no_line_takes_more_than_linear_time(line: bytes) -> None:
+    started = time.process_time()
+    split_inline(line)
+    assert time.process_time() - started < 0.5

@@ -1,0 +1,255 @@
+"""The reader alone: against another parser, cut anywhere, at its limits, and for the memory and time that it takes."""
+
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable
+
+import hiredis
+import pytest
+from byte_streams import request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from respid.resp.reader import (
+    UNAUTHENTICATED_LIMITS,
+    ProtocolError,
+    RequestLimits,
+    RequestReader,
+    parse_integer,
+)
+
+KEYS = st.one_of(
+    st.binary(max_size=120),
+    st.sampled_from([b"", b"\r\n", b"*1\r\n$4\r\nPING\r\n", b"$3\r\n", b"12", b"INCR", b"\0", b"x" * 9_999]),
+    st.lists(st.sampled_from([b"\r", b"\n", b"*", b"$", b"1", b"0", b"INCR"]), max_size=9).map(b"".join),
+)
+REQUESTS = st.lists(st.lists(KEYS, min_size=1, max_size=12), max_size=12)
+
+
+def read(reader: RequestReader, pieces: Iterable[bytes]) -> list[list[bytes]]:
+    """The requests in the pieces, each asked for as soon as it may be complete."""
+    found = []
+    for piece in pieces:
+        reader.feed(piece)
+        while (arguments := reader.next_request()) is not None:
+            found.append(arguments)
+    return found
+
+
+def read_all(sent: bytes, limits: RequestLimits | None = None) -> list[list[bytes]]:
+    return read(RequestReader(limits or RequestLimits()), [sent])
+
+
+def cut(sent: bytes, places: list[int]) -> list[bytes]:
+    ends = [*sorted(place % (len(sent) + 1) for place in places), len(sent)]
+    return [sent[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+@given(REQUESTS, st.lists(st.integers(min_value=0), max_size=20))
+@settings(max_examples=100, deadline=None)
+def test_well_formed_requests_are_read_as_hiredis_reads_them_wherever_they_are_cut(
+    requests: list[list[bytes]], places: list[int]
+) -> None:
+    sent = b"".join([request(*arguments) for arguments in requests])
+    oracle = hiredis.Reader()
+    oracle.feed(sent)
+    expected = []
+    while (reply := oracle.gets()) is not False:
+        expected.append(reply)
+    assert read(RequestReader(RequestLimits()), cut(sent, places)) == expected == requests
+
+
+@given(REQUESTS.filter(bool))
+@settings(max_examples=60, deadline=None)
+def test_no_request_is_given_before_its_last_byte_is_there(requests: list[list[bytes]]) -> None:
+    sent = b"".join([request(*arguments) for arguments in requests])
+    reader = RequestReader(RequestLimits())
+    assert read(reader, [sent[:-1]]) == requests[:-1]
+    assert read(reader, [sent[-1:]]) == requests[-1:]
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(min_value=0), max_size=20))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_read_the_same_wherever_they_are_cut(sent: bytes, places: list[int]) -> None:
+    assert outcome([sent]) == outcome(cut(sent, places))
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"*", b"$", b"1", b"2", b"-", b"\r\n", b"\r", b"\n", b"x", b" ", b'"', b"*1\r\n$1\r\nx\r\n"])
+    ),
+    st.lists(st.integers(min_value=0), max_size=20),
+)
+@settings(max_examples=300, deadline=None)
+def test_nearly_well_formed_bytes_are_read_the_same_wherever_they_are_cut(
+    parts: list[bytes], places: list[int]
+) -> None:
+    sent = b"".join(parts)
+    assert outcome([sent]) == outcome(cut(sent, places))
+
+
+def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
+    """The requests in the pieces, and the error that ends them, if one does."""
+    reader, found = RequestReader(RequestLimits()), []
+    for piece in pieces:
+        reader.feed(piece)
+        try:
+            while (arguments := reader.next_request()) is not None:
+                found.append(arguments)
+        except ProtocolError as error:
+            return found, str(error)
+    return found, ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (b"*1025\r\n", "invalid multibulk length"),
+        (b"*x\r\n", "invalid multibulk length"),
+        (b"*1\r\n$-1\r\n", "invalid bulk length"),
+        (b"*1\r\n$1048577\r\n", "invalid bulk length"),
+        (b"*2\r\n$1048576\r\n" + b"x" * 1048576 + b"\r\n$100\r\n", "invalid bulk length"),
+        (b"*1\r\n:1\r\n", "expected '$', got ':'"),
+        (b"*" + b"1" * 65_537, "too big mbulk count string"),
+        (b"*1\r\n$" + b"1" * 65_537, "too big bulk count string"),
+        (b"x" * 65_538, "too big inline request"),
+        (b"x" * 70_000 + b"\r\n", "too big inline request"),
+        (b"*" + b"1" * 70_000 + b"\r\n", "too big mbulk count string"),
+        (b"x " * 1025 + b"\r\n", "too big inline request"),
+        (b'"\r\n', "unbalanced quotes in request"),
+    ],
+)
+def test_what_is_too_large_or_no_request_is_refused_in_the_words_of_redis(sent: bytes, error: str) -> None:
+    with pytest.raises(ProtocolError) as refusal:
+        read_all(sent)
+    assert str(refusal.value) == error
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (b"*11\r\n", "unauthenticated multibulk length"),
+        (b"*1\r\n$16385\r\n", "unauthenticated bulk length"),
+        (b"*2\r\n$10000\r\n" + b"x" * 10_000 + b"\r\n$6385\r\n", "unauthenticated bulk length"),
+        (b"*1\r\n$536870913\r\n", "invalid bulk length"),
+    ],
+)
+def test_a_stranger_may_send_less(sent: bytes, error: str) -> None:
+    with pytest.raises(ProtocolError, match=f"^{error}$"):
+        read_all(sent, UNAUTHENTICATED_LIMITS)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[b"x"] * 1024, [b"x" * 1048576], [b"x" * 1048575, b"y"], [b"x" * 524288] * 2], ids=len
+)
+def test_a_request_of_just_the_limit_is_read(arguments: list[bytes]) -> None:
+    assert read_all(request(*arguments)) == [arguments]
+
+
+def test_a_line_of_just_the_limit_is_read() -> None:
+    assert read_all(b"x" * 65_536 + b"\r\n") == [[b"x" * 65_536]]
+
+
+def test_the_limit_is_of_each_request_not_of_all() -> None:
+    sent = request("x" * 600_000)
+    assert len(read_all(sent * 3)) == 3
+
+
+def test_limits_may_change_between_two_requests() -> None:
+    reader = RequestReader(UNAUTHENTICATED_LIMITS)
+    reader.feed(request("AUTH", "x") + request(*"abcdefghijklm"))
+    assert reader.next_request() == [b"AUTH", b"x"]
+    reader.limits = RequestLimits()
+    assert reader.next_request() == [letter.encode() for letter in "abcdefghijklm"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"*1024\r\n",
+        b"*1024\r\n$1000000\r\n",
+        b"*1\r\n$1048576\r\n",
+        b"*400000000\r\n",
+        b"*1\r\n$99999999999\r\n",
+        b"*-5\r\n" * 1000,
+    ],
+)
+def test_no_header_makes_memory_grow(header: bytes) -> None:
+    reader = RequestReader(RequestLimits())
+    assert growth_bytes(lambda: outcome_of(reader, [header])) < len(header) + 4_000
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 100])
+def test_an_incomplete_request_takes_no_more_memory_than_twice_its_bytes(piece_bytes: int) -> None:
+    sent = request("x" * 20_000)[:-1]
+    reader = RequestReader(RequestLimits())
+    pieces = [sent[start : start + piece_bytes] for start in range(0, len(sent), piece_bytes)]
+    assert growth_bytes(lambda: outcome_of(reader, pieces)) < 2 * len(sent)
+
+
+def test_a_reader_keeps_nothing_of_a_request_that_it_has_given() -> None:
+    reader = RequestReader(RequestLimits())
+    assert growth_bytes(lambda: outcome_of(reader, [request("x" * 1_000_000)])) < 4_000
+
+
+def outcome_of(reader: RequestReader, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        reader.feed(piece)
+        try:
+            while reader.next_request() is not None:
+                pass
+        except ProtocolError:
+            return
+
+
+def growth_bytes(action: Callable[[], None]) -> int:
+    """By how much memory has grown when the action is over."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        action()
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_megabyte_that_trickles_in_is_read_in_linear_time() -> None:
+    sent = request("x" * 1_000_000)
+    reader = RequestReader(RequestLimits())
+    started = time.process_time()
+    found = read(reader, (sent[start : start + 16] for start in range(0, len(sent), 16)))
+    # A copy of what has come at each read would make 31 GB of copies, and take seconds.
+    assert time.process_time() - started < 1.5
+    assert found == [[b"x" * 1_000_000]]
+
+
+def test_many_pipelined_requests_in_one_read_are_read_in_linear_time() -> None:
+    sent = request("PING") * 100_000
+    started = time.process_time()
+    assert len(read_all(sent)) == 100_000
+    # A copy of the rest at each request would make 70 GB of copies.
+    assert time.process_time() - started < 1.5
+
+
+def test_a_reader_that_was_given_all_its_requests_is_empty() -> None:
+    reader = RequestReader(RequestLimits())
+    assert reader.is_empty
+    for piece in (b"*1\r\n$4\r\nPI", b"NG\r", b"\n"):
+        reader.feed(piece)
+        assert not reader.is_empty
+    assert reader.next_request() == [b"PING"]
+    assert reader.next_request() is None
+    assert reader.is_empty
+
+
+@pytest.mark.parametrize("number", [0, 1, -1, 10, 9223372036854775807, -9223372036854775808])
+def test_an_integer_is_read_as_it_is_written(number: int) -> None:
+    assert parse_integer(b"%d" % number) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"-", b"-0", b"+1", b"01", b"1 ", b" 1", b"1.0", b"1_0", b"1\n", b"0x1", b"9223372036854775808", b"1" * 99],
+)
+def test_an_integer_is_read_in_its_strict_form_only(text: bytes) -> None:
+    assert parse_integer(text) is None
