@@ -199,8 +199,8 @@ ARGUMENTS = [
     Stream("a subcommand with NUL bytes", request("CLIENT", "a\0b")),
     Stream("a subcommand of 200 bytes", request("CLIENT", "a" * 200)),
     Stream("a subcommand of binary bytes", request("CLIENT", bytes(range(128, 256)))),
-    Stream("a command's name followed by a NUL byte", request("PING\0")),
-    Stream("a subcommand's name followed by a NUL byte", request("CLIENT", "ID\0")),
+    # Not here: a known name followed by a NUL byte. Redis compares names up to the NUL, but only those that its
+    # randomly seeded hash puts into the same bucket: now and then it takes "ID\0" for "ID".
     Stream("a container's name followed by a bar", request("CLIENT|", "ID")),
     Stream("a command's name with a space", request("PING ", "x")),
     Stream("a message with CRLF", request("ECHO", "a\r\nb\r\n")),

@@ -34,6 +34,18 @@ def client(worker: Worker) -> CommandClient:
     return CommandClient(connect(worker))
 
 
+@pytest.fixture
+def other_client(worker: Worker) -> CommandClient:
+    """Another client of the same worker."""
+    return CommandClient(connect(worker))
+
+
+@pytest.fixture
+def stranger(clock: ScriptedClock) -> CommandClient:
+    """A client of a worker with the password "secret", which it has not given yet."""
+    return CommandClient(connect(start_worker(clock, password="secret")))
+
+
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
     """Starts servers with more arguments and variables, ready when it returns them; stops them at the end."""

@@ -1,0 +1,140 @@
+"""HELLO, AUTH, SELECT, CLIENT and the like."""
+
+import pytest
+from command_client import CommandClient
+from scripted_clock import ScriptedClock
+
+from respid.connection import Next
+from respid.resp import encoder, errors
+
+
+def test_hello_switches_the_version_from_its_own_reply_on(client: CommandClient) -> None:
+    (hello, null) = client.ask("HELLO 3; GET a")
+    assert (hello.type, null.type) == ("%", "_")
+    (hello, null) = client.ask("HELLO 2; GET a")
+    assert (hello.type, null.type) == ("*", "$")
+
+
+def test_hello_introduces_the_server_in_the_order_of_redis(client: CommandClient) -> None:
+    (hello,) = client.ask("HELLO 3")
+    names = [name.text for name in hello.elements[::2]]
+    assert names == [b"server", b"version", b"proto", b"id", b"mode", b"role", b"modules"]
+    values = [value.text for value in hello.elements[1::2]]
+    assert [*values[:1], *values[2:6]] == [b"redis", b"3", b"1", b"standalone", b"master"]
+
+
+def test_a_hello_that_fails_changes_nothing(client: CommandClient) -> None:
+    for failing in ("HELLO 4", "HELLO 3 AUTH nobody x", "HELLO 3 SETNAME me BOGUS", "HELLO 3 SETNAME"):
+        assert client.tell(failing).startswith(b"-")
+        assert client.tell("GET a; CLIENT GETNAME") == b"$-1\r\n$-1\r\n"
+
+
+def test_hello_authenticates_and_names_in_one_step(stranger: CommandClient) -> None:
+    assert stranger.tell("HELLO 3") == errors.HELLO_NOT_AUTHENTICATED
+    assert stranger.tell("HELLO 3 AUTH default secret SETNAME me").startswith(b"%7\r\n")
+    assert stranger.tell("CLIENT GETNAME") == b"$2\r\nme\r\n"
+
+
+@pytest.mark.parametrize(
+    "attempt", ["AUTH wrong", "AUTH default wrong", "AUTH nobody secret", "AUTH ''", "AUTH secret2"]
+)
+def test_a_wrong_password_is_refused_every_time(stranger: CommandClient, attempt: str) -> None:
+    for _ in range(3):
+        assert stranger.tell(attempt) == errors.WRONG_PASSWORD
+    assert stranger.tell("PING") == errors.NOT_AUTHENTICATED
+
+
+def test_a_wrong_password_takes_no_authentication_away(stranger: CommandClient) -> None:
+    assert stranger.tell("AUTH secret; AUTH wrong; PING") == encoder.OK + errors.WRONG_PASSWORD + encoder.PONG
+
+
+def test_without_a_password_auth_says_so_but_hello_lets_pass(client: CommandClient) -> None:
+    assert client.tell("AUTH x") == errors.NO_PASSWORD_SET
+    assert client.tell("AUTH default x") == encoder.OK
+    assert client.tell("HELLO 3 AUTH default x").startswith(b"%7\r\n")
+
+
+def test_reset_makes_the_connection_as_it_was(stranger: CommandClient) -> None:
+    stranger.tell("AUTH secret; HELLO 3 SETNAME me; SELECT 5; CLIENT REPLY OFF; MULTI")
+    assert stranger.tell("RESET; PING") == encoder.RESET + errors.NOT_AUTHENTICATED
+    assert stranger.tell("AUTH secret; CLIENT GETNAME; EXEC") == encoder.OK + b"$-1\r\n" + errors.EXEC_WITHOUT_MULTI
+    assert stranger.connection.session.database == 0
+
+
+@pytest.mark.parametrize("conversation", ["QUIT; PING", "MULTI; QUIT; EXEC", "QUIT whatever; PING"])
+def test_nothing_is_answered_after_quit(client: CommandClient, conversation: str) -> None:
+    assert client.tell(conversation).count(encoder.OK) == conversation.count("QUIT") + conversation.count("MULTI")
+    assert client.needs() is Next.CLOSE
+
+
+@pytest.mark.parametrize(
+    ("conversation", "replies"),
+    [
+        ("CLIENT REPLY OFF; PING; BOGUS; INCR a", b""),
+        ("CLIENT REPLY OFF; PING; CLIENT REPLY ON; PING", encoder.OK + encoder.PONG),
+        ("CLIENT REPLY SKIP; BOGUS; PING", encoder.PONG),
+        ("CLIENT REPLY SKIP; RESET; PING", encoder.PONG),
+        ("CLIENT REPLY SKIP; CLIENT REPLY SKIP; BOGUS; PING", encoder.PONG),
+        ("CLIENT REPLY SKIP; ID.NEXT COUNT 3000; PING", encoder.PONG),
+    ],
+)
+def test_replies_are_left_out_as_told(client: CommandClient, conversation: str, replies: bytes) -> None:
+    assert client.tell(conversation) == replies
+
+
+def test_what_is_not_answered_is_done_all_the_same(client: CommandClient) -> None:
+    client.tell("CLIENT REPLY OFF; INCR a; INCR a; CLIENT SETNAME me; CLIENT REPLY ON")
+    assert client.connection.session.worker.generator.ids_issued == 2
+    assert client.tell("CLIENT GETNAME") == b"$2\r\nme\r\n"
+
+
+def test_an_empty_name_takes_the_name_away(client: CommandClient) -> None:
+    assert client.tell("CLIENT SETNAME me; CLIENT SETNAME ''; CLIENT GETNAME") == encoder.OK * 2 + b"$-1\r\n"
+
+
+def test_client_list_tells_of_all_clients_and_client_info_of_one(
+    client: CommandClient, other_client: CommandClient, clock: ScriptedClock
+) -> None:
+    client.tell(
+        "CLIENT SETNAME first; CLIENT SETINFO LIB-NAME driver; CLIENT SETINFO LIB-VER 1.2; SELECT 3; MULTI; PING"
+    )
+    clock.pass_ms(2_500)
+    (listed,) = other_client.ask("CLIENT LIST")
+    (told,) = other_client.ask("CLIENT INFO")
+    assert listed.text is not None
+    first, second = listed.text.decode().splitlines()
+    assert told.text is not None
+    assert told.text.decode() == second.replace("cmd=client|list", "cmd=client|info") + "\n"
+    for field in (
+        "id=1",
+        "name=first",
+        "age=2",
+        "db=3",
+        "multi=1",
+        "lib-name=driver",
+        "lib-ver=1.2",
+        "addr=127.0.0.1:50000",
+    ):
+        assert field in first.split(" ")
+    assert "id=2" in second.split(" ")
+
+
+@pytest.mark.parametrize(
+    ("options", "reply"),
+    [
+        ("ON", encoder.OK),
+        ("on optin noloop", encoder.OK),
+        ("ON BCAST PREFIX a PREFIX b", encoder.OK),
+        ("ON REDIRECT 5", encoder.OK),
+        ("OFF", encoder.OK),
+        ("MAYBE", errors.SYNTAX),
+        ("ON BOGUS", errors.SYNTAX),
+        ("OFF BOGUS", errors.SYNTAX),
+        ("ON REDIRECT", errors.SYNTAX),
+        ("ON PREFIX a", errors.TRACKING_PREFIX_WITHOUT_BCAST),
+        ("ON BCAST OPTIN", errors.TRACKING_OPT_WITH_BCAST),
+        ("ON OPTIN OPTOUT", errors.TRACKING_OPTIN_AND_OPTOUT),
+    ],
+)
+def test_tracking_is_accepted_in_the_forms_of_redis(client: CommandClient, options: str, reply: bytes) -> None:
+    assert client.tell(f"CLIENT TRACKING {options}") == reply

@@ -1,0 +1,64 @@
+"""The checks that every command shares, and their order."""
+
+import pytest
+from command_client import CommandClient
+
+from respid.connection import Next
+from respid.resp import encoder, errors
+
+
+@pytest.mark.parametrize("name", ["ping", "PING", "pInG"])
+def test_a_command_is_known_in_any_letter_case(client: CommandClient, name: str) -> None:
+    assert client.tell(name) == encoder.PONG
+
+
+@pytest.mark.parametrize("command", ["client id", "CLIENT ID", "Client iD"])
+def test_a_subcommand_is_known_in_any_letter_case(client: CommandClient, command: str) -> None:
+    assert client.tell(command) == b":1\r\n"
+
+
+def test_a_subcommand_is_no_command_by_its_full_name(client: CommandClient) -> None:
+    assert client.tell("client|id") == b"-ERR unknown command 'client|id', with args beginning with: \r\n"
+
+
+def test_an_unknown_command_shows_what_was_sent(client: CommandClient) -> None:
+    assert client.tell("BOGUS a b") == b"-ERR unknown command 'BOGUS', with args beginning with: 'a' 'b' \r\n"
+
+
+def test_arity_is_checked_before_authentication_and_names_before_both(stranger: CommandClient) -> None:
+    assert stranger.tell("ECHO") == errors.wrong_arity("echo")
+    assert stranger.tell("BOGUS").startswith(b"-ERR unknown command")
+    assert stranger.tell("CLIENT BOGUS").startswith(b"-ERR unknown subcommand")
+    assert stranger.tell("ECHO x") == errors.NOT_AUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "command", ["INCR a", "ID.NEXT", "INFO", "COMMAND", "CLIENT ID", "MULTI", "CONFIG GET *", "GET a"]
+)
+def test_a_stranger_may_do_nothing_but_authenticate_reset_and_leave(stranger: CommandClient, command: str) -> None:
+    assert stranger.tell(command) == errors.NOT_AUTHENTICATED
+    assert stranger.tell("RESET") == encoder.RESET
+    assert stranger.tell("AUTH secret; PING") == encoder.OK + encoder.PONG
+
+
+def test_a_stranger_draws_no_id(stranger: CommandClient) -> None:
+    stranger.tell("INCR a; INCRBY a 5; ID.NEXT COUNT 10; ID.RANGE 3; MULTI; INCR a; EXEC")
+    assert stranger.connection.session.worker.generator.ids_issued == 0
+
+
+@pytest.mark.parametrize("conversation", ["POST / HTTP/1.1; INCR a", "host: example.org; INCR a"])
+def test_a_browser_gets_no_answer_and_no_id(client: CommandClient, conversation: str) -> None:
+    assert client.tell(conversation) == b""
+    assert client.needs() is Next.CLOSE
+    assert client.connection.session.worker.generator.ids_issued == 0
+
+
+def test_commands_are_counted_by_their_full_names_when_they_run(client: CommandClient) -> None:
+    client.tell("ping; PING; CLIENT ID; BOGUS; ECHO; MULTI; INCR a; DISCARD; MULTI; INCR a; EXEC")
+    counted = client.connection.session.worker.stats.commands
+    assert counted == {"ping": 2, "client|id": 1, "multi": 2, "discard": 1, "incr": 1, "exec": 1}
+
+
+def test_errors_are_counted_by_their_codes(client: CommandClient) -> None:
+    client.tell("BOGUS; ECHO; HELLO 4; AUTH a b; MULTI; BOGUS; EXEC")
+    assert client.connection.session.worker.stats.errors == {"ERR": 3, "NOPROTO": 1, "WRONGPASS": 1, "EXECABORT": 1}

@@ -1,0 +1,105 @@
+"""INFO, CONFIG GET, TIME and what monitoring tools ask."""
+
+import pytest
+from command_client import CommandClient
+from reply_parser import Reply
+from scripted_clock import ScriptedClock
+
+from respid.resp import encoder, errors
+
+
+def information(client: CommandClient, sections: str = "") -> dict[str, str]:
+    """The fields of INFO."""
+    (reply,) = client.ask(f"INFO {sections}".strip())
+    return dict(line.split(":", 1) for line in (reply.text or b"").decode().split("\r\n") if ":" in line)
+
+
+def as_dict(reply: Reply) -> dict[bytes | None, bytes | None]:
+    return {name.text: value.text for name, value in zip(reply.elements[::2], reply.elements[1::2], strict=True)}
+
+
+def test_info_tells_what_drivers_and_monitoring_read(client: CommandClient, clock: ScriptedClock) -> None:
+    client.tell("INCR a; PING")
+    clock.pass_ms(90_000_000)
+    found = information(client)
+    expected = {
+        "redis_mode": "standalone",
+        "role": "master",
+        "tcp_port": "6379",
+        "uptime_in_seconds": "90000",
+        "uptime_in_days": "1",
+        "connected_clients": "1",
+        "used_memory": "50000000",
+        "cluster_enabled": "0",
+        "total_commands_processed": "3",
+        "worker_id": "1",
+        "ids_issued": "1",
+        "layout": "41/10/12",
+    }
+    assert expected.items() <= found.items()
+
+
+def test_info_has_the_sections_that_are_asked_for(client: CommandClient) -> None:
+    assert information(client, "replication") == {"role": "master", "connected_slaves": "0"}
+    assert information(client, "CLUSTER Replication").keys() == {"role", "connected_slaves", "cluster_enabled"}
+    assert information(client, "bogus") == {}
+    assert information(client).keys() == information(client, "all").keys() == information(client, "everything").keys()
+
+
+def test_info_is_separated_as_that_of_redis_and_a_verbatim_string_in_resp3(client: CommandClient) -> None:
+    text = "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n"
+    assert client.tell("INFO cluster replication") == encoder.bulk_string(text.encode())
+    client.tell("HELLO 3")
+    assert client.tell("INFO cluster replication") == encoder.text_string(text, 3)
+
+
+def test_info_says_that_it_is_loading_while_no_id_can_be_issued(client: CommandClient, clock: ScriptedClock) -> None:
+    assert information(client, "persistence") == {"loading": "0"}
+    clock.pass_ms(100_000)
+    assert information(client, "persistence") == {"loading": "1", "loading_eta_seconds": "1"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ("save", {b"save": b""}),
+        ("appendonly timeout", {b"appendonly": b"no", b"timeout": b"0"}),
+        ("DATABASES", {b"DATABASES": b"16"}),
+        ("*-read-only", {b"replica-read-only": b"yes", b"slave-read-only": b"yes"}),
+        ("bogus", {}),
+        ("x" * 1_000 + "*", {}),
+    ],
+)
+def test_config_get_knows_what_drivers_ask_for(
+    client: CommandClient, parameters: str, found: dict[bytes | None, bytes | None]
+) -> None:
+    (resp2,) = client.ask(f"CONFIG GET {parameters}")
+    assert (resp2.type, as_dict(resp2)) == ("*", found)
+    client.tell("HELLO 3")
+    (resp3,) = client.ask(f"CONFIG GET {parameters}")
+    assert (resp3.type, as_dict(resp3)) == ("%", found)
+
+
+def test_config_get_never_shows_the_password(stranger: CommandClient) -> None:
+    stranger.tell("AUTH secret")
+    assert b"secret" not in stranger.tell("CONFIG GET *; INFO; ID.INFO; CLIENT LIST; CONFIG GET requirepass")
+
+
+def test_time_is_the_wall_clock_in_seconds_and_microseconds(client: CommandClient, clock: ScriptedClock) -> None:
+    clock.wall = 1_700_000_000_123
+    assert client.tell("TIME") == b"*2\r\n$10\r\n1700000000\r\n$6\r\n123000\r\n"
+
+
+def test_there_are_no_keys_replicas_slow_commands_and_no_cluster(client: CommandClient) -> None:
+    assert client.tell("DBSIZE; SLOWLOG LEN; SLOWLOG GET; SLOWLOG RESET") == b":0\r\n:0\r\n*0\r\n+OK\r\n"
+    assert client.tell("ROLE") == b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+    assert client.tell("CLUSTER SLOTS; CLUSTER HELP; READONLY") == errors.CLUSTER_DISABLED * 3
+
+
+@pytest.mark.parametrize("container", ["CLIENT", "CONFIG", "COMMAND", "SLOWLOG", "LATENCY"])
+def test_help_lists_the_subcommands(client: CommandClient, container: str) -> None:
+    (help_,) = client.ask(f"{container} HELP")
+    assert {line.type for line in help_.elements} == {"+"}
+    lines = [(line.text or b"").decode() for line in help_.elements]
+    assert lines[0].startswith(f"{container} <subcommand>")
+    assert "HELP" in lines
