@@ -1,0 +1,307 @@
+"""The generator, on a clock that does anything: never a repeat, never a fall, never at the ceiling."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted_clock import ScriptedClock
+
+from respid.ids.generator import CATCH_UP_MS, NOTHING, Generator, Obstacle, default_sequence_reset
+from respid.ids.layout import Layout
+
+SECOND_MS = 1000
+DAY_MS = 24 * 3600 * 1000
+FAR_MS = 10 * 365 * DAY_MS
+SMALL = Layout.parse("41/3/4")  # 16 IDs a millisecond: soon spent
+
+
+def begin(
+    clock: ScriptedClock, layout: Layout | None = None, *, worker_id: int = 1, reserved_ms: int = FAR_MS
+) -> Generator:
+    generator = Generator(layout or Layout(), worker_id, clock)
+    generator.begin(0, clock.wall_ms() + reserved_ms)
+    return generator
+
+
+def ids(taken: tuple[int, int]) -> range:
+    first, count = taken
+    return range(first, first + count)
+
+
+def timestamp_ms(generator: Generator, identifier: int) -> int:
+    return generator.layout.decompose(identifier).timestamp_ms
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("take"), st.integers(1, 40)),
+        st.tuples(st.just("wait and take"), st.integers(1, 40)),
+        st.tuples(st.just("block"), st.integers(1, 16)),
+        st.tuples(st.just("wait and block"), st.integers(1, 16)),
+        st.tuples(st.just("pass"), st.sampled_from([0, 1, 1, 1, 2, 3, 50, 5000])),
+        st.tuples(st.just("step"), st.sampled_from([-DAY_MS, -700_000, -5000, -3, -1, 1, 3, 5000, DAY_MS])),
+        st.tuples(st.just("raise"), st.integers(0, 20_000)),
+        st.tuples(st.just("queue"), st.integers(0, 1)),
+    ),
+    max_size=80,
+)
+
+
+def follow(step: str, amount: int, generator: Generator, clock: ScriptedClock, since_ms: int) -> tuple[int, int]:
+    """Does one step of a history; returns what it has drawn."""
+    match step:
+        case "take":
+            return generator.take(amount)
+        case "wait and take":
+            return generator.take(amount, since_ms)
+        case "block":
+            return generator.take_block(amount)
+        case "wait and block":
+            return generator.take_block(amount, since_ms)
+        case "pass":
+            clock.pass_ms(amount)
+        case "step":
+            clock.step_ms(amount)
+        case "raise":
+            generator.raise_ceiling(clock.wall_ms() + amount)
+    return NOTHING
+
+
+@settings(max_examples=400)
+@given(steps)
+def test_ids_only_go_up_whatever_the_clock_does(history: list[tuple[str, int]]) -> None:
+    clock = ScriptedClock()
+    generator = begin(clock, SMALL, worker_id=5, reserved_ms=10_000)
+    last = -1
+    issued = 0
+    since_ms = clock.wall_ms()
+    for step, amount in history:
+        if step == "queue":
+            generator.queued = bool(amount)
+            since_ms = clock.wall_ms()
+        taken = follow(step, amount, generator, clock, since_ms)
+        if taken == NOTHING:
+            continue
+        assert taken[1] == amount or (step.endswith("take") and 0 < taken[1] < amount)
+        parts = [SMALL.decompose(identifier) for identifier in ids(taken)]
+        assert {part.worker_id for part in parts} == {5}
+        assert len({part.timestamp_ms for part in parts}) == 1
+        assert parts[0].timestamp_ms < generator.ceiling_ms
+        assert parts[0].timestamp_ms - clock.wall_ms() <= generator.lead_limit_ms
+        assert taken[0] > last
+        last = taken[0] + taken[1] - 1
+        issued += taken[1]
+        assert generator.last_id == last
+    assert generator.ids_issued == issued
+
+
+@given(st.lists(st.sampled_from([-3000, -20, -1, 0, 0, 0, 0, 1, 20]), max_size=60))
+def test_the_lead_over_a_clock_that_was_set_back_only_shrinks(wall_steps: list[int]) -> None:
+    clock = ScriptedClock()
+    generator = begin(clock, SMALL)
+    generator.take(1)
+    for wall_step in wall_steps:
+        clock.step_ms(wall_step)
+        lead_ms = generator.lead_ms
+        while generator.take(16) != NOTHING:  # as much as this instant gives
+            pass
+        assert generator.lead_ms <= max(lead_ms + 1, 1)
+        lead_ms = generator.lead_ms
+        clock.pass_ms(1)
+        while generator.take(16) != NOTHING:
+            pass
+        assert generator.lead_ms <= max(lead_ms, 1)
+
+
+def test_a_millisecond_has_4096_ids_and_no_more(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    drawn = [generator.take(1) for _ in range(4096)]
+    assert len({first for first, count in drawn if count == 1}) == 4096
+    assert generator.take(1) == NOTHING
+    clock.pass_ms(1)
+    first, count = generator.take(5000)
+    assert count == 4096
+    assert generator.layout.decompose(first).sequence == 0, "a spent millisecond is followed by sequence 0"
+
+
+@pytest.mark.parametrize("modulus", [2, 16, 100, 256])
+def test_ids_are_even_over_shards_at_ten_a_second(clock: ScriptedClock, modulus: int) -> None:
+    generator = begin(clock)
+    shards: Counter[int] = Counter()
+    for _ in range(modulus * 40):
+        shards[generator.take(1)[0] % modulus] += 1
+        clock.pass_ms(100)
+    if 256 % modulus == 0:
+        assert set(shards.values()) == {40}
+    else:
+        assert len(shards) == modulus
+
+
+def test_the_sequence_is_carried_on_below_256_and_then_starts_at_0(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    for drawn, expected in ((10, 0), (245, 10), (1, 255), (1, 0)):
+        first, _ = generator.take(drawn)
+        assert generator.layout.decompose(first).sequence == expected
+        clock.pass_ms(1)
+
+
+@pytest.mark.parametrize(("widths", "reset"), [("41/10/12", 256), ("41/4/8", 16), ("41/10/4", 1), ("41/10/1", 1)])
+def test_the_default_reset_is_at_most_a_sixteenth_of_the_sequence(widths: str, reset: int) -> None:
+    assert default_sequence_reset(Layout.parse(widths)) == reset
+
+
+def test_a_block_that_does_not_fit_opens_the_next_millisecond_at_0(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    generator.take(7)
+    assert generator.take_block(4096) == NOTHING
+    assert generator.take(1)[1] == 1, "what is left of the millisecond is still for others"
+    clock.pass_ms(1)
+    first, count = generator.take_block(4096)
+    assert count == 4096
+    assert generator.layout.decompose(first).sequence == 0
+
+
+@pytest.mark.parametrize("count", [0, -1, 4097])
+def test_a_block_that_no_millisecond_has_is_refused(clock: ScriptedClock, count: int) -> None:
+    with pytest.raises(ValueError, match="1 to 4096"):
+        begin(clock).take_block(count)
+
+
+def test_a_clock_set_back_costs_nothing_but_time_ahead(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    before = clock.wall_ms()
+    generator.take(1)
+    clock.step_ms(-5 * SECOND_MS)
+    assert timestamp_ms(generator, generator.take(4095)[0]) == before, "the rest of the last millisecond"
+    assert generator.take(1) == NOTHING, "the next one only after a monotonic millisecond"
+    clock.pass_ms(1)
+    assert timestamp_ms(generator, generator.take(4096)[0]) == before + 1
+    assert generator.lead_ms == 5 * SECOND_MS
+    clock.pass_ms(6 * SECOND_MS)
+    assert timestamp_ms(generator, generator.take(1)[0]) == clock.wall_ms()
+
+
+def test_a_clock_set_back_beyond_the_limit_stops_it_until_the_lead_has_shrunk(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    generator.take(1)
+    clock.step_ms(-601 * SECOND_MS)
+    assert generator.take(1) == NOTHING
+    assert generator.obstacle() is Obstacle.LEAD
+    clock.pass_ms(2 * SECOND_MS)
+    assert generator.stopped_for_ms() == 2 * SECOND_MS
+    assert generator.obstacle() is None
+    assert generator.take(1)[1] == 1
+    assert generator.stopped_for_ms() == 0
+
+
+def test_a_step_forward_ends_at_the_ceiling(clock: ScriptedClock) -> None:
+    generator = begin(clock, reserved_ms=3 * SECOND_MS)
+    clock.step_ms(3 * SECOND_MS - 1)
+    assert generator.take(1)[1] == 1
+    clock.step_ms(1)
+    assert generator.take(1) == NOTHING
+    assert generator.obstacle() is Obstacle.CEILING
+    generator.raise_ceiling(clock.wall_ms() + 1)
+    assert generator.take(1)[1] == 1
+
+
+def test_the_ceiling_never_falls(clock: ScriptedClock) -> None:
+    generator = begin(clock, reserved_ms=3 * SECOND_MS)
+    generator.raise_ceiling(clock.wall_ms())
+    assert generator.ceiling_ms == clock.wall_ms() + 3 * SECOND_MS
+
+
+def test_nothing_is_issued_before_it_begins(clock: ScriptedClock) -> None:
+    generator = Generator(Layout(), 1, clock)
+    assert generator.take(1) == NOTHING
+    assert generator.obstacle() is Obstacle.CEILING
+    assert generator.last_id is None
+
+
+def test_it_begins_at_its_predecessors_mark(clock: ScriptedClock) -> None:
+    generator = Generator(Layout(), 1, clock)
+    mark_ms = clock.wall_ms() + 2 * SECOND_MS
+    generator.begin(mark_ms, mark_ms + SECOND_MS)
+    assert timestamp_ms(generator, generator.take(1)[0]) == mark_ms
+
+
+def test_the_layout_ends(clock: ScriptedClock) -> None:
+    layout = Layout()
+    clock.wall = layout.end_ms - 1
+    generator = begin(clock, layout)
+    assert generator.take(5000)[1] == 4096
+    assert generator.obstacle() is Obstacle.LAYOUT_END
+    clock.pass_ms(1)
+    assert generator.take(1) == NOTHING
+
+
+def test_once_sealed_it_issues_nothing_and_tells_where_a_successor_may_begin(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    last, _ = generator.take(1)
+    mark_ms = generator.seal()
+    assert mark_ms == timestamp_ms(generator, last) + 1
+    generator.raise_ceiling(clock.wall_ms() + FAR_MS)
+    for _ in range(3):
+        assert generator.take(1) == generator.take_block(1) == NOTHING
+        assert generator.obstacle() is Obstacle.SEALED
+        clock.pass_ms(1)
+
+
+def test_newcomers_open_no_millisecond_while_others_wait(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    since_ms = clock.wall_ms()
+    generator.take(4000)
+    generator.queued = True
+    assert generator.take(10)[1] == 10, "what is left of the current one is anybody's"
+    clock.pass_ms(1)
+    assert generator.take(1) == generator.take_block(1) == NOTHING
+    assert generator.take_block(4096, since_ms)[1] == 4096
+
+
+def test_a_waiter_that_comes_back_late_gets_the_milliseconds_that_passed(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    since_ms = clock.wall_ms()
+    generator.take(4096)
+    clock.pass_ms(3)
+    drawn = [generator.take(4096, since_ms) for _ in range(4)]
+    assert [timestamp_ms(generator, first) for first, count in drawn[:3] if count == 4096] == [
+        since_ms + 1,
+        since_ms + 2,
+        since_ms + 3,
+    ]
+    assert drawn[3] == NOTHING
+
+
+def test_catching_up_goes_back_neither_before_the_wait_nor_too_far(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    generator.take(4096)
+    clock.pass_ms(3)
+    since_ms = clock.wall_ms()
+    clock.pass_ms(2)
+    assert timestamp_ms(generator, generator.take(1, since_ms)[0]) == since_ms
+    clock.pass_ms(10 * CATCH_UP_MS)
+    assert timestamp_ms(generator, generator.take(1, since_ms)[0]) == clock.wall_ms() - CATCH_UP_MS
+
+
+def test_a_millisecond_that_ran_out_is_counted_once_however_many_ask(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    generator.take(4096)
+    assert generator.milliseconds_exhausted == 0, "nobody has missed one yet"
+    for _ in range(3):
+        generator.take(1)
+    assert generator.milliseconds_exhausted == 1
+
+
+def test_what_it_says_of_its_ids_now_is_what_take_finds(clock: ScriptedClock) -> None:
+    generator = begin(clock, SMALL)
+    for milliseconds in (0, 0, 1, 1, 0, 2):
+        clock.pass_ms(milliseconds)
+        says = generator.has_ids_now()
+        assert says == (generator.take(16, clock.wall_ms()) != NOTHING)
+
+
+@pytest.mark.parametrize("worker_id", [-1, 1024])
+def test_a_worker_id_that_does_not_fit_is_refused(clock: ScriptedClock, worker_id: int) -> None:
+    with pytest.raises(ValueError, match="0 to 1023"):
+        Generator(Layout(), worker_id, clock)

@@ -1,0 +1,68 @@
+"""Layouts: what is accepted, what an ID says, what a range query needs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from respid.ids.layout import DEFAULT_EPOCH_MS, YEAR_MS, Layout
+
+layouts = st.builds(
+    Layout, st.integers(30, 41), st.integers(0, 10), st.integers(1, 12), st.integers(0, 1_800_000_000_000)
+)
+
+
+@given(layouts, st.data())
+def test_an_id_says_what_it_was_composed_of(layout: Layout, data: st.DataObject) -> None:
+    timestamp_ms = data.draw(st.integers(layout.epoch_ms, layout.end_ms - 1))
+    worker_id = data.draw(st.integers(0, layout.workers - 1))
+    sequence = data.draw(st.integers(0, layout.sequence_size - 1))
+    identifier = layout.compose(timestamp_ms, worker_id, sequence)
+    assert layout.decompose(identifier) == (timestamp_ms, worker_id, sequence)
+    assert layout.least_id(timestamp_ms) <= identifier <= layout.greatest_id(timestamp_ms)
+    assert 0 <= identifier < 1 << 63
+
+
+def test_a_known_id_says_what_it_says() -> None:
+    assert Layout().decompose(379216510486319104) == (1_794_479_461_602, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "widths", ["41/10", "41/10/12/1", "a/b/c", "", "41/-1/12", "41 / 10 / 12", "0/10/12", "41/10/0"]
+)
+def test_what_is_no_layout_is_refused(widths: str) -> None:
+    with pytest.raises(ValueError, match="layout"):
+        Layout.parse(widths)
+
+
+def test_a_layout_of_more_than_63_bits_is_refused() -> None:
+    assert Layout.parse("41/10/12").widths == "41/10/12"
+    with pytest.raises(ValueError, match="64 bits"):
+        Layout.parse("41/10/13")
+
+
+def test_53_bits_stay_below_what_a_double_holds_exactly() -> None:
+    layout = Layout.parse("41/4/8")
+    assert layout.greatest_id(layout.end_ms - 1) == 2**53 - 1
+
+
+@pytest.mark.parametrize("identifier", [-1, 1 << 63, 1 << 70])
+def test_a_number_that_is_no_id_is_refused(identifier: int) -> None:
+    with pytest.raises(ValueError, match="not an ID"):
+        Layout().decompose(identifier)
+
+
+def test_times_outside_of_the_layout_have_no_ids() -> None:
+    layout = Layout()
+    for timestamp_ms in (layout.epoch_ms - 1, layout.end_ms):
+        with pytest.raises(ValueError, match="outside"):
+            layout.least_id(timestamp_ms)
+
+
+def test_an_epoch_in_the_future_and_an_end_within_a_year_are_refused() -> None:
+    layout = Layout()
+    layout.refuse_unusable(DEFAULT_EPOCH_MS)
+    with pytest.raises(ValueError, match="in the future"):
+        layout.refuse_unusable(DEFAULT_EPOCH_MS - 1)
+    layout.refuse_unusable(layout.end_ms - YEAR_MS - 1)
+    with pytest.raises(ValueError, match="within a year"):
+        layout.refuse_unusable(layout.end_ms - YEAR_MS)

@@ -1,0 +1,106 @@
+"""Reservations: holders that follow each other never share a timestamp, whatever happens between them."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted_clock import ScriptedClock
+
+from respid.ids.generator import NOTHING, Generator
+from respid.ids.layout import Layout
+from respid.ids.reservation import Reservation
+from respid.stores.file import FileStore
+
+SPANS = FileStore.spans
+SMALL = Layout.parse("41/3/4")
+
+
+def take_over(clock: ScriptedClock, mark_ms: int | None) -> tuple[Generator, Reservation, int]:
+    """A new holder, and the mark that is stored when it begins."""
+    generator = Generator(SMALL, 1, clock)
+    reservation = Reservation(generator, SPANS)
+    ceiling_ms = reservation.first_ceiling_ms(mark_ms, clock.wall_ms())
+    reservation.begin(mark_ms, ceiling_ms)
+    return generator, reservation, ceiling_ms
+
+
+lives = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from([0, 1, 1, 20, 700, 1600, 4000]), max_size=15),  # ms that pass between two draws
+        st.booleans(),  # whether it ends cleanly
+        st.sampled_from([0, 0, 5, -5000, -400_000, 5000]),  # how the clock is set before the next one
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=300)
+@given(lives)
+def test_a_successors_ids_all_lie_above_its_predecessors(history: list[tuple[list[int], bool, int]]) -> None:
+    clock = ScriptedClock()
+    mark_ms: int | None = None
+    last = -1
+    for pauses_ms, ends_cleanly, step_ms in history:
+        generator, reservation, mark_ms = take_over(clock, mark_ms)
+        for pause_ms in pauses_ms:
+            clock.pass_ms(pause_ms)
+            due_ms = reservation.due_ceiling_ms(clock.wall_ms())
+            if due_ms is not None:
+                mark_ms = due_ms  # stored, and only then used
+                reservation.extended(due_ms)
+            first, count = generator.take(40)
+            if count:
+                assert first > last
+                last = first + count - 1
+        if ends_cleanly:
+            mark_ms = generator.seal()
+        clock.step_ms(step_ms)
+
+
+def test_the_first_start_has_no_mark_and_says_so(clock: ScriptedClock) -> None:
+    _, reservation, ceiling_ms = take_over(clock, None)
+    assert reservation.found_mark is False
+    assert ceiling_ms == clock.wall_ms() + SPANS.wall_ms
+
+
+def test_it_is_extended_when_half_of_it_is_used(clock: ScriptedClock) -> None:
+    _, reservation, ceiling_ms = take_over(clock, None)
+    clock.pass_ms(SPANS.wall_ms // 2 - 1)
+    assert reservation.due_ceiling_ms(clock.wall_ms()) is None
+    clock.pass_ms(1)
+    assert reservation.due_ceiling_ms(clock.wall_ms()) == ceiling_ms + SPANS.wall_ms // 2
+
+
+def test_a_clock_set_back_asks_for_no_extension_while_enough_is_left(clock: ScriptedClock) -> None:
+    generator, reservation, _ = take_over(clock, None)
+    generator.take(1)
+    clock.step_ms(-3600 * 1000)
+    assert reservation.due_ceiling_ms(clock.wall_ms()) is None
+
+
+def test_crashes_in_a_row_during_a_lead_do_not_add_up(clock: ScriptedClock) -> None:
+    """Each holder lives for a third of a second, the least that a start takes, and is killed."""
+    start_ms = clock.wall_ms()
+    mark_ms = start_ms + 60_000
+    for _ in range(100):
+        generator, reservation, mark_ms = take_over(clock, mark_ms)
+        for _ in range(30):
+            assert generator.take(16) != NOTHING
+            clock.pass_ms(10)
+            due_ms = reservation.due_ceiling_ms(clock.wall_ms())
+            if due_ms is not None:
+                mark_ms = due_ms
+                reservation.extended(due_ms)
+    assert mark_ms - clock.wall_ms() <= 60_000 + SPANS.wall_ms
+
+
+def test_a_failed_extension_is_counted_and_forgotten_once_it_works(clock: ScriptedClock) -> None:
+    _, reservation, ceiling_ms = take_over(clock, None)
+    reservation.extension_failed("disk full")
+    assert (reservation.extensions_failed, reservation.last_error) == (1, "disk full")
+    reservation.extended(ceiling_ms + 1000)
+    assert (reservation.extensions_failed, reservation.last_error) == (1, None)
+
+
+def test_what_remains_is_zero_at_the_ceiling_and_beyond(clock: ScriptedClock) -> None:
+    _, reservation, ceiling_ms = take_over(clock, None)
+    assert reservation.remaining_ms(clock.wall_ms()) == SPANS.wall_ms
+    assert reservation.remaining_ms(ceiling_ms + 5) == 0

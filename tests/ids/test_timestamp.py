@@ -1,0 +1,31 @@
+"""Times as people write them."""
+
+import pytest
+
+from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("1704067200000", 1704067200000),
+        ("2024-01-01T00:00:00Z", 1704067200000),
+        ("2024-01-01", 1704067200000),
+        ("2024-01-01T01:00:00+01:00", 1704067200000),
+        ("2024-01-01 00:00:00.123", 1704067200123),
+        ("1969-12-31T23:59:59.999Z", -1),
+        ("-1", -1),
+    ],
+)
+def test_milliseconds_and_iso_8601_are_understood(text: str, milliseconds: int) -> None:
+    assert parse_timestamp_ms(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2024-13-01", "²", "1e5", "1.5", "--1", "2024-01-01T00:00:00Zjunk"])
+def test_what_is_no_time_is_refused_with_its_text(text: str) -> None:
+    with pytest.raises(ValueError, match="neither Unix milliseconds nor"):
+        parse_timestamp_ms(text)
+
+
+def test_years_beyond_the_calendar_are_no_error() -> None:
+    assert format_timestamp(10**18) == "out of range"
