@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 import platformdirs
+from click.core import ParameterSource
 
 from respid import __version__
 from respid.config import Config
@@ -153,6 +154,8 @@ def serve(context: click.Context, /, **settings: Any) -> None:
     from respid.server import serve as serve_config  # noqa: PLC0415
     from respid.stores import StoreError  # noqa: PLC0415
 
+    if context.get_parameter_source("worker_id") is ParameterSource.ENVIRONMENT:
+        settings["worker_id"] = None  # it is looked for there again, and named as what it comes from
     config = make_config(settings, os.environ, socket.gethostname())
     set_up_log(config.log_format, config.log_level)
     log = logging.getLogger(__name__)
