@@ -4,7 +4,8 @@ The map, from the ground up; each layer imports only what stands above it here:
 
 - `ids/`: layouts, clocks, the generator, reservations. Pure: no IO, no sleeping.
 - `resp/`: bytes to requests, values to bytes, Redis's error texts. Pure as well, and knows no IDs.
-- `lifecycle`, `stats`, `config`, `worker_id`: states, plain counters, settings, where the worker ID comes from.
+- `lifecycle`, `stats`, `config`, `worker_id`, `log`: states, plain counters, settings, where the worker ID comes from,
+  one line an event.
 - `worker`: what all connections of one process share.
 - `commands/`: the one table of commands, and a small file a group.
 - `connection`: bytes in, bytes out for one client; `waiting`: who gets the next ID. No sockets, no event loop.
