@@ -66,7 +66,7 @@ class WaitingQueue:
         self._count_exhausted()
 
     def _account(self) -> None:
-        """Adds up for how long requests have waited, and forgets what ran out while none did."""
+        """Adds up for how long requests have waited."""
         now_ns = self._worker.clock.monotonic_ns()
         if self._queue:
             self._worker.stats.exhausted_wait_ns += (now_ns - self._served_ns) * len(self._queue)
