@@ -98,8 +98,9 @@ def respid() -> None:
 @layout_settings
 @setting(
     "--sequence-reset",
-    "Below this a new millisecond carries the sequence on.  [default: 256, or a sixteenth of the sequence]",
+    "Below this a new millisecond carries the sequence on.",
     type=click.IntRange(1),
+    show_default="256, or a sixteenth of the sequence",
 )
 @setting(
     "--store",
@@ -110,8 +111,9 @@ def respid() -> None:
 )
 @setting(
     "--state-dir",
-    "Directory of the file store.  [default: the user's state directory]",
+    "Directory of the file store.",
     type=click.Path(file_okay=False, path_type=Path),
+    show_default="the user's state directory",
 )
 @setting(
     "--max-clock-lead",
