@@ -116,10 +116,23 @@ def respid() -> None:
     show_default="the user's state directory",
 )
 @setting(
+    "--accept-layout-change",
+    "Start on the mark of another layout or epoch, if all new IDs lie above its IDs.",
+    is_flag=True,
+    default=False,
+)
+@setting(
     "--max-clock-lead",
     "Seconds that IDs may lead a wall clock that was set back; beyond, none are issued.",
     type=click.FloatRange(0),
     default=600,
+    show_default=True,
+)
+@setting(
+    "--clock-jump-confirm",
+    "Seconds that a wall clock set forward by more than that lead must last before it is followed.",
+    type=click.FloatRange(0),
+    default=10,
     show_default=True,
 )
 @setting("--max-clients", "Connections served at a time.", type=click.IntRange(1), default=10_000, show_default=True)
@@ -193,6 +206,8 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         layout=layout,
         sequence_reset=sequence_reset,
         max_clock_lead_seconds=settings["max_clock_lead"],
+        clock_jump_confirm_seconds=settings["clock_jump_confirm"],
+        accept_layout_change=settings["accept_layout_change"],
         store=settings["store"],
         state_dir=state_dir,
         bind=settings["bind"],

@@ -15,6 +15,8 @@ class Config:
     layout: Layout = field(default_factory=Layout)
     sequence_reset: int | None = None
     max_clock_lead_seconds: float = 600
+    clock_jump_confirm_seconds: float = 10
+    accept_layout_change: bool = False
     store: str = "none"
     state_dir: Path = Path()
     bind: str = "127.0.0.1"

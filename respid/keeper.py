@@ -3,13 +3,15 @@
 import asyncio
 import logging
 
+from respid.clock_watch import ClockWatch
+from respid.ids.layout import Layout
+from respid.ids.timestamp import format_timestamp
 from respid.lifecycle import State
-from respid.stores import Store, StoreError
+from respid.stores import HolderLostError, Mark, Store, StoreError, StoreUnavailableError
 from respid.worker import Worker
 
 LOOK_SECONDS = 0.05
 RETRY_SECONDS = 0.5  # after a failed extension
-STEP_MS = 50  # a wall clock that moves by this much more or less than the monotonic one was set
 _log = logging.getLogger(__name__)
 
 
@@ -17,43 +19,46 @@ class Keeper:
     """The worker's reservation, from the first to the last."""
 
     def __init__(self, worker: Worker, store: Store) -> None:
+        config = worker.config
         self._worker = worker
         self._store = store
-        self._wall_offset_ms = self._measure_wall_offset_ms()
+        self._clock_watch = ClockWatch(
+            worker.clock,
+            limit_ms=worker.generator.lead_limit_ms,
+            confirm_ms=round(config.clock_jump_confirm_seconds * 1000),
+            steps=worker.stats.clock_steps,
+        )
+        self._is_holder = False
         self._ending = False
         self._storing = asyncio.Lock()
 
     async def begin(self) -> None:
-        """Takes the first reservation: from then on IDs are issued. Raises StoreError."""
+        """Takes the first reservation, as soon as the store gives it: from then on IDs are issued.
+
+        Raises StoreError when that needs somebody's help.
+        """
         worker = self._worker
         worker.lifecycle.enter(State.RESERVING)
-        mark_ms = await self._store.load()
-        now_ms = worker.clock.wall_ms()
-        ceiling_ms = worker.reservation.first_ceiling_ms(mark_ms, now_ms)
-        await self._store.extend(ceiling_ms)
-        worker.reservation.begin(mark_ms, ceiling_ms)
+        while not self._ending:
+            try:
+                await self._take_first_reservation()
+            except StoreUnavailableError as error:
+                self._note_failure(error)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                break
         if worker.lifecycle.state is State.RESERVING:
             worker.lifecycle.enter(State.SERVING)
-        if mark_ms is None:
-            _log.warning(
-                "no high-water mark found in store %s: nothing keeps IDs above earlier ones but the clock",
-                self._store.name,
-            )
-        elif mark_ms > now_ms:
-            _log.warning(
-                "the high-water mark is %d ms ahead of the wall clock: IDs lead it until it catches up",
-                mark_ms - now_ms,
-            )
 
     async def keep(self) -> None:
-        """Extends the reservation whenever that is due, until the end."""
+        """Extends the reservation whenever that is due, until the end. Raises HolderLostError."""
         loop = asyncio.get_running_loop()
         retry_at = 0.0
         while not self._ending:
             before = loop.time()
             await asyncio.sleep(LOOK_SECONDS)
             self._worker.stats.event_loop_lag_seconds = max(0.0, loop.time() - before - LOOK_SECONDS)
-            self._look_for_clock_step()
+            self._worker.use_clock(self._clock_watch.look())
             if loop.time() >= retry_at and not await self._extend_if_due():
                 retry_at = loop.time() + RETRY_SECONDS
 
@@ -61,16 +66,76 @@ class Keeper:
         """Stops issuing, then stores the exact end, so that the successor has no lead."""
         self._ending = True
         mark_ms = self._worker.generator.seal()
+        if not self._is_holder:
+            return
         try:
             async with self._storing:  # not beside an extension that is being written
                 await self._store.release(mark_ms)
         except StoreError as error:
             _log.warning("the high-water mark could not be lowered to the last ID: %s", error)
 
+    async def _take_first_reservation(self) -> None:
+        worker, reservation = self._worker, self._worker.reservation
+        async with self._storing:
+            mark = await self._store.load()
+            now_ms = worker.clock.wall_ms()
+            floor_ms = None if mark is None else self._floor_ms(mark, now_ms)
+            ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms)
+            await self._store.extend(ceiling_ms)
+            self._is_holder = True
+        reservation.last_error = None
+        reservation.begin(floor_ms, ceiling_ms)
+        self._tell_of_mark(floor_ms, now_ms)
+
+    def _floor_ms(self, mark: Mark, now_ms: int) -> int:
+        """Where IDs may begin, given the stored mark. Raises StoreError when they could repeat another layout's."""
+        layout, config = self._worker.generator.layout, self._worker.config
+        if mark.fingerprint == layout.fingerprint:
+            return mark.ceiling_ms
+        changed = f"the high-water mark is of layout {mark.fingerprint}, this server is set to {layout.fingerprint}"
+        if not config.accept_layout_change:
+            raise StoreError(
+                f"{changed}: IDs of the two could repeat; go back to that layout, use another store, or see what"
+                " --accept-layout-change says"
+            )
+        try:
+            former = Layout.parse_fingerprint(mark.fingerprint)
+        except ValueError as error:
+            raise StoreError(f"{changed}: {error}") from None
+        # Other workers' marks are not known here: none of them may be more than the permitted lead above this one.
+        floor_ms = layout.first_above(former.greatest_id(mark.ceiling_ms + self._worker.generator.lead_limit_ms))
+        if floor_ms > max(now_ms, mark.ceiling_ms):
+            raise StoreError(
+                f"{changed}, whose IDs reach up to those that it would issue at {format_timestamp(floor_ms)}:"
+                " go back to that layout, or use an earlier epoch"
+            )
+        _log.warning("%s: accepted, since all new IDs lie above those of any worker with the former one", changed)
+        return max(floor_ms, now_ms)
+
+    def _tell_of_mark(self, floor_ms: int | None, now_ms: int) -> None:
+        if floor_ms is None:
+            _log.warning(
+                "no high-water mark found in store %s: nothing keeps IDs above earlier ones but the clock",
+                self._store.name,
+            )
+            return
+        lead_ms = floor_ms - now_ms
+        if lead_ms > self._worker.generator.lead_limit_ms:
+            _log.error(
+                "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
+                " of it; set the clock if it is wrong",
+                lead_ms // 1000,
+                self._worker.generator.lead_limit_ms // 1000,
+            )
+        elif lead_ms > 0:
+            _log.warning(
+                "the high-water mark is %d ms ahead of the wall clock: IDs lead it until it catches up", lead_ms
+            )
+
     async def _extend_if_due(self) -> bool:
-        """False when it was due and failed."""
+        """False when it was due and failed. Raises HolderLostError."""
         reservation = self._worker.reservation
-        ceiling_ms = reservation.due_ceiling_ms(self._worker.clock.wall_ms())
+        ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.wall_ms)
         if ceiling_ms is None:
             return True
         try:
@@ -78,25 +143,21 @@ class Keeper:
                 if self._ending:
                     return True
                 await self._store.extend(ceiling_ms)
+        except HolderLostError as error:
+            self._is_holder = False
+            self._worker.generator.seal()
+            self._note_failure(error)
+            raise
         except StoreError as error:
-            if reservation.last_error is None:
-                _log.error("the reservation cannot be extended: %s", error)
-            reservation.extension_failed(str(error))
+            self._note_failure(error)
             return False
         if reservation.last_error is not None:
             _log.info("the reservation is extended again")
         reservation.extended(ceiling_ms)
         return True
 
-    def _look_for_clock_step(self) -> None:
-        offset_ms = self._measure_wall_offset_ms()
-        step_ms = offset_ms - self._wall_offset_ms
-        self._wall_offset_ms = offset_ms
-        if abs(step_ms) >= STEP_MS:
-            direction = "forward" if step_ms > 0 else "back"
-            self._worker.stats.clock_steps[direction] += 1
-            _log.warning("the wall clock was set %s by %d ms", direction, abs(step_ms))
-
-    def _measure_wall_offset_ms(self) -> int:
-        clock = self._worker.clock
-        return clock.wall_ms() - clock.monotonic_ns() // 1_000_000
+    def _note_failure(self, error: StoreError) -> None:
+        reservation = self._worker.reservation
+        if reservation.last_error != str(error):
+            _log.error("the reservation cannot be extended: %s", error)
+        reservation.extension_failed(str(error))

@@ -1,6 +1,7 @@
 """A running server: both listeners, the keeper, signals, start and stop."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import logging
@@ -29,6 +30,7 @@ from respid.worker import ProcessUsage, Worker
 
 BACKLOG = 1024
 STOP_SECONDS = 10.0  # for how long the stop waits for requests that are being answered
+STORE_STOP_SECONDS = 1.0  # for how long it then waits for a store that is being asked
 RESERVED_DESCRIPTORS = 64  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
 
@@ -74,23 +76,27 @@ class Server:
         http = HttpListener(self._routes(), loop)
         http_server = await _listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-port")
         resp_server = await _listen(loop, lambda: RespProtocol(resp), config.bind, config.port, "port")
-        await self._keeper.begin()
-        self._log_start()
-        # What is there now stays: a full collection need not look at it again.
-        gc.collect()
-        gc.freeze()
-        keeping = loop.create_task(self._keeper.keep())
-        keeping.add_done_callback(lambda _: self._stop.set())  # it ends early only by a defect
+        keeping = loop.create_task(self._keep_reservation())
+        keeping.add_done_callback(lambda _: self._stop.set())  # it ends by itself only when it fails
         try:
             await self._stop.wait()
-            await self._drain(resp, resp_server)
+            await self._drain(resp, resp_server, 0 if keeping.done() else config.drain_delay_seconds)
         finally:
             await self._keeper.end()
             self._worker.lifecycle.enter(State.STOPPED)
             http_server.close()
             http.close()
-        await keeping
+        with contextlib.suppress(TimeoutError):  # of a store that does not answer
+            await asyncio.wait_for(keeping, STORE_STOP_SECONDS)
         _log.info("stopped")
+
+    async def _keep_reservation(self) -> None:
+        await self._keeper.begin()
+        self._log_start()
+        # What is there now stays: a full collection need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await self._keeper.keep()
 
     def _handle_stop_signal(self, stop_signal: signal.Signals) -> None:
         if self._stop.is_set():
@@ -99,9 +105,9 @@ class Server:
         _log.info("%s: draining", stop_signal.name)
         self._stop.set()
 
-    async def _drain(self, resp: RespListener, resp_server: asyncio.Server) -> None:
+    async def _drain(self, resp: RespListener, resp_server: asyncio.Server, delay_seconds: float) -> None:
         self._worker.lifecycle.enter(State.DRAINING)
-        await asyncio.sleep(self._config.drain_delay_seconds)
+        await asyncio.sleep(delay_seconds)
         resp_server.close()
         resp.drain()
         deadline = time.monotonic() + STOP_SECONDS

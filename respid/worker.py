@@ -48,6 +48,11 @@ class Worker:
     def __post_init__(self) -> None:
         self.started_ns = self.clock.monotonic_ns()
 
+    def use_clock(self, clock: Clock) -> None:
+        """Takes the time from this clock from now on."""
+        self.clock = clock
+        self.generator.use_clock(clock)
+
     @property
     def uptime_seconds(self) -> float:
         return (self.clock.monotonic_ns() - self.started_ns) / 1e9

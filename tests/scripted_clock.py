@@ -10,6 +10,9 @@ class ScriptedClock:
     wall: int = 1_767_225_600_000  # 2026-01-01, in ms
     monotonic: int = field(default=10**15)  # ns
 
+    def boot_ns(self) -> int:
+        return self.monotonic
+
     def wall_ns(self) -> int:
         return self.wall * 1_000_000
 

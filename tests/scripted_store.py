@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from respid.ids.reservation import ReserveSpans
-from respid.stores import StoreError
+from respid.stores import Mark, StoreError
 
 SPANS = ReserveSpans(wall_ms=3_000, lead_ms=250)
 
@@ -22,9 +22,9 @@ class ScriptedStore:
     name: str = "scripted"
     spans: ReserveSpans = SPANS
 
-    async def load(self) -> int | None:
+    async def load(self) -> Mark | None:
         await self._answer()
-        return self.mark_ms
+        return None if self.mark_ms is None else Mark(self.mark_ms, "41/10/12@1704067200000")
 
     async def extend(self, ceiling_ms: int) -> None:
         self.events.append(("extending", ceiling_ms))

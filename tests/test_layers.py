@@ -22,7 +22,7 @@ LAYERS = [
     {"worker"},
     {"commands"},
     {"connection", "waiting"},
-    {"stores", "metrics", "protocol", "http"},
+    {"clock_watch", "stores", "metrics", "protocol", "http"},
     {"keeper"},
     {"server"},
     {"cli"},

@@ -95,9 +95,7 @@ class Generator:
         # How many milliseconds had too few IDs left for a request. A plain number, read by whoever exports it.
         self.milliseconds_exhausted = 0
         self._exhausted_ms = 0
-        self._clock = clock
-        self._wall_ms = clock.wall_ms
-        self._wall_ns = clock.wall_ns
+        self.use_clock(clock)
         self._epoch_ms = layout.epoch_ms
         self._shift = layout.timestamp_shift
         self._worker_part = worker_id << layout.sequence_bits
@@ -114,6 +112,12 @@ class Generator:
         self._ceiling_ms = 0
         self._sealed = False
         self._stopped_ns: int | None = None
+
+    def use_clock(self, clock: Clock) -> None:
+        """Takes the time from this clock from now on."""
+        self._clock = clock
+        self._wall_ms = clock.wall_ms
+        self._wall_ns = clock.wall_ns
 
     def begin(self, floor_ms: int, ceiling_ms: int) -> None:
         """Permits timestamps from `floor_ms` up to, not including, `ceiling_ms`. Once, before the first ID."""

@@ -54,6 +54,14 @@ class Layout:
         timestamp_bits, worker_bits, sequence_bits = map(int, match.groups())
         return cls(timestamp_bits, worker_bits, sequence_bits, epoch_ms)
 
+    @classmethod
+    def parse_fingerprint(cls, fingerprint: str) -> "Layout":
+        """The layout that has this fingerprint. Raises ValueError when none has."""
+        widths, _, epoch_ms = fingerprint.partition("@")
+        if not epoch_ms.isascii() or not epoch_ms.isdigit():
+            raise ValueError(f"{fingerprint!r} is no layout's fingerprint, such as 41/10/12@1704067200000")
+        return cls.parse(widths, int(epoch_ms))
+
     @property
     def widths(self) -> str:
         return f"{self.timestamp_bits}/{self.worker_bits}/{self.sequence_bits}"
@@ -102,6 +110,10 @@ class Layout:
             span = f"{format_timestamp(self.epoch_ms)} to {format_timestamp(self.end_ms - 1)}"
             raise ValueError(f"{timestamp_ms} ms is outside of the layout's time, {span}")
         return self.compose(timestamp_ms, 0, 0)
+
+    def first_above(self, identifier: int) -> int:
+        """The first Unix millisecond whose IDs are all greater than this number, which may be another layout's ID."""
+        return max(self.epoch_ms, self.epoch_ms + (identifier >> self.timestamp_shift) + 1)
 
     def greatest_id(self, timestamp_ms: int) -> int:
         """The greatest ID that any worker can issue in this millisecond. Raises ValueError as `least_id`."""

@@ -4,95 +4,77 @@ Never the event loop: every disk access happens in a thread.
 """
 
 import asyncio
-import errno
-import fcntl
 import json
 import os
+import secrets
 from pathlib import Path
+from typing import Any
 
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
-from respid.stores import StoreError
+from respid.stores import HolderLostError, Mark, StoreError
+from respid.stores.disk import Disk, LocalDisk, Lock, LockedError
 
 _FORMAT = "respid high-water mark"
 _VERSION = 1
 
 
 class FileStore:
-    """One JSON file a worker ID, replaced atomically: temporary file, fsync, rename, fsync of the directory."""
+    """One JSON file a worker ID, replaced atomically: temporary file, fsync, rename, fsync of the directory.
+
+    The holder is who has the lock. Should the lock's file be removed or replaced, another process can take a lock of
+    the same name; so before each write the holder looks whether its lock still stands, and if not takes the new one,
+    and goes on only if the file still has the nonce that it wrote itself.
+    """
 
     name = "file"
     spans = ReserveSpans(wall_ms=3_000, lead_ms=250)
 
-    def __init__(self, directory: Path, worker_id: int, layout: Layout) -> None:
+    def __init__(self, directory: Path, worker_id: int, layout: Layout, disk: Disk | None = None) -> None:
         self._directory = directory
         self._worker_id = worker_id
         self._layout = layout
+        self._disk = disk or LocalDisk()
         self._path = directory / f"worker-{worker_id}.json"
         # Not the state file itself: a rename would leave the lock on a file that nobody else opens.
         self._lock_path = directory / f"worker-{worker_id}.lock"
-        self._lock_descriptor = -1
+        self._lock: Lock | None = None
+        self._nonce = secrets.token_hex(8)
 
-    async def load(self) -> int | None:
+    async def load(self) -> Mark | None:
         return await asyncio.to_thread(self._load)
 
     async def extend(self, ceiling_ms: int) -> None:
         await asyncio.to_thread(self._write, ceiling_ms)
 
     async def release(self, mark_ms: int) -> None:
-        await asyncio.to_thread(self._write, mark_ms)
-        os.close(self._lock_descriptor)
-        self._lock_descriptor = -1
+        await asyncio.to_thread(self._release, mark_ms)
 
-    def _load(self) -> int | None:
+    def _load(self) -> Mark | None:
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
-            text = self._path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError:
-            raise self._damaged("it is not text") from None
-        except OSError as error:
-            raise self._failed("read", error) from None
-        return self._parse(text)
-
-    def _take_lock(self) -> None:
-        self._lock_descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            holder = os.pread(self._lock_descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._lock_descriptor)
+            self._lock = self._take_lock()
+            content = self._disk.read(self._path)
+        except LockedError as error:
             raise StoreError(
-                f"worker ID {self._worker_id} is in use by pid {holder or 'unknown'} ({self._lock_path}):"
+                f"worker ID {self._worker_id} is in use by {error.holder} ({self._lock_path}):"
                 " stop that process, or start this one with another --worker-id or --state-dir"
             ) from None
-        os.ftruncate(self._lock_descriptor, 0)
-        os.pwrite(self._lock_descriptor, b"%d\n" % os.getpid(), 0)
+        except OSError as error:
+            raise self._failed("read", error) from None
+        if content is None:
+            return None
+        state = self._parse(content)
+        return Mark(state["ceiling_ms"], state["layout"])
 
-    def _parse(self, text: str) -> int:
-        try:
-            state = json.loads(text)
-        except ValueError:
-            raise self._damaged("it is not JSON") from None
-        if not isinstance(state, dict) or state.get("format") != _FORMAT:
-            raise self._damaged("it is no high-water mark of respid")
-        if state.get("version") != _VERSION:
-            raise self._damaged(f"its version is {state.get('version')}, this respid reads {_VERSION}")
-        mark_ms = state.get("ceiling_ms")
-        if type(mark_ms) is not int or mark_ms < 0:
-            raise self._damaged(f"its ceiling_ms is {mark_ms!r}")
-        if state.get("worker_id") != self._worker_id:
-            raise self._damaged(f"it is of worker ID {state.get('worker_id')}")
-        if state.get("layout") != self._layout.fingerprint:
-            raise StoreError(
-                f"{self._path} is of layout {state.get('layout')}, this server is set to {self._layout.fingerprint}:"
-                " IDs of the two could repeat; go back to that layout, or use another --state-dir"
-            )
-        return mark_ms
+    def _take_lock(self) -> Lock:
+        self._disk.make_directory(self._directory)
+        return self._disk.lock(self._lock_path, f"pid {os.getpid()}")
+
+    def _release(self, mark_ms: int) -> None:
+        self._write(mark_ms)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _write(self, ceiling_ms: int) -> None:
         state = {
@@ -101,21 +83,53 @@ class FileStore:
             "worker_id": self._worker_id,
             "layout": self._layout.fingerprint,
             "ceiling_ms": ceiling_ms,
+            "nonce": self._nonce,
         }
         temporary = self._path.with_suffix(".tmp")
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(state) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
-            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            self._stay_holder()
+            self._disk.write_synced(temporary, json.dumps(state).encode() + b"\n")
+            self._disk.rename(temporary, self._path)
+            self._disk.sync_directory(self._directory)
         except OSError as error:
             raise self._failed("write", error) from None
+
+    def _stay_holder(self) -> None:
+        if self._lock is not None and self._lock.stands():
+            return
+        try:
+            lock = self._take_lock()
+        except LockedError as error:
+            raise HolderLostError(
+                f"worker ID {self._worker_id} was taken by {error.holder}: {self._lock_path} was replaced"
+            ) from None
+        content = self._disk.read(self._path)
+        if content is not None and self._parse(content).get("nonce") != self._nonce:
+            lock.release()
+            raise HolderLostError(
+                f"worker ID {self._worker_id} was taken by another process: {self._path} was replaced"
+            )
+        if self._lock is not None:
+            self._lock.release()
+        self._lock = lock
+
+    def _parse(self, content: bytes) -> dict[str, Any]:
+        try:
+            state = json.loads(content)
+        except ValueError:
+            raise self._damaged("it is not JSON" if content.strip() else "it is empty") from None
+        if not isinstance(state, dict) or state.get("format") != _FORMAT:
+            raise self._damaged("it is no high-water mark of respid")
+        if state.get("version") != _VERSION:
+            raise self._damaged(f"its version is {state.get('version')!r}, this respid reads {_VERSION}")
+        mark_ms = state.get("ceiling_ms")
+        if type(mark_ms) is not int or mark_ms < 0:
+            raise self._damaged(f"its ceiling_ms is {mark_ms!r}")
+        if state.get("worker_id") != self._worker_id:
+            raise self._damaged(f"it is of worker ID {state.get('worker_id')!r}")
+        if not isinstance(state.get("layout"), str):
+            raise self._damaged(f"its layout is {state.get('layout')!r}")
+        return state
 
     def _damaged(self, why: str) -> StoreError:
         return StoreError(

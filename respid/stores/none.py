@@ -1,6 +1,7 @@
 """The store that keeps nothing: after a restart only the wall clock keeps the worker above its earlier IDs."""
 
 from respid.ids.reservation import ReserveSpans
+from respid.stores import Mark
 
 
 class NoStore:
@@ -9,7 +10,7 @@ class NoStore:
     name = "none"
     spans = ReserveSpans(wall_ms=3_000, lead_ms=3_000)
 
-    async def load(self) -> int | None:
+    async def load(self) -> Mark | None:
         return None
 
     async def extend(self, ceiling_ms: int) -> None:

@@ -1,0 +1,62 @@
+"""Notices when the wall clock is set, and decides whether to follow it. Off the hot path: the keeper asks.
+
+A wall clock that is set back is always followed: IDs lead it, and the generator sees to the rest. One that is set
+forward by more than the permitted lead may be a single bad reading, and following it would use up years of timestamps
+that no later correction gives back. So it is followed only when it has lasted; until then time runs on with the
+boot-time clock.
+"""
+
+import logging
+from collections import Counter
+
+from respid.ids.clock import BootTimeClock, Clock
+
+STEP_MS = 50  # a wall clock that moves by this much more or less than the boot-time clock between two looks was set
+_MILLISECOND_NS = 1_000_000
+_log = logging.getLogger(__name__)
+
+
+class ClockWatch:
+    """Compares the wall clock with the boot-time clock."""
+
+    def __init__(self, clock: Clock, *, limit_ms: int, confirm_ms: int, steps: Counter[str]) -> None:
+        self._clock = clock
+        self._limit_ms = max(limit_ms, STEP_MS)
+        self._confirm_ms = confirm_ms
+        self._steps = steps
+        self._looked_ns = clock.boot_ns()
+        self._followed_ns = self._seen_ns = clock.wall_ns() - self._looked_ns
+        self._since_ns: int | None = None  # boot time since which a step is not followed; None while there is none
+
+    @property
+    def wall_ms(self) -> int:
+        """The time of the last look, by the clock that it gave: not a second reading, which a step could change."""
+        return (self._looked_ns + self._followed_ns) // _MILLISECOND_NS
+
+    def look(self) -> Clock:
+        """The clock to go by until the next look: the wall clock, or one that runs on as if it had not been set."""
+        self._looked_ns = self._clock.boot_ns()
+        offset_ns = self._clock.wall_ns() - self._looked_ns
+        step_ms = (offset_ns - self._seen_ns) // _MILLISECOND_NS
+        self._seen_ns = offset_ns
+        if abs(step_ms) >= STEP_MS:
+            self._note_step(step_ms, offset_ns)
+        if self._since_ns is not None:
+            if self._looked_ns - self._since_ns < self._confirm_ms * _MILLISECOND_NS:
+                return BootTimeClock(self._clock, self._followed_ns)
+            self._since_ns = None
+            _log.warning("the wall clock has stayed where it was set: followed from now on")
+        self._followed_ns = offset_ns
+        return self._clock
+
+    def _note_step(self, step_ms: int, offset_ns: int) -> None:
+        direction = "forward" if step_ms > 0 else "back"
+        self._steps[direction] += 1
+        ahead_ms = (offset_ns - self._followed_ns) // _MILLISECOND_NS
+        if ahead_ms > self._limit_ms:
+            self._since_ns = self._looked_ns
+            consequence = f": not followed until it has lasted {self._confirm_ms / 1000:g} s"
+        else:
+            consequence = "" if self._since_ns is None else ": followed again"
+            self._since_ns = None
+        _log.warning("the wall clock was set %s by %d ms%s", direction, abs(step_ms), consequence)
