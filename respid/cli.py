@@ -5,6 +5,7 @@ The exit codes: 0 done, or stopped when asked; 1 failed; 2 wrong use.
 
 import json
 import logging
+import math
 import os
 import socket
 import sys
@@ -29,6 +30,19 @@ EXIT_WRONG_USE = 2
 # For a Service named respid Kubernetes puts RESPID_PORT=tcp://10.96.0.7:6379 into every pod of its namespace:
 # https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
 SERVICE_LINK = "tcp://"
+
+
+class Seconds(click.FloatRange):
+    """A span of time: 0 or more, and neither infinite nor "nan", which no bound refuses."""
+
+    def __init__(self, *, min_open: bool = False) -> None:
+        super().__init__(0, min_open=min_open)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 class Setting(click.Option):
@@ -68,7 +82,11 @@ def layout_settings(command: Callable[..., Any]) -> Any:
 def parse_layout(layout: str, epoch: str) -> Layout:
     """The layout of two settings. Raises click.UsageError."""
     try:
-        return Layout.parse(layout, parse_timestamp_ms(epoch))
+        epoch_ms = parse_timestamp_ms(epoch)
+    except ValueError as error:
+        raise click.UsageError(f"epoch {error}") from None
+    try:
+        return Layout.parse(layout, epoch_ms)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
@@ -124,7 +142,7 @@ def respid() -> None:
 @setting(
     "--max-clock-lead",
     "Seconds that IDs may lead a wall clock that was set back; beyond, none are issued.",
-    type=click.FloatRange(0),
+    type=Seconds(),
     default=600,
     show_default=True,
 )
@@ -139,7 +157,7 @@ def respid() -> None:
 @setting(
     "--drain-delay",
     "Seconds to go on serving after SIGTERM, while load balancers take note.",
-    type=click.FloatRange(0),
+    type=Seconds(),
     default=0,
     show_default=True,
 )
@@ -231,10 +249,9 @@ def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> N
     parsed_layout = parse_layout(layout, epoch)
     for word in ids or (word for line in sys.stdin for word in line.split()):
         try:
-            parts = parsed_layout.decompose(int(word))
+            parts = parsed_layout.decompose(_parse_id(word))
         except ValueError as error:
-            reason = error if word.isdigit() else f"{word!r} is not a number"
-            raise click.UsageError(str(reason)) from None
+            raise click.UsageError(str(error)) from None
         if as_json:
             fields = {"id": int(word), "time": format_timestamp(parts.timestamp_ms), **parts._asdict()}
             click.echo(json.dumps(fields))
@@ -250,12 +267,16 @@ def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> N
             click.echo(f"  sequence   {parts.sequence}")
 
 
+def _parse_id(word: str) -> int:
+    if not (word.isascii() and word.isdigit()):  # int() takes 1_0 as well
+        raise ValueError(f"{word!r} is not a number")
+    return int(word)
+
+
 @respid.command("healthcheck")
 @setting("--http-bind", "Address of the HTTP listener.", default="127.0.0.1", show_default=True)
 @setting("--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), default=8080, show_default=True)
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), default=2, show_default=True, help="Seconds to wait."
-)
+@click.option("--timeout", type=Seconds(min_open=True), default=2, show_default=True, help="Seconds to wait.")
 def healthcheck(http_bind: str, http_port: int, timeout: float) -> None:
     """Exit 0 if the server on this machine can issue an ID now, else 1 with the reason."""
     import http.client  # noqa: PLC0415 - only this command needs it
@@ -285,8 +306,16 @@ def main() -> NoReturn:
     try:
         respid.main(arguments, prog_name="respid", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"respid: {error.format_message()}", err=True)
-        sys.exit(EXIT_WRONG_USE if isinstance(error, click.UsageError) else EXIT_FAILED)
+        _fail(error.format_message(), EXIT_WRONG_USE if isinstance(error, click.UsageError) else EXIT_FAILED)
     except click.Abort:
         sys.exit(EXIT_FAILED)
+    except Exception as error:
+        # A defect of respid: where it happened is for those who look for it.
+        logging.getLogger(__name__).debug("this is a defect of respid", exc_info=True)
+        _fail(f"{type(error).__name__}: {error} (respid serve --log-level debug shows where)", EXIT_FAILED)
     sys.exit(0)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    click.echo("respid: " + " ".join(message.splitlines()), err=True)
+    sys.exit(exit_code)

@@ -1,4 +1,4 @@
-"""The log: one line an event, on standard error, as text or as JSON."""
+"""The log: one line an event, on standard error, as text or as JSON. What an event says cannot forge another one."""
 
 import json
 import logging
@@ -6,10 +6,14 @@ import sys
 from datetime import UTC, datetime
 
 
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -21,9 +25,11 @@ class _JsonFormatter(logging.Formatter):
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = f"{time} {record.levelname.lower()} {record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        message = "\\n".join(record.getMessage().splitlines())
+        line = f"{_time(record)} {record.levelname.lower()} {message}"
+        if not record.exc_info:
+            return line
+        return "\n  ".join([line, *self.formatException(record.exc_info).splitlines()])
 
 
 def set_up_log(log_format: str, level: str) -> None:

@@ -36,14 +36,15 @@ def run_command_line(
     *arguments: str,
     variables: Mapping[str, str] | None = None,
     stdin: str = "",
+    hostname: str = "host",
     serve: Callable[[Config], None] | None = None,
 ) -> Outcome:
-    """Runs `respid` on a host without an ordinal; `serve` stands for the server."""
+    """Runs `respid`; `serve` stands for the server."""
     started: list[Config] = []
     stdout, stderr = io.StringIO(), io.StringIO()
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, clean_environment() | dict(variables or {}), clear=True))
-        stack.enter_context(mock.patch("socket.gethostname", return_value="host"))
+        stack.enter_context(mock.patch("socket.gethostname", return_value=hostname))
         stack.enter_context(mock.patch("respid.server.serve", serve or started.append))
         stack.enter_context(mock.patch("respid.log.set_up_log"))
         stack.enter_context(mock.patch.object(sys, "argv", ["respid", *arguments]))
