@@ -103,15 +103,21 @@ class FileStore:
             raise HolderLostError(
                 f"worker ID {self._worker_id} was taken by {error.holder}: {self._lock_path} was replaced"
             ) from None
-        content = self._disk.read(self._path)
-        if content is not None and self._parse(content).get("nonce") != self._nonce:
+        try:
+            self._refuse_foreign_mark()
+        except (OSError, StoreError):
             lock.release()
-            raise HolderLostError(
-                f"worker ID {self._worker_id} was taken by another process: {self._path} was replaced"
-            )
+            raise
         if self._lock is not None:
             self._lock.release()
         self._lock = lock
+
+    def _refuse_foreign_mark(self) -> None:
+        content = self._disk.read(self._path)
+        if content is not None and self._parse(content).get("nonce") != self._nonce:
+            raise HolderLostError(
+                f"worker ID {self._worker_id} was taken by another process: {self._path} was replaced"
+            )
 
     def _parse(self, content: bytes) -> dict[str, Any]:
         try:
