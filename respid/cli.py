@@ -35,8 +35,8 @@ SERVICE_LINK = "tcp://"
 class Seconds(click.FloatRange):
     """A span of time: 0 or more, and neither infinite nor "nan", which no bound refuses."""
 
-    def __init__(self, *, min_open: bool = False) -> None:
-        super().__init__(0, min_open=min_open)
+    def __init__(self, least: float = 0, *, min_open: bool = False) -> None:
+        super().__init__(least, min_open=min_open)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds: float = super().convert(value, param, ctx)
@@ -123,7 +123,7 @@ def respid() -> None:
 @setting(
     "--store",
     "Where the high-water mark is kept.",
-    type=click.Choice(["file", "none"]),
+    type=click.Choice(["file", "lease", "none"]),
     default="file",
     show_default=True,
 )
@@ -132,6 +132,19 @@ def respid() -> None:
     "Directory of the file store.",
     type=click.Path(file_okay=False, path_type=Path),
     show_default="the user's state directory",
+)
+@setting(
+    "--lease-id-space",
+    "Worker IDs are kept apart within it: part of the names of the lease store's Leases.",
+    default="default",
+    show_default=True,
+)
+@setting(
+    "--reserve",
+    "Seconds that the lease store's reservations reach ahead: how long an outage of the API server may last.",
+    type=Seconds(1),
+    default=300,
+    show_default=True,
 )
 @setting(
     "--accept-layout-change",
@@ -149,7 +162,7 @@ def respid() -> None:
 @setting(
     "--clock-jump-confirm",
     "Seconds that a wall clock set forward by more than that lead must last before it is followed.",
-    type=click.FloatRange(0),
+    type=Seconds(0),
     default=10,
     show_default=True,
 )
@@ -217,6 +230,12 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         raise click.UsageError(
             f"--sequence-reset {sequence_reset} is above {layout.sequence_size}, the sequence of {layout.widths}"
         )
+    reserve, max_clock_lead = settings["reserve"], settings["max_clock_lead"]
+    if settings["store"] == "lease" and reserve * 2 > max_clock_lead:
+        raise click.UsageError(
+            f"--reserve {reserve:g} is more than half of --max-clock-lead {max_clock_lead:g}: a worker that starts"
+            " again could lead its clock by too much; lower the one or raise the other"
+        )
     state_dir = settings["state_dir"] or platformdirs.user_state_path("respid")
     return Config(
         worker_id=worker_id,
@@ -228,6 +247,9 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         accept_layout_change=settings["accept_layout_change"],
         store=settings["store"],
         state_dir=state_dir,
+        lease_id_space=settings["lease_id_space"],
+        reserve_seconds=settings["reserve"],
+        pod_name=environment.get("POD_NAME") or hostname,
         bind=settings["bind"],
         port=settings["port"],
         http_bind=settings["http_bind"],

@@ -19,6 +19,9 @@ class Config:
     accept_layout_change: bool = False
     store: str = "none"
     state_dir: Path = Path()
+    lease_id_space: str = "default"
+    reserve_seconds: float = 300
+    pod_name: str = ""
     bind: str = "127.0.0.1"
     port: int = 6379
     http_bind: str = "127.0.0.1"

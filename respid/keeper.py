@@ -66,13 +66,13 @@ class Keeper:
         """Stops issuing, then stores the exact end, so that the successor has no lead."""
         self._ending = True
         mark_ms = self._worker.generator.seal()
-        if not self._is_holder:
-            return
-        try:
-            async with self._storing:  # not beside an extension that is being written
-                await self._store.release(mark_ms)
-        except StoreError as error:
-            _log.warning("the high-water mark could not be lowered to the last ID: %s", error)
+        async with self._storing:  # not beside an extension that is being written
+            try:
+                if self._is_holder:
+                    await self._store.release(mark_ms)
+            except StoreError as error:
+                _log.warning("the high-water mark could not be lowered to the last ID: %s", error)
+            await self._store.close()
 
     async def _take_first_reservation(self) -> None:
         worker, reservation = self._worker, self._worker.reservation

@@ -23,8 +23,9 @@ from respid.keeper import Keeper
 from respid.lifecycle import State
 from respid.metrics import Exposition
 from respid.protocol import RespListener, RespProtocol
-from respid.stores import Store
+from respid.stores import Store, StoreError
 from respid.stores.file import FileStore
+from respid.stores.lease import LeaseStore
 from respid.stores.none import NoStore
 from respid.worker import ProcessUsage, Worker
 
@@ -42,6 +43,20 @@ class StartError(Exception):
 def make_store(config: Config) -> Store:
     if config.store == "file":
         return FileStore(config.state_dir, config.worker_id, config.layout)
+    if config.store == "lease":
+        try:
+            from respid.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import
+        except ImportError as error:
+            raise StoreError(f"the lease store needs {error.name}: pip install 'respid[kubernetes]'") from None
+        return LeaseStore(
+            KubernetesLeaseApi(),
+            space=config.lease_id_space,
+            worker_id=config.worker_id,
+            pod=config.pod_name,
+            layout=config.layout,
+            reserve_ms=round(config.reserve_seconds * 1000),
+            monotonic_ns=SystemClock().monotonic_ns,
+        )
     return NoStore()
 
 

@@ -39,6 +39,9 @@ class ScriptedStore:
         self.mark_ms = mark_ms
         self.events.append(("released", mark_ms))
 
+    async def close(self) -> None:
+        pass
+
     async def _answer(self) -> None:
         await asyncio.sleep(self.delay_seconds)
         if self.error:

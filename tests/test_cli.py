@@ -105,7 +105,7 @@ def test_without_any_argument_it_serves_as_its_variables_say() -> None:
         ("--worker-id 1 --drain-delay nan", {}, "RESPID_DRAIN_DELAY"),
         ("--worker-id 1 --max-clock-lead inf", {}, "RESPID_MAX_CLOCK_LEAD"),
         ("--worker-id 1 --max-clients 0", {}, "RESPID_MAX_CLIENTS"),
-        ("--worker-id 1 --store paper", {}, "'paper' is not one of 'file', 'none'"),
+        ("--worker-id 1 --store paper", {}, "'paper' is not one of 'file', 'lease', 'none'"),
         ("--prot 7000", {}, "'--prot'"),
         ("--a\nb", {}, "'--a"),
         ("bogus", {}, "'bogus'"),

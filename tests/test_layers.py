@@ -43,6 +43,7 @@ KNOWN_ONLY_BY = {
     "platformdirs": "cli",
     "uvloop": "server",
     "lightkube": "stores",
+    "httpx2": "stores",  # what lightkube raises
 }
 
 

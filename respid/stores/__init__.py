@@ -42,5 +42,9 @@ class Store(Protocol):
         ...
 
     async def release(self, mark_ms: int) -> None:
-        """Stores the exact end of what was issued, and gives the worker ID free. Raises StoreError."""
+        """Stores the exact end of what was issued: the successor begins there. Raises StoreError."""
+        ...
+
+    async def close(self) -> None:
+        """Gives free what is open. Nothing may be asked of it afterwards."""
         ...

@@ -48,7 +48,12 @@ class FileStore:
         await asyncio.to_thread(self._write, ceiling_ms)
 
     async def release(self, mark_ms: int) -> None:
-        await asyncio.to_thread(self._release, mark_ms)
+        await asyncio.to_thread(self._write, mark_ms)
+
+    async def close(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _load(self) -> Mark | None:
         try:
@@ -69,12 +74,6 @@ class FileStore:
     def _take_lock(self) -> Lock:
         self._disk.make_directory(self._directory)
         return self._disk.lock(self._lock_path, f"pid {os.getpid()}")
-
-    def _release(self, mark_ms: int) -> None:
-        self._write(mark_ms)
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
 
     def _write(self, ceiling_ms: int) -> None:
         state = {

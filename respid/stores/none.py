@@ -17,4 +17,7 @@ class NoStore:
         """Nothing to store."""
 
     async def release(self, mark_ms: int) -> None:
-        """Nothing to give free."""
+        """Nothing to store."""
+
+    async def close(self) -> None:
+        """Nothing is open."""

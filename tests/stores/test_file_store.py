@@ -40,6 +40,7 @@ async def test_the_first_start_finds_no_mark_in_a_directory_that_it_makes(tmp_pa
     assert await store.load() is None
     await store.extend(MARK_MS)
     await store.release(MARK_MS)
+    await store.close()
     assert await make_store(tmp_path / "a" / "b").load() == MARK
 
 
@@ -48,6 +49,7 @@ async def test_the_mark_is_the_last_one_stored(store: FileStore, tmp_path: Path)
     await store.extend(MARK_MS + 3000)
     await store.extend(MARK_MS + 6000)
     await store.release(MARK_MS)
+    await store.close()
     assert await make_store(tmp_path).load() == MARK
 
 
@@ -116,6 +118,7 @@ async def test_the_layout_that_a_mark_was_used_with_is_told(store: FileStore, tm
     await store.load()
     await store.extend(MARK_MS)
     await store.release(MARK_MS)
+    await store.close()
     other = FileStore(tmp_path, 3, Layout.parse("41/4/8"))
     assert await other.load() == MARK
 
@@ -179,6 +182,7 @@ async def test_a_full_disk_fails_the_extension_and_harms_no_stored_mark(tmp_path
     disk.fails_at = ""
     await store.extend(MARK_MS + 6000)
     await store.release(MARK_MS + 6000)
+    await store.close()
 
 
 def test_a_file_is_flushed_to_the_disk_before_the_write_returns(
@@ -214,6 +218,7 @@ async def test_a_holder_whose_lock_was_replaced_stops_when_another_has_held_it(
     await successor.extend(MARK_MS + 3000)
     if not successor_runs:
         await successor.release(MARK_MS + 1)
+        await successor.close()
     with pytest.raises(HolderLostError, match="worker ID 3 was taken by"):
         await store.extend(MARK_MS + 6000)
     with pytest.raises(HolderLostError, match="worker ID 3 was taken by"):

@@ -1,0 +1,157 @@
+"""The high-water mark in a Kubernetes Lease, which any pod of the cluster sees. Talks to no server itself.
+
+Every write is a compare-and-set on the Lease's resourceVersion. A worker that does not know whether a write was applied
+reads the Lease again and looks for the nonce that it wrote: with its own it is still the holder, with another's it is
+no longer. No clock of another machine is ever compared with: that the holder is gone is seen by its Lease not having
+changed for as long as it promised to change it, measured on the own monotonic clock.
+
+https://kubernetes.io/docs/concepts/architecture/leases/
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
+from respid.stores import HolderLostError, Mark, StoreUnavailableError
+
+LEAD_MS = 10_000  # how far a reservation reaches in a lead: an extension every 5 s
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What respid keeps in a Lease. The version is the server's, "" for one that does not exist yet."""
+
+    name: str
+    version: str
+    identifier: str  # the server's uid: another one is another object of the same name
+    holder: str  # the pod's name; "" when nobody holds it
+    nonce: str  # of the process that wrote it
+    ceiling_ms: int
+    fingerprint: str
+    duration_seconds: int  # what its holder promises: to change it at least this often
+
+
+class ConflictError(Exception):
+    """The Lease is not as it was when it was read: it was changed, deleted, or made by somebody else meanwhile."""
+
+
+class LeaseApi(Protocol):
+    """The requests that are made. After a StoreUnavailableError, which all may raise, a write is applied or not."""
+
+    async def get(self, name: str) -> Lease | None:
+        """The Lease; None when there is none. Raises StoreError when it is not one of respid's."""
+        ...
+
+    async def create(self, lease: Lease) -> Lease:
+        """Makes it, and returns it with its version. Raises ConflictError when it exists."""
+        ...
+
+    async def replace(self, lease: Lease) -> Lease:
+        """Replaces that very version, and returns it with its new one. Raises ConflictError when it is another."""
+        ...
+
+    async def close(self) -> None:
+        """Closes the connections to the server."""
+        ...
+
+
+class LeaseStore:
+    """One Lease a worker ID, whatever release its pods belong to."""
+
+    name = "lease"
+
+    def __init__(
+        self,
+        api: LeaseApi,
+        *,
+        space: str,
+        worker_id: int,
+        pod: str,
+        layout: Layout,
+        reserve_ms: int,
+        monotonic_ns: Callable[[], int],
+    ) -> None:
+        self.spans = ReserveSpans(reserve_ms, min(LEAD_MS, reserve_ms))
+        self._api = api
+        self._worker_id = worker_id
+        self._monotonic_ns = monotonic_ns
+        self._nonce = secrets.token_hex(8)
+        self._own = Lease(
+            name=f"respid-{space}-{worker_id}",
+            version="",
+            identifier="",
+            holder=pod,
+            nonce=self._nonce,
+            ceiling_ms=0,
+            fingerprint=layout.fingerprint,
+            duration_seconds=max(1, reserve_ms // 1000),
+        )
+        self._current: Lease | None = None  # as it was last read or written
+        self._is_holder = False
+        self._seen_version = ""
+        self._seen_ns = 0
+
+    async def load(self) -> Mark | None:
+        """As `Store.load`; StoreUnavailableError while another pod holds the worker ID."""
+        lease = self._current = await self._api.get(self._own.name)
+        if lease is None:
+            return None
+        if lease.version != self._seen_version:
+            self._seen_version, self._seen_ns = lease.version, self._monotonic_ns()
+        # A pod of the same name is this one before it was restarted or replaced: should it still run, the ceiling
+        # keeps the two apart.
+        if lease.holder not in ("", self._own.holder):
+            unchanged_seconds = (self._monotonic_ns() - self._seen_ns) / 1e9
+            if unchanged_seconds < lease.duration_seconds:
+                raise StoreUnavailableError(
+                    f"worker ID {self._worker_id} is held by pod {lease.holder} (Lease {lease.name}): a second release"
+                    " needs another --worker-id-offset; if that pod is gone, the worker ID is free"
+                    f" {lease.duration_seconds - unchanged_seconds:.0f} s from now"
+                )
+        return Mark(lease.ceiling_ms, lease.fingerprint)
+
+    async def extend(self, ceiling_ms: int) -> None:
+        await self._write(replace(self._own, ceiling_ms=ceiling_ms))
+        self._is_holder = True
+
+    async def release(self, mark_ms: int) -> None:
+        await self._write(replace(self._own, ceiling_ms=mark_ms, holder=""))
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def _write(self, wanted: Lease) -> None:
+        try:
+            await self._compare_and_set(wanted)
+        except ConflictError:
+            await self._read_again(wanted)
+
+    async def _compare_and_set(self, wanted: Lease) -> None:
+        current = self._current
+        if current is None:
+            self._current = await self._api.create(wanted)
+        else:
+            wanted = replace(wanted, version=current.version, identifier=current.identifier)
+            self._current = await self._api.replace(wanted)
+
+    async def _read_again(self, wanted: Lease) -> None:
+        """Tells a write of its own, whose reply was lost, from one of another holder."""
+        lease = await self._api.get(wanted.name)
+        if lease is not None and lease.nonce != self._nonce:
+            if not self._is_holder:
+                raise StoreUnavailableError(f"worker ID {self._worker_id} was taken by pod {lease.holder or 'unknown'}")
+            raise HolderLostError(
+                f"worker ID {self._worker_id} was taken by pod {lease.holder or 'unknown'} (Lease {lease.name})"
+            )
+        if lease is None and not self._is_holder:
+            raise StoreUnavailableError(f"Lease {wanted.name} has vanished")
+        self._current = lease
+        if lease is not None and (lease.ceiling_ms, lease.holder) == (wanted.ceiling_ms, wanted.holder):
+            return
+        try:
+            await self._compare_and_set(wanted)
+        except ConflictError:
+            raise StoreUnavailableError(f"Lease {wanted.name} changes while it is being written") from None

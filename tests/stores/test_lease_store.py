@@ -1,0 +1,246 @@
+"""The lease store against a real API server, whose answers get lost when a test says so."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from kubernetes_api_server import running_api_server
+from scripted_clock import ScriptedClock
+
+from respid.ids.layout import Layout
+from respid.stores import HolderLostError, Mark, StoreError, StoreUnavailableError
+from respid.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
+from respid.stores.lease_api import KubernetesLeaseApi
+
+pytestmark = pytest.mark.kubernetes
+Result = TypeVar("Result")
+LAYOUT = Layout()
+MARK_MS = 1_800_000_000_000
+MARK = Mark(MARK_MS, LAYOUT.fingerprint)
+RESERVE_MS = 300_000
+_spaces = itertools.count(time.time_ns() // 1_000_000)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with running_api_server(tmp_path_factory.mktemp("kubernetes")) as path:
+        yield path
+
+
+@pytest.fixture
+async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["FaultyApi"]:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    api = FaultyApi(KubernetesLeaseApi("default"))
+    yield api
+    await api.close()
+
+
+@pytest.fixture
+def space() -> str:
+    """A part of Lease names that no other test has."""
+    return f"test-{next(_spaces)}"
+
+
+@dataclass
+class FaultyApi:
+    """The real API, of which requests or replies can be lost."""
+
+    real: LeaseApi
+    fault: str = ""  # "request" or "reply": what of the next writes is lost
+    faults_left: int = 0
+
+    async def get(self, name: str) -> Lease | None:
+        return await self.real.get(name)
+
+    async def create(self, lease: Lease) -> Lease:
+        return await self._with_fault(self.real.create, lease)
+
+    async def replace(self, lease: Lease) -> Lease:
+        return await self._with_fault(self.real.replace, lease)
+
+    async def close(self) -> None:
+        await self.real.close()
+
+    async def _with_fault(self, request: Callable[[Lease], Awaitable[Lease]], lease: Lease) -> Lease:
+        loses = self.faults_left > 0
+        self.faults_left -= loses
+        if loses and self.fault == "request":
+            raise StoreUnavailableError("the request was lost")
+        written = await request(lease)
+        if loses:
+            raise StoreUnavailableError("the reply was lost")
+        return written
+
+
+def make_store(api: LeaseApi, space: str, pod: str = "respid-3", clock: ScriptedClock | None = None) -> LeaseStore:
+    return LeaseStore(
+        api,
+        space=space,
+        worker_id=3,
+        pod=pod,
+        layout=LAYOUT,
+        reserve_ms=RESERVE_MS,
+        monotonic_ns=(clock or ScriptedClock()).monotonic_ns,
+    )
+
+
+async def test_the_first_start_finds_no_mark_and_the_next_one_the_last_stored(api: FaultyApi, space: str) -> None:
+    store = make_store(api, space)
+    assert await store.load() is None
+    await store.extend(MARK_MS - 1000)
+    await store.extend(MARK_MS + 1000)
+    await store.release(MARK_MS)
+    assert await make_store(api, space, pod="another-3").load() == MARK
+
+
+async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_notices(
+    api: FaultyApi, space: str
+) -> None:
+    former, successor = make_store(api, space), make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    assert await successor.load() == MARK
+    await former.extend(MARK_MS + 1000)
+    with pytest.raises(StoreUnavailableError, match="was taken by pod respid-3"):
+        await successor.extend(MARK_MS + 2000)
+    assert await successor.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint), "it reads again before it takes over"
+    await successor.extend(MARK_MS + 3000)
+    for write in (former.extend, former.release):
+        with pytest.raises(HolderLostError, match="worker ID 3 was taken by pod respid-3"):
+            await write(MARK_MS + 4000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 3000, LAYOUT.fingerprint)
+
+
+async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_its_duration(
+    api: FaultyApi, space: str, clock: ScriptedClock
+) -> None:
+    holder, other = make_store(api, space), make_store(api, space, pod="release-two-3", clock=clock)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match=r"held by pod respid-3 .* --worker-id-offset; .* free 300 s from"):
+        await other.load()
+    clock.pass_ms(RESERVE_MS - 1000)
+    await holder.extend(MARK_MS + 1000)
+    with pytest.raises(StoreUnavailableError, match="free 300 s from now"):
+        await other.load()
+    clock.pass_ms(RESERVE_MS - 1000)
+    with pytest.raises(StoreUnavailableError, match="free 1 s from now"):
+        await other.load()
+    clock.pass_ms(1000)
+    assert await other.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    await other.extend(MARK_MS + 2000)
+    with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
+        await holder.extend(MARK_MS + 3000)
+
+
+@pytest.mark.parametrize("fault", ["request", "reply"])
+@pytest.mark.parametrize("step", ["create", "extend", "release"])
+async def test_a_write_whose_outcome_is_unknown_is_told_from_anothers(
+    api: FaultyApi, space: str, fault: str, step: str
+) -> None:
+    store = make_store(api, space)
+    await store.load()
+    if step != "create":
+        await store.extend(MARK_MS)
+    write = store.release if step == "release" else store.extend
+    api.fault, api.faults_left = fault, 1
+    with pytest.raises(StoreUnavailableError, match=f"the {fault} was lost"):
+        await write(MARK_MS + 1000)
+    await write(MARK_MS + 2000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
+
+
+async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, space: str) -> None:
+    former, successor = make_store(api, space), make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    api.fault, api.faults_left = "reply", 1
+    with pytest.raises(StoreUnavailableError):
+        await former.extend(MARK_MS + 1000)
+    assert await successor.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    await successor.extend(MARK_MS + 2000)
+    with pytest.raises(HolderLostError):
+        await former.extend(MARK_MS + 3000)
+
+
+async def test_a_lease_that_vanished_is_made_again_with_the_own_ceiling(api: FaultyApi, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    await delete_lease(f"respid-{space}-3")
+    await store.extend(MARK_MS + 1000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+
+
+async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(api: FaultyApi, space: str) -> None:
+    store, other = make_store(api, space), make_store(api, space, pod="release-two-3")
+    await store.load()
+    await store.extend(MARK_MS)
+    await delete_lease(f"respid-{space}-3")
+    assert await other.load() is None
+    await other.extend(MARK_MS + 500)
+    with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
+        await store.extend(MARK_MS + 1000)
+
+
+async def test_of_many_that_start_at_once_one_becomes_the_holder(api: FaultyApi, space: str) -> None:
+    stores = [make_store(api, space, pod=f"respid-{number}") for number in range(8)]
+    assert await asyncio.gather(*(store.load() for store in stores)) == [None] * 8
+    outcomes = await asyncio.gather(*(store.extend(MARK_MS) for store in stores), return_exceptions=True)
+    assert sorted(map(repr, map(type, outcomes))) == sorted([repr(type(None))] + [repr(StoreUnavailableError)] * 7)
+
+
+async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    lease = await api.get(f"respid-{space}-3")
+    assert lease is not None
+    await store.extend(MARK_MS + 1000)
+    with pytest.raises(ConflictError):
+        await api.replace(lease)
+    with pytest.raises(ConflictError):
+        await api.create(replace(lease, version="", identifier=""))
+    await delete_lease(lease.name)
+    with pytest.raises(ConflictError):
+        await api.replace(lease)
+
+
+async def test_a_lease_of_somebody_else_is_left_alone(api: FaultyApi, space: str) -> None:
+    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
+    from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
+    from lightkube.resources import coordination_v1  # noqa: PLC0415
+
+    name = f"respid-{space}-3"
+    async with AsyncClient(namespace="default") as client:
+        await client.create(coordination_v1.Lease(metadata=ObjectMeta(name=name)))
+    with pytest.raises(StoreError, match=f"Lease {name} holds no high-water mark of respid") as caught:
+        await make_store(api, space).load()
+    assert not isinstance(caught.value, StoreUnavailableError)
+
+
+async def test_an_api_server_that_does_not_answer_is_asked_again_later(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kubernetes_api_server import write_kubeconfig  # noqa: PLC0415
+    from running import free_port  # noqa: PLC0415
+
+    path = write_kubeconfig(tmp_path / "kubeconfig", f"https://127.0.0.1:{free_port()}", "token")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    store = make_store(KubernetesLeaseApi(), space)
+    with pytest.raises(StoreUnavailableError, match="the Kubernetes API server does not answer: "):
+        await store.load()
+    await store.close()
+
+
+async def delete_lease(name: str) -> None:
+    from lightkube import AsyncClient  # noqa: PLC0415
+    from lightkube.resources import coordination_v1  # noqa: PLC0415
+
+    async with AsyncClient(namespace="default") as client:
+        await client.delete(coordination_v1.Lease, name)
