@@ -217,7 +217,7 @@ def text(reply: Reply) -> str:
 
 
 def patiently(ask: Callable[[], bytes]) -> bytes:
-    """What Redis answers. When it closes with something unread, the kernel may throw its last reply away: asks again."""
+    """What Redis answers; asks again when it closed with something unread, so that the kernel threw its reply away."""
     return next(filter(None, (ask() for _ in range(20))), b"")
 
 
