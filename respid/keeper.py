@@ -65,11 +65,11 @@ class Keeper:
     async def end(self) -> None:
         """Stops issuing, then stores the exact end, so that the successor has no lead."""
         self._ending = True
-        mark_ms = self._worker.generator.seal()
-        async with self._storing:  # not beside an extension that is being written
+        self._worker.generator.seal()
+        async with self._storing:  # not beside an extension or the first reservation, which may set where IDs begin
             try:
                 if self._is_holder:
-                    await self._store.release(mark_ms)
+                    await self._store.release(self._worker.generator.seal())
             except StoreError as error:
                 _log.warning("the high-water mark could not be lowered to the last ID: %s", error)
             await self._store.close()
@@ -83,8 +83,8 @@ class Keeper:
             ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms)
             await self._store.extend(ceiling_ms)
             self._is_holder = True
-        reservation.last_error = None
-        reservation.begin(floor_ms, ceiling_ms)
+            reservation.last_error = None
+            reservation.begin(floor_ms, ceiling_ms)
         self._tell_of_mark(floor_ms, now_ms)
 
     def _floor_ms(self, mark: Mark, now_ms: int) -> int:

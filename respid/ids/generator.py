@@ -130,7 +130,10 @@ class Generator:
             self._ceiling_ms = max(self._ceiling_ms, min(ceiling_ms, self.layout.end_ms))
 
     def seal(self) -> int:
-        """Stops issuing for good. Returns the Unix millisecond from which on a successor may issue."""
+        """Stops issuing for good. Returns the Unix millisecond from which on a successor may issue.
+
+        May be called again: a generator that was sealed before it began tells where it would have begun.
+        """
         self._sealed = True
         self._ceiling_ms = 0
         self._end_id = self._next_id

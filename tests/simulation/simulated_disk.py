@@ -1,0 +1,89 @@
+"""A disk as the file store sees it, with what it forgets when the power is lost."""
+
+import errno
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from simulated_loop import PROCESS, Process
+
+from respid.stores.disk import Lock, LockedError
+
+
+@dataclass(eq=False)
+class Inode:
+    """A file's content, how much of it is on the disk, and which process has locked it."""
+
+    content: bytes = b""
+    synced: bytes = b""
+    locked_by: Process | None = None
+
+
+@dataclass
+class SimulatedLock:
+    """A lock on an inode, which another one can replace under its path."""
+
+    disk: "SimulatedDisk"
+    path: Path
+    inode: Inode
+
+    def stands(self) -> bool:
+        return self.disk.names.get(self.path) is self.inode
+
+    def release(self) -> None:
+        self.inode.locked_by = None
+
+
+@dataclass
+class SimulatedDisk:
+    """One directory of a local file system; it can be made to fail."""
+
+    random: Random
+    fails: bool = False
+    names: dict[Path, Inode] = field(default_factory=dict)
+    nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in their order
+    synced_names: dict[Path, Inode] = field(default_factory=dict)
+
+    def make_directory(self, path: Path) -> None:
+        pass
+
+    def lock(self, path: Path, holder: str) -> Lock:
+        inode = self.names.setdefault(path, Inode())
+        if inode.locked_by is not None and not inode.locked_by.killed:
+            raise LockedError(holder)
+        inode.locked_by = PROCESS.get()
+        return SimulatedLock(self, path, inode)
+
+    def read(self, path: Path) -> bytes | None:
+        self._fail_perhaps()
+        return self.names[path].content if path in self.names else None
+
+    def write_synced(self, path: Path, content: bytes) -> None:
+        self._fail_perhaps()
+        inode = self.names[path] = Inode(content)
+        self.sync(inode)
+
+    def sync(self, inode: Inode) -> None:
+        inode.synced = inode.content
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._fail_perhaps()
+        self.names[target] = self.names.pop(source)
+        self.nonces.setdefault(json.loads(self.names[target].content)["nonce"])
+
+    def sync_directory(self, _path: Path) -> None:
+        self._fail_perhaps()
+        self.synced_names = dict(self.names)
+
+    def lose_power(self) -> None:
+        """Of names that were not synced either the old or the new are there; of contents only what was synced."""
+        if self.random.random() < 0.5:
+            self.names = dict(self.synced_names)
+        for inode in self.names.values():
+            inode.content = inode.synced
+        self.synced_names = dict(self.names)
+
+    def _fail_perhaps(self) -> None:
+        if self.fails and self.random.random() < 0.5:
+            raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,0 +1,90 @@
+"""An event loop of several processes, whose time is simulated, and which can be frozen or killed between any two steps.
+
+A process is a context variable: whatever runs on its behalf is scheduled in its context, and passes a gate that lets
+nothing through while the process is frozen, and nothing ever again once it is killed: no `finally` runs either.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context, ContextVar, copy_context
+from random import Random
+from typing import Any
+
+from scripted_clock import ScriptedClock
+from scripted_loop import ScriptedLoop
+
+
+class Process:
+    """Something that can be killed at any step."""
+
+    def __init__(self) -> None:
+        self.killed = False
+        self.frozen = False
+        self.tasks: list[asyncio.Task[None]] = []
+        self._held_back: list[Callable[[], Any]] = []
+
+    def pass_gate(self, step: Callable[[], Any]) -> None:
+        """Runs the step now, when the process goes on, or never."""
+        if self.frozen:
+            self._held_back.append(step)
+        elif not self.killed:
+            step()
+
+    def end(self) -> None:
+        """Takes its tasks apart, so that nothing of it runs after the simulation."""
+        for task in self.tasks:
+            if not task.done() and (coroutine := task.get_coro()) is not None:
+                coroutine.close()
+
+    def thaw(self) -> None:
+        self.frozen = False
+        held_back, self._held_back = self._held_back, []
+        for step in held_back:
+            asyncio.get_running_loop().call_soon(step)
+
+
+PROCESS: ContextVar[Process] = ContextVar("PROCESS")
+
+
+class SimulatedLoop(ScriptedLoop):
+    """What it runs in threads takes a random time before and after, and is done in one piece."""
+
+    def __init__(self, clock: ScriptedClock, random: Random) -> None:
+        super().__init__(clock)
+        self._random = random
+        self.set_exception_handler(lambda _loop, _context: None)  # of tasks that never end, since they were killed
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        return super().call_soon(*self._gated(callback, args, context), context=context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return super().call_at(when, *self._gated(callback, args, context), context=context)
+
+    def _gated(self, callback: Callable[..., Any], args: Any, context: Context | None) -> tuple[Any, ...]:
+        process = (context or copy_context()).get(PROCESS)
+        if process is None:
+            return callback, *args
+        return process.pass_gate, lambda: callback(*args)
+
+    def run_in_executor(  # type: ignore[override]
+        self, _executor: Any, work: Callable[..., Any], *args: Any
+    ) -> Any:
+        done: asyncio.Future[Any] = self.create_future()
+
+        def work_and_tell() -> None:
+            try:
+                result = work(*args)
+            except Exception as error:  # noqa: BLE001 - as an executor does
+                self.call_later(self._some_seconds(), done.set_exception, error)
+            else:
+                self.call_later(self._some_seconds(), done.set_result, result)
+
+        self.call_later(self._some_seconds(), work_and_tell)
+        return done
+
+    def _some_seconds(self) -> float:
+        return self._random.choice([0, 0.001, 0.01, 0.1, 2])

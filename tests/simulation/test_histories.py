@@ -1,0 +1,53 @@
+"""Whatever happens, no ID is issued twice, and holders of a worker ID never issue among each other's IDs.
+
+`RESPID_TEST_HISTORIES` is how many histories are played of each kind: 300 unless it says; a million take a night.
+"""
+
+import os
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from world import FILE_EVENTS, FILE_PLACES, LEASE_EVENTS, LEASE_PLACES, Event, Step, World, histories
+
+HISTORIES = int(os.environ.get("RESPID_TEST_HISTORIES", "300"))
+play_many = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.timeout(60 + HISTORIES)
+@play_many
+@given(histories(FILE_EVENTS, len(FILE_PLACES)), st.integers(0, 1 << 32))
+def test_no_history_of_processes_on_one_state_directory_repeats_an_id(history: list[Step], seed: int) -> None:
+    World(FILE_PLACES, "file", Random(seed)).play(history)
+
+
+@pytest.mark.timeout(60 + HISTORIES)
+@play_many
+@given(histories(LEASE_EVENTS, len(LEASE_PLACES)), st.integers(0, 1 << 32))
+def test_no_history_of_pods_with_leases_repeats_an_id(history: list[Step], seed: int) -> None:
+    World(LEASE_PLACES, "lease", Random(seed)).play(history)
+
+
+@pytest.mark.parametrize("kind", ["file", "lease"])
+def test_a_worker_that_is_left_alone_issues_ids_all_the_time(kind: str) -> None:
+    world = World(FILE_PLACES, kind, Random(1))
+    world.play([Step(10_000, Event.STORE_WORKS, 0)])
+    assert all(one.worker.generator.ids_issued > 1000 for one in world.incarnations)
+    assert all(one.lost is None for one in world.incarnations)
+
+
+def test_of_two_pods_that_think_they_are_one_the_older_ends() -> None:
+    world = World(LEASE_PLACES[:1], "lease", Random(2))
+    world.play([Step(3000, Event.FREEZE, 0), Step(700, Event.START, 0), Step(7000, Event.THAW, 0)])
+    former, successor = world.incarnations
+    assert former.lost is not None
+    assert successor.lost is None
+    assert successor.worker.generator.ids_issued
+
+
+def test_a_lost_reply_is_not_taken_for_a_takeover() -> None:
+    world = World(LEASE_PLACES[:1], "lease", Random(3))
+    world.play([Step(2000, event, 0) for event in (Event.STORE_FAILS, Event.STORE_WORKS) * 8])
+    assert world.incarnations[0].worker.reservation.extensions_failed > 10
+    assert world.incarnations[0].lost is None
