@@ -34,6 +34,13 @@ class RawClient:
             for piece in pieces:
                 self._socket.sendall(piece)
 
+    def receive_some(self) -> bytes:
+        """What has come, or comes next."""
+        data = self._socket.recv(1 << 20)
+        if not data:
+            raise EOFError
+        return data
+
     def receive_reply(self) -> bytes:
         """One reply, when nothing else is on its way."""
         received = b""
