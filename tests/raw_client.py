@@ -102,6 +102,10 @@ class RawClient:
         """Says that it will send no more; returns all that the server sends until it closes the connection."""
         with contextlib.suppress(OSError):  # it may be closed already
             self._socket.shutdown(socket.SHUT_WR)
+        return self.receive_to_the_end()
+
+    def receive_to_the_end(self) -> bytes:
+        """All that the server sends until it closes the connection."""
         received = []
         with contextlib.suppress(ConnectionError):
             while data := self._socket.recv(1 << 20):
