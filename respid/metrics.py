@@ -82,7 +82,7 @@ class WorkerCollector(Collector):
     def _traffic(self) -> Iterable[Metric]:
         worker, stats = self.worker, self.worker.stats
         yield _gauge("connections", "Connected clients.", len(worker.clients))
-        yield _counter("connections", "Clients that have connected.", stats.connections)
+        yield _counter("connections_accepted", "Clients that have connected.", stats.connections)
         yield _counters("connections_rejected", "Connections turned away.", "reason", stats.connections_rejected)
         commands = {command.name: stats.commands[command.name] for command in COMMANDS.values()} | stats.commands
         yield _counters("commands", "Commands run.", "command", commands)
