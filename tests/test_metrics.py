@@ -63,6 +63,22 @@ def test_every_promised_metric_is_there_with_a_help_text(counting_server: Runnin
     assert family.type == ("counter" if name.endswith("_total") else "gauge")
 
 
+@pytest.mark.parametrize(
+    "sample",
+    [
+        'commands_total{command="id.range"}',
+        'errors_total{kind="ERR"}',
+        'connections_rejected_total{reason="max_clients"}',
+        'clock_steps_total{direction="back"}',
+        'clock_steps_total{direction="forward"}',
+        'sequence_exhausted_total{request="single"}',
+        'sequence_exhausted_total{request="bulk"}',
+    ],
+)
+def test_the_labels_are_these(counting_server: RunningServer, sample: str) -> None:
+    assert counting_server.metric(f"id_generator_{sample}") >= 0
+
+
 def test_the_process_and_its_garbage_collector_are_told_of(counting_server: RunningServer) -> None:
     text = counting_server.get("/metrics")[1]
     assert "\nprocess_resident_memory_bytes " in text
@@ -127,6 +143,7 @@ def test_pipelines_are_counted_one_by_one(counting_server: RunningServer) -> Non
     ("sent", "commands"),
     [
         ("PING; ping; PING x", {"ping": 3}),
+        ("INCR a; incr b; INCR c", {"incr": 3}),
         ("BOGUS; INCR; INCR a b; CLIENT BOGUS", {}),
         ("INCRBY a x", {"incrby": 1}),
         ("CLIENT SETNAME me; client getname", {"client|setname": 1, "client|getname": 1}),
@@ -167,21 +184,19 @@ def test_error_replies_are_counted_by_their_code(
 def test_milliseconds_that_ran_out_are_counted_by_the_kind_of_request_that_waited(
     counting_server: RunningServer,
 ) -> None:
-    for kind, sent, lines in (
-        ("single", INCR * 50_000, 50_000),
-        ("bulk", request("ID.NEXT", "COUNT", "100000"), 100_001),
-    ):
-        exhausted = Change(counting_server, "id_generator_sequence_exhausted_total")
-        waited = Change(counting_server, "id_generator_exhausted_wait_seconds_total")
-        started = time.monotonic()
-        with RawClient(counting_server.port) as client:
+    draws = {"bulk": (request("ID.NEXT", "COUNT", "100000"), 100_001), "single": (INCR * 50_000, 50_000)}
+    with RawClient(counting_server.port) as client:
+        for kind, (sent, lines) in draws.items():
+            exhausted = Change(counting_server, "id_generator_sequence_exhausted_total")
+            waited = Change(counting_server, "id_generator_exhausted_wait_seconds_total")
+            started = time.monotonic()
             client.send(sent)
             client.receive_lines(lines)
-        elapsed_seconds = time.monotonic() - started
-        (label, milliseconds), *others = exhausted.read().items()
-        assert (label, others) == (kind, [])
-        assert 1 <= milliseconds <= elapsed_seconds * 1000 + 1
-        assert 0 < waited.read()[""] <= elapsed_seconds
+            elapsed_seconds = time.monotonic() - started
+            (label, milliseconds), *others = exhausted.read().items()
+            assert (label, others) == (kind, [])
+            assert 1 <= milliseconds <= elapsed_seconds * 1000 + 1
+            assert 0 < waited.read()[""] <= elapsed_seconds
 
 
 def test_the_last_id_and_the_connections_are_shown(counting_server: RunningServer) -> None:
