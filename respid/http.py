@@ -81,6 +81,9 @@ class HttpProtocol(asyncio.Protocol):
                 elif isinstance(event, h11.ConnectionClosed):
                     self._transport.close()
                     return
+            if self._http.their_state is h11.IDLE and self._http.trailing_data[0].startswith(b"*"):
+                # A client of Redis: without this it would wait for an answer as long as h11 for the end of a header.
+                self._refuse(h11.RemoteProtocolError("this is the HTTP port; clients of Redis need the other one"))
             if event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE:
                 self._transport.close()
         except h11.RemoteProtocolError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric, UnknownMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -82,7 +82,8 @@ class WorkerCollector(Collector):
     def _traffic(self) -> Iterable[Metric]:
         worker, stats = self.worker, self.worker.stats
         yield _gauge("connections", "Connected clients.", len(worker.clients))
-        yield _counter("connections", "Clients that have connected.", stats.connections)
+        # Without a type: OpenMetrics has no two metrics of one name, and knows this counter by the gauge's.
+        yield UnknownMetricFamily(_PREFIX + "connections_total", "Clients that have connected.", stats.connections)
         yield _counters("connections_rejected", "Connections turned away.", "reason", stats.connections_rejected)
         commands = {command.name: stats.commands[command.name] for command in COMMANDS.values()} | stats.commands
         yield _counters("commands", "Commands run.", "command", commands)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from command_client import CommandClient
+from raw_client import RawClient
 from redis_oracle import running_redis
 from running import RunningServer, StartServer, free_port
 from scripted_clock import ScriptedClock
@@ -91,6 +92,13 @@ def _wait_until_ready(server: RunningServer) -> None:
 def server(start_server: StartServer) -> RunningServer:
     """A server with default settings and worker ID 1, shared by the tests that leave it as they found it."""
     return start_server()
+
+
+@pytest.fixture
+def raw_client(server: RunningServer) -> Iterator[RawClient]:
+    """A client of that server."""
+    with RawClient(server.port) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

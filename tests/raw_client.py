@@ -1,7 +1,10 @@
 """A client of bare sockets, for bytes that no client library would send."""
 
 import contextlib
+import itertools
 import socket
+import struct
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +34,13 @@ class RawClient:
             for piece in pieces:
                 self._socket.sendall(piece)
 
+    def receive_some(self) -> bytes:
+        """What has come, or comes next."""
+        data = self._socket.recv(1 << 20)
+        if not data:
+            raise EOFError
+        return data
+
     def receive_reply(self) -> bytes:
         """One reply, when nothing else is on its way."""
         received = b""
@@ -53,15 +63,65 @@ class RawClient:
             received += data
         return received
 
+    def receive_lines(self, count: int) -> list[bytes]:
+        """As many lines, when nothing else is on its way."""
+        received: list[bytes] = []
+        missing = count
+        while missing > 0:
+            data = self._socket.recv(1 << 20)
+            if not data:
+                raise EOFError(b"".join(received)[-100:])
+            received.append(data)
+            missing -= data.count(b"\n")
+        return b"".join(received).split(b"\r\n")[:-1]
+
+    def draw(self, sent: bytes, count: int) -> list[int]:
+        """The integers that are answered; more can be asked for than the sockets' buffers hold."""
+        sender = threading.Thread(target=self.send, args=[sent])
+        sender.start()
+        lines = self.receive_lines(count)
+        sender.join()
+        return integers(lines)
+
+    def send_until_blocked(self, data: bytes, most: int = 1 << 28, patience_seconds: float = 0.3) -> int:
+        """Sends it again and again until the server takes no more; returns how many bytes that took."""
+        sent = 0
+        self._socket.settimeout(patience_seconds)
+        with contextlib.suppress(TimeoutError):
+            while sent < most:
+                sent += self._socket.send(memoryview(data)[sent % len(data) :])
+        self._socket.settimeout(TIMEOUT_SECONDS)
+        return sent
+
+    def vanish(self) -> None:
+        """Resets the connection, as a client that is killed with replies unread."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
     def finish(self) -> bytes:
         """Says that it will send no more; returns all that the server sends until it closes the connection."""
         with contextlib.suppress(OSError):  # it may be closed already
             self._socket.shutdown(socket.SHUT_WR)
+        return self.receive_to_the_end()
+
+    def receive_to_the_end(self) -> bytes:
+        """All that the server sends until it closes the connection."""
         received = []
         with contextlib.suppress(ConnectionError):
             while data := self._socket.recv(1 << 20):
                 received.append(data)
         return b"".join(received)
+
+
+def integers(lines: list[bytes]) -> list[int]:
+    """The numbers of integer replies."""
+    assert all(line.startswith(b":") for line in lines)
+    return [int(line[1:]) for line in lines]
+
+
+def are_rising(numbers: list[int]) -> bool:
+    """Whether each is greater than the one before it."""
+    return all(earlier < later for earlier, later in itertools.pairwise(numbers))
 
 
 def exchange(port: int, *pieces: bytes) -> bytes:
