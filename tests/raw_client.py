@@ -1,7 +1,10 @@
 """A client of bare sockets, for bytes that no client library would send."""
 
 import contextlib
+import itertools
 import socket
+import struct
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -53,6 +56,41 @@ class RawClient:
             received += data
         return received
 
+    def receive_lines(self, count: int) -> list[bytes]:
+        """So many lines, when nothing else is on its way."""
+        received: list[bytes] = []
+        missing = count
+        while missing > 0:
+            data = self._socket.recv(1 << 20)
+            if not data:
+                raise EOFError(b"".join(received)[-100:])
+            received.append(data)
+            missing -= data.count(b"\n")
+        return b"".join(received).split(b"\r\n")[:-1]
+
+    def draw(self, sent: bytes, count: int) -> list[int]:
+        """The integers that are answered; more can be asked for than the sockets' buffers hold."""
+        sender = threading.Thread(target=self.send, args=[sent])
+        sender.start()
+        lines = self.receive_lines(count)
+        sender.join()
+        return integers(lines)
+
+    def send_until_blocked(self, data: bytes, most: int = 1 << 28, patience_seconds: float = 1) -> int:
+        """Sends it again and again until the server takes no more; returns how many bytes that took."""
+        sent = 0
+        self._socket.settimeout(patience_seconds)
+        with contextlib.suppress(TimeoutError):
+            while sent < most:
+                sent += self._socket.send(memoryview(data)[sent % len(data) :])
+        self._socket.settimeout(TIMEOUT_SECONDS)
+        return sent
+
+    def vanish(self) -> None:
+        """Resets the connection, as a client that is killed with replies unread."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
     def finish(self) -> bytes:
         """Says that it will send no more; returns all that the server sends until it closes the connection."""
         with contextlib.suppress(OSError):  # it may be closed already
@@ -62,6 +100,16 @@ class RawClient:
             while data := self._socket.recv(1 << 20):
                 received.append(data)
         return b"".join(received)
+
+
+def integers(lines: list[bytes]) -> list[int]:
+    """The numbers of integer replies."""
+    assert all(line.startswith(b":") for line in lines)
+    return [int(line[1:]) for line in lines]
+
+
+def is_increasing(numbers: list[int]) -> bool:
+    return all(earlier < later for earlier, later in itertools.pairwise(numbers))
 
 
 def exchange(port: int, *pieces: bytes) -> bytes:
