@@ -34,6 +34,14 @@ class RawClient:
             for piece in pieces:
                 self._socket.sendall(piece)
 
+    def receive(self) -> bytes:
+        """What comes next; nothing once the server has closed its side. A reset raises."""
+        return self._socket.recv(1 << 20)
+
+    def receive_to_end(self) -> bytes:
+        """All that comes until the server closes its side. A reset raises."""
+        return b"".join(iter(self.receive, b""))
+
     def receive_reply(self) -> bytes:
         """One reply, when nothing else is on its way."""
         received = b""
