@@ -94,6 +94,8 @@ class Connection:
             if session.closing:
                 self.next = Next.CLOSE
                 break
+        if self.next is Next.CLOSE:
+            self._reader = RequestReader(self._limits)  # frees what is left of it: the client may be slow to go
         self._is_fresh = self.next is Next.READ and session.is_plain and self._reader.is_empty
         return b"".join(output)
 

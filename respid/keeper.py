@@ -146,7 +146,7 @@ class Keeper:
         except HolderLostError as error:
             self._is_holder = False
             self._worker.generator.seal()
-            self._note_failure(error)
+            reservation.extension_failed(str(error))  # it is the line that the server ends with
             raise
         except StoreError as error:
             self._note_failure(error)

@@ -34,9 +34,17 @@ class RawClient:
             for piece in pieces:
                 self._socket.sendall(piece)
 
+    def receive(self) -> bytes:
+        """What comes next; nothing once the server has closed its side. A reset raises."""
+        return self._socket.recv(1 << 20)
+
+    def receive_to_end(self) -> bytes:
+        """All that comes until the server closes its side. A reset raises."""
+        return b"".join(iter(self.receive, b""))
+
     def receive_some(self) -> bytes:
-        """What has come, or comes next."""
-        data = self._socket.recv(1 << 20)
+        """What comes next. Raises EOFError at the end."""
+        data = self.receive()
         if not data:
             raise EOFError
         return data
@@ -68,10 +76,7 @@ class RawClient:
         received: list[bytes] = []
         missing = count
         while missing > 0:
-            data = self._socket.recv(1 << 20)
-            if not data:
-                raise EOFError(b"".join(received)[-100:])
-            received.append(data)
+            received.append(data := self.receive_some())
             missing -= data.count(b"\n")
         return b"".join(received).split(b"\r\n")[:-1]
 

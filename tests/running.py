@@ -74,6 +74,10 @@ class RunningServer:
         """Sends the signal and returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(stop_signal)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Waits for its end and returns the exit code."""
         return self.process.wait(timeout=20)
 
 

@@ -74,9 +74,7 @@ def test_one_client_too_many_is_told_so_and_counted(start_server: StartServer) -
         for _ in range(20):
             assert exchange(server.port, INCR) == refusal
         assert server.metric('id_generator_connections_rejected_total{reason="max_clients"}') == 21
-        assert (
-            server.metric("id_generator_connections_total") == server.metric("id_generator_connections") == 3
-        )
+        assert server.metric("id_generator_connections_total") == server.metric("id_generator_connections") == 3
         assert third.finish() == b""
         wait_until(lambda: exchange(server.port, PING) == PONG)
 
