@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from respid.check.ledger import Block
-from respid.check.replies import Reply
+from respid.check.replies import ErrorReply, Reply
 from respid.ids.layout import Layout
 from respid.resp import encoder
 from respid.resp.reader import parse_integer
@@ -50,14 +50,12 @@ class Batch(NamedTuple):
         return len(self.requests) + (2 if self.is_transaction else 0)
 
     def answered(self, replies: list[Reply]) -> Iterator[tuple[Request, Reply]]:
-        """Each request with its reply; when EXEC has failed, the requests all have its error."""
+        """Each request with its reply; when EXEC has failed, all have its reply."""
         if not self.is_transaction:
             return zip(self.requests, replies, strict=True)
         executed = replies[-1]
-        if not isinstance(executed, list):
+        if not isinstance(executed, list) or len(executed) != len(self.requests):
             executed = [executed] * len(self.requests)
-        if len(executed) != len(self.requests):
-            raise WrongReplyError(f"EXEC with {len(executed)} replies to {len(self.requests)} requests")
         return zip(self.requests, executed, strict=True)
 
 
@@ -141,4 +139,9 @@ def _number(reply: Reply) -> int:
 
 
 def _shown(reply: Reply) -> str:
-    return f"{len(reply)} elements" if isinstance(reply, list) else repr(reply)
+    match reply:
+        case list():
+            return f"{len(reply)} elements"
+        case ErrorReply():
+            return f"the error {reply.message}"
+    return repr(reply)

@@ -36,6 +36,11 @@ class Source(NamedTuple):
     layout: Layout
     run_id: str
 
+    @property
+    def key(self) -> tuple[str, int, Layout]:
+        """What stays the same when the process is another one."""
+        return self.address, self.worker_id, self.layout
+
     def __str__(self) -> str:
         return f"{self.address} (worker ID {self.worker_id})"
 
