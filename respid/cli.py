@@ -3,13 +3,15 @@
 The exit codes: 0 done, or stopped when asked; 1 failed; 2 wrong use.
 """
 
+import contextlib
 import json
 import logging
 import math
 import os
+import re
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -293,6 +295,74 @@ def _parse_id(word: str) -> int:
     if not (word.isascii() and word.isdigit()):  # int() takes 1_0 as well
         raise ValueError(f"{word!r} is not a number")
     return int(word)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, where an IPv6 address stands in brackets. Raises click.BadParameter."""
+    match = re.fullmatch(r"(?:\[([^\s\[\]]+)\]|([^\s:\[\]]+)):([0-9]{1,5})", text)
+    if match is None or not 1 <= int(match[3]) <= 65535:  # noqa: PLR2004 - the greatest port
+        raise click.BadParameter(f"{text!r} is not of the form HOST:PORT, such as localhost:6379.")
+    return match[1] or match[2], int(match[3])
+
+
+@respid.command("check")
+@click.argument("addresses", nargs=-1, required=True, type=parse_address, metavar="HOST:PORT...")
+@click.option(
+    "--seconds", type=Seconds(min_open=True), default=10, show_default=True, help="Seconds for which IDs are drawn."
+)
+@click.option(
+    "--connections", type=click.IntRange(1), default=10, show_default=True, help="Connections to each address."
+)
+@click.option(
+    "--max-clock-difference",
+    type=Seconds(),
+    default=1,
+    show_default=True,
+    help="Seconds by which the workers' clocks may differ.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
+def check(
+    addresses: tuple[tuple[str, int], ...],
+    *,
+    seconds: float,
+    connections: int,
+    max_clock_difference: float,
+    as_json: bool,
+) -> None:
+    """Draw IDs from all workers at once, and verify what respid promises.
+
+    Name every worker: each ID must be unique, of its worker, and above those received before; the workers must have
+    one layout, worker IDs of their own, and clocks that agree. Exit 0 if all is well, else 1, and a line for each thing
+    that is not. RESPID_PASSWORD is the password, if the workers have one.
+    """
+    import asyncio  # noqa: PLC0415 - only this command needs it
+
+    from respid.check import Address, Check, Plan, Report  # noqa: PLC0415
+
+    distinct = tuple(Address(*address) for address in dict.fromkeys(addresses))
+    run = Check(Plan(distinct, seconds, connections, os.environ.get("RESPID_PASSWORD", "")))
+    with _progress_bar(seconds) as on_progress:
+        asyncio.run(run.run(on_progress))
+    report = Report(run, max_clock_difference)
+    summary = [json.dumps(report.as_json())] if as_json else [*report.table(), *report.notes()]
+    for line in summary:
+        click.echo(line)
+    for failure in report.failures:
+        click.echo(f"respid: {failure}", err=True)
+    if not as_json:
+        click.echo(report.verdict())
+    sys.exit(EXIT_FAILED if report.failures else 0)
+
+
+@contextlib.contextmanager
+def _progress_bar(seconds: float) -> Iterator[Callable[[float], None]]:
+    """A bar on standard error for those who watch; called with the seconds that have passed."""
+    if not sys.stderr.isatty():
+        yield lambda _passed: None
+        return
+    steps = 1000
+    with click.progressbar(length=steps, label="drawing IDs", show_eta=False, file=sys.stderr) as bar:
+        yield lambda passed: bar.update(round(steps * passed / seconds) - bar.pos)
 
 
 @respid.command("healthcheck")

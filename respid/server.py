@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import resource
+import secrets
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ from respid.worker import ProcessUsage, Worker
 BACKLOG = 1024
 STOP_SECONDS = 10.0  # for how long the stop waits for requests that are being answered
 STORE_STOP_SECONDS = 1.0  # for how long it then waits for a store that is being asked
+RUN_ID_BYTES = 20  # shown as 40 digits, as by Redis
 RESERVED_DESCRIPTORS = 64  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
 
@@ -68,7 +70,8 @@ def make_worker(config: Config, store: Store, clock: Clock) -> Worker:
         sequence_reset=config.sequence_reset,
         lead_limit_ms=round(config.max_clock_lead_seconds * 1000),
     )
-    return Worker(config, clock, generator, Reservation(generator, store.spans), read_process_usage)
+    reservation = Reservation(generator, store.spans)
+    return Worker(config, clock, generator, reservation, read_process_usage, secrets.token_hex(RUN_ID_BYTES))
 
 
 class Server:

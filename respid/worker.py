@@ -40,6 +40,7 @@ class Worker:
     generator: Generator
     reservation: Reservation
     process_usage: Callable[[], ProcessUsage]
+    run_id: str  # tells two processes apart
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     stats: Stats = field(default_factory=Stats)
     clients: dict[int, Client] = field(default_factory=dict)

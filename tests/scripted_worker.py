@@ -11,6 +11,7 @@ from respid.resp.reader import RequestLimits
 from respid.worker import ProcessUsage, Worker
 
 RESERVED_MS = 60_000
+RUN_ID = "5eed" * 10
 
 
 def start_worker(clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS) -> Worker:
@@ -18,7 +19,7 @@ def start_worker(clock: ScriptedClock, *, password: str = "", reserved_ms: int =
     config = Config(worker_id=1, worker_id_source="test", password=password)
     generator = Generator(config.layout, config.worker_id, clock)
     reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
-    worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5))
+    worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5), RUN_ID)
     reservation.first_ceiling_ms(None, clock.wall_ms())
     reservation.begin(None, clock.wall_ms() + reserved_ms)
     worker.lifecycle.enter(State.RESERVING)

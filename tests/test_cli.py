@@ -48,7 +48,7 @@ def test_it_tells_its_version_as_a_module_and_as_a_command() -> None:
         assert outcome == (0, f"respid, version {respid.__version__}\n", "", None)
 
 
-@pytest.mark.parametrize("command", ["serve", "decode", "healthcheck"])
+@pytest.mark.parametrize("command", ["serve", "decode", "healthcheck", "check"])
 def test_help_shows_each_settings_variable_default_and_unit(command: str) -> None:
     outcome = run_command_line(command, "--help", variables={"COLUMNS": "300"})
     shown = " ".join(outcome.stdout.split())

@@ -22,7 +22,7 @@ LAYERS = [
     {"worker"},
     {"commands"},
     {"connection", "waiting"},
-    {"clock_watch", "stores", "metrics", "protocol", "http"},
+    {"clock_watch", "stores", "metrics", "protocol", "http", "check"},
     {"keeper"},
     {"server"},
     {"cli"},

@@ -28,6 +28,7 @@ def _server(session: Session) -> dict[str, str | int]:
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "arch_bits": 64,
         "process_id": os.getpid(),
+        "run_id": session.worker.run_id,
         "tcp_port": session.worker.config.port,
         "server_time_usec": session.worker.clock.wall_ns() // 1_000,
         "uptime_in_seconds": uptime,

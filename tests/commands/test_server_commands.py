@@ -4,6 +4,7 @@ import pytest
 from command_client import CommandClient
 from reply_parser import Reply
 from scripted_clock import ScriptedClock
+from scripted_worker import RUN_ID
 
 from respid.resp import encoder, errors
 
@@ -26,6 +27,7 @@ def test_info_tells_what_drivers_and_monitoring_read(client: CommandClient, cloc
         "redis_mode": "standalone",
         "role": "master",
         "tcp_port": "6379",
+        "run_id": RUN_ID,
         "uptime_in_seconds": "90000",
         "uptime_in_days": "1",
         "connected_clients": "1",

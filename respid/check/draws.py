@@ -1,0 +1,147 @@
+"""What a connection asks for, in every way there is to draw IDs, and how the replies are read. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from respid.check.ledger import Block
+from respid.check.replies import ErrorReply, Reply
+from respid.ids.layout import Layout
+from respid.resp import encoder
+from respid.resp.reader import parse_integer
+
+KEY = b"respid:check"
+PIPELINED_REQUESTS = 100
+PIPELINED_BLOCKS = 10
+BLOCK_IDS = 100
+BULK_IDS = 1000
+RANGE_MILLISECONDS = 2  # so that a reply of ID.RANGE has more than one pair
+
+
+class WrongReplyError(Exception):
+    """A reply that is none to its request; the message says to which."""
+
+
+class Request(NamedTuple):
+    """A request, and how its reply is read. `read` raises WrongReplyError."""
+
+    arguments: tuple[bytes, ...]
+    read: Callable[[Reply], list[Block]]
+
+    @property
+    def name(self) -> str:
+        return b" ".join(self.arguments).decode()
+
+
+class Batch(NamedTuple):
+    """Requests that are sent together."""
+
+    requests: tuple[Request, ...]
+    is_transaction: bool = False
+
+    @property
+    def encoded(self) -> bytes:
+        requests = [encode_request(*request.arguments) for request in self.requests]
+        if self.is_transaction:
+            requests = [encode_request(b"MULTI"), *requests, encode_request(b"EXEC")]
+        return b"".join(requests)
+
+    @property
+    def reply_count(self) -> int:
+        return len(self.requests) + (2 if self.is_transaction else 0)
+
+    def answered(self, replies: list[Reply]) -> Iterator[tuple[Request, Reply]]:
+        """Each request with its reply; when EXEC has failed, all have its reply."""
+        if not self.is_transaction:
+            return zip(self.requests, replies, strict=True)
+        executed = replies[-1]
+        if not isinstance(executed, list) or len(executed) != len(self.requests):
+            executed = [executed] * len(self.requests)
+        return zip(self.requests, executed, strict=True)
+
+
+def encode_request(*arguments: bytes) -> bytes:
+    return encoder.array([encoder.bulk_string(argument) for argument in arguments])
+
+
+def make_batches(layout: Layout) -> list[Batch]:
+    """All the ways to draw; the sizes are such as this layout permits."""
+    block_ids = min(BLOCK_IDS, layout.sequence_size)
+    range_ids = RANGE_MILLISECONDS * layout.sequence_size
+    incr = Request((b"INCR", KEY), _read_one)
+    block = Request((b"INCRBY", KEY, b"%d" % block_ids), _block_reader(block_ids))
+    field_block = Request((b"HINCRBY", KEY, b"field", b"%d" % block_ids), _block_reader(block_ids))
+    as_float = Request((b"INCRBYFLOAT", KEY, b"1"), _read_one)
+    one = Request((b"ID.NEXT",), _read_one)
+    one_string = Request((b"ID.NEXT", b"AS", b"STRING"), _read_one)
+    bulk = Request((b"ID.NEXT", b"COUNT", b"%d" % BULK_IDS), _array_reader(BULK_IDS))
+    id_range = Request((b"ID.RANGE", b"%d" % range_ids), _range_reader(range_ids))
+    return [
+        Batch((incr,) * PIPELINED_REQUESTS),
+        Batch((block,) * PIPELINED_BLOCKS),
+        Batch((bulk,)),
+        Batch((id_range,)),
+        Batch((incr, as_float, field_block, one, one_string)),
+        Batch((incr, block, one, bulk, id_range), is_transaction=True),
+    ]
+
+
+def join(blocks: Iterable[Block], layout: Layout) -> list[Block]:
+    """The blocks with those joined that go on where the one before ended, within a millisecond."""
+    joined: list[Block] = []
+    for block in blocks:
+        if joined and block.first == joined[-1].last + 1 and block.first % layout.sequence_size:
+            joined[-1] = Block(joined[-1].first, joined[-1].size + block.size)
+        else:
+            joined.append(block)
+    return joined
+
+
+def _read_one(reply: Reply) -> list[Block]:
+    return [Block(_number(reply), 1)]
+
+
+def _block_reader(size: int) -> Callable[[Reply], list[Block]]:
+    """INCRBY's reply is the last of its IDs."""
+    return lambda reply: [Block(_number(reply) - size + 1, size)]
+
+
+def _array_reader(count: int) -> Callable[[Reply], list[Block]]:
+    def read(reply: Reply) -> list[Block]:
+        if not isinstance(reply, list) or len(reply) != count:
+            raise WrongReplyError(_shown(reply))
+        return [Block(_number(element), 1) for element in reply]
+
+    return read
+
+
+def _range_reader(count: int) -> Callable[[Reply], list[Block]]:
+    def read(reply: Reply) -> list[Block]:
+        blocks = [_pair(element) for element in reply] if isinstance(reply, list) else []
+        if sum(block.size for block in blocks) != count:
+            raise WrongReplyError(_shown(reply))
+        return blocks
+
+    return read
+
+
+def _pair(reply: Reply) -> Block:
+    match reply:
+        case [int(first), int(size)] if size > 0:
+            return Block(first, size)
+    raise WrongReplyError(_shown(reply))
+
+
+def _number(reply: Reply) -> int:
+    number = parse_integer(reply) if isinstance(reply, bytes) else reply
+    if not isinstance(number, int):
+        raise WrongReplyError(_shown(reply))
+    return number
+
+
+def _shown(reply: Reply) -> str:
+    match reply:
+        case list():
+            return f"{len(reply)} elements"
+        case ErrorReply():
+            return f"the error {reply.message}"
+    return repr(reply)

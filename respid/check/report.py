@@ -1,0 +1,140 @@
+"""How a check went: what was seen of each worker, what is worth knowing, and what is not as it should be. Pure."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from respid.check.run import Check, CheckedAddress, CheckedWorker
+
+
+class Report:
+    """What is shown of a check that has run."""
+
+    def __init__(self, check: Check, max_clock_difference_seconds: float) -> None:
+        self._check = check
+        order = [str(address) for address in check.plan.addresses]
+        workers = check.workers.values()
+        self._workers = sorted(workers, key=lambda worker: (order.index(worker.address), worker.worker_id))
+        self._max_clock_difference_seconds = max_clock_difference_seconds
+        # What is not as it should be, one line each.
+        self.failures = [*self._unusable(), *self._different_layouts(), *self._different_clocks()]
+        self.failures += check.ledger.violations.lines()
+        self.failures = [_printable(line) for line in self.failures]
+
+    def notes(self) -> list[str]:
+        """What may explain the figures, one line each."""
+        notes = [*self._same_processes(), *self._leads(), *self._troubles()]
+        return [f"note: {_printable(note)}" for note in notes]
+
+    @property
+    def ids(self) -> int:
+        return sum(worker.ids for worker in self._workers)
+
+    def table(self) -> Iterator[str]:
+        """A line for each worker, below the headings; nothing when no worker was met."""
+        if not self._workers:
+            return
+        rows = [("ADDRESS", "WORKER ID", "IDS", "IDS/S", "CLOCK, FROM HERE")]
+        for worker in self._workers:
+            clock = f"{worker.clock.seconds * 1000:+.1f} ms ±{worker.clock.error_seconds * 1000:.1f}"
+            rows.append((worker.address, str(worker.worker_id), f"{worker.ids:,}", f"{self._rate(worker):,.0f}", clock))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for address, *figures in rows:
+            aligned = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
+            yield "  ".join([address.ljust(widths[0]), *aligned])
+
+    def verdict(self) -> str:
+        """One line that says it all."""
+        workers = len({(worker.layout, worker.worker_id) for worker in self._workers})
+        drawn = f"{self.ids:,} IDs of {workers} worker{'s' * (workers != 1)}"
+        if self.failures:
+            return f"NOT WELL: {len(self.failures)} failure{'s' * (len(self.failures) != 1)}, {drawn}"
+        (fingerprint,) = {worker.layout.fingerprint for worker in self._workers}
+        clocks = f"; clocks within {self._max_clock_difference_seconds:g} s" if workers > 1 else ""
+        return f"all well: {drawn}, each unique and in order; layout {fingerprint}{clocks}"
+
+    def as_json(self) -> dict[str, Any]:
+        addresses = self._check.addresses
+        return {
+            "ok": not self.failures,
+            "seconds": self._check.plan.seconds,
+            "ids": self.ids,
+            "connections_ended": sum(checked.ended for checked in addresses),
+            "loading_replies": sum(checked.loading for checked in addresses),
+            "workers": [self._describe(worker) for worker in self._workers],
+            "notes": [note.removeprefix("note: ") for note in self.notes()],
+            "failures": self.failures,
+        }
+
+    def _describe(self, worker: CheckedWorker) -> dict[str, Any]:
+        return {
+            "address": worker.address,
+            "worker_id": worker.worker_id,
+            "fingerprint": worker.layout.fingerprint,
+            "ids": worker.ids,
+            "ids_per_second": round(self._rate(worker)),
+            "clock_difference_seconds": round(worker.clock.seconds, 6),
+            "clock_difference_error_seconds": round(worker.clock.error_seconds, 6),
+            "clock_lead_seconds": worker.lead_seconds,
+        }
+
+    def _rate(self, worker: CheckedWorker) -> float:
+        return worker.ids / self._check.plan.seconds
+
+    def _unusable(self) -> Iterator[str]:
+        for checked in self._check.addresses:
+            reason = (checked.trouble or "there was no time for it") + _advice(checked)
+            if not checked.open:
+                yield f"{checked.address} cannot be used: {reason}"
+            elif not any(worker.ids for worker in self._workers if worker.address == str(checked.address)):
+                yield f"{checked.address} gave no ID: {reason}"
+
+    def _different_layouts(self) -> Iterator[str]:
+        addresses = defaultdict[str, list[str]](list)
+        for worker in self._workers:
+            addresses[worker.layout.fingerprint].append(worker.address)
+        if len(addresses) > 1:
+            each = [f"{fingerprint} at {', '.join(where)}" for fingerprint, where in addresses.items()]
+            yield f"the layouts differ: {'; '.join(each)}"
+
+    def _different_clocks(self) -> Iterator[str]:
+        """By how much they differ for sure, whatever the time was that the replies took."""
+        if not self._workers:
+            return
+        ahead = max(self._workers, key=lambda worker: worker.clock.seconds - worker.clock.error_seconds)
+        behind = min(self._workers, key=lambda worker: worker.clock.seconds + worker.clock.error_seconds)
+        difference_seconds = ahead.clock.seconds - behind.clock.seconds
+        error_seconds = ahead.clock.error_seconds + behind.clock.error_seconds
+        if difference_seconds - error_seconds > self._max_clock_difference_seconds:
+            more = f"more than {self._max_clock_difference_seconds:g} s"
+            yield f"the clocks differ by {difference_seconds:.3f} s, {more}: {behind.address} is behind {ahead.address}"
+
+    def _same_processes(self) -> Iterator[str]:
+        for one, other in itertools.combinations(self._workers, 2):
+            if one.run_ids & other.run_ids:
+                yield f"{one.address} and {other.address} lead to the same process (worker ID {one.worker_id})"
+
+    def _leads(self) -> Iterator[str]:
+        for worker in self._workers:
+            if worker.lead_seconds > self._max_clock_difference_seconds:
+                yield f"{worker.address}: its IDs were {worker.lead_seconds:.1f} s ahead of its clock"
+
+    def _troubles(self) -> Iterator[str]:
+        for checked in self._check.addresses:
+            if checked.ended:
+                yield f"{checked.address}: connections that ended and were opened again: {checked.ended:,}"
+            if checked.loading:
+                yield f"{checked.address}: replies without an ID yet: {checked.loading:,} ({checked.last_loading})"
+            missing = self._check.plan.connections - checked.open
+            if missing and checked.open:
+                yield f"{checked.address}: connections missing at the end: {missing:,} ({checked.trouble})"
+
+
+def _printable(line: str) -> str:
+    """Parts of it may come from whatever answered, and could move the cursor of a terminal."""
+    return "".join(character if character.isprintable() else " " for character in line)
+
+
+def _advice(checked: CheckedAddress) -> str:
+    return " (RESPID_PASSWORD gives the password)" if checked.trouble.startswith(("NOAUTH", "WRONGPASS")) else ""

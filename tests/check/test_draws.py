@@ -1,0 +1,89 @@
+"""What is asked for, and what the replies must be; every batch is asked of a worker in this process."""
+
+import asyncio
+
+import pytest
+from scripted_clock import ScriptedClock
+from scripted_worker import connect, converse, start_worker
+
+from respid.check.draws import Batch, WrongReplyError, join, make_batches
+from respid.check.ledger import Block
+from respid.check.replies import ErrorReply, Reply, read_reply
+from respid.ids.layout import Layout
+
+BATCHES = make_batches(Layout())
+REQUESTS = {request.arguments[0].decode(): request for batch in BATCHES for request in batch.requests}
+TRANSACTION = BATCHES[-1]
+
+
+async def read_replies(received: bytes, count: int) -> list[Reply]:
+    stream = asyncio.StreamReader()
+    stream.feed_data(received)
+    stream.feed_eof()
+    replies = [await read_reply(stream) for _ in range(count)]
+    assert stream.at_eof()
+    return replies
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+async def test_a_workers_replies_are_read_as_the_ids_that_it_issued(batch: Batch) -> None:
+    clock = ScriptedClock()
+    worker = start_worker(clock)
+    connection = connect(worker)
+    received = converse(connection, batch.encoded)
+    for _ in range(10):  # for what takes more than a millisecond's IDs
+        clock.pass_ms(1)
+        received += connection.resume()
+    replies = await read_replies(received, batch.reply_count)
+    blocks = [block for request, reply in batch.answered(replies) for block in request.read(reply)]
+    assert sum(block.size for block in blocks) == worker.generator.ids_issued
+    assert blocks == sorted(blocks)
+    assert blocks[-1].last == worker.generator.last_id
+
+
+def test_the_requests_are_such_as_the_layout_permits() -> None:
+    requests = [request for batch in make_batches(Layout.parse("41/4/3")) for request in batch.requests]
+    assert {request.name for request in requests} >= {"INCRBY respid:check 8", "ID.RANGE 16"}
+
+
+def test_the_last_id_stands_for_the_block() -> None:
+    assert REQUESTS["INCRBY"].read(1000) == [Block(901, 100)]
+
+
+@pytest.mark.parametrize(
+    ("command", "reply", "told"),
+    [
+        ("INCR", b"OK", "b'OK'"),
+        ("INCR", None, "None"),
+        ("INCR", [], "0 elements"),
+        ("ID.RANGE", 1, "1"),
+        ("ID.RANGE", [[1, 4096]], "1 elements"),
+        ("ID.RANGE", [[1, 8192, 1]], "3 elements"),
+        ("ID.RANGE", [[1, 8193], [9000, -1]], "2 elements"),
+        ("INCRBY", b"1x", "b'1x'"),
+        ("INCR", ErrorReply("ERR no"), "the error ERR no"),
+    ],
+)
+def test_other_replies_are_refused(command: str, reply: Reply, told: str) -> None:
+    with pytest.raises(WrongReplyError, match=f"^{told}$"):
+        REQUESTS[command].read(reply)
+
+
+def test_an_array_of_another_length_is_refused() -> None:
+    with pytest.raises(WrongReplyError, match="999 elements"):
+        BATCHES[2].requests[0].read(list(range(999)))
+
+
+def test_a_transaction_that_failed_has_failed_for_each_request() -> None:
+    failed = ErrorReply("LOADING later")
+    replies: list[Reply] = [b"OK", *[b"QUEUED"] * 5, failed]
+    assert [reply for _, reply in TRANSACTION.answered(replies)] == [failed] * 5
+    for request, reply in TRANSACTION.answered([*replies[:-1], [1]]):
+        with pytest.raises(WrongReplyError):
+            request.read(reply)
+
+
+def test_ids_that_follow_each_other_are_one_block_within_their_millisecond() -> None:
+    numbers = [4094, 4095, 4096, 4097, 4097, 4098, 4100, 4099]
+    joined = join((Block(number, 1) for number in numbers), Layout())
+    assert joined == [Block(4094, 2), Block(4096, 2), Block(4097, 2), Block(4100, 1), Block(4099, 1)]
