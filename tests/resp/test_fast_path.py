@@ -1,0 +1,160 @@
+"""The fast path answers every stream of bytes as the general path does, wherever reads cut it.
+
+`RESPID_TEST_FUZZ_SECONDS` lets the comparison of random streams go on for longer than its second.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+from byte_streams import request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted_clock import ScriptedClock
+from scripted_worker import connect, converse, start_worker
+
+import respid.connection
+import respid.resp.reader
+from respid.resp.fast_path import NO_RUN, Run, find_run
+from respid.resp.reader import RequestLimits
+
+FUZZ_SECONDS = float(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "1"))
+FAKE_FRAMES = [b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n", b"*3\r\n$6\r\nINCRBY\r\n$1\r\na\r\n$1\r\n1\r\n"]
+KEYS = [
+    b"a",
+    b"7",
+    b"",
+    b"\r\n",
+    b"*",
+    b"$1\r\n1",
+    b"\r\n$1\r\n1\r\n",
+    b"x" * 9,
+    b"x" * 10,
+    b"x" * 98,
+    b"x" * 99,
+    b"x" * 100,
+]
+KEYS += [b"key:000000000042", b"INCR", b"\0", b"\xff" * 20, *FAKE_FRAMES]
+MODES = ["AUTH secret", "HELLO 3", "HELLO 2", "RESET", "MULTI", "EXEC", "DISCARD", "CLIENT REPLY OFF"]
+MODES += ["CLIENT REPLY ON", "CLIENT REPLY SKIP", "PING", "QUIT"]
+
+
+def frame(*arguments: bytes) -> bytes:
+    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in arguments)
+
+
+def stream(random: Random) -> bytes:
+    """Runs of one frame or of several, commands that change what may be done quickly, and damaged frames."""
+    parts = []
+    for _ in range(random.randint(1, 6)):
+        key = random.choice(KEYS)
+        other = random.choice([key, bytes(random.choices(b"ab*$1\r\n", k=len(key))), random.choice(KEYS)])
+        name = random.choice([b"INCR", b"INCR", b"incr", b"InCr", b"DECR"])
+        incrby = random.choice([b"INCRBY", b"incrby", b"INCRBx"])
+        frames = [frame(name, key), frame(name, other), frame(incrby, key, random.choice([b"1", b"1", b"2", b"01"]))]
+        run = random.choice(frames) * random.choice([1, 2, 60])
+        shape = random.random()
+        if shape < 0.2:
+            run += random.choice(frames)
+        elif shape < 0.4:
+            run = request(*random.choice(MODES).split()) + run
+        elif shape < 0.5:
+            position = random.randrange(len(run))
+            run = run[:position] + random.choice([b"", b"*", b"9", b"\r\n"]) + run[position + random.randint(0, 2) :]
+        parts.append(run)
+    return b"".join(parts)
+
+
+@dataclass
+class Outcome:
+    """All that a client and a scraper could tell two paths apart by."""
+
+    output: bytes
+    needs: str
+    last_id: int | None
+    commands: dict[str, int]
+    errors: dict[str, int]
+
+
+def play(pieces: list[bytes], password: str) -> Outcome:
+    worker = start_worker(ScriptedClock(), password=password)
+    connection = connect(worker, RequestLimits())
+    output = converse(connection, *pieces)
+    stats = worker.stats
+    commands = {name: count for name, count in stats.commands.items() if count}
+    return Outcome(output, connection.next.value, worker.generator.last_id, commands, dict(stats.errors))
+
+
+def find_nothing(_buffer: bytes, _position: int) -> Run:
+    return NO_RUN
+
+
+def check_equality(pieces: list[bytes], password: str = "") -> None:
+    quick = play(pieces, password)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(respid.connection, "find_run", find_nothing)
+        patch.setattr(respid.resp.reader, "find_run", find_nothing)
+        general = play(pieces, password)
+    assert quick == general, pieces
+
+
+def cut(sent: bytes, places: list[int]) -> list[bytes]:
+    ends = sorted({place % (len(sent) + 1) for place in places} | {len(sent)})
+    return [sent[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.randoms(use_true_random=False), st.lists(st.integers(0, 1 << 16), max_size=4), st.sampled_from(["", "secret"])
+)
+def test_any_stream_is_answered_alike(random: Random, places: list[int], password: str) -> None:
+    check_equality(cut(stream(random), places), password)
+
+
+def test_random_streams_are_answered_alike_for_as_long_as_one_likes() -> None:
+    until = time.monotonic() + FUZZ_SECONDS
+    seed = int(os.environ.get("RESPID_TEST_FUZZ_SEED", "1"))
+    while time.monotonic() < until:
+        random = Random(seed)
+        check_equality(cut(stream(random), [random.randrange(1 << 16) for _ in range(random.randrange(4))]))
+        seed += 1
+
+
+@pytest.mark.parametrize("key", KEYS, ids=repr)
+@pytest.mark.parametrize("other", [b"a", b"$1\r\n1", b"x" * 99])
+def test_a_stream_cut_at_any_byte_is_answered_alike(key: bytes, other: bytes) -> None:
+    sent = frame(b"INCR", key) * 2 + frame(b"INCRBY", other, b"1") + frame(b"INCR", other) + frame(b"PING")
+    for place in range(len(sent)):
+        check_equality([sent[:place], sent[place:]])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "run", [frame(b"INCR", b"key"), frame(b"INCR", b"key") * 40, frame(b"INCRBY", b"k", b"1") * 40]
+)
+def test_runs_after_whatever_changes_the_connection_are_answered_alike(mode: str, run: bytes) -> None:
+    change = request(*mode.split())
+    for pieces in ([change, run, run], [run + change + run, change, run], [run, change + run]):
+        check_equality(pieces)
+        check_equality(pieces, password="secret")
+
+
+@pytest.mark.parametrize(
+    ("buffer", "run"),
+    [
+        (frame(b"INCR", b"key"), ("incr", 1)),
+        (frame(b"INCR", b"key") * 3, ("incr", 3)),
+        (frame(b"incr", b"key") * 500, ("incr", 500)),
+        (frame(b"INCRBY", b"key", b"1") * 500, ("incrby", 500)),
+        (frame(b"INCR", b"a") + frame(b"INCR", b"bb"), ("incr", 2)),
+        (frame(b"INCR", b"a") + frame(b"PING"), ("incr", 1)),
+        (frame(b"INCRBY", b"a", b"2"), ("", 0)),
+        (frame(b"INCR", b"x" * 100), ("", 0)),
+        (frame(b"PING"), ("", 0)),
+        (b"", ("", 0)),
+    ],
+)
+def test_what_is_meant_to_be_quick_is(buffer: bytes, run: tuple[str, int]) -> None:
+    assert find_run(buffer, 0)[:2] == run
