@@ -52,8 +52,10 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     """Starts servers with more arguments and variables, ready when it returns them; stops them at the end."""
     servers: list[RunningServer] = []
 
-    def start(*arguments: str, worker_id: str | None = "1", wait: bool = True, **variables: str) -> RunningServer:
-        port, http_port = free_port(), free_port()
+    def start(
+        *arguments: str, worker_id: str | None = "1", port: int = 0, wait: bool = True, **variables: str
+    ) -> RunningServer:
+        port, http_port = port or free_port(), free_port()
         directory = tmp_path_factory.mktemp("respid")
         log_path = directory / "log"
         command = [sys.executable, "-m", "respid", "serve", "--port", str(port), "--http-port", str(http_port)]

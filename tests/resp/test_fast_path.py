@@ -54,13 +54,16 @@ def stream(random: Random) -> bytes:
         name = random.choice([b"INCR", b"INCR", b"incr", b"InCr", b"DECR"])
         incrby = random.choice([b"INCRBY", b"incrby", b"INCRBx"])
         frames = [frame(name, key), frame(name, other), frame(incrby, key, random.choice([b"1", b"1", b"2", b"01"]))]
+        frames.append(frame(incrby, key, b"1"))
         run = random.choice(frames) * random.choice([1, 2, 60])
         shape = random.random()
         if shape < 0.2:
             run += random.choice(frames)
-        elif shape < 0.4:
-            run = request(*random.choice(MODES).split()) + run
+        elif shape < 0.3:
+            run = b"".join(random.choices(random.sample(frames, 2), k=60))
         elif shape < 0.5:
+            run = request(*random.choice(MODES).split()) + run
+        elif shape < 0.6:
             position = random.randrange(len(run))
             run = run[:position] + random.choice([b"", b"*", b"9", b"\r\n"]) + run[position + random.randint(0, 2) :]
         parts.append(run)
