@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from byte_streams import request
 from needed_tools import need_tool
-from raw_client import RawClient, are_rising
+from raw_client import RawClient, are_rising, integers
 from running import RunningServer, StartServer, wait_until
 
 KILLS = int(os.environ.get("RESPID_TEST_KILLS", "6"))
@@ -40,7 +40,8 @@ class Drawer(threading.Thread):
         try:
             with RawClient(self._server.port) as client:
                 while True:
-                    *singles, last = client.draw(BATCH, 201)
+                    client.send(BATCH)
+                    *singles, last = integers(client.receive_lines(201))
                     self.spans += [(number, number) for number in singles]
                     self.spans.append((last - 99, last))
         except (OSError, EOFError, AssertionError):
