@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from command_client import CommandClient
+from kubernetes_api_server import running_api_server
 from raw_client import RawClient
 from redis_oracle import running_redis
 from running import RunningServer, StartServer, free_port
@@ -101,6 +103,13 @@ def raw_client(server: RunningServer) -> Iterator[RawClient]:
     """A client of that server."""
     with RawClient(server.port) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The kubeconfig of a real Kubernetes API server."""
+    with running_api_server(tmp_path_factory.mktemp("kubernetes")) as path:
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from needed_tools import need_tool
 from running import free_port
 
 TOKEN = "test-token"
+STRANGER = "strangers-token"  # of a user without any right
 
 
 @contextlib.contextmanager
@@ -26,7 +27,7 @@ def running_api_server(directory: Path) -> Iterator[Path]:
     port, etcd_url, peer_url = free_port(), f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
     key = directory / "service-account.key"
     subprocess.run([openssl, "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-    (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n')
+    (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},stranger,2\n')
     etcd_command = f"--data-dir={directory}/etcd --listen-client-urls={etcd_url} --advertise-client-urls={etcd_url}"
     etcd_command += f" --listen-peer-urls={peer_url}"
     api_server_command = f"--etcd-servers={etcd_url} --bind-address=127.0.0.1 --secure-port={port}"

@@ -104,12 +104,11 @@ class LeaseStore:
         # A pod of the same name is this one before it was restarted or replaced: should it still run, the ceiling
         # keeps the two apart.
         if lease.holder not in ("", self._own.holder):
-            unchanged_seconds = (self._monotonic_ns() - self._seen_ns) / 1e9
-            if unchanged_seconds < lease.duration_seconds:
+            if (self._monotonic_ns() - self._seen_ns) / 1e9 < lease.duration_seconds:
                 raise StoreUnavailableError(
                     f"worker ID {self._worker_id} is held by pod {lease.holder} (Lease {lease.name}): a second release"
-                    " needs another --worker-id-offset; if that pod is gone, the worker ID is free"
-                    f" {lease.duration_seconds - unchanged_seconds:.0f} s from now"
+                    " needs another --worker-id-offset; if that pod is gone, the worker ID is free once its Lease has"
+                    f" not changed for {lease.duration_seconds} s"
                 )
         return Mark(lease.ceiling_ms, lease.fingerprint)
 

@@ -2,14 +2,17 @@
 
 import asyncio
 import itertools
+import os
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from kubernetes_api_server import running_api_server
+from kubernetes_api_server import STRANGER, write_kubeconfig
+from running import free_port
 from scripted_clock import ScriptedClock
 
 from respid.ids.layout import Layout
@@ -24,12 +27,6 @@ MARK_MS = 1_800_000_000_000
 MARK = Mark(MARK_MS, LAYOUT.fingerprint)
 RESERVE_MS = 300_000
 _spaces = itertools.count(time.time_ns() // 1_000_000)
-
-
-@pytest.fixture(scope="session")
-def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with running_api_server(tmp_path_factory.mktemp("kubernetes")) as path:
-        yield path
 
 
 @pytest.fixture
@@ -122,14 +119,16 @@ async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_i
     holder, other = make_store(api, space), make_store(api, space, pod="release-two-3", clock=clock)
     await holder.load()
     await holder.extend(MARK_MS)
-    with pytest.raises(StoreUnavailableError, match=r"held by pod respid-3 .* --worker-id-offset; .* free 300 s from"):
+    with pytest.raises(
+        StoreUnavailableError, match=r"held by pod respid-3 .* --worker-id-offset; .* not changed for 300 s"
+    ):
         await other.load()
     clock.pass_ms(RESERVE_MS - 1000)
     await holder.extend(MARK_MS + 1000)
-    with pytest.raises(StoreUnavailableError, match="free 300 s from now"):
+    with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
         await other.load()
     clock.pass_ms(RESERVE_MS - 1000)
-    with pytest.raises(StoreUnavailableError, match="free 1 s from now"):
+    with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
         await other.load()
     clock.pass_ms(1000)
     assert await other.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
@@ -227,15 +226,54 @@ async def test_a_lease_of_somebody_else_is_left_alone(api: FaultyApi, space: str
 async def test_an_api_server_that_does_not_answer_is_asked_again_later(
     tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kubernetes_api_server import write_kubeconfig  # noqa: PLC0415
-    from running import free_port  # noqa: PLC0415
-
     path = write_kubeconfig(tmp_path / "kubeconfig", f"https://127.0.0.1:{free_port()}", "token")
     monkeypatch.setenv("KUBECONFIG", str(path))
     store = make_store(KubernetesLeaseApi(), space)
     with pytest.raises(StoreUnavailableError, match="the Kubernetes API server does not answer: "):
         await store.load()
     await store.close()
+
+
+async def test_a_missing_right_is_named_in_one_line(
+    kubeconfig: Path, tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "KUBECONFIG" in os.environ:
+        pytest.skip("only the own API server knows the stranger")
+    (server,) = re.findall(r'server: "(.*?)"', kubeconfig.read_text())
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server, STRANGER)))
+    store = make_store(KubernetesLeaseApi(), space)
+    with pytest.raises(StoreUnavailableError) as caught:
+        await store.load()
+    await store.close()
+    assert str(caught.value) == (
+        "the service account may not get leases.coordination.k8s.io in namespace default:"
+        " its Role needs the verbs get, create and update"
+    )
+
+
+@pytest.mark.parametrize("status", [401, 410, 429, 500, 503, 504])
+async def test_an_answer_that_is_an_error_is_told_and_passes(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """A stand-in for the API server: a real one cannot be made to answer like this."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"kind": "Status", "apiVersion": "v1", "message": "out of order"}'
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    path = write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}", "token")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    store = make_store(KubernetesLeaseApi(), space)
+    with pytest.raises(StoreUnavailableError, match=f"answers {status} to get Lease respid-{space}-3: out of order"):
+        await store.load()
+    await store.close()
+    server.close()
+    await server.wait_closed()
 
 
 async def delete_lease(name: str) -> None:
