@@ -90,6 +90,8 @@ class FileStore:
             self._disk.write_synced(temporary, json.dumps(state).encode() + b"\n")
             self._disk.rename(temporary, self._path)
             self._disk.sync_directory(self._directory)
+            # Once more: who took a new lock meanwhile has read the former mark, so this one must not be used.
+            self._stay_holder()
         except OSError as error:
             raise self._failed("write", error) from None
 

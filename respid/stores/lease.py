@@ -103,13 +103,13 @@ class LeaseStore:
             self._seen_version, self._seen_ns = lease.version, self._monotonic_ns()
         # A pod of the same name is this one before it was restarted or replaced: should it still run, the ceiling
         # keeps the two apart.
-        if lease.holder not in ("", self._own.holder):
-            if (self._monotonic_ns() - self._seen_ns) / 1e9 < lease.duration_seconds:
-                raise StoreUnavailableError(
-                    f"worker ID {self._worker_id} is held by pod {lease.holder} (Lease {lease.name}): a second release"
-                    " needs another --worker-id-offset; if that pod is gone, the worker ID is free once its Lease has"
-                    f" not changed for {lease.duration_seconds} s"
-                )
+        is_others = lease.holder not in ("", self._own.holder)
+        if is_others and (self._monotonic_ns() - self._seen_ns) / 1e9 < lease.duration_seconds:
+            raise StoreUnavailableError(
+                f"worker ID {self._worker_id} is held by pod {lease.holder} (Lease {lease.name}): a second release"
+                " needs another --worker-id-offset; if that pod is gone, the worker ID is free once its Lease has"
+                f" not changed for {lease.duration_seconds} s"
+            )
         return Mark(lease.ceiling_ms, lease.fingerprint)
 
     async def extend(self, ceiling_ms: int) -> None:

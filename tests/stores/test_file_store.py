@@ -226,6 +226,21 @@ async def test_a_holder_whose_lock_was_replaced_stops_when_another_has_held_it(
     assert json.loads((tmp_path / "worker-3.json").read_bytes())["ceiling_ms"] != MARK_MS
 
 
+async def test_a_mark_that_was_stored_after_another_had_read_the_former_one_does_not_count(tmp_path: Path) -> None:
+    successor = make_store(tmp_path)
+
+    class OvertakenDisk(LocalDisk):
+        def rename(self, source: Path, target: Path) -> None:
+            (tmp_path / "worker-3.lock").unlink(missing_ok=True)
+            successor._load()
+            super().rename(source, target)
+
+    store = FileStore(tmp_path, 3, LAYOUT, OvertakenDisk())
+    await store.load()
+    with pytest.raises(HolderLostError, match="worker ID 3 was taken by"):
+        await store.extend(MARK_MS)
+
+
 async def test_a_restored_copy_of_an_older_mark_is_overwritten_by_the_holder(
     store: FileStore, state_path: Path
 ) -> None:
