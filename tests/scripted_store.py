@@ -20,11 +20,12 @@ class ScriptedStore:
     look: Callable[[], None] = lambda: None  # called while an extension is being written
     events: list[tuple[str, int]] = field(default_factory=list)
     name: str = "scripted"
+    fingerprint: str = "41/10/12@1704067200000"  # of the layout that the mark was used with
     spans: ReserveSpans = SPANS
 
     async def load(self) -> Mark | None:
         await self._answer()
-        return None if self.mark_ms is None else Mark(self.mark_ms, "41/10/12@1704067200000")
+        return None if self.mark_ms is None else Mark(self.mark_ms, self.fingerprint)
 
     async def extend(self, ceiling_ms: int) -> None:
         self.events.append(("extending", ceiling_ms))

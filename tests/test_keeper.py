@@ -12,6 +12,7 @@ from scripted_store import SPANS, ScriptedStore
 
 from respid.config import Config
 from respid.ids.generator import NOTHING, Obstacle
+from respid.ids.layout import Layout
 from respid.keeper import LOOK_SECONDS, RETRY_SECONDS, Keeper
 from respid.lifecycle import State
 from respid.server import make_worker
@@ -267,3 +268,33 @@ def test_an_end_that_cannot_be_stored_is_told(
 
     run_scripted(clock, end_with_a_full_disk())
     assert messages(caplog, "WARNING") == ["the high-water mark could not be lowered to the last ID: disk full"]
+
+
+@pytest.mark.parametrize(
+    ("former", "accepts", "refusal"),
+    [
+        ("41/10/12@1704067200000", False, None),
+        ("42/9/12@1704067200000", False, "IDs of the two could repeat; .* --accept-layout-change"),
+        ("42/9/12@1704067200000", True, None),
+        ("41/11/11@1704067200000", True, "whose IDs reach up to those that it would issue at 20"),
+        ("41/10/12@1735689600000", True, None),
+        ("41/10/12@1672531200000", True, "whose IDs reach up to those that it would issue at 20"),
+        ("paper", True, "is no layout's fingerprint"),
+    ],
+)
+def test_a_mark_of_another_layout_is_taken_only_when_asked_to_and_when_all_new_ids_lie_above(
+    clock: ScriptedClock, store: ScriptedStore, *, former: str, accepts: bool, refusal: str | None
+) -> None:
+    store.fingerprint = former
+    config = Config(worker_id=1, worker_id_source="test", accept_layout_change=accepts)
+    worker = make_worker(config, store, clock)
+    if refusal is not None:
+        with pytest.raises(StoreError, match=refusal):
+            run_scripted(clock, Keeper(worker, store).begin())
+        assert worker.generator.take(1) == NOTHING
+        return
+    run_scripted(clock, Keeper(worker, store).begin())
+    first, _ = worker.generator.take(1)
+    reached_ms = (store.mark_ms or 0) - RESERVE_MS - 60_000 + 600_000
+    layout = Layout.parse_fingerprint(former)
+    assert first > layout.greatest_id(reached_ms) or former == worker.generator.layout.fingerprint
