@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import gc
 import logging
 import os
@@ -92,8 +93,8 @@ class Server:
             loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
         resp = RespListener(self._worker, loop)
         http = HttpListener(self._routes(), loop)
-        http_server = await _listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-port")
-        resp_server = await _listen(loop, lambda: RespProtocol(resp), config.bind, config.port, "port")
+        http_server = await _listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
+        resp_server = await _listen(loop, lambda: RespProtocol(resp), config.bind, config.port, "")
         keeping = loop.create_task(self._keep_reservation())
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends by itself only when it fails
         try:
@@ -169,15 +170,20 @@ class Server:
 
 
 async def _listen(
-    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], bind: str, port: int, option: str
+    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], bind: str, port: int, prefix: str
 ) -> asyncio.Server:
+    """Listens where the options `--{prefix}bind` and `--{prefix}port` say. Raises StartError."""
     try:
         return await loop.create_server(factory, bind, port, backlog=BACKLOG)
-    except OSError as error:
-        reason = error.strerror or error
-        raise StartError(
-            f"cannot listen on {bind}:{port}: {reason}; choose another --{option}, or stop what uses it"
-        ) from None
+    except (OSError, UnicodeError) as error:  # the latter of a name that cannot be looked up
+        number = getattr(error, "errno", None)
+        advice = f"set --{prefix}bind to an address of this machine"
+        if number in (errno.EADDRINUSE, errno.EACCES):
+            advice = f"choose another --{prefix}port"
+        if number == errno.EADDRINUSE:
+            advice += ", or stop what uses it"
+        reason = getattr(error, "strerror", None) or error
+        raise StartError(f"cannot listen on {bind}:{port}: {reason}; {advice}") from None
 
 
 def fit_max_clients(max_clients: int) -> int:

@@ -149,7 +149,24 @@ def test_a_service_link_is_ignored_and_told(caplog: pytest.LogCaptureFixture) ->
 def test_a_port_in_use_is_told_and_fails(taken_port: int) -> None:
     outcome = run_process(*SERVE, "--store", "none", "--http-port", str(taken_port))
     assert outcome.exit_code == 1
-    assert f"respid: cannot listen on 127.0.0.1:{taken_port}: " in the_line(outcome.stderr)
+    line = the_line(outcome.stderr)
+    assert line.startswith(f"respid: cannot listen on 127.0.0.1:{taken_port}: ")
+    assert line.endswith("; choose another --http-port, or stop what uses it")
+
+
+@pytest.mark.parametrize("option", ["--bind", "--http-bind"])
+@pytest.mark.parametrize(
+    "address",
+    ["192.0.2.1", "fe80::1%nowhere", "a" * 64],
+    ids=["of another machine", "unknown interface", "no name"],
+)
+def test_an_address_that_cannot_be_bound_or_resolved_is_told_with_its_option(option: str, address: str) -> None:
+    ports = ["--port", str(free_port()), "--http-port", str(free_port())]
+    outcome = run_process(*SERVE, *ports, "--store", "none", option, address)
+    assert outcome.exit_code == 1
+    line = the_line(outcome.stderr)
+    assert line.startswith(f"respid: cannot listen on {address}:")
+    assert line.endswith(f"; set {option} to an address of this machine")
 
 
 def test_a_state_directory_that_cannot_be_used_is_told_and_fails(tmp_path: Path) -> None:

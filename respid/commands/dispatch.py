@@ -30,8 +30,12 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
         session.transaction.append(queued)
         return encoder.QUEUED
     session.last_command = command.name
-    session.worker.stats.commands[command.name] += 1
-    return command.handler(session, arguments)
+    counts = session.worker.stats.commands
+    counts[command.name] += 1
+    reply = command.handler(session, arguments)
+    if reply is None:
+        counts[command.name] -= 1  # it waits for an ID, and comes here again
+    return reply
 
 
 def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:

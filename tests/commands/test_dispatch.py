@@ -2,6 +2,7 @@
 
 import pytest
 from command_client import CommandClient
+from scripted_clock import ScriptedClock
 
 from respid.connection import Next
 from respid.resp import encoder, errors
@@ -57,6 +58,21 @@ def test_commands_are_counted_by_their_full_names_when_they_run(client: CommandC
     client.tell("ping; PING; CLIENT ID; BOGUS; ECHO; MULTI; INCR a; DISCARD; MULTI; INCR a; EXEC")
     counted = client.connection.session.worker.stats.commands
     assert counted == {"ping": 2, "client|id": 1, "multi": 2, "discard": 1, "incr": 1, "exec": 1}
+
+
+@pytest.mark.parametrize("command", ["InCr a", "INCRBY a 2", "INCRBYFLOAT a 1", "ID.NEXT"])
+def test_a_command_that_waits_for_an_id_is_counted_once(
+    client: CommandClient, clock: ScriptedClock, command: str
+) -> None:
+    client.tell(f"INCRBY a 4096; ID.INFO; {command}")
+    commands = client.connection.session.worker.stats.commands
+    before = commands.total()
+    for _ in range(3):
+        assert client.needs() is Next.WAIT
+        client.connection.resume()
+    clock.pass_ms(1)
+    assert client.connection.resume()
+    assert commands.total() == before + 1
 
 
 def test_errors_are_counted_by_their_codes(client: CommandClient) -> None:

@@ -17,6 +17,7 @@ from scripted_worker import connect, converse, start_worker
 
 import respid.connection
 import respid.resp.reader
+from respid.connection import Next
 from respid.resp.fast_path import NO_RUN, Run, find_run
 from respid.resp.reader import RequestLimits
 
@@ -77,17 +78,26 @@ class Outcome:
     output: bytes
     needs: str
     last_id: int | None
+    last_command: str
     commands: dict[str, int]
     errors: dict[str, int]
 
 
 def play(pieces: list[bytes], password: str) -> Outcome:
-    worker = start_worker(ScriptedClock(), password=password)
+    clock = ScriptedClock()
+    worker = start_worker(clock, password=password)
     connection = connect(worker, RequestLimits())
-    output = converse(connection, *pieces)
+    output = b""
+    for piece in pieces:
+        output += converse(connection, piece)
+        while connection.next in (Next.WAIT, Next.TURN):
+            if connection.next is Next.WAIT:
+                clock.pass_ms(1)
+            output += connection.resume()
     stats = worker.stats
     commands = {name: count for name, count in stats.commands.items() if count}
-    return Outcome(output, connection.next.value, worker.generator.last_id, commands, dict(stats.errors))
+    state = connection.next.value, worker.generator.last_id, connection.session.last_command
+    return Outcome(output, *state, commands, dict(stats.errors))
 
 
 def find_nothing(_buffer: bytes, _position: int) -> Run:
@@ -116,12 +126,14 @@ def test_any_stream_is_answered_alike(random: Random, places: list[int], passwor
     check_equality(cut(stream(random), places), password)
 
 
+@pytest.mark.timeout(60 + FUZZ_SECONDS)
 def test_random_streams_are_answered_alike_for_as_long_as_one_likes() -> None:
     until = time.monotonic() + FUZZ_SECONDS
     seed = int(os.environ.get("RESPID_TEST_FUZZ_SEED", "1"))
     while time.monotonic() < until:
         random = Random(seed)
-        check_equality(cut(stream(random), [random.randrange(1 << 16) for _ in range(random.randrange(4))]))
+        pieces = cut(stream(random), [random.randrange(1 << 16) for _ in range(random.randrange(4))])
+        check_equality(pieces, random.choice(["", "secret"]))
         seed += 1
 
 
@@ -131,6 +143,20 @@ def test_a_stream_cut_at_any_byte_is_answered_alike(key: bytes, other: bytes) ->
     sent = frame(b"INCR", key) * 2 + frame(b"INCRBY", other, b"1") + frame(b"INCR", other) + frame(b"PING")
     for place in range(len(sent)):
         check_equality([sent[:place], sent[place:]])
+
+
+@pytest.mark.parametrize("begun", FAKE_FRAMES, ids=repr)
+@pytest.mark.parametrize("run", [frame(b"INCR", b"key"), frame(b"INCRBY", b"key", b"1") * 40], ids=["one", "many"])
+def test_runs_after_a_frame_that_broke_off_are_answered_alike(begun: bytes, run: bytes) -> None:
+    for place in range(len(begun)):
+        check_equality([begun[:place], run, run])
+        check_equality([run + begun[:place], run])
+
+
+@pytest.mark.parametrize("run", [frame(b"INCR", b"key") * 10_000, frame(b"INCRBY", b"key", b"1") * 10_000])
+def test_runs_longer_than_a_millisecond_are_answered_alike(run: bytes) -> None:
+    check_equality([run + frame(b"PING"), run])
+    check_equality([run, frame(b"PING")])
 
 
 @pytest.mark.parametrize("mode", MODES)
