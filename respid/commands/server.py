@@ -62,7 +62,7 @@ def _stats(session: Session) -> dict[str, str | int]:
     stats = session.worker.stats
     return {
         "total_connections_received": stats.connections,
-        "total_commands_processed": stats.commands.total(),
+        "total_commands_processed": sum(stats.commands.values()),
         "rejected_connections": stats.connections_rejected.total(),
         "total_error_replies": stats.errors.total(),
         "expired_keys": 0,
