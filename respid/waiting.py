@@ -26,24 +26,28 @@ class Waiter(Protocol):
 class WaitingQueue:
     """The connections that wait for an ID of a later millisecond, or for issuing to start again."""
 
-    __slots__ = ("_bulk_waits", "_exhausted_seen", "_queue", "_served_ns", "_worker")
+    __slots__ = ("_bulk_waiting", "_exhausted_seen", "_queue", "_served_ns", "_worker")
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._queue: deque[Waiter] = deque()
-        self._bulk_waits = False
+        self._bulk_waiting = 0  # how many of them are bulk requests
         self._exhausted_seen = 0
         self._served_ns = 0
 
     def __len__(self) -> int:
         return len(self._queue)
 
+    def is_bulk_only(self) -> bool:
+        """Whether no single request waits."""
+        return self._bulk_waiting == len(self._queue)
+
     def join(self, waiter: Waiter) -> None:
         """Adds a connection at the end."""
         self._account()
         self._queue.append(waiter)
         self._worker.generator.queued = True
-        self._count_exhausted()
+        self._count_exhausted(self._bulk_waiting + waiter.session.bulk)
 
     def serve(self) -> None:
         """One round."""
@@ -63,7 +67,7 @@ class WaitingQueue:
                 self._queue.append(waiter)
         self._queue.extendleft(reversed(unserved))
         generator.queued = bool(self._queue)
-        self._count_exhausted()
+        self._count_exhausted(sum(waiter.session.bulk for waiter in self._queue))
 
     def _account(self) -> None:
         """Adds up for how long requests have waited."""
@@ -72,11 +76,10 @@ class WaitingQueue:
             self._worker.stats.exhausted_wait_ns += (now_ns - self._served_ns) * len(self._queue)
         self._served_ns = now_ns
 
-    def _count_exhausted(self) -> None:
-        """Counts the milliseconds that ran out, as "bulk" when a bulk request was among those that waited."""
-        bulk_waited = self._bulk_waits
-        self._bulk_waits = any(waiter.session.bulk for waiter in self._queue)
+    def _count_exhausted(self, bulk_waiting: int) -> None:
+        """Counts the milliseconds that ran out, as "bulk" when a bulk request is or was among those that wait."""
+        label = "bulk" if bulk_waiting or self._bulk_waiting else "single"
+        self._bulk_waiting = bulk_waiting
         exhausted = self._worker.generator.milliseconds_exhausted
-        label = "bulk" if bulk_waited or self._bulk_waits else "single"
         self._worker.stats.sequence_exhausted[label] += exhausted - self._exhausted_seen
         self._exhausted_seen = exhausted
