@@ -19,7 +19,7 @@ PARTS: dict[str, Callable[[Plan], Measured]] = {
     "bulk": bulk.measure,
     "idle": idle.measure,
 }
-BUSY = 0.3  # load average above which something else takes part in the run
+BUSY = 0.5  # load average above which something else takes part in the run
 
 
 def chosen(_context: click.Context, _option: click.Parameter, names: str | None) -> tuple[str, ...]:

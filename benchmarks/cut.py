@@ -57,7 +57,7 @@ def measure(plan: Plan) -> Measured:
 
 def batches(depth: int) -> list[list[bytes]]:
     """Batches of INCRs with keys as redis-benchmark makes them; each a list of one piece."""
-    keys = random.Random(depth)  # noqa: S311: no secret
+    keys = random.Random(depth)  # noqa: S311 - no secret
     frames = (b"*2\r\n$4\r\nINCR\r\n$16\r\nkey:%012d\r\n" % keys.randrange(RANDOM_KEYS) for _ in itertools.count())
     return [[b"".join(itertools.islice(frames, depth))] for _ in range(BATCHES)]
 
@@ -74,12 +74,12 @@ def _round(server: Server, sent: list[list[bytes]], depth: int, seconds: float) 
         connections = [server.connect() for _ in range(CONNECTIONS)]
         cpu, began, answered = server.cpu_seconds(), time.monotonic(), 0
         for connection in connections:
-            selector.register(connection, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ, connection)
             _send(connection, next(turns))
             missing[connection] = depth
         while missing:
-            for connection in [key.fileobj for key, _ in selector.select(10)]:
-                assert isinstance(connection, socket.socket)  # noqa: S101: for the type checker
+            for key, _ in selector.select(10):
+                connection = key.data
                 missing[connection] -= _replies(connection)
                 if missing[connection] == 0:
                     answered += depth

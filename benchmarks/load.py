@@ -109,7 +109,8 @@ def fill(server: Server, share: float) -> None:
 
 def median(rounds: Sequence[Round], name: str) -> float:
     """The median of one field."""
-    return statistics.median(getattr(each, name) for each in rounds)
+    values: list[float] = [getattr(each, name) for each in rounds]
+    return statistics.median(values)
 
 
 def load_core(rounds: Sequence[Round]) -> str:

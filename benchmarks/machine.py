@@ -33,7 +33,7 @@ class Cores(NamedTuple):
 
 @contextlib.contextmanager
 def pinned_to(core: int) -> Iterator[None]:
-    """This process, and those that it starts meanwhile, run on that core only."""
+    """Keeps this process, and those that it starts meanwhile, on that core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

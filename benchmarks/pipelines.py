@@ -79,7 +79,7 @@ class Tables:
         )
         self.latency = Table(
             "Latency",
-            "Milliseconds, one request in flight on each of 50 connections, as redis-benchmark saw them: p50, p99, p99.9.",
+            "Milliseconds as redis-benchmark saw them, one request in flight on each connection: p50, p99, p99.9.",
             (*CASE_COLUMNS, "respid", "Redis", "p99.9, respid / Redis"),
             RATIO,
         )

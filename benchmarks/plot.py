@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -14,11 +15,11 @@ from benchmarks.results import Curve
 COLOURS = {"respid": "#2f81d6", "Redis": "#d6533c"}
 INK = "#808080"
 STYLES = {"random": "-", "fixed": "--"}
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text as text: small, and in the reader's font
     "svg.hashsalt": "respid",  # else the names of elements differ from run to run
     "font.family": "sans-serif",
-    "font.sans-serif": ["Helvetica", "Arial"],
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same layout everywhere
     "font.size": 11,
     "text.color": INK,
     "axes.labelcolor": INK,

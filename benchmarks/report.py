@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from benchmarks.results import Row, Table
 
 METHOD = """\
-Every server is pinned to one core; redis-benchmark, or the few lines of Python that do what it cannot, has another. respid
-and Redis take turns (A B A B …), {rounds} rounds each, and each figure is the median. redis-benchmark opens 50
-connections where nothing else is said, and the random keys are one in a million. Redis keeps nothing on disk and has its
-keys before it is measured; respid has its default settings, with the file store. CPU time is that of the server's process.
-Ratios within one run are what counts: absolute figures are the machine's. A target is what the project asks of itself."""
+The servers are pinned to one core; redis-benchmark, or the few lines of Python that do what it cannot, has another.
+respid and Redis take turns (A B A B …), {rounds} rounds each, and each figure is the median. There are 50 connections
+where nothing else is said, and a million random keys. Redis keeps nothing on disk and has its keys before it is
+measured; respid has its default settings, with the file store. CPU time is that of the server's process. Ratios within
+one run are what counts: absolute figures are the machine's. A target is what the project asks of itself."""
 
 
 def render(
