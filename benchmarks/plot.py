@@ -14,6 +14,7 @@ from benchmarks.results import Curve
 # Colours that stand out on white as on black, since the picture has no background of its own.
 COLOURS = {"respid": "#2f81d6", "Redis": "#d6533c"}
 INK = "#808080"
+KEYS = {"random": "random keys", "fixed": "fixed key"}
 STYLES = {"random": "-", "fixed": "--"}
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text as text: small, and in the reader's font
@@ -38,7 +39,7 @@ def render(curves: Sequence[Curve]) -> str:
         axes = figure.add_subplot()
         for curve in curves:
             depths, rates = zip(*curve.points, strict=True)
-            label = f"{curve.server}, {curve.keys} keys"
+            label = f"{curve.server}, {KEYS[curve.keys]}"
             millions = [rate / 1e6 for rate in rates]
             axes.plot(depths, millions, STYLES[curve.keys], color=COLOURS[curve.server], marker="o", label=label)
         axes.axhline(LIMIT_PER_SECOND / 1e6, color=INK, linestyle=":", label="limit of the layout")
