@@ -1,6 +1,7 @@
 """`python -m benchmarks`, as scripts/bench runs it: measures respid beside Redis and writes the report."""
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,8 +49,11 @@ def bench(parts: tuple[str, ...], rounds: int, scale: float, output: Path | None
         click.echo("the machine is busy: the figures will say little", err=True)
     if output is None and parts == tuple(PARTS) and scale == 1:
         output = PAGE
-    with machine.pinned_to(cores.load):
-        tables, curves = run(Plan(cores, rounds, scale), parts)
+    try:
+        with machine.pinned_to(cores.load):
+            tables, curves = run(Plan(cores, rounds, scale), parts)
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+        raise click.ClickException(f"the run broke off: {error}") from error
     picture = output.with_suffix(".svg") if output and curves else None
     page = report.render(described, tables, rounds, scale, picture.name if picture else None)
     if output:

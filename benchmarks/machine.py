@@ -23,8 +23,6 @@ class Cores(NamedTuple):
     @classmethod
     def of_this_process(cls) -> "Cores":
         """The first and the last that this process may use: those two rarely share a physical core."""
-        if not hasattr(os, "sched_getaffinity"):
-            raise click.ClickException("the benchmark pins processes to cores and reads /proc: it needs Linux")
         allowed = sorted(os.sched_getaffinity(0))
         if len(allowed) < 2:
             raise click.ClickException("the benchmark needs two cores, one for the server and one for the load")
