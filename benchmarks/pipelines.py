@@ -1,0 +1,113 @@
+"""INCR and INCRBY at pipeline depths from 1 to 500, respid beside Redis."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from benchmarks.load import Load, Round, fill, interleaved, load_core, median
+from benchmarks.plan import LIMIT_PER_SECOND, Plan
+from benchmarks.results import PERCENT, RATIO, Curve, Measured, Row, Table, Target, at_least, at_most
+from benchmarks.servers import Server, running_redis, running_respid
+
+ROUND_SECONDS = 1.8  # 200,000 requests at depth 1: a p99.9 of 200 requests
+
+
+class Targets(NamedTuple):
+    """Of respid against Redis; the limit's share in percent."""
+
+    throughput: Target | None = None
+    cpu: Target | None = None
+    p999: Target | None = None
+    limit: Target | None = None
+
+
+TARGETS = {
+    ("random", 1): Targets(at_least(1), cpu=at_most(1.05), p999=at_most(1)),
+    ("random", 16): Targets(at_least(1.3)),
+    ("random", 100): Targets(at_least(3)),
+    ("random", 500): Targets(at_least(3.5), limit=at_least(98)),
+    ("fixed", 1): Targets(at_least(0.95), cpu=at_most(1.1)),
+    ("fixed", 16): Targets(at_least(1.1)),
+    ("fixed", 100): Targets(at_least(1.1)),
+    ("fixed", 500): Targets(limit=at_least(98)),
+}
+CASES = [(Load(command, *case), targets) for command in ("INCR", "INCRBY") for case, targets in TARGETS.items()]
+CASE_COLUMNS = ("command", "keys", "depth")
+
+
+def measure(plan: Plan) -> Measured:
+    tables = Tables()
+    points: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
+    with running_respid(plan.cores.server) as respid, running_redis(plan.cores.server) as redis:
+        fill(redis, min(1, plan.scale))
+        for load, targets in CASES:
+            plan.say(f"  {load.command}, {load.keys} keys, depth {load.depth}: ", ends=False)
+            ours, theirs = _rounds(plan, respid, redis, load)
+            tables.add(load, targets, ours, theirs)
+            plan.say(f"{_thousands(ours)},000/s, Redis {_thousands(theirs)},000/s")
+            if load.command == "INCR":
+                for server, rounds in (("respid", ours), ("Redis", theirs)):
+                    points[server, load.keys].append((load.depth, median(rounds, "requests_per_second")))
+    return Measured(tables.all(), tuple(Curve(*key, tuple(value)) for key, value in points.items()))
+
+
+def _rounds(plan: Plan, respid: Server, redis: Server, load: Load) -> list[list[Round]]:
+    return interleaved([(respid, load), (redis, load)], plan.rounds, ROUND_SECONDS * plan.scale)
+
+
+class Tables:
+    """The four tables that one set of rounds fills."""
+
+    def __init__(self) -> None:
+        self.throughput = Table(
+            "Throughput",
+            "Thousand replies a second, and how much of its core redis-benchmark used for each server: where that is "
+            "full, the server may be faster than shown.",
+            (*CASE_COLUMNS, "respid", "Redis", "load, respid", "load, Redis", "respid / Redis"),
+            RATIO,
+        )
+        self.limit = Table(
+            "Share of the limit",
+            f"The layout's limit is {LIMIT_PER_SECOND:,} IDs a second and worker.",
+            (*CASE_COLUMNS, "IDs a second", "of the limit"),
+            PERCENT,
+        )
+        self.cpu = Table(
+            "CPU time a request",
+            "Microseconds of user and system time of the server process: far steadier than throughput.",
+            (*CASE_COLUMNS, "respid", "Redis", "respid / Redis"),
+            RATIO,
+        )
+        self.latency = Table(
+            "Latency",
+            "Milliseconds as redis-benchmark saw them, one request in flight on each connection: p50, p99, p99.9.",
+            (*CASE_COLUMNS, "respid", "Redis", "p99.9, respid / Redis"),
+            RATIO,
+        )
+
+    def all(self) -> tuple[Table, ...]:
+        return self.throughput, self.limit, self.cpu, self.latency
+
+    def add(self, load: Load, targets: Targets, ours: list[Round], theirs: list[Round]) -> None:
+        labels = load.command, load.keys, str(load.depth)
+
+        def ratio(name: str) -> float:
+            return median(ours, name) / median(theirs, name)
+
+        both = _thousands(ours), _thousands(theirs), load_core(ours), load_core(theirs)
+        self.throughput.rows.append(Row(labels, both, ratio("requests_per_second"), targets.throughput))
+        costs = tuple(f"{median(rounds, 'server_cpu_us'):.2f}" for rounds in (ours, theirs))
+        self.cpu.rows.append(Row(labels, costs, ratio("server_cpu_us"), targets.cpu))
+        if targets.limit:
+            rate = median(ours, "requests_per_second")
+            self.limit.rows.append(Row(labels, (f"{rate:,.0f}",), rate / LIMIT_PER_SECOND * 100, targets.limit))
+        if load.depth == 1:
+            latencies = _percentiles(ours), _percentiles(theirs)
+            self.latency.rows.append(Row(labels, latencies, ratio("p999_ms"), targets.p999))
+
+
+def _thousands(rounds: list[Round]) -> str:
+    return f"{median(rounds, 'requests_per_second') / 1000:,.0f}"
+
+
+def _percentiles(rounds: list[Round]) -> str:
+    return ", ".join(f"{median(rounds, name):.2f}" for name in ("p50_ms", "p99_ms", "p999_ms"))

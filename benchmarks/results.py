@@ -1,0 +1,77 @@
+"""Figures with their targets, and tables of them. Pure: measures nothing, writes nothing."""
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+RELATIONS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure should be, in the figure's own unit."""
+
+    relation: str  # of RELATIONS
+    bound: float
+
+    def met_by(self, figure: float) -> bool:
+        return RELATIONS[self.relation](figure, self.bound)
+
+
+def at_least(bound: float) -> Target:
+    return Target(">=", bound)
+
+
+def at_most(bound: float) -> Target:
+    return Target("<=", bound)
+
+
+def below(bound: float) -> Target:
+    return Target("<", bound)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: what it is of, what it was made of, and the target if it has one."""
+
+    labels: tuple[str, ...]
+    inputs: tuple[str, ...]
+    figure: float
+    target: Target | None = None
+    unit: str | None = None  # a format; None: the table's
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.target is None else self.target.met_by(self.figure)
+
+
+@dataclass
+class Table:
+    """Rows of one kind."""
+
+    title: str
+    text: str  # what is measured, and how to read it
+    columns: tuple[str, ...]  # of the labels, the inputs and the figure
+    unit: str  # the figure's format, as "{:.2f} x"
+    rows: list[Row] = field(default_factory=list)
+
+
+RATIO = "{:.2f} x"
+PERCENT = "{:.1f} %"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of the plot."""
+
+    server: str
+    keys: str
+    points: tuple[tuple[int, float], ...]  # pipeline depth, requests a second
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a part of the run gave."""
+
+    tables: tuple[Table, ...]
+    curves: tuple[Curve, ...] = ()

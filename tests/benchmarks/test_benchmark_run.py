@@ -1,0 +1,56 @@
+"""A tiny run from the command line, and the pieces that redis-benchmark does not do."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from needed_tools import need_tool
+
+from benchmarks import cut
+from benchmarks.bulk import percentile
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    need_tool("redis-benchmark")
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_part_of_a_run_prints_its_report_and_writes_it_only_where_it_is_told(tmp_path: Path) -> None:
+    published = (ROOT / "docs" / "benchmarks.md").read_text()
+    output = tmp_path / "page.md"
+    done = bench("--only", "bulk,cut", "--rounds", "1", "--scale", "0.002", "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert output.read_text() == done.stdout
+    assert "`ID.RANGE 8192` | of a core |" in done.stdout
+    assert "| respid | 500 |" in done.stdout
+    assert "[1/2] cut" in done.stderr
+    assert list(tmp_path.iterdir()) == [output]
+    assert (ROOT / "docs" / "benchmarks.md").read_text() == published
+
+
+def test_a_part_that_does_not_exist_is_refused_in_one_line() -> None:
+    done = bench("--only", "bulk,nonsense")
+    assert done.returncode == 2
+    assert "there is no part nonsense; there are pipelines, connections, cut, bulk, idle" in done.stderr
+
+
+@pytest.mark.parametrize("depth", cut.DEPTHS)
+def test_pieces_are_what_segments_carry_and_cut_frames(depth: int) -> None:
+    for [batch] in cut.batches(depth):
+        pieces = cut.pieces(batch)
+        assert b"".join(pieces) == batch
+        assert len(pieces) > 1
+        assert {len(piece) for piece in itertools.islice(pieces, len(pieces) - 1)} == {1448}
+        assert batch.count(b"INCR") == depth
+        assert not pieces[1].startswith(b"*2")
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+    assert [percentile(values, percent) for percent in (0, 50, 99, 100)] == [1, 50, 99, 100]
+    assert percentile([7.0], 99) == 7
