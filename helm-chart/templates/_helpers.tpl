@@ -63,10 +63,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- mul 1000 (include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 2)) }}
 {{- end }}
 
-{{/* Who sets the number of workers: keda, hpa or nobody. */}}
-{{- define "respid.autoscaler" -}}
-{{- if not .Values.autoscaling.enabled }}nobody
-{{- else if and .Values.autoscaling.keda.enabled (.Capabilities.APIVersions.Has "keda.sh/v1alpha1") }}keda
-{{- else }}hpa
-{{- end }}
+{{/* The labels of the pod of helm test, which no Service and no budget selects. */}}
+{{- define "respid.testLabels" -}}
+app.kubernetes.io/name: {{ include "respid.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}

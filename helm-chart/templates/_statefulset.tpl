@@ -67,18 +67,29 @@ had and this one has not to its default, 1: so once a revision had it, all later
 {{- if eq .Values.store "file" }}
 - {name: state, mountPath: /var/lib/respid}
 {{- end }}
-{{- if .Values.auth.existingSecret }}
-- {name: auth, mountPath: /etc/respid/auth, readOnly: true}
-{{- end }}
-{{- if .Values.tls.enabled }}
-- {name: tls, mountPath: /etc/respid/tls, readOnly: true}
-{{- end }}
+{{- include "respid.secretMounts" . }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
 
 {{- define "respid.volumes" -}}
+{{- include "respid.secretVolumes" . }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "respid.secretMounts" -}}
+{{- if .Values.auth.existingSecret }}
+- {name: auth, mountPath: /etc/respid/auth, readOnly: true}
+{{- end }}
+{{- if .Values.tls.enabled }}
+- {name: tls, mountPath: /etc/respid/tls, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "respid.secretVolumes" -}}
 {{- with .Values.auth }}
 {{- if .existingSecret }}
 - {name: auth, secret: {secretName: {{ .existingSecret }}, items: [{key: {{ .secretKey }}, path: passwords}]}}
@@ -86,8 +97,5 @@ had and this one has not to its default, 1: so once a revision had it, all later
 {{- end }}
 {{- if .Values.tls.enabled }}
 - {name: tls, secret: {secretName: {{ .Values.tls.existingSecret }}}}
-{{- end }}
-{{- with .Values.extraVolumes }}
-{{ toYaml . }}
 {{- end }}
 {{- end }}
