@@ -1,7 +1,7 @@
 """What `helm test` runs: draws IDs from every pod, and checks that each is unique and holds its pod's worker ID.
 
-Pods are asked by their names, name-0 and up, until a name has no address. A few hundred IDs a pod: clients do not feel it,
-and no autoscaler does. Standard library alone; the settings are variables.
+Pods are asked by their names, name-0 and up, until a name has no address. So few IDs that neither clients nor an
+autoscaler feel it. Standard library alone; the settings are variables.
 """
 
 import os
