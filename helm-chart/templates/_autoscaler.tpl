@@ -16,11 +16,11 @@ can be seen in the cluster alone; without one to look at (helm template) it is t
 {{- $second := printf "%s-hpa" $first }}
 {{- $firstOwner := include "respid.hpaOwner" (list . $first) }}
 {{- $secondOwner := include "respid.hpaOwner" (list . $second) }}
+{{- $isSecond := or (eq $firstOwner "keda") (and (eq $secondOwner "helm") (not $firstOwner)) }}
 {{- if eq (include "respid.autoscaler" .) "keda" }}
-{{- and $secondOwner (not $firstOwner) | ternary $second $first }}
-{{- else }}
-{{- or (eq $firstOwner "keda") (and (eq $secondOwner "helm") (not $firstOwner)) | ternary $second $first }}
+{{- $isSecond = and $secondOwner (not $firstOwner) }}
 {{- end }}
+{{- if $isSecond }}{{ $second }}{{ else }}{{ $first }}{{ end }}
 {{- end }}
 
 {{/* Whose an HPA in the cluster is, by its name: keda, helm, or empty when there is none. */}}
