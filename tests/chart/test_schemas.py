@@ -1,56 +1,22 @@
 """What the chart renders is what Kubernetes, KEDA and the Prometheus operator accept, field by field."""
 
 import functools
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import kubernetes_validate
 import pytest
-import yaml
+from custom_definitions import SOURCES, schema_of
 from kubernetes_validate.utils import all_versions, major_minor, schema_contents
-from needed_tools import need_tool
 from rendering import CASES_WITH_KEDA, CASES_WITHOUT_KEDA, Manifest, Render, render_case
 
 VERSIONS = list(dict.fromkeys(major_minor(version) for version in all_versions()))
-# Where the definitions of kinds that are not Kubernetes' own come from: Go module, and directory in it.
-DEFINITIONS = {
-    "keda.sh": ("github.com/kedacore/keda/v2@v2.20.2", "config/crd/bases"),
-    "monitoring.coreos.com": (
-        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
-        "example/prometheus-operator-crd",
-    ),
-}
 read_schema = functools.cache(schema_contents)
 PRESERVED = "x-kubernetes-preserve-unknown-fields"
 
 
 def group_of(manifest: Manifest) -> str:
     return str(manifest["apiVersion"]).rpartition("/")[0]
-
-
-@functools.cache
-def module_directory(module: str) -> Path:
-    """Where a Go module's files are, downloaded if need be."""
-    command = [need_tool("go"), "mod", "download", "-json", module]
-    printed = subprocess.run(command, capture_output=True, text=True, cwd="/", check=True).stdout
-    return Path(json.loads(printed)["Dir"])
-
-
-@functools.cache
-def definition(api_version: str, kind: str) -> dict[str, Any]:
-    """The schema of a kind. Raises LookupError when there is no such kind."""
-    group, _, version = api_version.partition("/")
-    module, directory = DEFINITIONS[group]
-    for path in (module_directory(module) / directory).glob(f"{group}_*.yaml"):
-        declared = yaml.load(path.read_text(), yaml.CSafeLoader)["spec"]
-        for each in declared["versions"]:
-            if declared["names"]["kind"] == kind and each["name"] == version:
-                schema: dict[str, Any] = _closed(each["schema"]["openAPIV3Schema"])
-                return schema
-    raise LookupError(f"{module} defines no {kind} of {api_version}")
 
 
 def _closed(schema: Any) -> Any:
@@ -69,7 +35,7 @@ def _closed(schema: Any) -> Any:
 
 def validate_custom(manifest: Manifest) -> None:
     """Raises jsonschema.ValidationError."""
-    schema = definition(manifest["apiVersion"], manifest["kind"])
+    schema = _closed(schema_of(manifest["apiVersion"], manifest["kind"]))
     # What every object has is declared by the API server, not by the definition.
     body = {key: value for key, value in manifest.items() if key != "metadata"}
     jsonschema.validate(body, schema)
@@ -77,7 +43,7 @@ def validate_custom(manifest: Manifest) -> None:
 
 def validate(rendered: Render, version: str) -> None:
     for manifest in rendered.objects:
-        if group_of(manifest) not in DEFINITIONS:
+        if group_of(manifest) not in SOURCES:
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -100,7 +66,7 @@ def test_kubernetes_keda_and_the_prometheus_operator_accept_what_the_chart_rende
         for version in VERSIONS:
             validate(rendered, version)
         for manifest in rendered.objects:
-            if group_of(manifest) in DEFINITIONS:
+            if group_of(manifest) in SOURCES:
                 validate_custom(manifest)
                 kinds.add(manifest["kind"])
     assert {"ScaledObject", "ServiceMonitor"} <= kinds
