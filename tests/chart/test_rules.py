@@ -7,6 +7,7 @@ from rendering import KEDA_API, Values, ci_values, render, render_with_apis
 
 from respid import __version__
 from respid.cli import make_config, serve
+from respid.server import STOP_SECONDS, STORE_STOP_SECONDS
 
 KEDA_OFF: Values = {"autoscaling": {"keda": {"enabled": False}}}
 FIXED: Values = {"autoscaling": {"enabled": False}}
@@ -273,7 +274,9 @@ def test_the_probes_ask_the_http_listener_and_liveness_does_not_ask_for_readines
 
 def test_the_grace_period_is_longer_than_the_drain() -> None:
     rendered = render()
-    assert rendered.pod["terminationGracePeriodSeconds"] > float(rendered.environment["RESPID_DRAIN_DELAY"]) + 11
+    stop_seconds = float(rendered.environment["RESPID_DRAIN_DELAY"]) + STOP_SECONDS + STORE_STOP_SECONDS
+    assert rendered.pod["terminationGracePeriodSeconds"] > stop_seconds
+    assert STOP_SECONDS + STORE_STOP_SECONDS == 11, "what _refuse.tpl adds to the drain"
 
 
 def test_the_network_policy_lets_workers_reach_the_api_server_for_leases_alone() -> None:
