@@ -1,12 +1,17 @@
 """The program that `helm test` runs, against real servers: each at a loopback address of its own, as pods are."""
 
+import asyncio
 import importlib.util
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from needed_tools import need_tool
 from rendering import CHART, render
 from running import StartServer, free_port
 
@@ -28,7 +33,7 @@ def program() -> ModuleType:
 def check(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Check:
     """Checks the pods ids-0.pods, which is 127.0.0.2, and up; gives what the program exits with."""
 
-    def check_pods(count: int, port: int, offset: int = 0, layout: str = "41/10/12") -> int:
+    def check_pods(count: int, port: int, *, offset: int = 0, tls: bool = False) -> int:
         addresses = {f"ids-{number}.pods": f"127.0.0.{number + 2}" for number in range(count)}
         look_up = socket.getaddrinfo
 
@@ -38,7 +43,7 @@ def check(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Check:
             return look_up(addresses.get(host, host), *arguments, **options)  # type: ignore[arg-type]
 
         monkeypatch.setattr(socket, "getaddrinfo", look_up_pod)
-        return int(program.main("ids", "pods", port, offset, layout, tls=False))
+        return int(program.main("ids", "pods", port, offset, "41/10/12", tls=tls))
 
     return check_pods
 
@@ -91,6 +96,40 @@ def test_the_first_password_of_the_secret_is_given(
     assert check(1, server.port) == 0
     passwords.write_bytes(b"old\nnew secret\n")
     assert check(1, server.port) == 1
+
+
+@pytest.fixture
+def tls_files(tmp_path: Path) -> Path:
+    """A directory with what a Secret for TLS holds."""
+    for name in ("pods", "strangers"):
+        (tmp_path / name).mkdir()
+        make = "req -x509 -newkey rsa:2048 -nodes -subj /CN=ids -days 2 -keyout tls.key -out tls.crt"
+        subprocess.run([need_tool("openssl"), *make.split()], cwd=tmp_path / name, capture_output=True, check=True)
+        shutil.copy(tmp_path / name / "tls.crt", tmp_path / name / "ca.crt")
+    return tmp_path
+
+
+async def test_ids_are_drawn_over_tls_of_a_pod_that_the_secrets_authority_vouches_for(
+    check: Check, program: ModuleType, port: int, tls_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls_files / "pods" / "ca.crt")
+    context.load_cert_chain(tls_files / "pods" / "tls.crt", tls_files / "pods" / "tls.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_pod, to_pod = await asyncio.open_connection("127.0.0.2", port)
+        await asyncio.gather(pump(reader, to_pod), pump(from_pod, writer))
+
+    async with await asyncio.start_server(forward, "127.0.0.2", 0, ssl=context) as proxy:
+        tls_port = proxy.sockets[0].getsockname()[1]
+        for directory, exit_code in (("pods", 0), ("strangers", 1)):
+            monkeypatch.setattr(program, "TLS_FILES", tls_files / directory)
+            assert await asyncio.to_thread(check, 1, tls_port, tls=True) == exit_code
 
 
 def test_the_chart_hands_the_program_over_as_it_is() -> None:

@@ -6,7 +6,7 @@ import pytest
 from rendering import KEDA_API, Values, ci_values, render, render_with_apis
 
 from respid import __version__
-from respid.cli import make_config, serve
+from respid.cli import serve
 from respid.server import STOP_SECONDS, STORE_STOP_SECONDS
 
 KEDA_OFF: Values = {"autoscaling": {"keda": {"enabled": False}}}
@@ -48,17 +48,15 @@ def test_the_worker_id_is_the_pod_index_and_before_kubernetes_1_28_the_number_of
 
 @pytest.mark.parametrize("values", [{}, ci_values("lease-store"), ci_values("file-store"), ci_values("nothing")])
 def test_the_program_understands_the_variables(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = render(values).environment | {"WORKER_ID": "1", "POD_NAME": "demo-respid-1"}
+    environment = render(values).environment
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with serve.make_context("serve", []) as context:
-        settings = context.params
-    config = make_config(settings | {"worker_id": None}, environment, "")
-    assert config.worker_id == 1 + values.get("workerIdOffset", 0)
-    assert config.store == values.get("store", "lease")
-    known = {option.envvar for option in serve.params if getattr(option, "envvar", None)}
-    not_yet = {"RESPID_MAX_CONNECTION_AGE"}
-    assert set(environment) - known - not_yet == {"POD_NAME"}
+        assert context.params["store"] == values.get("store", "lease")
+        assert context.params["layout"] == values.get("layout", "41/10/12")
+        assert context.params["worker_id_offset"] == values.get("workerIdOffset", 0)
+    options = {getattr(option, "envvar", None) for option in serve.params}
+    assert environment.keys() - {"RESPID_MAX_CONNECTION_AGE"} <= options
 
 
 def test_service_links_are_off() -> None:
