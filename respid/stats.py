@@ -21,7 +21,8 @@ class Stats:
         self.connections = 0  # accepted since the start
         self.connections_rejected: Counter[str] = Counter(max_clients=0)
         self.commands: Counter[str] = Counter()  # by full name, such as "client|setname"
-        self.errors: Counter[str] = Counter()  # error replies by code, such as "LOADING"
+        # Error replies by code. What watches for a rise needs the zero before the first one.
+        self.errors: Counter[str] = Counter(ERR=0, LOADING=0)
         self.sequence_exhausted: Counter[str] = Counter(single=0, bulk=0)  # milliseconds, by the requests that waited
         self.exhausted_wait_ns = 0
         self.clock_steps: Counter[str] = Counter(forward=0, back=0)

@@ -53,7 +53,9 @@ def queries(values: Values) -> Queries:
 
 def alert_rules(values: Values | None = None) -> dict[str, Any]:
     """The rule groups of the PrometheusRule."""
-    groups: dict[str, Any] = render({"prometheusRule": {"enabled": True}} | (values or {})).one("PrometheusRule")["spec"]
+    groups: dict[str, Any] = render({"prometheusRule": {"enabled": True}} | (values or {})).one("PrometheusRule")[
+        "spec"
+    ]
     return groups
 
 
@@ -107,40 +109,32 @@ class Worker:
         return f"{metric}{{{target},{own or '}'}"
 
 
-def expect(
-    query: str,
-    expected: Sequence[tuple[str, float]],
-    workers: Iterable[Worker],
-    *,
-    at: str,
-    interval: str = "15s",
-    rules: dict[str, Any] | None = None,
-) -> None:
-    """Fails unless the query has exactly these samples, labels and value, at this time after the first scrape.
+class Expectation(NamedTuple):
+    """The samples, labels and value, that a query has at a time after the first scrape, such as "5m30s"."""
 
-    The rules, if any, are evaluated as often as workers are scraped.
-    """
+    query: str
+    at: str
+    samples: Sequence[tuple[str, float]]
+
+    def as_test(self) -> dict[str, Any]:
+        samples = [{"labels": labels, "value": value} for labels, value in self.samples]
+        return {"expr": self.query, "eval_time": self.at, "exp_samples": samples}
+
+
+def expect(
+    workers: Iterable[Worker], *expectations: Expectation, interval: str = "15s", rules: dict[str, Any] | None = None
+) -> None:
+    """Fails unless all are met. The rules, if any, are evaluated as often as workers are scraped."""
     with tempfile.TemporaryDirectory() as directory:
         rules_path, test_path = Path(directory) / "rules.yaml", Path(directory) / "test.yaml"
         rules_path.write_text(yaml.safe_dump(rules or {"groups": []}))
         test = {
-            "rule_files": [str(rules_path)],
-            "evaluation_interval": interval,
-            "tests": [
-                {
-                    "interval": interval,
-                    "input_series": [series for worker in workers for series in worker.series()],
-                    "promql_expr_test": [
-                        {
-                            "expr": query,
-                            "eval_time": at,
-                            "exp_samples": [{"labels": labels, "value": value} for labels, value in expected],
-                        }
-                    ],
-                }
-            ],
+            "interval": interval,
+            "input_series": [series for worker in workers for series in worker.series()],
+            "promql_expr_test": [expectation.as_test() for expectation in expectations],
         }
-        test_path.write_text(yaml.safe_dump(test, sort_keys=False))
+        tests = {"rule_files": [str(rules_path)], "evaluation_interval": interval, "tests": [test]}
+        test_path.write_text(yaml.safe_dump(tests, sort_keys=False))
         ran = subprocess.run(
             [need_tool("promtool"), "test", "rules", str(test_path)], capture_output=True, text=True, check=False
         )

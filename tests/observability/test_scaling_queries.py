@@ -1,7 +1,7 @@
-"""How many pods the ScaledObject's queries ask for, as KEDA reads them: at an instant, value / threshold, rounded up."""
+"""How many pods the queries of the ScaledObject ask for, as KEDA reads them: now, value / threshold, rounded up."""
 
 import pytest
-from promtool import Queries, Worker, default_queries, expect, queries
+from promtool import Expectation, Queries, Worker, default_queries, expect, queries
 from rendering import KEDA_API, Values, render_with_apis
 
 CAPACITY = 4_096_000  # IDs a second, of the default layout
@@ -33,17 +33,25 @@ def idle(*worker_ids: int) -> list[Worker]:
     return [working(worker_id) for worker_id in worker_ids]
 
 
-def expect_pods(pods: int | None, workers: list[Worker], *, at: str = AT, using: Queries | None = None) -> None:
+def expect_pods(
+    pods: int | None,
+    workers: list[Worker],
+    *,
+    at: str = AT,
+    using: Queries | None = None,
+    interval: int = SCRAPE_SECONDS,
+) -> None:
     """Fails unless the first trigger asks for so many pods; None: it has no value."""
     using = using or default_queries()
-    expect(using.exhausted, [] if pods is None else [("{}", using.threshold * pods)], workers, at=at)
+    samples = [] if pods is None else [("{}", using.threshold * pods)]
+    expect(workers, Expectation(using.exhausted, at, samples), interval=f"{interval}s")
 
 
 def expect_pods_for_ids(pods: int | None, workers: list[Worker], *, at: str = AT, using: Queries | None = None) -> None:
     """The same of the second trigger."""
     using = using or default_queries()
     query = f"ceil({using.ids} / {using.ids_threshold})"
-    expect(query, [] if pods is None else [("{}", pods)], workers, at=at)
+    expect(workers, Expectation(query, at, [] if pods is None else [("{}", pods)]))
 
 
 def test_six_exhausted_milliseconds_a_minute_with_three_pods_ask_for_a_fourth() -> None:
@@ -182,11 +190,15 @@ def test_other_releases_and_namespaces_do_not_count() -> None:
 )
 def test_the_window_must_hold_two_scrapes(interval: int, window: int, has_value: bool) -> None:  # noqa: FBT001
     using = queries({"autoscaling": {"keda": {"windowSeconds": window}}})
-    for a_minute, pods in ((6, 4), (5, 0)):
+    for a_minute, pods in ((6, 4), (4, 0)):
         busy = working(0, exhausted_a_minute=a_minute, ids_a_second=CAPACITY, interval=interval)
-        workers = [busy, Worker(1), Worker(2)]
-        value = [("{}", using.threshold * pods)] if has_value else []
-        expect(using.exhausted, value, workers, at="20m1s", interval=f"{interval}s")
+        expect_pods(
+            pods if has_value else None,
+            [busy, Worker(1), Worker(2)],
+            at=f"{20 * interval + 1}s",
+            using=using,
+            interval=interval,
+        )
 
 
 def test_the_threshold_and_the_layout_are_those_of_the_values() -> None:
