@@ -82,7 +82,7 @@ def test_two_workers_with_one_worker_id_are_told(other: Worker) -> None:
 def test_equal_worker_ids_are_no_fault_where_they_may_be_equal(other: Worker) -> None:
     gone = {"up": "1x3 stale", "info": "1x3 stale", "ready": "1x3 stale"} if other.length == 3 else {}
     other.samples.update(gone)
-    expect_alerts(set(), [*well(0, 1), other], "2m30s", "10m")
+    expect_alerts(set(), [*well(0, 1), other], "1m", "2m30s", "10m")
 
 
 def test_what_other_releases_share_is_left_to_them() -> None:
