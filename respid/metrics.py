@@ -51,6 +51,7 @@ class WorkerCollector(Collector):
             "fingerprint": generator.layout.fingerprint,
             "worker_id": str(generator.worker_id),
             "worker_id_source": worker.config.worker_id_source,
+            "id_space": worker.config.lease_id_space,
             "store": worker.config.store,
             "high_water_mark": {None: "pending", True: "found", False: "none"}[worker.reservation.found_mark],
         }

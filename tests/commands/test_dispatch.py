@@ -1,5 +1,7 @@
 """The checks that every command shares, and their order."""
 
+from collections import Counter
+
 import pytest
 from command_client import CommandClient
 from scripted_clock import ScriptedClock
@@ -77,4 +79,4 @@ def test_a_command_that_waits_for_an_id_is_counted_once(
 
 def test_errors_are_counted_by_their_codes(client: CommandClient) -> None:
     client.tell("BOGUS; ECHO; HELLO 4; AUTH a b; MULTI; BOGUS; EXEC")
-    assert client.connection.session.worker.stats.errors == {"ERR": 3, "NOPROTO": 1, "WRONGPASS": 1, "EXECABORT": 1}
+    assert client.connection.session.worker.stats.errors == Counter(ERR=3, NOPROTO=1, WRONGPASS=1, EXECABORT=1)

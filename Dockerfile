@@ -1,0 +1,44 @@
+# The image: respid and what it needs in a virtual environment, on a slim Python. It holds no build tools of its own.
+#
+#   docker build -t respid .
+#   buildah bud --format docker -t respid .          # the OCI format knows no HEALTHCHECK
+#
+# BASE_IMAGE is any Debian-like image with Python 3.11 or newer and its venv module at python3. Where pip needs settings of its
+# own (an index, a certificate), mount them for the build: buildah bud -v /etc/pip.conf:/etc/pip.conf:ro …
+ARG BASE_IMAGE=docker.io/library/python:3.13.7-slim-bookworm
+
+FROM ${BASE_IMAGE} AS build
+ARG PIP_INDEX_URL
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+COPY requirements.txt ./
+RUN python3 -m venv tools \
+ && tools/bin/pip download --quiet --require-hashes --only-binary :all: --requirement requirements.txt --dest wheels
+COPY pyproject.toml README.md LICENSE ./
+COPY respid respid
+RUN tools/bin/pip wheel --quiet --no-index --find-links wheels --no-deps --wheel-dir wheels . \
+ && python3 -m venv --without-pip /opt/respid \
+ && tools/bin/pip --python /opt/respid/bin/python install --quiet --no-index --find-links wheels "respid[kubernetes]" \
+ && mkdir /state
+
+FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title=respid \
+      org.opencontainers.image.description="Unique, time-ordered 64-bit IDs for any Redis client" \
+      org.opencontainers.image.licenses=MIT
+COPY --from=build /opt/respid /opt/respid
+COPY --from=build --chown=10001:10001 /state /var/lib/respid
+# Nothing is written but the state; with the root file system read-only that is a volume's.
+ENV PATH=/opt/respid/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    RESPID_BIND=0.0.0.0 \
+    RESPID_HTTP_BIND=0.0.0.0 \
+    RESPID_STATE_DIR=/var/lib/respid
+VOLUME /var/lib/respid
+WORKDIR /
+USER 10001:10001
+EXPOSE 6379 8080
+# respid is process 1: it handles SIGTERM itself, and starts no processes, so there are none for an init to reap.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["respid", "healthcheck"]
+ENTRYPOINT ["respid"]
+CMD ["serve"]

@@ -1,0 +1,64 @@
+{{/* Fails, with advice, for values that cannot work together. What one value may be is the schema's. */}}
+{{- define "respid.refuse" -}}
+{{- include "respid.refuseWorkers" . }}
+{{- include "respid.refuseTimes" . }}
+{{- include "respid.refuseSecrets" . }}
+{{- $budget := .Values.podDisruptionBudget }}
+{{- if not (or (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
+{{- fail "podDisruptionBudget has both minAvailable and maxUnavailable, and Kubernetes takes one: set the other to null" }}
+{{- end }}
+{{- $names := list }}
+{{- range fromYamlArray (include "respid.env" .) }}{{ $names = append $names .name }}{{ end }}
+{{- range .Values.extraEnv }}
+{{- if has .name $names }}
+{{- fail (printf "extraEnv holds %s, which the chart sets: use the value that it is made from (see values.yaml)" .name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "respid.refuseWorkers" -}}
+{{- $bits := splitList "/" .Values.layout }}
+{{- $sum := 0 }}
+{{- range $bits }}{{ $sum = add $sum (int .) }}{{ end }}
+{{- if gt $sum 63 }}
+{{- fail (printf "layout %s has %d bits, and an ID has at most 63: take some from the timestamp, 41 bits of which last 69 years" .Values.layout $sum) }}
+{{- end }}
+{{- $autoscaling := .Values.autoscaling }}
+{{- $name := $autoscaling.enabled | ternary "autoscaling.maxReplicas" "replicaCount" }}
+{{- $most := $autoscaling.enabled | ternary $autoscaling.maxReplicas .Values.replicaCount | int }}
+{{- $ids := include "respid.workerIds" . | int }}
+{{- $offset := int .Values.workerIdOffset }}
+{{- if gt (add $most $offset) $ids }}
+{{- fail (printf "%s %d + workerIdOffset %d is more than the %d worker IDs of layout %s: lower one of the two, or give the layout more worker bits" $name $most $offset $ids .Values.layout) }}
+{{- end }}
+{{- if and $autoscaling.enabled (gt (int $autoscaling.minReplicas) $most) }}
+{{- fail (printf "autoscaling.minReplicas %d is above autoscaling.maxReplicas %d: lower the one or raise the other" (int $autoscaling.minReplicas) $most) }}
+{{- end }}
+{{- end }}
+
+{{- define "respid.refuseTimes" -}}
+{{- $drain := float64 .Values.drainDelaySeconds }}
+{{- if le (float64 .Values.terminationGracePeriodSeconds) (addf $drain 11) }}
+{{- fail (printf "terminationGracePeriodSeconds %v is not above drainDelaySeconds %v + 11: after the drain a worker has 10 seconds for requests and 1 for its store; raise the one or lower the other" .Values.terminationGracePeriodSeconds .Values.drainDelaySeconds) }}
+{{- end }}
+{{- $reserve := float64 .Values.lease.reserveSeconds }}
+{{- if and (eq .Values.store "lease") (gt (mulf 2 $reserve) (float64 .Values.maxClockLeadSeconds)) }}
+{{- fail (printf "lease.reserveSeconds %v is more than half of maxClockLeadSeconds %v: a worker that starts again could lead its clock by too much; lower the one or raise the other" .Values.lease.reserveSeconds .Values.maxClockLeadSeconds) }}
+{{- end }}
+{{- end }}
+
+{{- define "respid.refuseSecrets" -}}
+{{- with .Values.tls }}
+{{- if and .enabled (not .existingSecret) }}
+{{- fail "tls.enabled needs tls.existingSecret, a Secret with tls.crt and tls.key: kubectl create secret tls NAME --cert FILE --key FILE, or cert-manager" }}
+{{- end }}
+{{- if and .only (not .enabled) }}
+{{- fail "tls.only without tls.enabled leaves no port to serve on: enable TLS, or set tls.only to false" }}
+{{- end }}
+{{- end }}
+{{- with .Values.auth }}
+{{- if and .username (not .existingSecret) }}
+{{- fail (printf "auth.username %s has no password: name the Secret that holds it in auth.existingSecret" .username) }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,101 @@
+{{/*
+The number of workers to write down; empty while an autoscaler alone owns it. Helm resets a field that an earlier revision
+had and this one has not to its default, 1: so once a revision had it, all later ones have it, with the number that is live.
+*/}}
+{{- define "respid.replicas" -}}
+{{- if eq (include "respid.autoscaler" .) "nobody" }}
+{{- include "respid.number" .Values.replicaCount }}
+{{- else }}
+{{- $live := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "respid.fullname" .) }}
+{{- if and $live (ne (dig "metadata" "annotations" "respid.io/replicas" "" $live) "autoscaler") }}
+{{- include "respid.number" $live.spec.replicas }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* After how many seconds connections are closed; 0 is never. */}}
+{{- define "respid.maxConnectionAge" -}}
+{{- if kindIs "invalid" .Values.maxConnectionAgeSeconds }}{{ .Values.autoscaling.enabled | ternary 600 0 }}
+{{- else }}{{ include "respid.number" .Values.maxConnectionAgeSeconds }}
+{{- end }}
+{{- end }}
+
+{{/* The variables that the chart sets. The addresses of the listeners are the image's. */}}
+{{- define "respid.env" -}}
+- name: WORKER_ID # Kubernetes 1.28 and newer; before, it is empty, and POD_NAME's number counts
+  valueFrom: {fieldRef: {fieldPath: "metadata.labels['apps.kubernetes.io/pod-index']"}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- {name: RESPID_WORKER_ID_OFFSET, value: {{ include "respid.number" .Values.workerIdOffset | quote }}}
+- {name: RESPID_LAYOUT, value: {{ .Values.layout | quote }}}
+- {name: RESPID_EPOCH, value: {{ include "respid.number" .Values.epoch | quote }}}
+{{- if .Values.acceptLayoutChange }}
+- {name: RESPID_ACCEPT_LAYOUT_CHANGE, value: "true"}
+{{- end }}
+- {name: RESPID_MAX_CLOCK_LEAD, value: {{ include "respid.number" .Values.maxClockLeadSeconds | quote }}}
+- {name: RESPID_STORE, value: {{ .Values.store }}}
+{{- if eq .Values.store "lease" }}
+- {name: RESPID_LEASE_ID_SPACE, value: {{ .Values.lease.idSpace | quote }}}
+- {name: RESPID_RESERVE, value: {{ include "respid.number" .Values.lease.reserveSeconds | quote }}}
+{{- else if eq .Values.store "file" }}
+- {name: RESPID_STATE_DIR, value: /var/lib/respid}
+{{- end }}
+- {name: RESPID_PORT, value: {{ .Values.tls.only | ternary "0" "6379" | quote }}}
+- {name: RESPID_HTTP_PORT, value: "8080"}
+{{- if .Values.tls.enabled }}
+- {name: RESPID_TLS_PORT, value: "6380"}
+- {name: RESPID_TLS_CERT_FILE, value: /etc/respid/tls/tls.crt}
+- {name: RESPID_TLS_KEY_FILE, value: /etc/respid/tls/tls.key}
+- {name: RESPID_TLS_AUTH_CLIENTS, value: {{ .Values.tls.authClients | quote }}}
+{{- if ne .Values.tls.authClients "no" }}
+- {name: RESPID_TLS_CA_CERT_FILE, value: /etc/respid/tls/ca.crt}
+{{- end }}
+{{- end }}
+{{- if .Values.auth.existingSecret }}
+- {name: RESPID_PASSWORD_FILE, value: /etc/respid/auth/passwords}
+{{- with .Values.auth.username }}
+- {name: RESPID_USERNAME, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+- {name: RESPID_MAX_CONNECTION_AGE, value: {{ include "respid.maxConnectionAge" . | quote }}}
+- {name: RESPID_DRAIN_DELAY, value: {{ include "respid.number" .Values.drainDelaySeconds | quote }}}
+- {name: RESPID_LOG_FORMAT, value: {{ .Values.log.format }}}
+- {name: RESPID_LOG_LEVEL, value: {{ .Values.log.level }}}
+{{- end }}
+
+{{- define "respid.volumeMounts" -}}
+{{- if eq .Values.store "file" }}
+- {name: state, mountPath: /var/lib/respid}
+{{- end }}
+{{- include "respid.secretMounts" . }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "respid.volumes" -}}
+{{- include "respid.secretVolumes" . }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "respid.secretMounts" -}}
+{{- if .Values.auth.existingSecret }}
+- {name: auth, mountPath: /etc/respid/auth, readOnly: true}
+{{- end }}
+{{- if .Values.tls.enabled }}
+- {name: tls, mountPath: /etc/respid/tls, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "respid.secretVolumes" -}}
+{{- with .Values.auth }}
+{{- if .existingSecret }}
+- {name: auth, secret: {secretName: {{ .existingSecret }}, items: [{key: {{ .secretKey }}, path: passwords}]}}
+{{- end }}
+{{- end }}
+{{- if .Values.tls.enabled }}
+- {name: tls, secret: {secretName: {{ .Values.tls.existingSecret }}}}
+{{- end }}
+{{- end }}

@@ -1,0 +1,47 @@
+"""The definitions of kinds that are not Kubernetes' own, from the Go modules of those who made them."""
+
+import functools
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from needed_tools import need_tool
+
+# Group: Go module, and the directory in it.
+SOURCES = {
+    "keda.sh": ("github.com/kedacore/keda/v2@v2.20.2", "config/crd/bases"),
+    "monitoring.coreos.com": (
+        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+        "example/prometheus-operator-crd",
+    ),
+}
+
+
+@functools.cache
+def _module_directory(module: str) -> Path:
+    """Where a Go module's files are, downloaded if need be."""
+    command = [need_tool("go"), "mod", "download", "-json", module]
+    printed = subprocess.run(command, capture_output=True, text=True, cwd="/", check=True).stdout
+    return Path(json.loads(printed)["Dir"])
+
+
+def definitions(group: str) -> Iterator[dict[str, Any]]:
+    """The CustomResourceDefinitions of a group."""
+    module, directory = SOURCES[group]
+    for path in (_module_directory(module) / directory).glob(f"{group}_*.yaml"):
+        yield yaml.load(path.read_text(), yaml.CSafeLoader)
+
+
+@functools.cache
+def schema_of(api_version: str, kind: str) -> dict[str, Any]:
+    """The schema of a kind. Raises LookupError when there is no such kind."""
+    group, _, version = api_version.partition("/")
+    for definition in definitions(group):
+        for each in definition["spec"]["versions"]:
+            if definition["spec"]["names"]["kind"] == kind and each["name"] == version:
+                schema: dict[str, Any] = each["schema"]["openAPIV3Schema"]
+                return schema
+    raise LookupError(f"{SOURCES[group][0]} defines no {kind} of {api_version}")

@@ -1,0 +1,95 @@
+"""The chart as Helm renders it: by its engine in this process, or by the program where the cluster's APIs matter."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import yaml
+from needed_tools import need_tool
+
+CHART = Path(__file__).parents[2] / "helm-chart"
+KEDA_API = "keda.sh/v1alpha1"
+RELEASE, NAMESPACE = "demo", "shop"
+
+Values = dict[str, Any]
+Manifest = dict[str, Any]
+
+
+class Render:
+    """The objects that a release consists of, and its notes."""
+
+    def __init__(self, objects: list[Manifest], notes: str = "") -> None:
+        self.objects = objects
+        self.notes = notes
+
+    def all(self, kind: str) -> list[Manifest]:
+        return [manifest for manifest in self.objects if manifest["kind"] == kind]
+
+    def one(self, kind: str) -> Manifest:
+        (manifest,) = self.all(kind)
+        return manifest
+
+    @property
+    def kinds(self) -> set[str]:
+        return {manifest["kind"] for manifest in self.objects}
+
+    @property
+    def pod(self) -> Manifest:
+        """The pod specification of the workers."""
+        specification: Manifest = self.one("StatefulSet")["spec"]["template"]["spec"]
+        return specification
+
+    @property
+    def container(self) -> Manifest:
+        (container,) = self.pod["containers"]
+        return dict(container)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of the workers that are set to a value."""
+        return {each["name"]: each["value"] for each in self.container["env"] if "value" in each}
+
+
+def render(values: Values | None = None, *, release: str = RELEASE, namespace: str = NAMESPACE) -> Render:
+    """A new installation in a cluster without KEDA. Raises helm_python.HelmError for values that are refused."""
+    with helm_python.Chart.load(CHART) as chart:
+        chart.validate_schema(values or {})
+        templates = chart.render(values or {}, name=release, namespace=namespace)
+    notes = templates.pop("respid/templates/NOTES.txt")
+    objects = [manifest for name in sorted(templates) for manifest in documents(templates[name])]
+    return Render(objects, notes)
+
+
+def render_with_apis(values: Values, *apis: str, kube_version: str = "") -> Render:
+    """The same in a cluster with these APIs, by the program helm."""
+    arguments = [argument for api in apis for argument in ("--api-versions", api)]
+    arguments += ["--kube-version", kube_version] if kube_version else []
+    command = [need_tool("helm"), "template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-"]
+    printed = subprocess.run(
+        [*command, *arguments], input=yaml.safe_dump(values), stdout=subprocess.PIPE, text=True, check=True
+    )
+    return Render(list(documents(printed.stdout)))
+
+
+def documents(text: str) -> Iterator[Manifest]:
+    """The objects of a YAML stream; between them there may be nothing."""
+    return (manifest for manifest in yaml.load_all(text, yaml.CSafeLoader) if manifest)
+
+
+def ci_values(name: str) -> Values:
+    values: Values = yaml.safe_load((CHART / "ci" / f"{name}-values.yaml").read_text()) or {}
+    return values
+
+
+CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
+# What these render depends on an API that a cluster may have.
+CASES_WITH_KEDA = ["everything", "keda"]
+CASES_WITHOUT_KEDA = [name for name in CASES if name not in CASES_WITH_KEDA]
+
+
+def render_case(name: str) -> Render:
+    """What ci/NAME-values.yaml renders."""
+    values = ci_values(name)
+    return render_with_apis(values, KEDA_API) if name in CASES_WITH_KEDA else render(values)

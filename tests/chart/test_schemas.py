@@ -1,0 +1,89 @@
+"""What the chart renders is what Kubernetes, KEDA and the Prometheus operator accept, field by field."""
+
+import functools
+import re
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+from custom_definitions import SOURCES, schema_of
+from kubernetes_validate.utils import all_versions, major_minor, schema_contents
+from rendering import CASES_WITH_KEDA, CASES_WITHOUT_KEDA, Manifest, Render, render_case
+
+VERSIONS = list(dict.fromkeys(major_minor(version) for version in all_versions()))
+read_schema = functools.cache(schema_contents)
+PRESERVED = "x-kubernetes-preserve-unknown-fields"
+
+
+def group_of(manifest: Manifest) -> str:
+    return str(manifest["apiVersion"]).rpartition("/")[0]
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with unknown fields refused, which an API server would drop."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    if isinstance(closed.get("pattern"), str):  # Go's regular expressions may have their flags after the ^
+        closed["pattern"] = re.sub(r"^\^(\(\?i\))", r"\1^", closed["pattern"])
+    if closed.get("type") == "object" and closed.get("properties") and PRESERVED not in closed:
+        closed.setdefault("additionalProperties", False)
+    if closed.pop("x-kubernetes-int-or-string", False):
+        closed = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+    return closed
+
+
+def validate_custom(manifest: Manifest) -> None:
+    """Raises jsonschema.ValidationError."""
+    schema = _closed(schema_of(manifest["apiVersion"], manifest["kind"]))
+    # What every object has is declared by the API server, not by the definition.
+    body = {key: value for key, value in manifest.items() if key != "metadata"}
+    jsonschema.validate(body, schema)
+
+
+def validate(rendered: Render, version: str) -> None:
+    for manifest in rendered.objects:
+        if group_of(manifest) not in SOURCES:
+            kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.fixture(autouse=True)
+def each_schema_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", read_schema)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kubernetes_accepts_what_the_chart_renders(version: str) -> None:
+    for case in CASES_WITHOUT_KEDA:
+        validate(render_case(case), version)
+
+
+@pytest.mark.kubernetes
+def test_kubernetes_keda_and_the_prometheus_operator_accept_what_the_chart_renders() -> None:
+    kinds = set()
+    for case in CASES_WITH_KEDA:
+        rendered = render_case(case)
+        for version in VERSIONS:
+            validate(rendered, version)
+        for manifest in rendered.objects:
+            if group_of(manifest) in SOURCES:
+                validate_custom(manifest)
+                kinds.add(manifest["kind"])
+    assert {"ScaledObject", "ServiceMonitor", "PrometheusRule"} <= kinds
+
+
+@pytest.mark.kubernetes
+def test_the_definitions_refuse_what_is_wrong() -> None:
+    scaled = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject"}
+    target, triggers = {"name": "x"}, [{"type": "cpu", "metadata": {"value": "1"}}]
+    validate_custom(scaled | {"spec": {"scaleTargetRef": target, "triggers": triggers}})
+    for wrong in (
+        {"triggers": triggers},
+        {"scaleTargetRef": target, "triggers": triggers, "minReplicas": 1},
+        {"scaleTargetRef": target, "triggers": triggers, "maxReplicaCount": "10"},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            validate_custom(scaled | {"spec": wrong})

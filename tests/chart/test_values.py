@@ -1,0 +1,138 @@
+"""The chart's values: each is documented and has its place in the schema, and bad ones are refused with advice."""
+
+from typing import Any
+
+import chart_values
+import helm_python
+import pytest
+import yaml
+from rendering import CASES, CHART, Values, ci_values, render
+
+
+def test_every_value_has_a_comment() -> None:
+    assert [value.path for value in chart_values.documented_values() if not value.comment] == []
+
+
+def test_the_readme_has_every_value() -> None:
+    text = chart_values.README.read_text()
+    assert text == chart_values.with_table(text), "run .venv/bin/python tests/chart/chart_values.py"
+
+
+def test_the_schema_has_the_values_and_no_others() -> None:
+    with helm_python.Chart.load(CHART) as chart:
+        schema, values = chart.schema, chart.values
+    assert schema is not None
+    assert _keys_of_schema(schema) - {"global", "global."} == _keys_of_values(values, schema)
+
+
+def _keys_of_schema(schema: Values, prefix: str = "") -> set[str]:
+    keys = set()
+    for key, each in schema.get("properties", {}).items():
+        keys |= {prefix + key} | _keys_of_schema(each, f"{prefix}{key}.")
+    return keys - {"autoscaling.keda.authenticationRef.name", "autoscaling.keda.authenticationRef.kind"}
+
+
+def _keys_of_values(values: Values, schema: Values, prefix: str = "") -> set[str]:
+    keys = set()
+    for key, each in values.items():
+        keys.add(prefix + key)
+        declared = schema["properties"].get(key, {})
+        if "properties" in declared:
+            keys |= _keys_of_values(each, declared, f"{prefix}{key}.")
+    return keys
+
+
+@pytest.mark.parametrize("case", [None, *CASES])
+def test_the_chart_passes_the_strict_lint(case: str | None) -> None:
+    report = helm_python.lint(CHART, ci_values(case) if case else None, strict=True)
+    assert report["errors"] == []
+    assert [each for each in report["messages"] if each["severity"] > 1] == []
+
+
+def nested(path: str, value: Any) -> Values:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return dict(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("replicaCout", 3),  # a slip of the pen
+        ("autoscaling.keda.treshold", 5),
+        ("replicaCount", -1),
+        ("replicaCount", "three"),
+        ("workerIdOffset", -1),
+        ("layout", "41/10"),
+        ("layout", "0/10/12"),
+        ("epoch", "yesterday"),
+        ("store", "redis"),
+        ("lease.idSpace", "Orders_1"),
+        ("lease.reserveSeconds", 0),
+        ("persistence.accessModes", ["ReadWriteMany"]),
+        ("persistence.size", "lots"),
+        ("tls.authClients", "maybe"),
+        ("tls.port", 70000),
+        ("service.type", "ExternalName"),
+        ("image.digest", "latest"),
+        ("image.pullPolicy", "Sometimes"),
+        ("autoscaling.minReplicas", 0),  # nobody would be there to count what is exhausted
+        ("autoscaling.targetCPUAverageValue", "70%"),
+        ("autoscaling.keda.prometheusServerAddress", ""),
+        ("autoscaling.keda.prometheusServerAddress", "prometheus:9090"),
+        ("autoscaling.keda.threshold", "0"),
+        ("autoscaling.keda.threshold", "five"),
+        ("autoscaling.keda.targetUtilization", 60),
+        ("maxConnectionAgeSeconds", -1),
+        ("podDisruptionBudget.maxUnavailable", "half"),
+        ("serviceMonitor.interval", "15"),
+        ("extraEnv", [{"value": "1"}]),
+    ],
+)
+def test_the_schema_refuses_what_no_value_may_be(path: str, value: Any) -> None:
+    name = path.rpartition(".")[2]
+    with pytest.raises(helm_python.HelmError, match=name):
+        render(nested(path, value))
+
+
+@pytest.mark.parametrize(
+    ("values", "advice"),
+    [
+        (
+            "autoscaling: {maxReplicas: 1000}\nworkerIdOffset: 25",
+            "autoscaling.maxReplicas 1000 + workerIdOffset 25 is more than the 1024 worker IDs of layout 41/10/12: ",
+        ),
+        ("layout: 41/4/8\nautoscaling: {maxReplicas: 17}", "more than the 16 worker IDs of layout 41/4/8: lower"),
+        ("autoscaling: {enabled: false}\nreplicaCount: 1025", "replicaCount 1025 + workerIdOffset 0 is more than"),
+        ("autoscaling: {minReplicas: 11}", "minReplicas 11 is above autoscaling.maxReplicas 10: lower"),
+        ("layout: 42/10/12", "layout 42/10/12 has 64 bits, and an ID has at most 63: take"),
+        ("podDisruptionBudget: {minAvailable: 1, maxUnavailable: 1}", "has both minAvailable and maxUnavailable"),
+        ("drainDelaySeconds: 20", "terminationGracePeriodSeconds 30 is not above drainDelaySeconds 20"),
+        ("lease: {reserveSeconds: 301}", "lease.reserveSeconds 301 is more than half of maxClockLeadSeconds 600"),
+        ("tls: {enabled: true}", "tls.enabled needs tls.existingSecret"),
+        ("tls: {only: true}", "tls.only without tls.enabled leaves no port"),
+        ("auth: {username: app}", "auth.username app has no password"),
+        ("extraEnv: [{name: RESPID_STORE, value: none}]", "extraEnv holds RESPID_STORE, which the chart sets"),
+    ],
+)
+def test_values_that_cannot_work_together_are_refused_with_advice(values: str, advice: str) -> None:
+    with pytest.raises(helm_python.HelmError) as refusal:
+        render(yaml.safe_load(values))
+    assert advice in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "autoscaling: {maxReplicas: 1000}\nworkerIdOffset: 24",
+        "autoscaling: {enabled: false}\nreplicaCount: 1024",
+        "autoscaling: {enabled: false}\nreplicaCount: 0",
+        "autoscaling: {enabled: false, maxReplicas: 5000}",
+        "autoscaling: {keda: {threshold: 2.5}}",
+        "epoch: 1735689600000",
+        "store: none\nlease: {reserveSeconds: 900}",
+        "image: {tag: 1.5}",
+    ],
+)
+def test_values_at_the_bounds_are_taken(values: str) -> None:
+    render(yaml.safe_load(values))

@@ -1,0 +1,259 @@
+"""Each alert seen firing when it should, and silent when it should not: what fires, exactly, in a situation."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from needed_tools import need_tool
+from promtool import Expectation, Worker, alert_rules, expect
+from rendering import Values, render
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "kubernetes.md"
+DEFAULT_RULES = alert_rules()
+ALERTS = {rule["alert"]: rule for group in DEFAULT_RULES["groups"] for rule in group["rules"]}
+YEAR = 365 * 86400
+OTHER = "other-respid-headless"
+
+
+def expect_alerts(fired: set[str], workers: list[Worker], *times: str, values: Values | None = None) -> None:
+    """Fails unless at these times these alerts and no others fire, each with the labels that its texts name."""
+    rules = DEFAULT_RULES if values is None else alert_rules(values)
+    texts = {rule["alert"]: str(rule["annotations"]) for group in rules["groups"] for rule in group["rules"]}
+    queries = {
+        'count by (alertname) (ALERTS{alertstate="firing"}) > bool 0': [f'{{alertname="{name}"}}' for name in fired]
+    }
+    for name in fired:
+        named = re.findall(r"\$labels\.(\w+)", texts[name])
+        present = ",".join(f'{label}!=""' for label in {*named, "severity"})
+        queries[f'count(ALERTS{{alertname="{name}",alertstate="firing",{present}}}) > bool 0'] = ["{}"]
+    expectations = [
+        Expectation(query, at, [(labels, 1) for labels in samples])
+        for query, samples in queries.items()
+        for at in times
+    ]
+    expect(workers, *expectations, interval="30s", rules=rules)
+
+
+def worker(worker_id: int = 0, **samples: str) -> Worker:
+    """One that is well, but for these samples, each 30 s after the one before."""
+    return Worker(worker_id, samples=samples)
+
+
+def well(*worker_ids: int) -> list[Worker]:
+    return [Worker(worker_id) for worker_id in worker_ids]
+
+
+def test_nothing_fires_when_all_is_well() -> None:
+    busy = worker(
+        0,
+        reservation_remaining_seconds=" ".join(["300 270 240 210 180 150"] * 60),
+        ids_generated_total="0+90000000x400",
+        sequence_exhausted_total="0+1000x400",
+    )
+    expect_alerts(set(), [busy, *well(1, 2)], "5m", "30m", "2h")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Worker(0, service=OTHER, pod="other-respid-0"),
+        Worker(0, service=OTHER, pod="other-respid-0", high_water_mark="pending"),
+        Worker(0, pod="demo-respid-9"),
+    ],
+    ids=["of another release", "that waits for the lease", "of this release"],
+)
+def test_two_workers_with_one_worker_id_are_told(other: Worker) -> None:
+    expect_alerts({"RespidDuplicateWorkerID"}, [*well(0, 1), other], "3m")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Worker(5, service=OTHER, pod="other-respid-0"),
+        Worker(0, namespace="elsewhere"),
+        Worker(0, service=OTHER, pod="other-respid-0", id_space="orders"),
+        Worker(0, job="scraped-twice"),
+        Worker(0, instance="10.0.0.9:8080", length=3),
+    ],
+    ids=["by offset", "another namespace", "another ID space", "scraped by two jobs", "the pod before it"],
+)
+def test_equal_worker_ids_are_no_fault_where_they_may_be_equal(other: Worker) -> None:
+    gone = {"up": "1x3 stale", "info": "1x3 stale", "ready": "1x3 stale"} if other.length == 3 else {}
+    other.samples.update(gone)
+    expect_alerts(set(), [*well(0, 1), other], "1m", "2m30s", "10m")
+
+
+def test_what_other_releases_share_is_left_to_them() -> None:
+    others = [Worker(7, service=OTHER, pod="other-0"), Worker(7, service="third", pod="third-0")]
+    expect_alerts(set(), [*well(0, 1), *others], "10m")
+
+
+def test_none_that_is_ready_is_an_outage() -> None:
+    broken = [worker(worker_id, ready="1x10 0x60") for worker_id in range(2)]
+    expect_alerts({"RespidUnavailable"}, broken, "7m")
+    expect_alerts({"RespidUnavailable", "RespidNotReady"}, broken, "17m")
+
+
+def test_none_that_is_scraped_is_an_outage() -> None:
+    expect_alerts({"RespidUnavailable"}, [Worker(0, service=OTHER)], "3m")
+
+
+def test_one_that_is_not_ready_is_told_after_ten_minutes() -> None:
+    workers = [worker(0, ready="1x10 0x60"), *well(1)]
+    expect_alerts(set(), workers, "14m")
+    expect_alerts({"RespidNotReady"}, workers, "16m")
+
+
+def test_a_start_and_a_drain_are_silent() -> None:
+    expect_alerts(set(), [worker(0, ready="1x10 0x3 1x60"), worker(1, ready="0x3 1x60")], "8m")
+
+
+def test_a_target_that_is_down_is_told_and_one_that_is_gone_is_not() -> None:
+    dead = {"info": "1x10 stale", "ready": "1x10 stale"}
+    expect_alerts({"RespidTargetDown"}, [worker(0, up="1x10 0x60", **dead), *well(1)], "11m")
+    expect_alerts(set(), [worker(0, up="1x10 0x60", **dead), *well(1)], "8m")
+    expect_alerts(set(), [worker(0, up="1x10 stale", **dead), *well(1)], "20m")
+
+
+def test_three_restarts_in_half_an_hour_are_told_and_two_are_not() -> None:
+    starts = "1000x10 1300x10 1600x10"
+    restarting = worker(0, process_start_time_seconds=starts + " 1900x100")
+    expect_alerts({"RespidRestarting"}, [restarting], "20m")
+    expect_alerts(set(), [restarting], "55m")
+    expect_alerts(set(), [worker(0, process_start_time_seconds=starts + "00")], "20m")
+
+
+def test_extensions_that_keep_failing_are_told_and_one_outage_is_not() -> None:
+    failing = worker(0, reservation_failures_total="0x5 0+1x200")
+    expect_alerts({"RespidReservationFailing"}, [failing, *well(1)], "20m")
+    once = worker(0, reservation_failures_total="0x5 40x200")
+    expect_alerts(set(), [once, *well(1)], "4m", "8m", "12m", "13m", "20m")
+    counted_anew = worker(0, reservation_failures_total="40x5 0x200")
+    expect_alerts(set(), [counted_anew, *well(1)], "8m")
+
+
+def test_a_reservation_that_runs_out_is_told_and_one_that_is_extended_is_not() -> None:
+    outage = {"reservation_failures_total": "0x5 0+40x200"}
+    running_out = worker(0, reservation_remaining_seconds="180x4 150 120 90 60 30 0x100", **outage)
+    expect_alerts(set(), [running_out, *well(1)], "3m")
+    expect_alerts({"RespidReservationRunningOut"}, [running_out, *well(1)], "4m", "5m")
+    in_a_lead = worker(0, reservation_remaining_seconds="10 5 10 8 6 " * 40, clock_lead_seconds="200x200")
+    expect_alerts(set(), [in_a_lead, *well(1)], "10m")
+
+
+def test_a_worker_that_waits_for_its_first_reservation_is_not_ready_and_no_more() -> None:
+    waiting = Worker(
+        0,
+        high_water_mark="pending",
+        samples={
+            "ready": "0x100",
+            "reservation_remaining_seconds": "0x100",
+            "reservation_failures_total": "0+60x100",
+        },
+    )
+    expect_alerts({"RespidNotReady", "RespidReservationFailing"}, [waiting, *well(1)], "15m")
+
+
+def test_the_reserve_is_the_stores() -> None:
+    values: Values = {"store": "file"}
+    failing = {"reservation_failures_total": "0+1x14"}
+    expect_alerts(set(), [worker(0, reservation_remaining_seconds="2x100", **failing)], "5m", values=values)
+    low = worker(0, reservation_remaining_seconds="0.9x100", **failing)
+    expect_alerts({"RespidReservationRunningOut"}, [low], "5m", values=values)
+    assert {rule["alert"] for group in alert_rules({"store": "none"})["groups"] for rule in group["rules"]} == {
+        name for name in ALERTS if "Reservation" not in name
+    }
+
+
+def test_a_lead_beyond_what_a_crash_leaves_is_told() -> None:
+    expect_alerts(set(), [worker(0, clock_lead_seconds="299-30x9 0x100")], "2m")
+    expect_alerts({"RespidClockLead"}, [worker(0, clock_lead_seconds="301x100")], "2m")
+    expect_alerts(set(), [worker(0, clock_lead_seconds="301x100")], "2m", values={"maxClockLeadSeconds": 700})
+
+
+def test_a_clock_that_stops_the_worker_is_told_at_once() -> None:
+    workers = [worker(0, clock_lead_seconds="0x9 601x100"), *well(1)]
+    expect_alerts(set(), workers, "4m30s")
+    expect_alerts({"RespidClockUnusable"}, workers, "5m")
+    expect_alerts({"RespidClockUnusable", "RespidClockLead"}, workers, "7m")
+
+
+def test_a_worker_that_stays_saturated_is_told_and_a_busy_quarter_of_an_hour_or_bulk_is_not() -> None:
+    workers = [worker(0, sequence_exhausted_total="0+30000x100"), *well(1)]
+    expect_alerts(set(), workers, "14m")
+    expect_alerts({"RespidSaturated"}, workers, "20m")
+    expect_alerts(set(), [worker(0, sequence_exhausted_total="0+2900x100"), *well(1)], "20m")
+    expect_alerts(set(), [worker(0, bulk_exhausted_total="0+30000x100"), *well(1)], "20m")
+
+
+def test_the_layouts_end_is_told_a_year_before() -> None:
+    expect_alerts({"RespidLayoutEnds"}, [worker(0, layout_end_timestamp_seconds=f"{YEAR}x100"), *well(1)], "15m")
+    expect_alerts(set(), [worker(0, layout_end_timestamp_seconds=f"{YEAR + 86400}x100"), *well(1)], "15m")
+
+
+def test_other_releases_alerts_are_left_to_them() -> None:
+    broken = Worker(
+        9,
+        service=OTHER,
+        pod="other-respid-9",
+        samples={
+            "up": "0x100",
+            "ready": "0x100",
+            "clock_lead_seconds": "900x100",
+            "layout_end_timestamp_seconds": "5x100",
+            "sequence_exhausted_total": "0+30000x100",
+        },
+    )
+    expect_alerts(set(), [*well(0), broken], "20m")
+
+
+def test_a_prometheus_without_namespace_service_and_pod_can_be_used() -> None:
+    values: Values = {"prometheusLabels": {"namespace": "", "service": "", "pod": ""}}
+    rules = str(alert_rules(values))
+    assert not re.search(r"\b(namespace|service|pod)\b *[=,)]", "".join(re.findall(r"'expr': '(.*?)'", rules)))
+    assert "$labels.pod" not in rules
+    bare = Worker(0, namespace="", service="", samples={"ready": "0x100", "clock_lead_seconds": "601x100"})
+    twice = Worker(0, namespace="", service="", instance="10.0.0.9:8080")
+    expect_alerts({"RespidClockUnusable", "RespidClockLead"}, [bare, *well(1)], "5m", values=values)
+    expect_alerts({"RespidDuplicateWorkerID"}, [twice, *well(0)], "5m", values=values)
+
+
+@pytest.mark.parametrize("values", [{}, {"store": "file"}, {"store": "none"}, {"prometheusLabels": {"namespace": ""}}])
+def test_promtool_accepts_the_rules(values: Values, tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump(alert_rules(values)))
+    checked = subprocess.run(
+        [need_tool("promtool"), "check", "rules", "--lint-fatal", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_alert_says_what_to_do_and_where_to_read_more(name: str) -> None:
+    rule = ALERTS[name]
+    assert rule["labels"]["severity"] in ("warning", "critical")
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["runbook_url"] == f"docs/kubernetes.md#{name.lower()}"
+    assert f"\n### {name}\n" in DOCUMENT.read_text()
+
+
+def test_the_runbook_tells_of_no_alert_that_there_is_not() -> None:
+    assert set(re.findall(r"^### (Respid\w+)$", DOCUMENT.read_text(), re.MULTILINE)) == set(ALERTS)
+
+
+def test_objects_are_made_when_asked_for_and_found_by_their_labels() -> None:
+    assert {"PrometheusRule", "ConfigMap"}.isdisjoint(render().kinds)
+    values: Values = {
+        "prometheusRule": {"enabled": True, "labels": {"release": "monitoring"}},
+        "grafanaDashboard": {"enabled": True, "labels": {"team": "ids"}, "annotations": {"folder": "IDs"}},
+    }
+    rendered = render(values)
+    assert rendered.one("PrometheusRule")["metadata"]["labels"].items() >= {"release": "monitoring"}.items()
+    dashboard = rendered.one("ConfigMap")["metadata"]
+    assert dashboard["labels"].items() >= {"grafana_dashboard": "1", "team": "ids"}.items()
+    assert dashboard["annotations"] == {"folder": "IDs"}
