@@ -42,13 +42,18 @@ class Reservation:
         """Lets the generator begin at the mark, below the ceiling that is now durably stored."""
         self._generator.begin(mark_ms or 0, ceiling_ms)
 
-    def due_ceiling_ms(self, wall_ms: int) -> int | None:
-        """The ceiling to store now; None while more is left than half of what a new reservation would give."""
+    def due_ceiling_ms(self, wall_ms: int, age_ms: int) -> int | None:
+        """The ceiling to store now; None while more is left than half of what a new reservation would give.
+
+        It is stored again after `age_ms` of half a reservation, too, whatever the wall clock says: a holder of whom
+        nothing is heard for longer counts as gone.
+        """
+        ceiling_ms = self._generator.ceiling_ms
         issuable_ms = max(wall_ms, self._generator.timestamp_ms)
         target_ms = self._ceiling_above(self._generator.timestamp_ms, wall_ms)
-        if (self._generator.ceiling_ms - issuable_ms) * 2 > target_ms - issuable_ms:
+        if (ceiling_ms - issuable_ms) * 2 > target_ms - issuable_ms and age_ms * 2 < self._spans.wall_ms:
             return None
-        return target_ms
+        return max(target_ms, ceiling_ms)
 
     def extended(self, ceiling_ms: int) -> None:
         """To be called when the store has confirmed this ceiling, and not before."""

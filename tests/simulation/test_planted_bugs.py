@@ -18,7 +18,7 @@ from world import (
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.keeper import Keeper
-from respid.stores import Mark
+from respid.stores import HolderLostError, Mark
 from respid.stores.file import FileStore
 from respid.stores.lease import Lease, LeaseStore
 
@@ -30,8 +30,8 @@ def mark_stored_after_use(patch: Patch) -> None:
     """The ceiling in memory rises before the write is confirmed."""
     plan = Reservation.due_ceiling_ms
 
-    def plan_and_use(reservation: Reservation, wall_ms: int) -> int | None:
-        ceiling_ms = plan(reservation, wall_ms)
+    def plan_and_use(reservation: Reservation, wall_ms: int, age_ms: int) -> int | None:
+        ceiling_ms = plan(reservation, wall_ms, age_ms)
         if ceiling_ms is not None:
             reservation.extended(ceiling_ms)
         return ceiling_ms
@@ -116,6 +116,15 @@ def conflict_ignored(patch: Patch) -> None:
     patch.setattr(LeaseStore, "_read_again", read_again)
 
 
+def lost_reply_taken_for_a_takeover(patch: Patch) -> None:
+    """After a conflict the worker ID is given up, whoever wrote."""
+
+    async def give_up(_store: LeaseStore, wanted: Lease) -> None:
+        raise HolderLostError(wanted.name)
+
+    patch.setattr(LeaseStore, "_read_again", give_up)
+
+
 def expiry_by_the_holders_clock(patch: Patch) -> None:
     """A Lease counts as left alone when its ceiling, by the own wall clock, has passed."""
 
@@ -173,7 +182,8 @@ STOPPED_AT_THE_START = [
     Step(100, Event.STOP, 0),
     Step(3000, Event.START, 0, -50_000),
 ]
-POWER = (Event.LOSE_POWER,)
+LOST_REPLIES = (Event.STORE_FAILS, Event.STORE_WORKS)
+POWER = (Event.LOSE_POWER, Event.KILL_WRITING)
 TWINS = (Event.START, Event.FREEZE, Event.THAW)
 LOCKS = (Event.DELETE_LOCK, Event.START)
 
@@ -195,6 +205,7 @@ LOCKS = (Event.DELETE_LOCK, Event.START)
         ("lease", release_of_a_mark_from_before_the_start, STOPS),
         ("lease", takeover_without_reading, TWINS),
         ("lease", conflict_ignored, TWINS),
+        ("lease", lost_reply_taken_for_a_takeover, LOST_REPLIES),
         ("lease", expiry_by_the_holders_clock, TWINS),
         ("file", lock_on_the_renamed_file, (Event.START,)),
         ("file", lock_not_looked_at_again, LOCKS),

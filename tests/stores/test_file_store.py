@@ -175,7 +175,9 @@ async def test_a_full_disk_fails_the_extension_and_harms_no_stored_mark(tmp_path
     await store.load()
     await store.extend(MARK_MS)
     disk.fails_at = step
-    with pytest.raises(StoreError, match=r"cannot write .*: No space left on device; make it a writable"):
+    with pytest.raises(
+        StoreError, match=r"cannot write .*: No space left on device; make room there, or set --state-dir"
+    ):
         await store.extend(MARK_MS + 3000)
     stored = json.loads((tmp_path / "worker-3.json").read_bytes())["ceiling_ms"]
     assert stored == (MARK_MS + 3000 if step == "sync directory" else MARK_MS)
