@@ -60,12 +60,17 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     servers: list[RunningServer] = []
 
     def start(
-        *arguments: str, worker_id: str | None = "1", port: int = 0, wait: bool = True, **variables: str
+        *arguments: str,
+        worker_id: str | None = "1",
+        port: int = 0,
+        wait: bool = True,
+        prefix: tuple[str, ...] = (),
+        **variables: str,
     ) -> RunningServer:
         port, http_port = port or free_port(), free_port()
         directory = tmp_path_factory.mktemp("respid")
         log_path = directory / "log"
-        command = [sys.executable, "-m", "respid", "serve", "--port", str(port), "--http-port", str(http_port)]
+        command = [*prefix, sys.executable, "-m", "respid", "serve", "--port", str(port), "--http-port", str(http_port)]
         command += ["--state-dir", str(directory / "state")]
         command += [] if worker_id is None else ["--worker-id", worker_id]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}

@@ -73,7 +73,7 @@ class FileStore:
                 " stop that process, or start this one with another --worker-id or --state-dir"
             ) from None
         except OSError as error:
-            raise self._failed("read", error) from None
+            raise self._failed("use", error) from None
         if content is None:
             return None
         state = self._parse(content)

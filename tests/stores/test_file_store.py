@@ -131,7 +131,7 @@ async def test_what_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None
         path.write_text("a file where the directory should be")
     else:
         path.mkdir(parents=True)
-    with pytest.raises(StoreError, match=f"cannot read {path}: .*; make it a writable local directory, or set --state"):
+    with pytest.raises(StoreError, match=f"cannot use {path}: .*; make it a writable local directory, or set --state"):
         await make_store(directory).load()
 
 
