@@ -7,20 +7,15 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from byte_streams import request
 from drawer import Drawer, are_disjoint_and_rising
 from needed_tools import need_tool
-from raw_client import RawClient
+from outage import READY, through_an_outage
 from running import RunningServer, StartServer, free_port, wait_until
-
-INCR = request("INCR", "orders")
-READY = "id_generator_ready"
-FAILURES = "id_generator_reservation_failures_total"
 
 
 @pytest.fixture
@@ -64,33 +59,6 @@ def refused_start(server: RunningServer) -> str:
 
 def ceiling_ms(state_dir: Path) -> int:
     return int(json.loads((state_dir / "worker-1.json").read_text())["ceiling_ms"])
-
-
-def through_an_outage(server: RunningServer, begin: Callable[[], None], end: Callable[[], None], reason: str) -> None:
-    """Under load: it issues to the ceiling, then refuses, says why, and comes back by itself."""
-    drawers = [Drawer(server.port) for _ in range(2)]
-    wait_until(lambda: all(drawer.spans for drawer in drawers))
-    begin()
-    wait_until(lambda: all(drawer.refusals for drawer in drawers))
-    assert server.metric(READY) == 0
-    assert server.metric("id_generator_reservation_remaining_seconds") == 0
-    wait_until(lambda: server.metric(FAILURES) > 0)
-    wait_until(lambda: reason in server.get("/readyz")[1])
-    with RawClient(server.port) as client:
-        client.send(INCR)
-        assert reason.encode() in client.receive_reply()
-        client.send(request("PING"))
-        assert client.receive_reply() == b"+PONG\r\n"
-        client.send(request("INFO", "persistence"))
-        assert b"loading:1" in client.receive_reply()
-    assert server.get("/healthz")[0] == 200
-    end()
-    wait_until(lambda: server.get("/readyz")[0] == 200)
-    drawn = [len(drawer.spans) for drawer in drawers]
-    wait_until(lambda: all(len(drawer.spans) > before for drawer, before in zip(drawers, drawn, strict=True)))
-    assert are_disjoint_and_rising([[drawer.finish() for drawer in drawers]])
-    assert server.log.count("the reservation cannot be extended") == 1
-    assert server.log.count("the reservation is extended again") == 1
 
 
 def test_a_disk_that_fills_is_an_outage_until_there_is_room(start_server: StartServer, small_disk: Path) -> None:
