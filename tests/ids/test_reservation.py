@@ -76,6 +76,14 @@ def test_a_clock_set_back_asks_for_no_extension_while_enough_is_left(clock: Scri
     assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
 
 
+def test_it_is_stored_again_after_half_its_span_though_the_clock_was_set_back(clock: ScriptedClock) -> None:
+    generator, reservation, ceiling_ms = take_over(clock, None)
+    generator.take(1)
+    clock.step_ms(-3600 * 1000)
+    assert reservation.due_ceiling_ms(clock.wall_ms(), SPANS.wall_ms // 2 - 1) is None
+    assert reservation.due_ceiling_ms(clock.wall_ms(), SPANS.wall_ms // 2) == ceiling_ms, "no more than it has"
+
+
 def test_crashes_in_a_row_during_a_lead_do_not_add_up(clock: ScriptedClock) -> None:
     """Each holder lives for a third of a second, the least that a start takes, and is killed."""
     start_ms = clock.wall_ms()

@@ -197,6 +197,45 @@ def test_a_file_is_flushed_to_the_disk_before_the_write_returns(
     assert synced == [b"content", b"content"]
 
 
+async def test_directories_that_are_made_survive_the_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(LocalDisk, "sync_directory", lambda _disk, path: synced.append(path))
+    await make_store(tmp_path / "a" / "b").load()
+    assert synced == [tmp_path, tmp_path / "a"]
+
+
+@pytest.mark.parametrize("when", ["before the first write", "later"])
+async def test_a_mark_of_another_process_is_noticed_though_the_lock_stands(
+    store: FileStore, tmp_path: Path, state_path: Path, when: str
+) -> None:
+    """As on a file system whose locks do not reach other machines."""
+    former = make_store(tmp_path)
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.close()
+    assert await store.load() == MARK
+    if when == "later":
+        await store.extend(MARK_MS + 1000)
+    state = json.loads(state_path.read_bytes())
+    state_path.write_text(json.dumps(state | {"nonce": "another"}))
+    for write in (store.extend, store.release):
+        with pytest.raises(HolderLostError, match="worker ID 3 was taken by another process"):
+            await write(MARK_MS + 3000)
+
+
+async def test_a_mark_that_is_damaged_while_its_holder_runs_is_written_again(
+    store: FileStore, state_path: Path, tmp_path: Path
+) -> None:
+    await store.load()
+    await store.extend(MARK_MS - 1000)
+    state_path.write_text("paper")
+    await store.extend(MARK_MS)
+    await store.close()
+    assert await make_store(tmp_path).load() == MARK
+
+
 async def test_a_directory_that_is_deleted_is_made_again_with_the_own_mark(store: FileStore, tmp_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS)
