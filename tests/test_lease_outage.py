@@ -17,8 +17,8 @@ from drawer import Drawer
 from kubernetes_api_server import ApiServer, write_kubeconfig
 from needed_tools import need_tool
 from outage import FAILURES, READY, through_an_outage
+from proxy import proxy
 from running import RunningServer, StartServer, wait_until
-from slow_proxy import slow_proxy
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300)]
 OUTAGE_SECONDS = float(os.environ.get("RESPID_TEST_OUTAGE_SECONDS", "8"))
@@ -122,7 +122,7 @@ def test_a_slow_api_server_costs_nothing_while_it_answers_within_the_time_limit(
     start_pod: StartPod, api_server: ApiServer, tmp_path: Path
 ) -> None:
     port = int(api_server.url.rpartition(":")[2])
-    with slow_proxy(port, delay_seconds=1) as proxy_port:
+    with proxy(port, delay_seconds=1) as proxy_port:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", f"https://127.0.0.1:{proxy_port}", "test-token")
         server = start_pod(kubeconfig, reserve="16")
         drawer = Drawer(server.port)
