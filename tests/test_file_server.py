@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -216,6 +217,22 @@ def _answers(server: RunningServer) -> bool:
     with contextlib.suppress(OSError):
         return server.get("/healthz")[0] == 200
     return False
+
+
+def test_a_mark_is_on_the_disk_before_anything_below_it_is_issued(start_server: StartServer, tmp_path: Path) -> None:
+    """What the kernel is asked for, on a disk that takes a while for each fsync."""
+    trace = tmp_path / "trace"
+    strace = f"strace -D -f -qq -o {trace} -e trace=openat,fsync,rename -e inject=fsync:delay_enter=300000".split()
+    server = start_server("--state-dir", str(tmp_path / "state"), prefix=(need_tool("strace"), *strace[1:]))
+    steps = {
+        r"openat\(.*/worker-1\.tmp\"": "make",
+        r"fsync\(": "sync",
+        r"rename\(.*worker-1\.json\"": "rename",
+        r"openat\(.*/state\", .*O_DIRECTORY": "open directory",
+    }
+    ready = [step for line in trace.read_text().splitlines() for call, step in steps.items() if re.search(call, line)]
+    assert server.stop() == 0
+    assert ready[:6] == ["sync", "make", "sync", "rename", "open directory", "sync"], "the first is of a new directory"
 
 
 def test_a_start_without_a_free_port_leaves_the_mark_alone(start_server: StartServer, tmp_path: Path) -> None:
