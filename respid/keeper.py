@@ -132,7 +132,7 @@ class Keeper:
         if lead_ms > self._worker.generator.lead_limit_ms:
             _log.error(
                 "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
-                " of it; set the clock if it is wrong",
+                " of it; set the clock if it is wrong, else raise --max-clock-lead to have IDs ahead of it",
                 lead_ms // 1000,
                 self._worker.generator.lead_limit_ms // 1000,
             )

@@ -84,6 +84,14 @@ def test_it_is_stored_again_after_half_its_span_though_the_clock_was_set_back(cl
     assert reservation.due_ceiling_ms(clock.wall_ms(), SPANS.wall_ms // 2) == ceiling_ms, "no more than it has"
 
 
+def test_at_the_end_of_the_layout_nothing_more_is_asked_for(clock: ScriptedClock) -> None:
+    clock.step_ms(SMALL.end_ms - 1000 - clock.wall_ms())
+    _, reservation, _ = take_over(clock, None)
+    for _ in range(3):
+        assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
+        clock.pass_ms(700)
+
+
 def test_crashes_in_a_row_during_a_lead_do_not_add_up(clock: ScriptedClock) -> None:
     """Each holder lives for a third of a second, the least that a start takes, and is killed."""
     start_ms = clock.wall_ms()

@@ -76,6 +76,7 @@ def test_a_holder_whose_clock_was_set_far_back_keeps_its_worker_id() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_an_outage_of_the_api_server_does_not_cost_a_holder_its_worker_id(seed: int) -> None:
     world = World(LEASE_PLACES, "lease", Random(seed), LONG_RESERVE_MS)
+    world.api.faults = ("request",)
     world.play(
         [
             Step(3000, Event.STORE_FAILS, 0),
