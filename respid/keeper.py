@@ -44,6 +44,7 @@ class Keeper:
         worker = self._worker
         worker.lifecycle.enter(State.RESERVING)
         while not self._ending:
+            worker.use_clock(self._clock_watch.look())  # it may be hours until another holder has gone
             try:
                 await self._take_first_reservation()
             except StoreUnavailableError as error:
