@@ -1,6 +1,8 @@
 """The simulation can fail: each of these bugs, planted, is found by it."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -56,6 +58,18 @@ def no_fsync_of_the_file(patch: Patch) -> None:
 
 def no_fsync_of_the_directory(patch: Patch) -> None:
     patch.setattr(SimulatedDisk, "sync_directory", lambda _disk, _path: None)
+
+
+def written_in_place(patch: Patch) -> None:
+    """The state file is written over, instead of replaced by one that is complete."""
+    write = SimulatedDisk.write_synced
+
+    def write_in_place(disk: SimulatedDisk, path: Path, content: bytes) -> None:
+        write(disk, path.with_suffix(".json"), content)
+        disk.nonces.setdefault(json.loads(content)["nonce"])
+
+    patch.setattr(SimulatedDisk, "write_synced", write_in_place)
+    patch.setattr(SimulatedDisk, "rename", lambda _disk, _source, _target: None)
 
 
 def ceiling_included(patch: Patch) -> None:
@@ -197,6 +211,7 @@ LOCKS = (Event.DELETE_LOCK, Event.START)
         ("file", failed_write_taken_for_confirmed, OUTAGES),
         ("file", no_fsync_of_the_file, POWER),
         ("file", no_fsync_of_the_directory, POWER),
+        ("file", written_in_place, POWER),
         ("file", ceiling_included, UP_TO_THE_CEILING),
         ("file", start_at_the_clock, RESTARTS),
         ("file", release_before_the_seal, STOPS),
