@@ -333,16 +333,28 @@ def check(
 
     Name every worker: each ID must be unique, of its worker, and above those received before; the workers must have
     one layout, worker IDs of their own, and clocks that agree. Exit 0 if all is well, else 1, and a line for each thing
-    that is not. RESPID_PASSWORD is the password, if the workers have one.
+    that is not. Ctrl-C ends it early, with the summary. RESPID_PASSWORD is the password, if the workers have one.
     """
     import asyncio  # noqa: PLC0415 - only this command needs it
+    import signal  # noqa: PLC0415
 
     from respid.check import Address, Check, Plan, Report  # noqa: PLC0415
 
     distinct = tuple(Address(*address) for address in dict.fromkeys(addresses))
     run = Check(Plan(distinct, seconds, connections, os.environ.get("RESPID_PASSWORD", "")))
+
+    async def run_or_stop(on_progress: Callable[[float], None]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.remove_signal_handler(signal.SIGINT)  # a second one ends it without a summary
+            run.stop()
+
+        loop.add_signal_handler(signal.SIGINT, stop)
+        await run.run(on_progress)
+
     with _progress_bar(seconds) as on_progress:
-        asyncio.run(run.run(on_progress))
+        asyncio.run(run_or_stop(on_progress))
     report = Report(run, max_clock_difference)
     summary = [json.dumps(report.as_json())] if as_json else [*report.table(), *report.notes()]
     for line in summary:

@@ -12,6 +12,9 @@ from collections import Counter
 from respid.ids.clock import BootTimeClock, Clock
 
 STEP_MS = 50  # a wall clock that moves by this much more or less than the boot-time clock between two looks was set
+# A process that is held up between reading the two clocks would take the delay for a step: then it reads them again.
+QUICK_NS = 1_000_000
+READINGS = 3
 _MILLISECOND_NS = 1_000_000
 _log = logging.getLogger(__name__)
 
@@ -24,8 +27,8 @@ class ClockWatch:
         self._limit_ms = max(limit_ms, STEP_MS)
         self._confirm_ms = confirm_ms
         self._steps = steps
-        self._looked_ns = clock.boot_ns()
-        self._followed_ns = self._seen_ns = clock.wall_ns() - self._looked_ns
+        self._looked_ns, self._seen_ns = self._read()
+        self._followed_ns = self._seen_ns
         self._since_ns: int | None = None  # boot time since which a step is not followed; None while there is none
 
     @property
@@ -35,8 +38,7 @@ class ClockWatch:
 
     def look(self) -> Clock:
         """The clock to go by until the next look: the wall clock, or one that runs on as if it had not been set."""
-        self._looked_ns = self._clock.boot_ns()
-        offset_ns = self._clock.wall_ns() - self._looked_ns
+        self._looked_ns, offset_ns = self._read()
         step_ms = (offset_ns - self._seen_ns) // _MILLISECOND_NS
         self._seen_ns = offset_ns
         if abs(step_ms) >= STEP_MS:
@@ -48,6 +50,16 @@ class ClockWatch:
             _log.warning("the wall clock has stayed where it was set: followed from now on")
         self._followed_ns = offset_ns
         return self._clock
+
+    def _read(self) -> tuple[int, int]:
+        """Boot time, and by how much the wall clock is ahead of it: of some readings the one that took the least."""
+        readings = []
+        for _ in range(READINGS):
+            before_ns, wall_ns, after_ns = self._clock.boot_ns(), self._clock.wall_ns(), self._clock.boot_ns()
+            if after_ns - before_ns < QUICK_NS:
+                return before_ns, wall_ns - before_ns
+            readings.append((after_ns - before_ns, before_ns, wall_ns - before_ns))
+        return min(readings)[1:]
 
     def _note_step(self, step_ms: int, offset_ns: int) -> None:
         direction = "forward" if step_ms > 0 else "back"

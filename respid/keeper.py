@@ -1,7 +1,9 @@
 """Keeps the reservation ahead of the clock, and watches clock and event loop. Off the hot path: a look every 50 ms."""
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 
 from respid.clock_watch import ClockWatch
 from respid.ids.layout import Layout
@@ -12,6 +14,7 @@ from respid.worker import Worker
 
 LOOK_SECONDS = 0.05
 RETRY_SECONDS = 0.5  # after a failed extension
+SILENCE_SECONDS = 6.0  # after which a store that does not answer is told of; longer than a lease store's request lasts
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +34,7 @@ class Keeper:
         self._is_holder = False
         self._ending = False
         self._storing = asyncio.Lock()
+        self._stored_ns = 0  # boot time when the last mark that is stored was sent to the store
 
     async def begin(self) -> None:
         """Takes the first reservation, as soon as the store gives it: from then on IDs are issued.
@@ -40,6 +44,7 @@ class Keeper:
         worker = self._worker
         worker.lifecycle.enter(State.RESERVING)
         while not self._ending:
+            worker.use_clock(self._clock_watch.look())  # it may be hours until another holder has gone
             try:
                 await self._take_first_reservation()
             except StoreUnavailableError as error:
@@ -51,16 +56,19 @@ class Keeper:
             worker.lifecycle.enter(State.SERVING)
 
     async def keep(self) -> None:
-        """Extends the reservation whenever that is due, until the end. Raises HolderLostError."""
-        loop = asyncio.get_running_loop()
-        retry_at = 0.0
-        while not self._ending:
-            before = loop.time()
-            await asyncio.sleep(LOOK_SECONDS)
-            self._worker.stats.event_loop_lag_seconds = max(0.0, loop.time() - before - LOOK_SECONDS)
-            self._worker.use_clock(self._clock_watch.look())
-            if loop.time() >= retry_at and not await self._extend_if_due():
-                retry_at = loop.time() + RETRY_SECONDS
+        """Extends the reservation whenever that is due and watches the clock, until the end. Raises HolderLostError."""
+        loop, worker = asyncio.get_running_loop(), self._worker
+        extending = loop.create_task(self._keep_extending())  # beside the looks: a slow store must not delay them
+        try:
+            while not extending.done():
+                before = loop.time()
+                await asyncio.sleep(LOOK_SECONDS)
+                worker.stats.event_loop_lag_seconds = max(0.0, loop.time() - before - LOOK_SECONDS)
+                worker.use_clock(self._clock_watch.look())
+                worker.generator.obstacle()  # so that it is known since when nothing is issued, though nobody asks
+            await extending
+        finally:
+            extending.cancel()
 
     async def end(self) -> None:
         """Stops issuing, then stores the exact end, so that the successor has no lead."""
@@ -76,13 +84,15 @@ class Keeper:
 
     async def _take_first_reservation(self) -> None:
         worker, reservation = self._worker, self._worker.reservation
-        async with self._storing:
+        async with self._storing, self._impatience():
+            asked_ns = worker.clock.boot_ns()
             mark = await self._store.load()
             now_ms = worker.clock.wall_ms()
             floor_ms = None if mark is None else self._floor_ms(mark, now_ms)
             ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms)
             await self._store.extend(ceiling_ms)
             self._is_holder = True
+            self._stored_ns = asked_ns
             reservation.last_error = None
             reservation.begin(floor_ms, ceiling_ms)
         self._tell_of_mark(floor_ms, now_ms)
@@ -98,12 +108,12 @@ class Keeper:
                 f"{changed}: IDs of the two could repeat; go back to that layout, use another store, or see what"
                 " --accept-layout-change says"
             )
+        # Other workers' marks are not known here: none of them may be more than the permitted lead above this one.
+        reached_ms = mark.ceiling_ms + self._worker.generator.lead_limit_ms
         try:
-            former = Layout.parse_fingerprint(mark.fingerprint)
+            floor_ms = layout.first_above(Layout.parse_fingerprint(mark.fingerprint).greatest_id(reached_ms))
         except ValueError as error:
             raise StoreError(f"{changed}: {error}") from None
-        # Other workers' marks are not known here: none of them may be more than the permitted lead above this one.
-        floor_ms = layout.first_above(former.greatest_id(mark.ceiling_ms + self._worker.generator.lead_limit_ms))
         if floor_ms > max(now_ms, mark.ceiling_ms):
             raise StoreError(
                 f"{changed}, whose IDs reach up to those that it would issue at {format_timestamp(floor_ms)}:"
@@ -123,7 +133,7 @@ class Keeper:
         if lead_ms > self._worker.generator.lead_limit_ms:
             _log.error(
                 "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
-                " of it; set the clock if it is wrong",
+                " of it; set the clock if it is wrong, else raise --max-clock-lead to have IDs ahead of it",
                 lead_ms // 1000,
                 self._worker.generator.lead_limit_ms // 1000,
             )
@@ -132,14 +142,18 @@ class Keeper:
                 "the high-water mark is %d ms ahead of the wall clock: IDs lead it until it catches up", lead_ms
             )
 
+    async def _keep_extending(self) -> None:
+        while not self._ending:
+            await asyncio.sleep(LOOK_SECONDS if await self._extend_if_due() else RETRY_SECONDS)
+
     async def _extend_if_due(self) -> bool:
         """False when it was due and failed. Raises HolderLostError."""
-        reservation = self._worker.reservation
-        ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.wall_ms)
+        reservation, now_ns = self._worker.reservation, self._worker.clock.boot_ns()
+        ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.wall_ms, (now_ns - self._stored_ns) // 1_000_000)
         if ceiling_ms is None:
             return True
         try:
-            async with self._storing:
+            async with self._storing, self._impatience():
                 if self._ending:
                     return True
                 await self._store.extend(ceiling_ms)
@@ -153,8 +167,19 @@ class Keeper:
             return False
         if reservation.last_error is not None:
             _log.info("the reservation is extended again")
+        self._stored_ns = now_ns
         reservation.extended(ceiling_ms)
         return True
+
+    @contextlib.asynccontextmanager
+    async def _impatience(self) -> AsyncIterator[None]:
+        """Tells of a store that has not answered for long, and goes on waiting for it."""
+        silence = StoreUnavailableError(f"the store {self._store.name} does not answer")
+        timer = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._note_failure, silence)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _note_failure(self, error: StoreError) -> None:
         reservation = self._worker.reservation

@@ -33,7 +33,8 @@ from respid.worker import ProcessUsage, Worker
 
 BACKLOG = 1024
 STOP_SECONDS = 10.0  # for how long the stop waits for requests that are being answered
-STORE_STOP_SECONDS = 1.0  # for how long it then waits for a store that is being asked
+STORE_STOP_SECONDS = 5.0  # for how long it then waits for the store
+KEEPER_STOP_SECONDS = 1.0  # for how long it then waits for what sleeps between two looks
 RUN_ID_BYTES = 20  # shown as 40 digits, as by Redis
 RESERVED_DESCRIPTORS = 64  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
@@ -101,13 +102,29 @@ class Server:
             await self._stop.wait()
             await self._drain(resp, resp_server, 0 if keeping.done() else config.drain_delay_seconds)
         finally:
-            await self._keeper.end()
+            released = await self._release()
             self._worker.lifecycle.enter(State.STOPPED)
             http_server.close()
             http.close()
         with contextlib.suppress(TimeoutError):  # of a store that does not answer
-            await asyncio.wait_for(keeping, STORE_STOP_SECONDS)
+            await asyncio.wait_for(keeping, KEEPER_STOP_SECONDS)
         _log.info("stopped")
+        if not released:
+            os._exit(0)  # a thread that hangs with its disk would keep the process
+
+    async def _release(self) -> bool:
+        """Stops issuing and stores the exact end; False when the store does not answer in time."""
+        try:
+            async with asyncio.timeout(STORE_STOP_SECONDS):
+                await self._keeper.end()
+        except TimeoutError:
+            _log.warning(
+                "the store did not answer within %g s: the high-water mark stays where it is, and the successor begins"
+                " there",
+                STORE_STOP_SECONDS,
+            )
+            return False
+        return True
 
     async def _keep_reservation(self) -> None:
         await self._keeper.begin()

@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from command_client import CommandClient
-from kubernetes_api_server import running_api_server
+from kubernetes_api_server import ApiServer, running_api_server
 from raw_client import RawClient
 from redis_oracle import running_redis
 from running import RunningServer, StartServer, free_port
@@ -60,12 +60,17 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     servers: list[RunningServer] = []
 
     def start(
-        *arguments: str, worker_id: str | None = "1", port: int = 0, wait: bool = True, **variables: str
+        *arguments: str,
+        worker_id: str | None = "1",
+        port: int = 0,
+        wait: bool = True,
+        prefix: tuple[str, ...] = (),
+        **variables: str,
     ) -> RunningServer:
         port, http_port = port or free_port(), free_port()
         directory = tmp_path_factory.mktemp("respid")
         log_path = directory / "log"
-        command = [sys.executable, "-m", "respid", "serve", "--port", str(port), "--http-port", str(http_port)]
+        command = [*prefix, sys.executable, "-m", "respid", "serve", "--port", str(port), "--http-port", str(http_port)]
         command += ["--state-dir", str(directory / "state")]
         command += [] if worker_id is None else ["--worker-id", worker_id]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}
@@ -111,10 +116,19 @@ def raw_client(server: RunningServer) -> Iterator[RawClient]:
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The kubeconfig of a real Kubernetes API server."""
-    with running_api_server(tmp_path_factory.mktemp("kubernetes")) as path:
-        yield path
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A Kubernetes API server that tests may stop, if they start it again."""
+    with running_api_server(tmp_path_factory.mktemp("kubernetes")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(request: pytest.FixtureRequest) -> Path:
+    """The kubeconfig of a Kubernetes API server: the variable's, else that of one on this machine."""
+    if "KUBECONFIG" in os.environ:
+        return Path(os.environ["KUBECONFIG"])
+    server: ApiServer = request.getfixturevalue("api_server")
+    return server.kubeconfig
 
 
 @pytest.fixture(scope="session")

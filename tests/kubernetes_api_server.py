@@ -1,7 +1,7 @@
-"""A real Kubernetes API server: the one that KUBECONFIG names, else one with an etcd of its own on this machine."""
+"""A real Kubernetes API server with an etcd, on this machine."""
 
 import contextlib
-import os
+import signal
 import subprocess
 import time
 import urllib.error
@@ -17,39 +17,75 @@ TOKEN = "test-token"
 STRANGER = "strangers-token"  # of a user without any right
 
 
+class ApiServer:
+    """A kube-apiserver that can be stopped, started again and frozen, on an etcd that goes on."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = free_port()
+        etcd_url, peer_url = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+        etcd, api_server, openssl = (need_tool(name) for name in ("etcd", "kube-apiserver", "openssl"))
+        key = directory / "service-account.key"
+        subprocess.run([openssl, "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+        (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},stranger,2\n')
+        etcd_options = f"--data-dir={directory}/etcd --listen-client-urls={etcd_url} --advertise-client-urls={etcd_url}"
+        etcd_options += f" --listen-peer-urls={peer_url}"
+        options = f"--etcd-servers={etcd_url} --bind-address=127.0.0.1 --secure-port={self._port}"
+        options += f" --cert-dir={directory} --token-auth-file={directory}/tokens.csv --authorization-mode=RBAC"
+        options += f" --service-account-key-file={key} --service-account-signing-key-file={key}"
+        options += " --service-account-issuer=https://kubernetes.default.svc --service-cluster-ip-range=10.96.0.0/16"
+        self._command = [api_server, *options.split()]
+        self._etcd = self._run([etcd, *etcd_options.split()])
+        self.url = f"https://127.0.0.1:{self._port}"
+        self.kubeconfig = write_kubeconfig(directory / "kubeconfig", self.url, TOKEN)
+        self.start()
+
+    def start(self) -> None:
+        """Returns when it is ready."""
+        self._process = self._run(self._command)
+        try:
+            _wait_until_ready(self._port, self._directory / "log")
+        except AssertionError:
+            self.end()
+            raise
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        self.stop()
+        self._etcd.kill()
+        self._etcd.wait()
+
+    def _run(self, command: list[str]) -> "subprocess.Popen[bytes]":
+        with (self._directory / "log").open("a") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log)
+
+
 @contextlib.contextmanager
-def running_api_server(directory: Path) -> Iterator[Path]:
-    """Gives the path of a kubeconfig."""
-    if "KUBECONFIG" in os.environ:
-        yield Path(os.environ["KUBECONFIG"])
-        return
-    etcd, api_server, openssl = (need_tool(name) for name in ("etcd", "kube-apiserver", "openssl"))
-    port, etcd_url, peer_url = free_port(), f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
-    key = directory / "service-account.key"
-    subprocess.run([openssl, "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-    (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},stranger,2\n')
-    etcd_command = f"--data-dir={directory}/etcd --listen-client-urls={etcd_url} --advertise-client-urls={etcd_url}"
-    etcd_command += f" --listen-peer-urls={peer_url}"
-    api_server_command = f"--etcd-servers={etcd_url} --bind-address=127.0.0.1 --secure-port={port}"
-    api_server_command += f" --cert-dir={directory} --token-auth-file={directory}/tokens.csv --authorization-mode=RBAC"
-    api_server_command += f" --service-account-key-file={key} --service-account-signing-key-file={key}"
-    api_server_command += " --service-account-issuer=https://kubernetes.default.svc"
-    api_server_command += " --service-cluster-ip-range=10.96.0.0/16"
-    with contextlib.ExitStack() as stack:
-        for command in ([etcd, *etcd_command.split()], [api_server, *api_server_command.split()]):
-            with (directory / "log").open("a") as log:
-                process = stack.enter_context(subprocess.Popen(command, stdout=log, stderr=log))
-            stack.callback(process.kill)
-        _wait_until_ready(port, directory / "log")
-        yield write_kubeconfig(directory / "kubeconfig", f"https://127.0.0.1:{port}", TOKEN)
+def running_api_server(directory: Path) -> Iterator[ApiServer]:
+    server = ApiServer(directory)
+    try:
+        yield server
+    finally:
+        server.end()
 
 
-def write_kubeconfig(path: Path, server: str, token: str) -> Path:
+def write_kubeconfig(path: Path, server: str, token: str, *, token_file: Path | None = None) -> Path:
+    """A kubeconfig of a user with this token, or with the one in a file."""
+    user = f"token: {token}" if token_file is None else f'tokenFile: "{token_file}"'
     path.write_text(f"""\
 apiVersion: v1
 kind: Config
 clusters: [{{name: test, cluster: {{server: "{server}", insecure-skip-tls-verify: true}}}}]
-users: [{{name: test, user: {{token: {token}}}}}]
+users: [{{name: test, user: {{{user}}}}}]
 contexts: [{{name: test, context: {{cluster: test, user: test, namespace: default}}}}]
 current-context: test
 """)

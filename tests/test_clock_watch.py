@@ -80,3 +80,18 @@ def test_what_is_issued_in_a_leap_stays_below_it(
     assert watch.look() is not clock
     clock.step_ms(-1)
     assert watch.look() is not clock, "a change too small for a step ends nothing"
+
+
+def test_a_process_that_is_held_up_while_it_reads_its_clocks_sees_no_step(
+    clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_ups = iter([700, 90])
+
+    def read_late() -> int:
+        clock.pass_ms(next(hold_ups, 0))
+        return clock.wall * 1_000_000
+
+    monkeypatch.setattr(clock, "wall_ns", read_late)
+    watch.look()
+    assert steps == {}
+    assert watch.wall_ms == clock.wall_ms()

@@ -13,7 +13,7 @@ from scripted_store import SPANS, ScriptedStore
 from respid.config import Config
 from respid.ids.generator import NOTHING, Obstacle
 from respid.ids.layout import Layout
-from respid.keeper import LOOK_SECONDS, RETRY_SECONDS, Keeper
+from respid.keeper import LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
 from respid.lifecycle import State
 from respid.server import make_worker
 from respid.stores import StoreError
@@ -145,6 +145,77 @@ def test_an_extension_counts_only_when_the_store_has_confirmed_it(
             assert worker.generator.ceiling_ms == store.mark_ms
 
     run_scripted(clock, keep_with_a_slow_store())
+
+
+def test_a_store_that_does_not_answer_is_told_of_and_waited_for(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def keep_with_a_silent_store() -> None:
+        async with keeping(Keeper(worker, store)):
+            store.delay_seconds = 60
+            await asyncio.sleep(RESERVE_MS / 2000 + SILENCE_SECONDS - 2 * LOOK_SECONDS)
+            assert worker.not_ready() == "the reservation is being extended"
+            await asyncio.sleep(4 * LOOK_SECONDS)
+            assert worker.not_ready() == "the reservation cannot be extended: the store scripted does not answer"
+            assert worker.reservation.extensions_failed == 1
+            await asyncio.sleep(60)
+            assert worker.not_ready() is not None, "it has stored what is past by now, and extends again"
+            store.delay_seconds = 0
+            await asyncio.sleep(60)
+            assert worker.not_ready() is None
+
+    run_scripted(clock, keep_with_a_silent_store())
+    assert messages(caplog, "ERROR")[0] == "the reservation cannot be extended: the store scripted does not answer"
+    assert messages(caplog, "INFO")[-1] == "the reservation is extended again"
+
+
+def test_a_slow_store_delays_no_look_at_the_clock(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def keep_while_the_clock_leaps() -> None:
+        async with keeping(Keeper(worker, store)):
+            store.delay_seconds = 1
+            await asyncio.sleep(RESERVE_MS / 2000 + 2 * LOOK_SECONDS)
+            assert store.events[-1][0] == "extending"
+            before_ms = clock.wall_ms()
+            clock.step_ms(3_600_000)
+            await asyncio.sleep(2 * LOOK_SECONDS)
+            assert store.events[-1][0] == "extending"
+            assert worker.clock.wall_ms() == before_ms + 2 * LOOK_MS
+            assert worker.not_ready() is None
+
+    run_scripted(clock, keep_while_the_clock_leaps())
+    assert messages(caplog, "WARNING")[0].startswith("the wall clock was set forward by 3600000 ms: not followed until")
+
+
+def test_the_patience_of_requests_begins_when_issuing_stops_not_with_the_first_of_them(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker
+) -> None:
+    async def keep_to_the_ceiling_and_beyond() -> None:
+        async with keeping(Keeper(worker, store)):
+            store.error = "disk full"
+            await asyncio.sleep(RESERVE_MS / 1000 + 1)
+            assert worker.refusal() == "the reservation cannot be extended: disk full"
+            store.error = ""
+
+    run_scripted(clock, keep_to_the_ceiling_and_beyond())
+
+
+def test_a_holder_whose_clock_was_set_back_stores_its_ceiling_again_and_none_above_it(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker
+) -> None:
+    async def keep_with_a_clock_behind() -> None:
+        async with keeping(Keeper(worker, store)):
+            worker.generator.take(1)
+            clock.step_ms(-300_000)
+            events = len(store.events)
+            ceiling_ms = store.mark_ms
+            await asyncio.sleep(60)
+            assert store.mark_ms == ceiling_ms
+            extensions = len(store.events[events:]) / 2
+            assert extensions == pytest.approx(60_000 / (RESERVE_MS / 2), abs=3)
+
+    run_scripted(clock, keep_with_a_clock_behind())
 
 
 def test_a_store_that_fails_is_tried_again_and_told_of_once(

@@ -122,7 +122,8 @@ class Ledger:
             worker.latest = source
         elif worker.processes.index(source.run_id) + 1 < mark.processes and worker.latest is not None:
             first, second = sorted([source.address, worker.latest.address])
-            words = f"worker ID {source.worker_id} is in use by two processes, at {first} and at {second}"
+            where = f"at {first} and at {second}" if first != second else f"both at {first}"
+            words = f"worker ID {source.worker_id} is in use by two processes, {where}"
             self.violations.note("process", [first, second], f"{words}: give each a worker ID of its own")
 
     def _check_order(self, source: Source, block: Block, mark: Mark, previous: int) -> None:

@@ -24,7 +24,7 @@ class Report:
 
     def notes(self) -> list[str]:
         """What may explain the figures, one line each."""
-        notes = [*self._same_processes(), *self._leads(), *self._troubles()]
+        notes = [*self._interruption(), *self._same_processes(), *self._leads(), *self._troubles()]
         return [f"note: {_printable(note)}" for note in notes]
 
     @property
@@ -58,7 +58,7 @@ class Report:
         addresses = self._check.addresses
         return {
             "ok": not self.failures,
-            "seconds": self._check.plan.seconds,
+            "seconds": round(self._check.seconds, 3),
             "ids": self.ids,
             "connections_ended": sum(checked.ended for checked in addresses),
             "loading_replies": sum(checked.loading for checked in addresses),
@@ -80,7 +80,7 @@ class Report:
         }
 
     def _rate(self, worker: CheckedWorker) -> float:
-        return worker.ids / self._check.plan.seconds
+        return worker.ids / (self._check.seconds or self._check.plan.seconds)
 
     def _unusable(self) -> Iterator[str]:
         for checked in self._check.addresses:
@@ -109,6 +109,11 @@ class Report:
         if difference_seconds - error_seconds > self._max_clock_difference_seconds:
             more = f"more than {self._max_clock_difference_seconds:g} s"
             yield f"the clocks differ by {difference_seconds:.3f} s, {more}: {behind.address} is behind {ahead.address}"
+
+    def _interruption(self) -> Iterator[str]:
+        drawn, planned = self._check.seconds, self._check.plan.seconds
+        if 0 < drawn < planned:
+            yield f"IDs were drawn for {drawn:.1f} s, not for {planned:g} s"
 
     def _same_processes(self) -> Iterator[str]:
         for one, other in itertools.combinations(self._workers, 2):

@@ -74,10 +74,15 @@ class Check:
         self.ledger = Ledger()
         self.addresses = [CheckedAddress(address) for address in plan.addresses]
         self.workers: dict[tuple[str, int, Layout], CheckedWorker] = {}
+        self.seconds = 0.0  # for which IDs were drawn
         system = SystemClock()
         # Should this machine's wall clock be set meanwhile, the workers' clocks would seem to differ.
         self._clock = BootTimeClock(system, system.wall_ns() - system.boot_ns())
         self._over = False
+
+    def stop(self) -> None:
+        """Ends it before its time: what is on its way is received and verified."""
+        self._over = True
 
     async def run(self, on_progress: Progress) -> None:
         """Draws for as long as planned; `on_progress` is told the seconds that have passed."""
@@ -92,10 +97,11 @@ class Check:
     async def _wait(self, on_progress: Progress) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        while (passed := loop.time() - began) < self.plan.seconds:
-            on_progress(passed)
-            await asyncio.sleep(min(PROGRESS_SECONDS, self.plan.seconds - passed))
-        on_progress(self.plan.seconds)
+        while not self._over and self.seconds < self.plan.seconds:
+            on_progress(self.seconds)
+            await asyncio.sleep(min(PROGRESS_SECONDS, self.plan.seconds - self.seconds))
+            self.seconds = min(loop.time() - began, self.plan.seconds)
+        on_progress(self.seconds)
         self._over = True
 
     async def _reach(self, checked: CheckedAddress) -> bool:

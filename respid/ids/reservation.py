@@ -42,13 +42,17 @@ class Reservation:
         """Lets the generator begin at the mark, below the ceiling that is now durably stored."""
         self._generator.begin(mark_ms or 0, ceiling_ms)
 
-    def due_ceiling_ms(self, wall_ms: int) -> int | None:
-        """The ceiling to store now; None while more is left than half of what a new reservation would give."""
-        issuable_ms = max(wall_ms, self._generator.timestamp_ms)
-        target_ms = self._ceiling_above(self._generator.timestamp_ms, wall_ms)
-        if (self._generator.ceiling_ms - issuable_ms) * 2 > target_ms - issuable_ms:
-            return None
-        return target_ms
+    def due_ceiling_ms(self, wall_ms: int, age_ms: int) -> int | None:
+        """The ceiling to store now; None while more is left than half of what a new reservation would give.
+
+        It is stored again after `age_ms` of half a reservation, too, whatever the wall clock says: a holder of whom
+        nothing is heard for longer counts as gone.
+        """
+        generator, ceiling_ms = self._generator, self._generator.ceiling_ms
+        issuable_ms = max(wall_ms, generator.timestamp_ms)
+        target_ms = min(self._ceiling_above(generator.timestamp_ms, wall_ms), generator.layout.end_ms)
+        is_low = target_ms > ceiling_ms and (ceiling_ms - issuable_ms) * 2 <= target_ms - issuable_ms
+        return max(target_ms, ceiling_ms) if is_low or age_ms * 2 >= self._spans.wall_ms else None
 
     def extended(self, ceiling_ms: int) -> None:
         """To be called when the store has confirmed this ceiling, and not before."""

@@ -28,7 +28,9 @@ class Lock(Protocol):
 class Disk(Protocol):
     """What the file store needs. All raise OSError."""
 
-    def make_directory(self, path: Path) -> None: ...
+    def make_directory(self, path: Path) -> None:
+        """Makes a directory and those above it where they are missing; they survive the loss of power."""
+        ...
 
     def lock(self, path: Path, holder: str) -> Lock:
         """Locks this file, making it if need be. Raises LockedError."""
@@ -55,7 +57,11 @@ class LocalDisk:
     """The file systems of this machine."""
 
     def make_directory(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            return
+        self.make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        self.sync_directory(path.parent)
 
     def lock(self, path: Path, holder: str) -> Lock:
         return FileLock(path, holder)

@@ -4,6 +4,8 @@ Never the event loop: every disk access happens in a thread.
 """
 
 import asyncio
+import contextlib
+import errno
 import json
 import os
 import secrets
@@ -19,12 +21,17 @@ _FORMAT = "respid high-water mark"
 _VERSION = 1
 
 
+class DamagedError(StoreError):
+    """The file is there, and no mark can be read from it."""
+
+
 class FileStore:
     """One JSON file a worker ID, replaced atomically: temporary file, fsync, rename, fsync of the directory.
 
     The holder is who has the lock. Should the lock's file be removed or replaced, another process can take a lock of
-    the same name; so before each write the holder looks whether its lock still stands, and if not takes the new one,
-    and goes on only if the file still has the nonce that it wrote itself.
+    the same name; so around each write the holder looks whether its lock still stands, and if not takes the new one.
+    It goes on only if the file has the nonce that it wrote itself, or that it found at the start: another's was
+    written by a process that no lock has kept away, such as one on another machine.
     """
 
     name = "file"
@@ -40,6 +47,7 @@ class FileStore:
         self._lock_path = directory / f"worker-{worker_id}.lock"
         self._lock: Lock | None = None
         self._nonce = secrets.token_hex(8)
+        self._known_nonces: set[object] = {self._nonce}
 
     async def load(self) -> Mark | None:
         return await asyncio.to_thread(self._load)
@@ -65,10 +73,11 @@ class FileStore:
                 " stop that process, or start this one with another --worker-id or --state-dir"
             ) from None
         except OSError as error:
-            raise self._failed("read", error) from None
+            raise self._failed("use", error) from None
         if content is None:
             return None
         state = self._parse(content)
+        self._known_nonces.add(state.get("nonce"))
         return Mark(state["ceiling_ms"], state["layout"])
 
     def _take_lock(self) -> Lock:
@@ -88,6 +97,7 @@ class FileStore:
         try:
             self._stay_holder()
             self._disk.write_synced(temporary, json.dumps(state).encode() + b"\n")
+            self._stay_holder()  # that may have taken long
             self._disk.rename(temporary, self._path)
             self._disk.sync_directory(self._directory)
             # Once more: who took a new lock meanwhile has read the former mark, so this one must not be used.
@@ -97,6 +107,8 @@ class FileStore:
 
     def _stay_holder(self) -> None:
         if self._lock is not None and self._lock.stands():
+            with contextlib.suppress(DamagedError):  # the holder knows the mark, and writes it again
+                self._refuse_foreign_mark()
             return
         try:
             lock = self._take_lock()
@@ -115,7 +127,7 @@ class FileStore:
 
     def _refuse_foreign_mark(self) -> None:
         content = self._disk.read(self._path)
-        if content is not None and self._parse(content).get("nonce") != self._nonce:
+        if content is not None and self._parse(content).get("nonce") not in self._known_nonces:
             raise HolderLostError(
                 f"worker ID {self._worker_id} was taken by another process: {self._path} was replaced"
             )
@@ -138,14 +150,15 @@ class FileStore:
             raise self._damaged(f"its layout is {state.get('layout')!r}")
         return state
 
-    def _damaged(self, why: str) -> StoreError:
-        return StoreError(
+    def _damaged(self, why: str) -> DamagedError:
+        return DamagedError(
             f"{self._path} is damaged: {why}. Without it respid cannot know which IDs were issued: restore it from a"
             " copy, or, when the clock is right and no ID was issued ahead of it, remove it and start again"
         )
 
     def _failed(self, what: str, error: OSError) -> StoreError:
         path = error.filename or self._path
-        return StoreError(
-            f"cannot {what} {path}: {error.strerror}; make it a writable local directory, or set --state-dir"
-        )
+        advice = "make it a writable local directory"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = "make room there"
+        return StoreError(f"cannot {what} {path}: {error.strerror}; {advice}, or set --state-dir")

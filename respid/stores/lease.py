@@ -2,8 +2,10 @@
 
 Every write is a compare-and-set on the Lease's resourceVersion. A worker that does not know whether a write was applied
 reads the Lease again and looks for the nonce that it wrote: with its own it is still the holder, with another's it is
-no longer. No clock of another machine is ever compared with: that the holder is gone is seen by its Lease not having
-changed for as long as it promised to change it, measured on the own monotonic clock.
+no longer. Each write is marked, too, which tells it from those of a copy of the process. No clock of another machine is
+ever compared with: that the holder is gone is seen by its Lease not having changed for as long as it promised to change
+it, measured on the own monotonic clock, and only while the Lease could be read: what keeps others from reading it may
+keep the holder from changing it.
 
 https://kubernetes.io/docs/concepts/architecture/leases/
 """
@@ -29,6 +31,7 @@ class Lease:
     identifier: str  # the server's uid: another one is another object of the same name
     holder: str  # the pod's name; "" when nobody holds it
     nonce: str  # of the process that wrote it
+    write: str  # of all writes only this one has it
     ceiling_ms: int
     fingerprint: str
     duration_seconds: int  # what its holder promises: to change it at least this often
@@ -85,32 +88,43 @@ class LeaseStore:
             identifier="",
             holder=pod,
             nonce=self._nonce,
+            write="",
             ceiling_ms=0,
             fingerprint=layout.fingerprint,
             duration_seconds=max(1, reserve_ms // 1000),
         )
         self._current: Lease | None = None  # as it was last read or written
+        self._found: Mark | None = None  # what the last holder before this process left
+        self._writes: set[str] = set()  # the last one that was confirmed, and those since whose outcome is unknown
         self._is_holder = False
+        self._read_ns: int | None = None  # when it was last read while it waits; None when that failed
         self._seen_version = ""
-        self._seen_ns = 0
+        self._unchanged_ns = 0  # for how long that version has been seen
 
     async def load(self) -> Mark | None:
         """As `Store.load`; StoreUnavailableError while another pod holds the worker ID."""
+        read_ns, self._read_ns = self._read_ns, None
         lease = self._current = await self._api.get(self._own.name)
         if lease is None:
+            self._found = None
             return None
+        self._read_ns = self._monotonic_ns()
         if lease.version != self._seen_version:
-            self._seen_version, self._seen_ns = lease.version, self._monotonic_ns()
+            self._seen_version, self._unchanged_ns = lease.version, 0
+        elif read_ns is not None:
+            self._unchanged_ns += self._read_ns - read_ns
         # A pod of the same name is this one before it was restarted or replaced: should it still run, the ceiling
         # keeps the two apart.
         is_others = lease.holder not in ("", self._own.holder)
-        if is_others and (self._monotonic_ns() - self._seen_ns) / 1e9 < lease.duration_seconds:
+        if is_others and self._unchanged_ns / 1e9 < lease.duration_seconds:
             raise StoreUnavailableError(
                 f"worker ID {self._worker_id} is held by pod {lease.holder} (Lease {lease.name}): a second release"
                 " needs another --worker-id-offset; if that pod is gone, the worker ID is free once its Lease has"
                 f" not changed for {lease.duration_seconds} s"
             )
-        return Mark(lease.ceiling_ms, lease.fingerprint)
+        if lease.nonce != self._nonce:  # else it was written at a former try, whose reply was lost, and is not used
+            self._found = Mark(lease.ceiling_ms, lease.fingerprint)
+        return self._found
 
     async def extend(self, ceiling_ms: int) -> None:
         await self._write(replace(self._own, ceiling_ms=ceiling_ms))
@@ -123,10 +137,13 @@ class LeaseStore:
         await self._api.close()
 
     async def _write(self, wanted: Lease) -> None:
+        wanted = replace(wanted, write=secrets.token_hex(8))
+        self._writes.add(wanted.write)
         try:
             await self._compare_and_set(wanted)
         except ConflictError:
             await self._read_again(wanted)
+        self._writes = {wanted.write}
 
     async def _compare_and_set(self, wanted: Lease) -> None:
         current = self._current
@@ -139,16 +156,17 @@ class LeaseStore:
     async def _read_again(self, wanted: Lease) -> None:
         """Tells a write of its own, whose reply was lost, from one of another holder."""
         lease = await self._api.get(wanted.name)
-        if lease is not None and lease.nonce != self._nonce:
+        if lease is not None and (lease.nonce != self._nonce or lease.write not in self._writes):
+            taken = f"worker ID {self._worker_id} was taken by pod {lease.holder or 'unknown'}"
+            if lease.nonce == self._nonce:
+                taken += ", a copy of this process, as restored snapshots are"
             if not self._is_holder:
-                raise StoreUnavailableError(f"worker ID {self._worker_id} was taken by pod {lease.holder or 'unknown'}")
-            raise HolderLostError(
-                f"worker ID {self._worker_id} was taken by pod {lease.holder or 'unknown'} (Lease {lease.name})"
-            )
+                raise StoreUnavailableError(taken)
+            raise HolderLostError(f"{taken} (Lease {lease.name})")
         if lease is None and not self._is_holder:
             raise StoreUnavailableError(f"Lease {wanted.name} has vanished")
         self._current = lease
-        if lease is not None and (lease.ceiling_ms, lease.holder) == (wanted.ceiling_ms, wanted.holder):
+        if lease is not None and lease.write == wanted.write:
             return
         try:
             await self._compare_and_set(wanted)

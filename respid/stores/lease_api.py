@@ -1,6 +1,8 @@
 """Leases at a Kubernetes API server, by way of lightkube. Decides nothing: what to write is the lease store's."""
 
+import asyncio
 import ssl
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -15,10 +17,15 @@ from respid.stores import StoreError, StoreUnavailableError
 from respid.stores.lease import ConflictError, Lease
 
 TIMEOUT_SECONDS = 5.0  # for a request; a reservation lasts minutes, so there is time for many
+_WRITE = "respid.io/write"
 _CEILING = "respid.io/ceiling-ms"
 _NONCE = "respid.io/nonce"
 _FINGERPRINT = "respid.io/layout"
 _LABELS = {"app.kubernetes.io/name": "respid", "app.kubernetes.io/component": "high-water-mark"}
+
+
+class _NotFoundError(Exception):
+    """There is no such Lease."""
 
 
 class KubernetesLeaseApi:
@@ -35,36 +42,41 @@ class KubernetesLeaseApi:
 
     async def get(self, name: str) -> Lease | None:
         try:
-            return _from_kubernetes(await self._client.get(coordination_v1.Lease, name))
-        except httpx2.HTTPError as error:
-            if isinstance(error, ApiError) and error.response.status_code == HTTPStatus.NOT_FOUND:
-                return None
-            raise self._translate(error, "get", name) from None
+            return await self._request(self._client.get(coordination_v1.Lease, name), "get", name)
+        except _NotFoundError:
+            return None
 
     async def create(self, lease: Lease) -> Lease:
-        try:
-            return _from_kubernetes(await self._client.create(_to_kubernetes(lease)))
-        except httpx2.HTTPError as error:
-            raise self._translate(error, "create", lease.name) from None
+        return await self._request(self._client.create(_to_kubernetes(lease)), "create", lease.name)
 
     async def replace(self, lease: Lease) -> Lease:
-        try:
-            return _from_kubernetes(await self._client.replace(_to_kubernetes(lease)))
-        except httpx2.HTTPError as error:
-            raise self._translate(error, "update", lease.name) from None
+        return await self._request(self._client.replace(_to_kubernetes(lease)), "update", lease.name)
 
     async def close(self) -> None:
         await self._client.close()
 
-    def _translate(self, error: httpx2.HTTPError, verb: str, name: str) -> Exception:
-        if not isinstance(error, ApiError):
-            return StoreUnavailableError(
-                f"the Kubernetes API server does not answer: {str(error) or type(error).__name__}"
-            )
+    async def _request(self, request: Awaitable[coordination_v1.Lease], verb: str, name: str) -> Lease:
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):  # for all of it: httpx's own is for each piece that comes
+                found = await request
+        except TimeoutError:
+            raise StoreUnavailableError(
+                f"the Kubernetes API server did not answer within {TIMEOUT_SECONDS:g} s"
+            ) from None
+        except httpx2.HTTPStatusError as error:
+            raise self._translate(error, verb, name) from None
+        except Exception as error:  # noqa: BLE001 - lightkube lets through what JSON, TLS and token files raise
+            reason = str(error) or type(error).__name__
+            raise StoreUnavailableError(f"the Kubernetes API server does not answer: {reason}") from None
+        return _from_kubernetes(found)
+
+    def _translate(self, error: httpx2.HTTPStatusError, verb: str, name: str) -> Exception:
         status = error.response.status_code
+        if verb == "get" and status == HTTPStatus.NOT_FOUND and isinstance(error, ApiError):
+            return _NotFoundError()
         if verb != "get" and status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
             return ConflictError(str(error))
-        if status == HTTPStatus.FORBIDDEN:
+        if f"cannot {verb} resource" in str(error):  # else what is forbidden is not for want of a right
             return StoreUnavailableError(
                 f"the service account may not {verb} leases.coordination.k8s.io in namespace {self._client.namespace}:"
                 " its Role needs the verbs get, create and update"
@@ -87,6 +99,7 @@ def _from_kubernetes(found: coordination_v1.Lease) -> Lease:
         identifier=metadata.uid or "",
         holder=spec.holderIdentity or "",
         nonce=annotations.get(_NONCE, ""),
+        write=annotations.get(_WRITE, ""),
         ceiling_ms=int(ceiling),
         fingerprint=annotations[_FINGERPRINT],
         duration_seconds=spec.leaseDurationSeconds or 0,
@@ -101,6 +114,7 @@ def _to_kubernetes(lease: Lease) -> coordination_v1.Lease:
             annotations={
                 _CEILING: str(lease.ceiling_ms),
                 _NONCE: lease.nonce,
+                _WRITE: lease.write,
                 _FINGERPRINT: lease.fingerprint,
             },
             resourceVersion=lease.version or None,

@@ -14,10 +14,14 @@ from collections.abc import Callable
 import pytest
 from command_line import Outcome, clean_environment, run_command_line
 from fake_worker import LOADING, FakeWorker, serving
-from running import RunningServer, StartServer, free_port
+from proxy import proxy
+from readme import code_blocks
+from running import RunningServer, StartServer, free_port, wait_until
 
 MILLISECOND = 1 << 22  # from one ID to the same one of the next millisecond
 HERE = "127.0.0.1"
+IDS_GENERATED = "id_generator_ids_generated_total"
+CONNECTIONS = "id_generator_connections"
 
 
 def check(*addresses: str, seconds: float = 0.6, arguments: str = "", password: str = "") -> Outcome:
@@ -122,13 +126,15 @@ def test_a_redis_server_is_refused(redis_port: int) -> None:
 
 def test_a_worker_that_is_killed_and_comes_back_is_no_failure(server: RunningServer, start_server: StartServer) -> None:
     killed = start_server(worker_id="5")
-    options = ["--seconds", "5", "--connections", "3", "--json"]
+    options = ["--seconds", "600", "--connections", "3", "--json"]
     command = [sys.executable, "-m", "respid", "check", address_of(server), address_of(killed), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as checking:
-        time.sleep(1.5)
+        wait_until(lambda: killed.metric(IDS_GENERATED) > 10_000)
         killed.stop(signal.SIGKILL)
         state = ["--port", str(killed.port), "--state-dir", str(killed.log_path.parent / "state")]
-        start_server(*state, worker_id="5")
+        successor = start_server(*state, worker_id="5")
+        wait_until(lambda: successor.metric(IDS_GENERATED) > 10_000 and successor.metric(CONNECTIONS) == 3)
+        checking.send_signal(signal.SIGINT)
         stdout, _ = checking.communicate(timeout=60)
     told = json.loads(stdout)
     assert told["failures"] == []
@@ -265,3 +271,61 @@ def test_those_who_watch_see_a_progress_bar(server: RunningServer) -> None:
     assert "drawing IDs" in shown
     assert "100%" in shown
     assert "all well" in checked.stdout
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_an_interrupt_ends_it_with_a_summary_and_a_second_one_without(server: RunningServer, signals: int) -> None:
+    command = [sys.executable, "-m", "respid", "check", address_of(server), "--seconds", "600"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
+    ) as checking:
+        before = server.metric(IDS_GENERATED)
+        wait_until(lambda: server.metric(IDS_GENERATED) > before + 10_000)
+        if signals == 2:
+            server.process.send_signal(signal.SIGSTOP)  # so that it waits for replies
+        for _ in range(signals):
+            checking.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        server.process.send_signal(signal.SIGCONT)
+        stdout, stderr = checking.communicate(timeout=60)
+    assert stderr.strip() == ""
+    if signals == 2:
+        assert (checking.returncode, stdout) == (1, "")
+        return
+    assert checking.returncode == 0
+    *_, note, verdict = stdout.splitlines()
+    assert re.fullmatch(r"note: IDs were drawn for \d+\.\d s, not for 600 s", note)
+    assert verdict.startswith("all well: ")
+
+
+def test_a_service_before_several_workers_is_one_address_with_all_of_them(
+    server: RunningServer, second: RunningServer
+) -> None:
+    with proxy(server.port, second.port) as port:
+        outcome = check(f"{HERE}:{port}", arguments="--connections 4")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    _, *rows, verdict = outcome.stdout.splitlines()
+    assert [row.split()[:2] for row in rows] == [[f"{HERE}:{port}", "1"], [f"{HERE}:{port}", "2"]]
+    assert "IDs of 2 workers, each unique and in order" in verdict
+
+
+def test_a_service_before_two_workers_with_one_worker_id_fails(
+    server: RunningServer, start_server: StartServer
+) -> None:
+    twin = start_server(worker_id="1")
+    with proxy(server.port, twin.port) as port:
+        outcome = check(f"{HERE}:{port}", seconds=1.5, arguments="--connections 4")
+    assert outcome.exit_code == 1
+    assert f"respid: worker ID 1 is in use by two processes, both at {HERE}:{port}" in outcome.stderr
+
+
+def test_the_example_in_the_readme_looks_like_what_is_shown(server: RunningServer, second: RunningServer) -> None:
+    (example,) = [block for block in code_blocks("text") if block.startswith("$ respid check")]
+    _, *lines = example.splitlines()
+    shown = check(address_of(server), address_of(second), arguments="--seconds 3").stdout
+    assert shapes(shown.replace(HERE, "localhost").splitlines()) == shapes(lines)
+
+
+def shapes(lines: list[str]) -> list[list[str]]:
+    """The lines with all numbers alike, and the spaces before them."""
+    return [re.sub(r" *[+-]?[\d,]*\d(\.\d+)?", " N", line.replace("  ", " ")).split() for line in lines]

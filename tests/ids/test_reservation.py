@@ -42,7 +42,7 @@ def test_a_successors_ids_all_lie_above_its_predecessors(history: list[tuple[lis
         generator, reservation, mark_ms = take_over(clock, mark_ms)
         for pause_ms in pauses_ms:
             clock.pass_ms(pause_ms)
-            due_ms = reservation.due_ceiling_ms(clock.wall_ms())
+            due_ms = reservation.due_ceiling_ms(clock.wall_ms(), 0)
             if due_ms is not None:
                 mark_ms = due_ms  # stored, and only then used
                 reservation.extended(due_ms)
@@ -64,16 +64,32 @@ def test_the_first_start_has_no_mark_and_says_so(clock: ScriptedClock) -> None:
 def test_it_is_extended_when_half_of_it_is_used(clock: ScriptedClock) -> None:
     _, reservation, ceiling_ms = take_over(clock, None)
     clock.pass_ms(SPANS.wall_ms // 2 - 1)
-    assert reservation.due_ceiling_ms(clock.wall_ms()) is None
+    assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
     clock.pass_ms(1)
-    assert reservation.due_ceiling_ms(clock.wall_ms()) == ceiling_ms + SPANS.wall_ms // 2
+    assert reservation.due_ceiling_ms(clock.wall_ms(), 0) == ceiling_ms + SPANS.wall_ms // 2
 
 
 def test_a_clock_set_back_asks_for_no_extension_while_enough_is_left(clock: ScriptedClock) -> None:
     generator, reservation, _ = take_over(clock, None)
     generator.take(1)
     clock.step_ms(-3600 * 1000)
-    assert reservation.due_ceiling_ms(clock.wall_ms()) is None
+    assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
+
+
+def test_it_is_stored_again_after_half_its_span_though_the_clock_was_set_back(clock: ScriptedClock) -> None:
+    generator, reservation, ceiling_ms = take_over(clock, None)
+    generator.take(1)
+    clock.step_ms(-3600 * 1000)
+    assert reservation.due_ceiling_ms(clock.wall_ms(), SPANS.wall_ms // 2 - 1) is None
+    assert reservation.due_ceiling_ms(clock.wall_ms(), SPANS.wall_ms // 2) == ceiling_ms, "no more than it has"
+
+
+def test_at_the_end_of_the_layout_nothing_more_is_asked_for(clock: ScriptedClock) -> None:
+    clock.step_ms(SMALL.end_ms - 1000 - clock.wall_ms())
+    _, reservation, _ = take_over(clock, None)
+    for _ in range(3):
+        assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
+        clock.pass_ms(700)
 
 
 def test_crashes_in_a_row_during_a_lead_do_not_add_up(clock: ScriptedClock) -> None:
@@ -85,7 +101,7 @@ def test_crashes_in_a_row_during_a_lead_do_not_add_up(clock: ScriptedClock) -> N
         for _ in range(30):
             assert generator.take(16) != NOTHING
             clock.pass_ms(10)
-            due_ms = reservation.due_ceiling_ms(clock.wall_ms())
+            due_ms = reservation.due_ceiling_ms(clock.wall_ms(), 0)
             if due_ms is not None:
                 mark_ms = due_ms
                 reservation.extended(due_ms)

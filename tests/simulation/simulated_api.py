@@ -23,6 +23,7 @@ class SimulatedApi:
 
     random: Random
     fails: bool = False
+    faults: tuple[str, ...] = ("request", "reply", "late")  # how it fails: what is lost, or comes long after
     leases: dict[str, Lease] = field(default_factory=dict)
     changed_at: dict[str, float] = field(default_factory=dict)
     nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in their order
@@ -64,7 +65,7 @@ class SimulatedApi:
 
     async def _request(self, serve: Callable[[], Result]) -> Result:
         await asyncio.sleep(self._some_seconds())
-        fault = self.random.choice(["request", "reply", "late"]) if self.fails else ""
+        fault = self.random.choice(self.faults) if self.fails else ""
         if not fault:
             result = serve()
         elif fault == "reply":

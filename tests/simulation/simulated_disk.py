@@ -56,24 +56,25 @@ class SimulatedDisk:
         return SimulatedLock(self, path, inode)
 
     def read(self, path: Path) -> bytes | None:
-        self._fail_perhaps()
+        self._access()
         return self.names[path].content if path in self.names else None
 
     def write_synced(self, path: Path, content: bytes) -> None:
-        self._fail_perhaps()
+        self._access()
         inode = self.names[path] = Inode(content)
+        self._access()
         self.sync(inode)
 
     def sync(self, inode: Inode) -> None:
         inode.synced = inode.content
 
     def rename(self, source: Path, target: Path) -> None:
-        self._fail_perhaps()
+        self._access()
         self.names[target] = self.names.pop(source)
         self.nonces.setdefault(json.loads(self.names[target].content)["nonce"])
 
     def sync_directory(self, _path: Path) -> None:
-        self._fail_perhaps()
+        self._access()
         self.synced_names = dict(self.names)
 
     def lose_power(self) -> None:
@@ -84,6 +85,7 @@ class SimulatedDisk:
             inode.content = inode.synced
         self.synced_names = dict(self.names)
 
-    def _fail_perhaps(self) -> None:
+    def _access(self) -> None:
+        PROCESS.get().access_disk()
         if self.fails and self.random.random() < 0.5:
             raise OSError(errno.ENOSPC, "No space left on device")

@@ -14,11 +14,16 @@ from scripted_clock import ScriptedClock
 from scripted_loop import ScriptedLoop
 
 
+class KilledError(BaseException):
+    """Ends the thread of a process that was killed in the middle of its work."""
+
+
 class Process:
     """Something that can be killed at any step."""
 
     def __init__(self) -> None:
         self.killed = False
+        self.dies_at_disk_access = 0  # it is killed before so many more accesses to the disk; 0 for never
         self.frozen = False
         self.tasks: list[asyncio.Task[None]] = []
         self._held_back: list[Callable[[], Any]] = []
@@ -29,6 +34,13 @@ class Process:
             self._held_back.append(step)
         elif not self.killed:
             step()
+
+    def access_disk(self) -> None:
+        """To be called before each access. Raises KilledError."""
+        self.killed |= self.dies_at_disk_access == 1
+        self.dies_at_disk_access = max(0, self.dies_at_disk_access - 1)
+        if self.killed:
+            raise KilledError
 
     def end(self) -> None:
         """Takes its tasks apart, so that nothing of it runs after the simulation."""
@@ -47,7 +59,7 @@ PROCESS: ContextVar[Process] = ContextVar("PROCESS")
 
 
 class SimulatedLoop(ScriptedLoop):
-    """What it runs in threads takes a random time before and after, and is done in one piece."""
+    """What it runs in threads takes a random time before and after, and is done in one piece, if it is not killed."""
 
     def __init__(self, clock: ScriptedClock, random: Random) -> None:
         super().__init__(clock)
@@ -64,6 +76,13 @@ class SimulatedLoop(ScriptedLoop):
     ) -> asyncio.TimerHandle:
         return super().call_at(when, *self._gated(callback, args, context), context=context)
 
+    def create_task(self, coro: Any, *, context: Context | None = None, **options: Any) -> asyncio.Task[Any]:
+        task = super().create_task(coro, context=context, **options)
+        process = (context or copy_context()).get(PROCESS)
+        if process is not None:
+            process.tasks.append(task)
+        return task
+
     def _gated(self, callback: Callable[..., Any], args: Any, context: Context | None) -> tuple[Any, ...]:
         process = (context or copy_context()).get(PROCESS)
         if process is None:
@@ -78,6 +97,8 @@ class SimulatedLoop(ScriptedLoop):
         def work_and_tell() -> None:
             try:
                 result = work(*args)
+            except KilledError:
+                return
             except Exception as error:  # noqa: BLE001 - as an executor does
                 self.call_later(self._some_seconds(), done.set_exception, error)
             else:

@@ -9,7 +9,16 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import FILE_EVENTS, FILE_PLACES, LEASE_EVENTS, LEASE_PLACES, Event, Step, World, histories
+from world import (
+    FILE_EVENTS,
+    FILE_PLACES,
+    LEASE_EVENTS,
+    LEASE_PLACES,
+    Event,
+    Step,
+    World,
+    histories,
+)
 
 HISTORIES = int(os.environ.get("RESPID_TEST_HISTORIES", "300"))
 play_many = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -51,3 +60,31 @@ def test_a_lost_reply_is_not_taken_for_a_takeover() -> None:
     world.play([Step(2000, event, 0) for event in (Event.STORE_FAILS, Event.STORE_WORKS) * 8])
     assert world.incarnations[0].worker.reservation.extensions_failed > 10
     assert world.incarnations[0].lost is None
+
+
+LONG_RESERVE_MS = 20_000  # many times what a request to the simulated API server can take
+
+
+def test_a_holder_whose_clock_was_set_far_back_keeps_its_worker_id() -> None:
+    world = World(LEASE_PLACES, "lease", Random(4), LONG_RESERVE_MS)
+    world.play([Step(3000, Event.STORE_WORKS, 0, -50_000), Step(40_000, Event.STORE_WORKS, 0)])
+    holder, other = world.incarnations
+    assert holder.lost is None
+    assert not other.worker.generator.ids_issued
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_an_outage_of_the_api_server_does_not_cost_a_holder_its_worker_id(seed: int) -> None:
+    world = World(LEASE_PLACES, "lease", Random(seed), LONG_RESERVE_MS)
+    world.api.faults = ("request",)
+    world.play(
+        [
+            Step(3000, Event.STORE_FAILS, 0),
+            Step(2 * LONG_RESERVE_MS, Event.STORE_WORKS, 0),
+            Step(LONG_RESERVE_MS, Event.STORE_WORKS, 0),
+        ]
+    )
+    holder, *others = sorted(world.incarnations, key=lambda one: -one.worker.generator.ids_issued)
+    assert holder.lost is None
+    assert not any(other.worker.generator.ids_issued for other in others)
+    assert world.true.wall - holder.worker.generator.timestamp_ms < 2000, "it has gone on"

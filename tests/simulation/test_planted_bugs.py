@@ -1,6 +1,8 @@
 """The simulation can fail: each of these bugs, planted, is found by it."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -18,7 +20,7 @@ from world import (
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.keeper import Keeper
-from respid.stores import Mark
+from respid.stores import HolderLostError, Mark
 from respid.stores.file import FileStore
 from respid.stores.lease import Lease, LeaseStore
 
@@ -30,8 +32,8 @@ def mark_stored_after_use(patch: Patch) -> None:
     """The ceiling in memory rises before the write is confirmed."""
     plan = Reservation.due_ceiling_ms
 
-    def plan_and_use(reservation: Reservation, wall_ms: int) -> int | None:
-        ceiling_ms = plan(reservation, wall_ms)
+    def plan_and_use(reservation: Reservation, wall_ms: int, age_ms: int) -> int | None:
+        ceiling_ms = plan(reservation, wall_ms, age_ms)
         if ceiling_ms is not None:
             reservation.extended(ceiling_ms)
         return ceiling_ms
@@ -56,6 +58,18 @@ def no_fsync_of_the_file(patch: Patch) -> None:
 
 def no_fsync_of_the_directory(patch: Patch) -> None:
     patch.setattr(SimulatedDisk, "sync_directory", lambda _disk, _path: None)
+
+
+def written_in_place(patch: Patch) -> None:
+    """The state file is written over, instead of replaced by one that is complete."""
+    write = SimulatedDisk.write_synced
+
+    def write_in_place(disk: SimulatedDisk, path: Path, content: bytes) -> None:
+        write(disk, path.with_suffix(".json"), content)
+        disk.nonces.setdefault(json.loads(content)["nonce"])
+
+    patch.setattr(SimulatedDisk, "write_synced", write_in_place)
+    patch.setattr(SimulatedDisk, "rename", lambda _disk, _source, _target: None)
 
 
 def ceiling_included(patch: Patch) -> None:
@@ -116,6 +130,15 @@ def conflict_ignored(patch: Patch) -> None:
     patch.setattr(LeaseStore, "_read_again", read_again)
 
 
+def lost_reply_taken_for_a_takeover(patch: Patch) -> None:
+    """After a conflict the worker ID is given up, whoever wrote."""
+
+    async def give_up(_store: LeaseStore, wanted: Lease) -> None:
+        raise HolderLostError(wanted.name)
+
+    patch.setattr(LeaseStore, "_read_again", give_up)
+
+
 def expiry_by_the_holders_clock(patch: Patch) -> None:
     """A Lease counts as left alone when its ceiling, by the own wall clock, has passed."""
 
@@ -173,7 +196,8 @@ STOPPED_AT_THE_START = [
     Step(100, Event.STOP, 0),
     Step(3000, Event.START, 0, -50_000),
 ]
-POWER = (Event.LOSE_POWER,)
+LOST_REPLIES = (Event.STORE_FAILS, Event.STORE_WORKS)
+POWER = (Event.LOSE_POWER, Event.KILL_WRITING)
 TWINS = (Event.START, Event.FREEZE, Event.THAW)
 LOCKS = (Event.DELETE_LOCK, Event.START)
 
@@ -187,6 +211,7 @@ LOCKS = (Event.DELETE_LOCK, Event.START)
         ("file", failed_write_taken_for_confirmed, OUTAGES),
         ("file", no_fsync_of_the_file, POWER),
         ("file", no_fsync_of_the_directory, POWER),
+        ("file", written_in_place, POWER),
         ("file", ceiling_included, UP_TO_THE_CEILING),
         ("file", start_at_the_clock, RESTARTS),
         ("file", release_before_the_seal, STOPS),
@@ -195,6 +220,7 @@ LOCKS = (Event.DELETE_LOCK, Event.START)
         ("lease", release_of_a_mark_from_before_the_start, STOPS),
         ("lease", takeover_without_reading, TWINS),
         ("lease", conflict_ignored, TWINS),
+        ("lease", lost_reply_taken_for_a_takeover, LOST_REPLIES),
         ("lease", expiry_by_the_holders_clock, TWINS),
         ("file", lock_on_the_renamed_file, (Event.START,)),
         ("file", lock_not_looked_at_again, LOCKS),

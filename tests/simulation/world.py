@@ -46,6 +46,7 @@ class Event(Enum):
     RESTART = "restart"  # after a kill
     STOP = "stop"
     KILL = "kill"
+    KILL_WRITING = "kill writing"  # in the middle of what a thread does on the disk
     FREEZE = "freeze"
     THAW = "thaw"
     LOSE_POWER = "lose power"
@@ -114,7 +115,7 @@ FILE_PLACES = [Place(host=0, worker_id=1, pod="a-1"), Place(host=0, worker_id=2,
 FILE_EVENTS = (*Event, Event.RESTART, Event.LOSE_POWER)
 # The same worker ID twice: two releases without an offset between them.
 LEASE_PLACES = [Place(host=0, worker_id=1, pod="a-1"), Place(host=1, worker_id=1, pod="b-1")]
-LEASE_EVENTS = tuple(event for event in FILE_EVENTS if event is not Event.DELETE_LOCK)
+LEASE_EVENTS = tuple(event for event in FILE_EVENTS if event not in (Event.DELETE_LOCK, Event.KILL_WRITING))
 
 
 @contextlib.contextmanager
@@ -125,6 +126,10 @@ def quick_and_quiet() -> Iterator[None]:
         logging.disable()
         yield
         logging.disable(logging.NOTSET)
+
+
+class UnfoundedLossError(AssertionError):
+    """A process gave up its worker ID, although no other has taken it."""
 
 
 class RepeatError(AssertionError):
@@ -160,6 +165,7 @@ class World:
     places: list[Place]
     kind: str
     random: Random
+    reserve_ms: int = LEASE_RESERVE_MS
     draws_every_seconds: tuple[float, ...] = (0.001, 0.02, 0.3)
     true: ScriptedClock = field(default_factory=ScriptedClock)
     incarnations: list[Incarnation] = field(default_factory=list)
@@ -205,6 +211,13 @@ class World:
         for one in self.incarnations:
             if one.violation is not None:
                 raise one.violation
+            if one.lost is not None and not any(self._has_taken(other, one) for other in self.incarnations):
+                raise UnfoundedLossError(str(one.lost))
+
+    def _has_taken(self, taker: Incarnation, former: Incarnation) -> bool:
+        """Whether it became the holder of the same worker ID, or may have: a lock is taken before a mark is written."""
+        same_id = self.places[taker.place].worker_id == self.places[former.place].worker_id
+        return taker is not former and same_id and (self.kind == "file" or taker.nonce in self.api.nonces)
 
     def _happen(self, step: Step) -> None:  # noqa: C901, PLR0912 - a case an event
         place = self.places[step.place]
@@ -223,6 +236,9 @@ class World:
             case Event.KILL:
                 for one in here:
                     one.process.killed = True
+            case Event.KILL_WRITING:
+                for one in here:
+                    one.process.dies_at_disk_access = self.random.randrange(1, 9)
             case Event.FREEZE:
                 for one in here:
                     one.process.frozen = True
@@ -265,15 +281,14 @@ class World:
             worker_id=place.worker_id,
             pod=place.pod,
             layout=LAYOUT,
-            reserve_ms=LEASE_RESERVE_MS,
+            reserve_ms=self.reserve_ms,
             monotonic_ns=clock.monotonic_ns,
         )
 
     def _run(self, process: Process, coroutine: Coroutine[Any, Any, None]) -> None:
         context = copy_context()
         context.run(PROCESS.set, process)
-        task = asyncio.get_running_loop().create_task(coroutine, context=context)
-        process.tasks.append(task)
+        asyncio.get_running_loop().create_task(coroutine, context=context)
 
     async def _keep(self, one: Incarnation) -> None:
         """As a server does: it ends when the store says so."""

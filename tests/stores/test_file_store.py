@@ -131,7 +131,7 @@ async def test_what_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None
         path.write_text("a file where the directory should be")
     else:
         path.mkdir(parents=True)
-    with pytest.raises(StoreError, match=f"cannot read {path}: .*; make it a writable local directory, or set --state"):
+    with pytest.raises(StoreError, match=f"cannot use {path}: .*; make it a writable local directory, or set --state"):
         await make_store(directory).load()
 
 
@@ -175,7 +175,9 @@ async def test_a_full_disk_fails_the_extension_and_harms_no_stored_mark(tmp_path
     await store.load()
     await store.extend(MARK_MS)
     disk.fails_at = step
-    with pytest.raises(StoreError, match=r"cannot write .*: No space left on device; make it a writable"):
+    with pytest.raises(
+        StoreError, match=r"cannot write .*: No space left on device; make room there, or set --state-dir"
+    ):
         await store.extend(MARK_MS + 3000)
     stored = json.loads((tmp_path / "worker-3.json").read_bytes())["ceiling_ms"]
     assert stored == (MARK_MS + 3000 if step == "sync directory" else MARK_MS)
@@ -193,6 +195,45 @@ def test_a_file_is_flushed_to_the_disk_before_the_write_returns(
     LocalDisk().write_synced(tmp_path / "file", b"content")
     LocalDisk().sync_directory(tmp_path)
     assert synced == [b"content", b"content"]
+
+
+async def test_directories_that_are_made_survive_the_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(LocalDisk, "sync_directory", lambda _disk, path: synced.append(path))
+    await make_store(tmp_path / "a" / "b").load()
+    assert synced == [tmp_path, tmp_path / "a"]
+
+
+@pytest.mark.parametrize("when", ["before the first write", "later"])
+async def test_a_mark_of_another_process_is_noticed_though_the_lock_stands(
+    store: FileStore, tmp_path: Path, state_path: Path, when: str
+) -> None:
+    """As on a file system whose locks do not reach other machines."""
+    former = make_store(tmp_path)
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.close()
+    assert await store.load() == MARK
+    if when == "later":
+        await store.extend(MARK_MS + 1000)
+    state = json.loads(state_path.read_bytes())
+    state_path.write_text(json.dumps(state | {"nonce": "another"}))
+    for write in (store.extend, store.release):
+        with pytest.raises(HolderLostError, match="worker ID 3 was taken by another process"):
+            await write(MARK_MS + 3000)
+
+
+async def test_a_mark_that_is_damaged_while_its_holder_runs_is_written_again(
+    store: FileStore, state_path: Path, tmp_path: Path
+) -> None:
+    await store.load()
+    await store.extend(MARK_MS - 1000)
+    state_path.write_text("paper")
+    await store.extend(MARK_MS)
+    await store.close()
+    assert await make_store(tmp_path).load() == MARK
 
 
 async def test_a_directory_that_is_deleted_is_made_again_with_the_own_mark(store: FileStore, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The lease store against a real API server, whose answers get lost when a test says so."""
 
 import asyncio
+import contextlib
+import copy
 import itertools
 import os
 import re
@@ -16,7 +18,7 @@ from running import free_port
 from scripted_clock import ScriptedClock
 
 from respid.ids.layout import Layout
-from respid.stores import HolderLostError, Mark, StoreError, StoreUnavailableError
+from respid.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, lease_api
 from respid.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
 from respid.stores.lease_api import KubernetesLeaseApi
 
@@ -50,8 +52,11 @@ class FaultyApi:
     real: LeaseApi
     fault: str = ""  # "request" or "reply": what of the next writes is lost
     faults_left: int = 0
+    fails: bool = False  # nothing can be read
 
     async def get(self, name: str) -> Lease | None:
+        if self.fails:
+            raise StoreUnavailableError("away")
         return await self.real.get(name)
 
     async def create(self, lease: Lease) -> Lease:
@@ -154,6 +159,66 @@ async def test_a_write_whose_outcome_is_unknown_is_told_from_anothers(
     assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
 
 
+async def test_a_first_write_whose_reply_was_lost_does_not_move_where_ids_begin(api: FaultyApi, space: str) -> None:
+    former, store = make_store(api, space), make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    for _ in range(3):
+        assert await store.load() == MARK
+        api.fault, api.faults_left = "reply", 1
+        with pytest.raises(StoreUnavailableError):
+            await store.extend(MARK_MS + RESERVE_MS)
+    await store.extend(MARK_MS + RESERVE_MS)
+
+
+async def test_of_a_process_and_its_copy_one_stops(api: FaultyApi, space: str) -> None:
+    """As when a snapshot of a machine is restored: both have the same nonce."""
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    restored = copy.deepcopy(store, {id(api): api})
+    await store.extend(MARK_MS + 1000)
+    for write in (restored.extend, restored.release):
+        with pytest.raises(HolderLostError, match="worker ID 3 was taken by pod respid-3, a copy of this process"):
+            await write(MARK_MS + 500)
+    await store.extend(MARK_MS + 2000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
+
+
+async def test_what_others_write_beside_the_mark_is_no_takeover(api: FaultyApi, space: str) -> None:
+    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
+    from lightkube.resources import coordination_v1  # noqa: PLC0415
+
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    async with AsyncClient(namespace="default") as client:
+        labels = {"metadata": {"labels": {"team": "billing"}}}
+        await client.patch(coordination_v1.Lease, f"respid-{space}-3", labels)
+    await store.extend(MARK_MS + 1000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+
+
+async def test_time_in_which_the_lease_could_not_be_read_is_no_silence_of_its_holder(
+    api: FaultyApi, space: str, clock: ScriptedClock
+) -> None:
+    holder, other = make_store(api, space), make_store(api, space, pod="release-two-3", clock=clock)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
+            await other.load()
+        api.fails = True
+        with pytest.raises(StoreUnavailableError, match="away"):
+            await other.load()
+        clock.pass_ms(RESERVE_MS)
+        api.fails = False
+    with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
+        await other.load()
+    clock.pass_ms(RESERVE_MS)
+    assert await other.load() == MARK
+
+
 async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, space: str) -> None:
     former, successor = make_store(api, space), make_store(api, space)
     await former.load()
@@ -251,29 +316,71 @@ async def test_a_missing_right_is_named_in_one_line(
     )
 
 
-@pytest.mark.parametrize("status", [401, 410, 429, 500, 503, 504])
-async def test_an_answer_that_is_an_error_is_told_and_passes(
-    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
+@contextlib.asynccontextmanager
+async def answering(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LeaseApi]:
     """A stand-in for the API server: a real one cannot be made to answer like this."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        body = b'{"kind": "Status", "apiVersion": "v1", "message": "out of order"}'
-        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+        if not answer:
+            await reader.read()  # until the client gives up
+        writer.write(answer)
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1")
+    server = await asyncio.start_server(serve, "127.0.0.1")
     port = server.sockets[0].getsockname()[1]
     path = write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}", "token")
     monkeypatch.setenv("KUBECONFIG", str(path))
-    store = make_store(KubernetesLeaseApi(), space)
-    with pytest.raises(StoreUnavailableError, match=f"answers {status} to get Lease respid-{space}-3: out of order"):
-        await store.load()
-    await store.close()
+    api = KubernetesLeaseApi()
+    yield api
+    await api.close()
     server.close()
     await server.wait_closed()
+
+
+def http_answer(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    headers = f"Content-Length: {len(body)}\r\n"
+    headers += f"Content-Type: {content_type}\r\n" if content_type else ""
+    return f"HTTP/1.1 {status} X\r\n{headers}\r\n".encode() + body
+
+
+@pytest.mark.parametrize("status", [401, 403, 409, 410, 429, 500, 503, 504])
+async def test_an_answer_that_is_an_error_is_told_and_passes(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    body = b'{"kind": "Status", "apiVersion": "v1", "message": "out of order"}'
+    async with answering(http_answer(status, body), tmp_path, monkeypatch) as api:
+        with pytest.raises(StoreUnavailableError, match=f"answers {status} to get Lease respid-{space}-3: out of ord"):
+            await make_store(api, space).load()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http_answer(200, b"<html>", "text/html"),
+        http_answer(200, b"{", "application/json"),
+        http_answer(200, b'{"metadata": 5}', "application/json"),
+        http_answer(404, b"<html>", "text/html"),
+        http_answer(502, b"", ""),
+        http_answer(500, b"[]", "application/json"),
+        b"what\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_is_none_of_an_api_servers_is_told_and_passes(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    async with answering(answer, tmp_path, monkeypatch) as api:
+        with pytest.raises(StoreUnavailableError, match=r"the Kubernetes API server (answers|does not answer)"):
+            await make_store(api, space).load()
+
+
+async def test_an_answer_that_does_not_come_is_waited_for_as_long_as_the_time_limit_says(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_api, "TIMEOUT_SECONDS", 0.2)
+    async with answering(b"", tmp_path, monkeypatch) as api:
+        with pytest.raises(StoreUnavailableError, match=r"the Kubernetes API server did not answer within 0\.2 s"):
+            await make_store(api, space).load()
 
 
 async def delete_lease(name: str) -> None:
