@@ -6,7 +6,6 @@ The exit codes: 0 done, or stopped when asked; 1 failed; 2 wrong use.
 import contextlib
 import json
 import logging
-import math
 import os
 import re
 import socket
@@ -22,47 +21,15 @@ from click.core import ParameterSource
 
 from respid import __version__
 from respid.config import Config
+from respid.credentials import read_passwords
 from respid.ids.clock import SystemClock
 from respid.ids.layout import DEFAULT_EPOCH_MS, Layout
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+from respid.settings import READABLE_FILE, Seconds, client_settings, limit_settings, setting
 from respid.worker_id import WorkerIdError, find_worker_id
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
-# For a Service named respid Kubernetes puts RESPID_PORT=tcp://10.96.0.7:6379 into every pod of its namespace:
-# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
-SERVICE_LINK = "tcp://"
-
-
-class Seconds(click.FloatRange):
-    """A span of time: 0 or more, and neither infinite nor "nan", which no bound refuses."""
-
-    def __init__(self, least: float = 0, *, min_open: bool = False) -> None:
-        super().__init__(least, min_open=min_open)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds: float = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is not a number of seconds.", param, ctx)
-        return seconds
-
-
-class Setting(click.Option):
-    """An option with an environment variable, in which an empty value and a Kubernetes service link count as unset."""
-
-    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        value = super().resolve_envvar_value(ctx)
-        if value is not None and value.startswith(SERVICE_LINK):
-            ctx.ensure_object(list).append(
-                f"{self.envvar}={value} ignored: it is a Kubernetes service link, not a setting"
-            )
-            return None
-        return value
-
-
-def setting(name: str, help_text: str, *, variable: str | None = None, **attributes: Any) -> Callable[..., Any]:
-    variable = variable or "RESPID_" + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, cls=Setting, envvar=variable, show_envvar=True, help=help_text, **attributes)
 
 
 def layout_settings(command: Callable[..., Any]) -> Any:
@@ -103,7 +70,12 @@ def respid() -> None:
 
 
 @respid.command("serve")
-@setting("--worker-id", "This worker's ID; else the N of POD_NAME or of the hostname, name-N.", variable="WORKER_ID")
+@setting(
+    "--worker-id",
+    "This worker's ID; else the N of POD_NAME or of the hostname, name-N.",
+    variable="WORKER_ID",
+    show_default="that N",
+)
 @setting(
     "--worker-id-offset",
     "Added to the worker ID, to keep releases, zones or clusters apart.",
@@ -168,7 +140,8 @@ def respid() -> None:
     default=10,
     show_default=True,
 )
-@setting("--max-clients", "Connections served at a time.", type=click.IntRange(1), default=10_000, show_default=True)
+@client_settings
+@limit_settings
 @setting(
     "--drain-delay",
     "Seconds to go on serving after SIGTERM, while load balancers take note.",
@@ -194,11 +167,11 @@ def respid() -> None:
 def serve(context: click.Context, /, **settings: Any) -> None:
     """Serve IDs over the Redis protocol, and metrics and health over HTTP.
 
-    RESPID_PASSWORD sets the password that clients must give by AUTH or HELLO; it is no option, since the arguments of
-    a process are no secret.
+    RESPID_PASSWORD sets a password that clients must give by AUTH or HELLO, beside those of the password file; it is
+    no option, since the arguments of a process are no secret.
     """
+    from respid.listeners import StartError  # noqa: PLC0415
     from respid.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without the server
-    from respid.server import StartError  # noqa: PLC0415
     from respid.server import serve as serve_config  # noqa: PLC0415
     from respid.stores import StoreError  # noqa: PLC0415
 
@@ -238,6 +211,8 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
             f"--reserve {reserve:g} is more than half of --max-clock-lead {max_clock_lead:g}: a worker that starts"
             " again could lead its clock by too much; lower the one or raise the other"
         )
+    if settings["username"] and not (settings["requirepass_file"] or environment.get("RESPID_PASSWORD")):
+        raise click.UsageError("--username without a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD as well")
     state_dir = settings["state_dir"] or platformdirs.user_state_path("respid")
     return Config(
         worker_id=worker_id,
@@ -257,6 +232,8 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         http_bind=settings["http_bind"],
         http_port=settings["http_port"],
         password=environment.get("RESPID_PASSWORD", ""),
+        password_file=settings["requirepass_file"],
+        username=settings["username"] or "",
         max_clients=settings["max_clients"],
         drain_delay_seconds=settings["drain_delay"],
         log_format=settings["log_format"],
@@ -320,6 +297,13 @@ def parse_address(text: str) -> tuple[str, int]:
     show_default=True,
     help="Seconds by which the workers' clocks may differ.",
 )
+@setting(
+    "--requirepass-file",
+    "File whose first line is the password of the workers.",
+    variable="RESPID_PASSWORD_FILE",
+    type=READABLE_FILE,
+    show_default="no password",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 def check(
     addresses: tuple[tuple[str, int], ...],
@@ -327,20 +311,21 @@ def check(
     seconds: float,
     connections: int,
     max_clock_difference: float,
+    requirepass_file: Path | None,
     as_json: bool,
 ) -> None:
     """Draw IDs from all workers at once, and verify what respid promises.
 
     Name every worker: each ID must be unique, of its worker, and above those received before; the workers must have
     one layout, worker IDs of their own, and clocks that agree. Exit 0 if all is well, else 1, and a line for each thing
-    that is not. RESPID_PASSWORD is the password, if the workers have one.
+    that is not. RESPID_PASSWORD is another way to tell the workers' password.
     """
     import asyncio  # noqa: PLC0415 - only this command needs it
 
     from respid.check import Address, Check, Plan, Report  # noqa: PLC0415
 
     distinct = tuple(Address(*address) for address in dict.fromkeys(addresses))
-    run = Check(Plan(distinct, seconds, connections, os.environ.get("RESPID_PASSWORD", "")))
+    run = Check(Plan(distinct, seconds, connections, _find_password(requirepass_file)))
     with _progress_bar(seconds) as on_progress:
         asyncio.run(run.run(on_progress))
     report = Report(run, max_clock_difference)
@@ -352,6 +337,16 @@ def check(
     if not as_json:
         click.echo(report.verdict())
     sys.exit(EXIT_FAILED if report.failures else 0)
+
+
+def _find_password(path: Path | None) -> str:
+    """The first of the file, else the variable's. Raises click.UsageError."""
+    if path is None:
+        return os.environ.get("RESPID_PASSWORD", "")
+    try:
+        return read_passwords(path.read_bytes())[0].decode()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 @contextlib.contextmanager

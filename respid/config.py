@@ -27,6 +27,8 @@ class Config:
     http_bind: str = "127.0.0.1"
     http_port: int = 8080
     password: str = ""
+    password_file: Path | None = None
+    username: str = ""
     max_clients: int = 10_000
     drain_delay_seconds: float = 0
     log_format: str = "text"

@@ -1,0 +1,77 @@
+"""What a setting is: an option with its environment variable; and the settings of who may come in, and with how much.
+
+The command line turns their values into a Config, and refuses those that do not fit together.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+# For a Service named respid Kubernetes puts RESPID_PORT=tcp://10.96.0.7:6379 into every pod of its namespace:
+# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
+SERVICE_LINK = "tcp://"
+
+
+class Seconds(click.FloatRange):
+    """A span of time: 0 or more, and neither infinite nor "nan", which no bound refuses."""
+
+    def __init__(self, least: float = 0, *, min_open: bool = False) -> None:
+        super().__init__(least, min_open=min_open)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
+
+
+class Setting(click.Option):
+    """An option with an environment variable, in which an empty value and a Kubernetes service link count as unset."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        if value is not None and value.startswith(SERVICE_LINK):
+            ctx.ensure_object(list).append(
+                f"{self.envvar}={value} ignored: it is a Kubernetes service link, not a setting"
+            )
+            return None
+        return value
+
+
+def setting(name: str, help_text: str, *, variable: str | None = None, **attributes: Any) -> Callable[..., Any]:
+    variable = variable or "RESPID_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, cls=Setting, envvar=variable, show_envvar=True, help=help_text, **attributes)
+
+
+def combine(*settings: Callable[..., Any]) -> Callable[..., Any]:
+    """One decorator for several, shown in this order."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for each in reversed(settings):
+            command = each(command)
+        return command
+
+    return decorate
+
+
+READABLE_FILE = click.Path(dir_okay=False, path_type=Path)
+
+client_settings = combine(
+    setting(
+        "--requirepass-file",
+        "File of the passwords that clients may give, one a line; read again on SIGHUP and when it changes.",
+        variable="RESPID_PASSWORD_FILE",
+        type=READABLE_FILE,
+        show_default="no password",
+    ),
+    setting("--username", "A user name that clients may give beside `default`.", show_default="none", metavar="NAME"),
+)
+
+limit_settings = combine(
+    setting(
+        "--max-clients", "Connections served at a time.", type=click.IntRange(1), default=10_000, show_default=True
+    ),
+)
