@@ -11,7 +11,7 @@ The map, from the ground up; each layer imports only what stands above it here:
 - `commands/`: the one table of commands, and a small file a group.
 - `connection`: bytes in, bytes out for one client; `waiting`: who gets the next ID. No sockets, no event loop.
 - `stores/`, `metrics`, `protocol`, `http`: the durable mark, Prometheus, and the two listeners' asyncio skins.
-- `auth_log`, `reload`: the log of wrong passwords; files that are read again while the server runs.
+- `auth_log`, `reload`, `tls`: the log of wrong passwords; files that are read again; certificates.
 - `check/`: a client with many connections that verifies what all workers promise. Knows nothing of the server.
 - `clock_watch`, `keeper`, `listeners`, `server`: steps of the clock, the reservation, open sockets, start and stop.
 - `cli`: arguments and environment to settings; exit codes.

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import platformdirs
@@ -25,8 +25,19 @@ from respid.credentials import read_passwords
 from respid.ids.clock import SystemClock
 from respid.ids.layout import DEFAULT_EPOCH_MS, Layout
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
-from respid.settings import READABLE_FILE, Seconds, client_settings, limit_settings, setting
+from respid.settings import (
+    READABLE_FILE,
+    Seconds,
+    client_settings,
+    limit_settings,
+    listener_settings,
+    refuse_contradictions,
+    setting,
+)
 from respid.worker_id import WorkerIdError, find_worker_id
+
+if TYPE_CHECKING:
+    import ssl
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
@@ -83,8 +94,7 @@ def respid() -> None:
     default=0,
     show_default=True,
 )
-@setting("--bind", "Address of the RESP listener.", default="127.0.0.1", show_default=True)
-@setting("--port", "Port of the RESP listener.", type=click.IntRange(1, 65535), default=6379, show_default=True)
+@listener_settings
 @setting("--http-bind", "Address of the HTTP listener.", default="127.0.0.1", show_default=True)
 @setting("--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @layout_settings
@@ -211,8 +221,8 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
             f"--reserve {reserve:g} is more than half of --max-clock-lead {max_clock_lead:g}: a worker that starts"
             " again could lead its clock by too much; lower the one or raise the other"
         )
-    if settings["username"] and not (settings["requirepass_file"] or environment.get("RESPID_PASSWORD")):
-        raise click.UsageError("--username without a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD as well")
+    password = environment.get("RESPID_PASSWORD", "")
+    refuse_contradictions(settings, has_password=bool(password or settings["requirepass_file"]))
     state_dir = settings["state_dir"] or platformdirs.user_state_path("respid")
     return Config(
         worker_id=worker_id,
@@ -229,9 +239,16 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         pod_name=environment.get("POD_NAME") or hostname,
         bind=settings["bind"],
         port=settings["port"],
+        unix_socket=settings["unix_socket"],
+        unix_socket_mode=settings["unix_socket_mode"],
+        tls_port=settings["tls_port"],
+        tls_cert_file=settings["tls_cert_file"] or Path(),
+        tls_key_file=settings["tls_key_file"] or Path(),
+        tls_ca_cert_file=settings["tls_ca_cert_file"],
+        tls_auth_clients=settings["tls_auth_clients"],
         http_bind=settings["http_bind"],
         http_port=settings["http_port"],
-        password=environment.get("RESPID_PASSWORD", ""),
+        password=password,
         password_file=settings["requirepass_file"],
         username=settings["username"] or "",
         max_clients=settings["max_clients"],
@@ -297,6 +314,16 @@ def parse_address(text: str) -> tuple[str, int]:
     show_default=True,
     help="Seconds by which the workers' clocks may differ.",
 )
+@click.option("--tls", is_flag=True, help="Connect with TLS.")
+@click.option(
+    "--tls-ca-cert-file",
+    type=READABLE_FILE,
+    show_default="those of this system",
+    help="Certificates of those who may issue the workers' (PEM).",
+)
+@click.option(
+    "--tls-cert-file", type=READABLE_FILE, show_default="none", help="A certificate and its key, to be shown (PEM)."
+)
 @setting(
     "--requirepass-file",
     "File whose first line is the password of the workers.",
@@ -311,6 +338,9 @@ def check(
     seconds: float,
     connections: int,
     max_clock_difference: float,
+    tls: bool,
+    tls_ca_cert_file: Path | None,
+    tls_cert_file: Path | None,
     requirepass_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -325,7 +355,8 @@ def check(
     from respid.check import Address, Check, Plan, Report  # noqa: PLC0415
 
     distinct = tuple(Address(*address) for address in dict.fromkeys(addresses))
-    run = Check(Plan(distinct, seconds, connections, _find_password(requirepass_file)))
+    context = _make_tls_context(tls_ca_cert_file, tls_cert_file) if tls else None
+    run = Check(Plan(distinct, seconds, connections, _find_password(requirepass_file), context))
     with _progress_bar(seconds) as on_progress:
         asyncio.run(run.run(on_progress))
     report = Report(run, max_clock_difference)
@@ -347,6 +378,20 @@ def _find_password(path: Path | None) -> str:
         return read_passwords(path.read_bytes())[0].decode()
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _make_tls_context(ca_cert_file: Path | None, cert_file: Path | None) -> "ssl.SSLContext":
+    """Raises click.UsageError."""
+    import ssl  # noqa: PLC0415 - only this command needs it
+
+    try:
+        context = ssl.create_default_context(cafile=ca_cert_file)
+        if cert_file:
+            context.load_cert_chain(cert_file)
+    except OSError as error:
+        files = " and ".join(str(path) for path in (ca_cert_file, cert_file) if path)
+        raise click.UsageError(f"{files}: {error.strerror or error}") from None
+    return context
 
 
 @contextlib.contextmanager

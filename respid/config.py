@@ -24,6 +24,13 @@ class Config:
     pod_name: str = ""
     bind: str = "127.0.0.1"
     port: int = 6379
+    unix_socket: Path | None = None
+    unix_socket_mode: int = 0o600
+    tls_port: int = 0
+    tls_cert_file: Path = Path()
+    tls_key_file: Path = Path()
+    tls_ca_cert_file: Path | None = None
+    tls_auth_clients: str = "no"
     http_bind: str = "127.0.0.1"
     http_port: int = 8080
     password: str = ""

@@ -13,6 +13,7 @@ from respid.worker import Worker
 
 KEEPALIVE_SECONDS = 300  # Redis's tcp-keepalive
 STOPPED_POLL_SECONDS = 0.01  # how often waiting requests are looked at while nothing can be issued
+HIGH_WATER_BYTES = 64 * 1024  # of replies that a client does not read, before no more are made
 LINGER_SECONDS = 1.0  # for how long a connection that is being closed waits for the client to close it too
 
 
@@ -86,6 +87,7 @@ class RespProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         listener, worker = self._listener, self._listener.worker
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(HIGH_WATER_BYTES)  # that of TLS would be eight times as much
         if len(worker.clients) >= worker.config.max_clients:
             worker.stats.connections_rejected["max_clients"] += 1
             self._lingering = True
@@ -93,7 +95,7 @@ class RespProtocol(asyncio.Protocol):
             self._transport.close()
             return
         peer = self._transport.get_extra_info("peername")
-        address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unknown"
+        address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix:0"
         self._connection = Connection(worker, listener.next_identifier(), address)
         worker.clients[self.session.identifier] = self.session
         worker.stats.connections += 1
@@ -112,6 +114,8 @@ class RespProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answers what was read before it closes: a client may send its requests and shut down its side at once."""
         self._ended = True
+        if not self._transport.can_write_eof():  # TLS ends both directions at once
+            return False
         return not self._lingering and self._connection.next is not Next.READ
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -193,7 +197,7 @@ class RespProtocol(asyncio.Protocol):
         the client has not read yet.
         """
         self._lingering = True
-        if self._ended:
+        if self._ended or not self._transport.can_write_eof():  # TLS waits for the client's end by itself
             self._transport.close()
             return
         self._transport.write_eof()

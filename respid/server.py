@@ -25,7 +25,7 @@ from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.keeper import Keeper
 from respid.lifecycle import State
-from respid.listeners import RespListeners, StartError, listen
+from respid.listeners import MAX_HANDSHAKES, RespListeners, StartError, listen
 from respid.metrics import Exposition
 from respid.protocol import RespListener
 from respid.reload import ReadError, Reloader, Source
@@ -33,12 +33,13 @@ from respid.stores import Store, StoreError
 from respid.stores.file import FileStore
 from respid.stores.lease import LeaseStore
 from respid.stores.none import NoStore
+from respid.tls import Tls
 from respid.worker import ProcessUsage, Worker
 
 STOP_SECONDS = 10.0  # for how long the stop waits for requests that are being answered
 STORE_STOP_SECONDS = 1.0  # for how long it then waits for a store that is being asked
 RUN_ID_BYTES = 20  # shown as 40 digits, as by Redis
-RESERVED_DESCRIPTORS = 64  # listeners, HTTP connections, files
+RESERVED_DESCRIPTORS = 64 + MAX_HANDSHAKES  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
 
 
@@ -83,11 +84,14 @@ class Server:
         self._worker = make_worker(config, self._store, SystemClock())
         self._keeper = Keeper(self._worker, self._store)
         self._stop = asyncio.Event()
+        self._tls = Tls(config) if config.tls_port else None
         self._reloader = Reloader(self._sources())
 
     def _sources(self) -> Iterator[Source]:
         if path := self._config.password_file:
             yield Source("passwords", (path,), partial(self._use_passwords, path))
+        if self._tls:
+            yield Source("TLS", self._tls.paths, self._tls.use)
 
     def _use_passwords(self, path: Path) -> str:
         """Raises OSError, ValueError."""
@@ -113,9 +117,9 @@ class Server:
         resp = RespListener(self._worker, loop)
         http = HttpListener(self._routes(), loop)
         http_server = await listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
-        listeners = RespListeners(config, resp)
+        listeners = RespListeners(resp, self._tls)
         await listeners.open()
-        keeping = loop.create_task(self._keep_reservation())
+        keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends by itself only when it fails
         watching = loop.create_task(self._reloader.watch())
         try:
@@ -131,9 +135,9 @@ class Server:
             await asyncio.wait_for(keeping, STORE_STOP_SECONDS)
         _log.info("stopped")
 
-    async def _keep_reservation(self) -> None:
+    async def _keep_reservation(self, listening: str) -> None:
         await self._keeper.begin()
-        self._log_start()
+        self._log_start(listening)
         # What is there now stays: a full collection need not look at it again.
         gc.collect()
         gc.freeze()
@@ -174,14 +178,13 @@ class Server:
 
         return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
 
-    def _log_start(self) -> None:
+    def _log_start(self, listening: str) -> None:
         config = self._config
         where = f"store {config.store} ({config.state_dir})" if config.store == "file" else f"store {config.store}"
         _log.info(
-            "respid %s serves RESP on %s:%d and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s",
+            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s",
             __version__,
-            config.bind,
-            config.port,
+            listening,
             config.http_bind,
             config.http_port,
             config.worker_id,

@@ -4,7 +4,8 @@ The command line turns their values into a Config, and refuses those that do not
 """
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,72 @@ client_settings = combine(
     setting("--username", "A user name that clients may give beside `default`.", show_default="none", metavar="NAME"),
 )
 
+
+class FileMode(click.ParamType[int]):
+    """The permissions of a file in octal digits."""
+
+    name = "octal"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if re.fullmatch("0?[0-7]{3}", value) is None:
+            self.fail(f"{value!r} is not the mode of a file, such as 660.", param, ctx)
+        return int(value, 8)
+
+
+listener_settings = combine(
+    setting("--bind", "Address of the RESP listeners.", default="127.0.0.1", show_default=True),
+    setting(
+        "--port",
+        "Port of the plain RESP listener; 0 turns it off.",
+        type=click.IntRange(0, 65535),
+        default=6379,
+        show_default=True,
+    ),
+    setting("--unix-socket", "Path of a Unix socket that speaks RESP.", type=READABLE_FILE, show_default="off"),
+    setting("--unix-socket-mode", "Permissions of its file.", type=FileMode(), default="600", show_default=True),
+    setting(
+        "--tls-port",
+        "Port of the RESP listener with TLS (1.2 or newer); 0 turns it off.",
+        type=click.IntRange(0, 65535),
+        default=0,
+        show_default=True,
+    ),
+    setting(
+        "--tls-cert-file",
+        "Its certificate and those of its issuers (PEM); read again on SIGHUP and when it changes.",
+        type=READABLE_FILE,
+        show_default="none",
+    ),
+    setting("--tls-key-file", "The certificate's key (PEM, not encrypted).", type=READABLE_FILE, show_default="none"),
+    setting(
+        "--tls-ca-cert-file",
+        "Certificates of those who may issue the clients' (PEM).",
+        type=READABLE_FILE,
+        show_default="none",
+    ),
+    setting(
+        "--tls-auth-clients",
+        "Whether clients must show a certificate.",
+        type=click.Choice(["no", "optional", "yes"]),
+        default="no",
+        show_default=True,
+    ),
+)
+
 limit_settings = combine(
     setting(
         "--max-clients", "Connections served at a time.", type=click.IntRange(1), default=10_000, show_default=True
     ),
 )
+
+
+def refuse_contradictions(settings: Mapping[str, Any], *, has_password: bool) -> None:
+    """Settings that make no sense together. Raises click.UsageError."""
+    if not (settings["port"] or settings["tls_port"] or settings["unix_socket"]):
+        raise click.UsageError("--port 0 leaves no listener: set --tls-port or --unix-socket")
+    if settings["tls_port"] and not (settings["tls_cert_file"] and settings["tls_key_file"]):
+        raise click.UsageError("--tls-port needs --tls-cert-file and --tls-key-file")
+    if settings["tls_auth_clients"] != "no" and not settings["tls_ca_cert_file"]:
+        raise click.UsageError(f"--tls-auth-clients {settings['tls_auth_clients']} needs --tls-ca-cert-file")
+    if settings["username"] and not has_password:
+        raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")

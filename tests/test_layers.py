@@ -22,7 +22,7 @@ LAYERS = [
     {"worker"},
     {"commands"},
     {"connection", "waiting"},
-    {"clock_watch", "stores", "metrics", "protocol", "http", "check", "auth_log", "reload"},
+    {"clock_watch", "stores", "metrics", "protocol", "http", "check", "auth_log", "reload", "tls"},
     {"keeper", "listeners"},
     {"server"},
     {"cli"},
