@@ -13,7 +13,8 @@ The map, from the ground up; each layer imports only what stands above it here:
 - `stores/`, `metrics`, `protocol`, `http`: the durable mark, Prometheus, and the two listeners' asyncio skins.
 - `auth_log`, `reload`, `tls`: the log of wrong passwords; files that are read again; certificates.
 - `check/`: a client with many connections that verifies what all workers promise. Knows nothing of the server.
-- `clock_watch`, `keeper`, `listeners`, `server`: steps of the clock, the reservation, open sockets, start and stop.
+- `clock_watch`, `keeper`, `listeners`, `sweep`, `server`: steps of the clock, the reservation, open sockets, idle
+  and old connections, start and stop.
 - `cli`: arguments and environment to settings; exit codes.
 """
 

@@ -37,6 +37,14 @@ class Config:
     password_file: Path | None = None
     username: str = ""
     max_clients: int = 10_000
+    max_request_bytes: int = 1024 * 1024
+    max_arguments: int = 1024
+    max_inline_bytes: int = 64 * 1024
+    max_queued_commands: int = 100_000
+    idle_timeout_seconds: float = 0
+    max_connection_age_seconds: float = 0
+    max_connection_age_clients: str = "reconnecting"
+    tcp_keepalive_seconds: int = 300
     drain_delay_seconds: float = 0
     log_format: str = "text"
     log_level: str = "info"

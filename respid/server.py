@@ -33,6 +33,7 @@ from respid.stores import Store, StoreError
 from respid.stores.file import FileStore
 from respid.stores.lease import LeaseStore
 from respid.stores.none import NoStore
+from respid.sweep import Sweep
 from respid.tls import Tls
 from respid.worker import ProcessUsage, Worker
 
@@ -121,12 +122,13 @@ class Server:
         await listeners.open()
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends by itself only when it fails
-        watching = loop.create_task(self._reloader.watch())
+        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(resp).run())]
         try:
             await self._stop.wait()
             await self._drain(resp, listeners, 0 if keeping.done() else config.drain_delay_seconds)
         finally:
-            watching.cancel()
+            for task in background:
+                task.cancel()
             await self._keeper.end()
             self._worker.lifecycle.enter(State.STOPPED)
             http_server.close()

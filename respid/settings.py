@@ -127,6 +127,62 @@ limit_settings = combine(
     setting(
         "--max-clients", "Connections served at a time.", type=click.IntRange(1), default=10_000, show_default=True
     ),
+    setting(
+        "--max-request-bytes",
+        "Bytes of a request's arguments; before authentication 16384 at most.",
+        type=click.IntRange(64, 512 * 1024 * 1024),
+        default=1024 * 1024,
+        show_default=True,
+    ),
+    setting(
+        "--max-arguments",
+        "Arguments of a request; before authentication 10 at most.",
+        type=click.IntRange(10, 1024 * 1024),
+        default=1024,
+        show_default=True,
+    ),
+    setting(
+        "--max-inline-bytes",
+        "Bytes of a request that is typed as a line.",
+        type=click.IntRange(64, 1024 * 1024),
+        default=64 * 1024,
+        show_default=True,
+    ),
+    setting(
+        "--max-queued-commands",
+        "Commands that MULTI may queue; each KiB of a command's arguments counts as one more.",
+        type=click.IntRange(1),
+        default=100_000,
+        show_default=True,
+    ),
+    setting(
+        "--idle-timeout",
+        "Seconds without a command after which a connection is closed; 0 is never.",
+        type=Seconds(),
+        default=0,
+        show_default=True,
+    ),
+    setting(
+        "--max-connection-age",
+        "Seconds, give or take a tenth, after which a connection is closed between two requests; 0 is never.",
+        type=Seconds(),
+        default=0,
+        show_default=True,
+    ),
+    setting(
+        "--max-connection-age-clients",
+        "Whose: of drivers known to reconnect without an error, or of all.",
+        type=click.Choice(["reconnecting", "all"]),
+        default="reconnecting",
+        show_default=True,
+    ),
+    setting(
+        "--tcp-keepalive",
+        "Seconds of silence before the system asks whether a client is still there; 0 is never.",
+        type=click.IntRange(0, 32767),  # of Linux
+        default=300,
+        show_default=True,
+    ),
 )
 
 

@@ -23,7 +23,7 @@ LAYERS = [
     {"commands"},
     {"connection", "waiting"},
     {"clock_watch", "stores", "metrics", "protocol", "http", "check", "auth_log", "reload", "tls"},
-    {"keeper", "listeners"},
+    {"keeper", "listeners", "sweep"},
     {"server"},
     {"cli"},
     {"__main__"},

@@ -84,3 +84,18 @@ def test_a_mode_that_is_none_is_refused(mode: str) -> None:
     outcome = run_command_line("serve", "--worker-id", "1", "--unix-socket-mode", mode)
     assert outcome.exit_code == 2
     assert f"{mode!r} is not the mode of a file, such as 660." in outcome.stderr
+
+
+def test_a_drain_answers_what_was_read(start_server: StartServer, tmp_path: Path) -> None:
+    path = tmp_path / "respid.sock"
+    server = start_server("--unix-socket", str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(10)
+        client.connect(str(path))
+        client.sendall(request("ID.NEXT", "COUNT", "100000"))
+        received = bytearray(client.recv(9))
+        server.process.send_signal(signal.SIGTERM)
+        while data := client.recv(1 << 16):
+            received += data
+    assert received.count(b"\r\n") == 100_001
+    assert server.wait() == 0

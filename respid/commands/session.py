@@ -47,6 +47,7 @@ class Session:
         "library_name",
         "library_version",
         "name",
+        "queued_size",
         "reply_mode",
         "since_ms",
         "transaction",
@@ -81,6 +82,7 @@ class Session:
             self.reply_mode = ReplyMode.ON
         self.transaction: list[QueuedCommand] | None = None
         self.transaction_broken = False
+        self.queued_size = 0  # of the transaction: commands, and KiB of their arguments
 
     @property
     def is_plain(self) -> bool:
