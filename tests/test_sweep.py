@@ -1,5 +1,6 @@
 """Idle and old connections are closed; those in use, and those of drivers that would show an error, are not."""
 
+import asyncio
 import socket
 import time
 from pathlib import Path
@@ -11,7 +12,9 @@ from command_client import CommandClient
 from raw_client import RawClient
 from running import RunningServer, StartServer, free_port, wait_until
 
+from respid.protocol import RespListener, RespProtocol
 from respid.sweep import reconnects_silently
+from respid.worker import Worker
 
 INCR = request("INCR", "orders")
 PING = request("PING")
@@ -152,6 +155,23 @@ def test_an_old_connection_with_tls_ends_without_a_cut(start_server: StartServer
         socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost", suppress_ragged_eofs=False
     ) as client:
         assert client.recv(1) == b""
+
+
+async def test_a_request_that_is_in_the_socket_but_not_read_yet_is_not_cut_off(worker: Worker) -> None:
+    loop = asyncio.get_running_loop()
+    listener = RespListener(worker, loop)
+    client, connected = socket.socketpair()
+    client.settimeout(10)
+    _, protocol = await loop.connect_accepted_socket(lambda: RespProtocol(listener), connected)
+    assert protocol.is_between_requests
+    client.send(PING)  # the event loop has no turn before the next lines
+    assert not protocol.is_between_requests
+    listener.drain()
+    assert await loop.run_in_executor(None, client.recv, 100) == b"+PONG\r\n"
+    assert await loop.run_in_executor(None, client.recv, 100) == b""
+    client.close()
+    while listener.protocols:
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
