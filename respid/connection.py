@@ -5,7 +5,7 @@ from enum import Enum
 from respid.commands import Parts, ReplyMode, Session, run
 from respid.resp import encoder, errors
 from respid.resp.fast_path import RunReader
-from respid.resp.reader import UNAUTHENTICATED_LIMITS, ProtocolError, RequestLimits, RequestReader
+from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, limits_of_strangers
 from respid.worker import Worker
 
 # How much a client gets done before others have their turn: a bound on memory, and on how long the others wait.
@@ -47,7 +47,7 @@ class Connection:
         self.session = Session(worker, identifier, address)
         self.next = Next.READ
         self._limits = limits or RequestLimits()
-        self._reader = RequestReader(self._limits if self.session.authenticated else UNAUTHENTICATED_LIMITS)
+        self._reader = RequestReader(self._current_limits)
         self._request: list[bytes] | None = None  # the request that waits for an ID
         self._parts: Parts | None = None  # the reply that has begun
         self._run_left = 0  # how many commands of a run are still to be answered
@@ -55,6 +55,15 @@ class Connection:
         self._generator = worker.generator
         self._commands = worker.stats.commands
         self._is_fresh = self.session.is_plain  # nothing is pending, and commands are simply run and answered
+
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether all that was read is answered, and what comes next stands for itself: not in MULTI, replies on."""
+        return self._is_fresh
+
+    @property
+    def _current_limits(self) -> RequestLimits:
+        return self._limits if self.session.authenticated else limits_of_strangers(self._limits)
 
     def receive(self, data: bytes) -> bytes:
         """Takes what was read; returns what to write. Look at `next` for how to go on."""
@@ -109,6 +118,7 @@ class Connection:
                     self._request = self._read_request()
                 except ProtocolError as error:
                     self.session.closing = True
+                    self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
                     return errors.error(f"ERR Protocol error: {error}")
                 if self._request is None:
                     return None
@@ -151,7 +161,7 @@ class Connection:
 
     def _read_request(self) -> list[bytes] | None:
         session = self.session
-        self._reader.limits = self._limits if session.authenticated else UNAUTHENTICATED_LIMITS
+        self._reader.limits = self._current_limits
         request = self._reader.next_request()
         if request is None:
             session.since_ms = None

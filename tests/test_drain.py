@@ -190,3 +190,19 @@ def test_a_holder_whose_place_was_taken_stops_and_says_by_whom(start_server: Sta
     assert told.startswith(f"respid: worker ID 1 was taken by pid {taker.process.pid}: ")
     assert " serves RESP on " in started
     assert first_of(taker) > first
+
+
+def test_a_request_that_waits_in_the_socket_when_the_drain_begins_is_answered(start_server: StartServer) -> None:
+    server = start_server()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.port)) for _ in range(50)]
+        for client in clients:
+            client.send(PING)
+        assert [client.receive_reply() for client in clients] == [PONG] * 50
+        server.process.send_signal(signal.SIGSTOP)
+        for client in clients:
+            client.send(PING)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGCONT)
+        assert [client.receive_to_end() for client in clients] == [PONG] * 50
+    assert server.wait() == 0

@@ -134,7 +134,8 @@ def _settings(session: Session) -> dict[str, str]:
         "replica-read-only": "yes",
         "save": "",
         "slave-read-only": "yes",
-        "timeout": "0",
+        "tcp-keepalive": str(config.tcp_keepalive_seconds),
+        "timeout": f"{config.idle_timeout_seconds:.0f}",
     }
 
 

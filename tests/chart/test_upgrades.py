@@ -39,13 +39,13 @@ _namespaces = (f"chart-{number}" for number in itertools.count())
 def kubeconfig_with_keda_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("KUBECONFIG", raising=False)  # a cluster with a KEDA that acts would be in the way
-        with running_api_server(tmp_path_factory.mktemp("kubernetes")) as path:
-            with _client(path) as client:
+        with running_api_server(tmp_path_factory.mktemp("kubernetes")) as server:
+            with _client(server.kubeconfig) as client:
                 for definition in definitions("keda.sh"):
                     if definition["spec"]["names"]["kind"] == "ScaledObject":
                         client.create(from_dict(definition))
                 wait_until(lambda: _answers(lambda: list(client.list(ScaledObject))))
-            yield path
+            yield server.kubeconfig
 
 
 def _client(kubeconfig: Path, namespace: str = "default") -> "lightkube.Client":
