@@ -19,6 +19,8 @@ from scripted_worker import connect, start_worker
 
 from respid.worker import Worker
 
+collect_ignore = ["clients/python"]  # programs with packages of their own
+
 
 @pytest.fixture
 def clock() -> ScriptedClock:
