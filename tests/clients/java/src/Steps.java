@@ -9,6 +9,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.logging.LogManager;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -86,6 +87,7 @@ abstract class Steps {
 
   /** Does the steps that come in until there are no more. Ends the process: a driver's threads would keep it alive. */
   static void run(Steps driver) throws Exception {
+    LogManager.getLogManager().reset(); // Lettuce logs each attempt to connect again on standard error
     BufferedReader steps = new BufferedReader(new InputStreamReader(System.in));
     for (String step = steps.readLine(); step != null; step = steps.readLine()) {
       System.out.println(driver.answer(step));
