@@ -83,6 +83,7 @@ class Driver:
     requires: str = "true"
     package: str = ""
     protocols: tuple[int, ...] = (2, 3)
+    tls: bool = True
     exact: bool = True
     health_check: bool = False
     transactions: bool = True
