@@ -6,7 +6,6 @@ The exit codes: 0 done, or stopped when asked; 1 failed; 2 wrong use.
 import contextlib
 import json
 import logging
-import math
 import os
 import re
 import socket
@@ -14,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import platformdirs
@@ -22,47 +21,26 @@ from click.core import ParameterSource
 
 from respid import __version__
 from respid.config import Config
+from respid.credentials import read_passwords
 from respid.ids.clock import SystemClock
 from respid.ids.layout import DEFAULT_EPOCH_MS, Layout
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+from respid.settings import (
+    READABLE_FILE,
+    Seconds,
+    client_settings,
+    limit_settings,
+    listener_settings,
+    refuse_contradictions,
+    setting,
+)
 from respid.worker_id import WorkerIdError, find_worker_id
+
+if TYPE_CHECKING:
+    import ssl
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
-# For a Service named respid Kubernetes puts RESPID_PORT=tcp://10.96.0.7:6379 into every pod of its namespace:
-# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
-SERVICE_LINK = "tcp://"
-
-
-class Seconds(click.FloatRange):
-    """A span of time: 0 or more, and neither infinite nor "nan", which no bound refuses."""
-
-    def __init__(self, least: float = 0, *, min_open: bool = False) -> None:
-        super().__init__(least, min_open=min_open)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds: float = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is not a number of seconds.", param, ctx)
-        return seconds
-
-
-class Setting(click.Option):
-    """An option with an environment variable, in which an empty value and a Kubernetes service link count as unset."""
-
-    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        value = super().resolve_envvar_value(ctx)
-        if value is not None and value.startswith(SERVICE_LINK):
-            ctx.ensure_object(list).append(
-                f"{self.envvar}={value} ignored: it is a Kubernetes service link, not a setting"
-            )
-            return None
-        return value
-
-
-def setting(name: str, help_text: str, *, variable: str | None = None, **attributes: Any) -> Callable[..., Any]:
-    variable = variable or "RESPID_" + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, cls=Setting, envvar=variable, show_envvar=True, help=help_text, **attributes)
 
 
 def layout_settings(command: Callable[..., Any]) -> Any:
@@ -103,7 +81,12 @@ def respid() -> None:
 
 
 @respid.command("serve")
-@setting("--worker-id", "This worker's ID; else the N of POD_NAME or of the hostname, name-N.", variable="WORKER_ID")
+@setting(
+    "--worker-id",
+    "This worker's ID; else the N of POD_NAME or of the hostname, name-N.",
+    variable="WORKER_ID",
+    show_default="that N",
+)
 @setting(
     "--worker-id-offset",
     "Added to the worker ID, to keep releases, zones or clusters apart.",
@@ -111,8 +94,7 @@ def respid() -> None:
     default=0,
     show_default=True,
 )
-@setting("--bind", "Address of the RESP listener.", default="127.0.0.1", show_default=True)
-@setting("--port", "Port of the RESP listener.", type=click.IntRange(1, 65535), default=6379, show_default=True)
+@listener_settings
 @setting("--http-bind", "Address of the HTTP listener.", default="127.0.0.1", show_default=True)
 @setting("--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @layout_settings
@@ -168,7 +150,8 @@ def respid() -> None:
     default=10,
     show_default=True,
 )
-@setting("--max-clients", "Connections served at a time.", type=click.IntRange(1), default=10_000, show_default=True)
+@client_settings
+@limit_settings
 @setting(
     "--drain-delay",
     "Seconds to go on serving after SIGTERM, while load balancers take note.",
@@ -194,11 +177,11 @@ def respid() -> None:
 def serve(context: click.Context, /, **settings: Any) -> None:
     """Serve IDs over the Redis protocol, and metrics and health over HTTP.
 
-    RESPID_PASSWORD sets the password that clients must give by AUTH or HELLO; it is no option, since the arguments of
-    a process are no secret.
+    RESPID_PASSWORD sets a password that clients must give by AUTH or HELLO, beside those of the password file; it is
+    no option, since the arguments of a process are no secret.
     """
+    from respid.listeners import StartError  # noqa: PLC0415
     from respid.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without the server
-    from respid.server import StartError  # noqa: PLC0415
     from respid.server import serve as serve_config  # noqa: PLC0415
     from respid.stores import StoreError  # noqa: PLC0415
 
@@ -238,6 +221,8 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
             f"--reserve {reserve:g} is more than half of --max-clock-lead {max_clock_lead:g}: a worker that starts"
             " again could lead its clock by too much; lower the one or raise the other"
         )
+    password = environment.get("RESPID_PASSWORD", "")
+    refuse_contradictions(settings, has_password=bool(password or settings["requirepass_file"]))
     state_dir = settings["state_dir"] or platformdirs.user_state_path("respid")
     return Config(
         worker_id=worker_id,
@@ -254,10 +239,27 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         pod_name=environment.get("POD_NAME") or hostname,
         bind=settings["bind"],
         port=settings["port"],
+        unix_socket=settings["unix_socket"],
+        unix_socket_mode=settings["unix_socket_mode"],
+        tls_port=settings["tls_port"],
+        tls_cert_file=settings["tls_cert_file"] or Path(),
+        tls_key_file=settings["tls_key_file"] or Path(),
+        tls_ca_cert_file=settings["tls_ca_cert_file"],
+        tls_auth_clients=settings["tls_auth_clients"],
         http_bind=settings["http_bind"],
         http_port=settings["http_port"],
-        password=environment.get("RESPID_PASSWORD", ""),
+        password=password,
+        password_file=settings["requirepass_file"],
+        username=settings["username"] or "",
         max_clients=settings["max_clients"],
+        max_request_bytes=settings["max_request_bytes"],
+        max_arguments=settings["max_arguments"],
+        max_inline_bytes=settings["max_inline_bytes"],
+        max_queued_commands=settings["max_queued_commands"],
+        idle_timeout_seconds=settings["idle_timeout"],
+        max_connection_age_seconds=settings["max_connection_age"],
+        max_connection_age_clients=settings["max_connection_age_clients"],
+        tcp_keepalive_seconds=settings["tcp_keepalive"],
         drain_delay_seconds=settings["drain_delay"],
         log_format=settings["log_format"],
         log_level=settings["log_level"],
@@ -320,6 +322,23 @@ def parse_address(text: str) -> tuple[str, int]:
     show_default=True,
     help="Seconds by which the workers' clocks may differ.",
 )
+@click.option("--tls", is_flag=True, help="Connect with TLS.")
+@click.option(
+    "--tls-ca-cert-file",
+    type=READABLE_FILE,
+    show_default="those of this system",
+    help="Certificates of those who may issue the workers' (PEM).",
+)
+@click.option(
+    "--tls-cert-file", type=READABLE_FILE, show_default="none", help="A certificate and its key, to be shown (PEM)."
+)
+@setting(
+    "--requirepass-file",
+    "File whose first line is the password of the workers.",
+    variable="RESPID_PASSWORD_FILE",
+    type=READABLE_FILE,
+    show_default="no password",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 def check(
     addresses: tuple[tuple[str, int], ...],
@@ -327,20 +346,25 @@ def check(
     seconds: float,
     connections: int,
     max_clock_difference: float,
+    tls: bool,
+    tls_ca_cert_file: Path | None,
+    tls_cert_file: Path | None,
+    requirepass_file: Path | None,
     as_json: bool,
 ) -> None:
     """Draw IDs from all workers at once, and verify what respid promises.
 
     Name every worker: each ID must be unique, of its worker, and above those received before; the workers must have
     one layout, worker IDs of their own, and clocks that agree. Exit 0 if all is well, else 1, and a line for each thing
-    that is not. RESPID_PASSWORD is the password, if the workers have one.
+    that is not. RESPID_PASSWORD is another way to tell the workers' password.
     """
     import asyncio  # noqa: PLC0415 - only this command needs it
 
     from respid.check import Address, Check, Plan, Report  # noqa: PLC0415
 
     distinct = tuple(Address(*address) for address in dict.fromkeys(addresses))
-    run = Check(Plan(distinct, seconds, connections, os.environ.get("RESPID_PASSWORD", "")))
+    context = _make_tls_context(tls_ca_cert_file, tls_cert_file) if tls else None
+    run = Check(Plan(distinct, seconds, connections, _find_password(requirepass_file), context))
     with _progress_bar(seconds) as on_progress:
         asyncio.run(run.run(on_progress))
     report = Report(run, max_clock_difference)
@@ -352,6 +376,30 @@ def check(
     if not as_json:
         click.echo(report.verdict())
     sys.exit(EXIT_FAILED if report.failures else 0)
+
+
+def _find_password(path: Path | None) -> str:
+    """The first of the file, else the variable's. Raises click.UsageError."""
+    if path is None:
+        return os.environ.get("RESPID_PASSWORD", "")
+    try:
+        return read_passwords(path.read_bytes())[0].decode()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _make_tls_context(ca_cert_file: Path | None, cert_file: Path | None) -> "ssl.SSLContext":
+    """Raises click.UsageError."""
+    import ssl  # noqa: PLC0415 - only this command needs it
+
+    try:
+        context = ssl.create_default_context(cafile=ca_cert_file)
+        if cert_file:
+            context.load_cert_chain(cert_file)
+    except OSError as error:
+        files = " and ".join(str(path) for path in (ca_cert_file, cert_file) if path)
+        raise click.UsageError(f"{files}: {error.strerror or error}") from None
+    return context
 
 
 @contextlib.contextmanager

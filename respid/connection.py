@@ -4,8 +4,8 @@ from enum import Enum
 
 from respid.commands import Parts, ReplyMode, Session, run
 from respid.resp import encoder, errors
-from respid.resp.fast_path import find_run
-from respid.resp.reader import UNAUTHENTICATED_LIMITS, ProtocolError, RequestLimits, RequestReader
+from respid.resp.fast_path import RunReader
+from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, limits_of_strangers
 from respid.worker import Worker
 
 # How much a client gets done before others have their turn: a bound on memory, and on how long the others wait.
@@ -38,6 +38,7 @@ class Connection:
         "_reader",
         "_request",
         "_run_left",
+        "_runs",
         "next",
         "session",
     )
@@ -46,28 +47,36 @@ class Connection:
         self.session = Session(worker, identifier, address)
         self.next = Next.READ
         self._limits = limits or RequestLimits()
-        self._reader = RequestReader(self._limits if self.session.authenticated else UNAUTHENTICATED_LIMITS)
+        self._reader = RequestReader(self._current_limits)
         self._request: list[bytes] | None = None  # the request that waits for an ID
         self._parts: Parts | None = None  # the reply that has begun
         self._run_left = 0  # how many commands of a run are still to be answered
+        self._runs = RunReader()
         self._generator = worker.generator
         self._commands = worker.stats.commands
         self._is_fresh = self.session.is_plain  # nothing is pending, and commands are simply run and answered
 
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether all that was read is answered, and what comes next stands for itself: not in MULTI, replies on."""
+        return self._is_fresh
+
+    @property
+    def _current_limits(self) -> RequestLimits:
+        return self._limits if self.session.authenticated else limits_of_strangers(self._limits)
+
     def receive(self, data: bytes) -> bytes:
         """Takes what was read; returns what to write. Look at `next` for how to go on."""
-        if self._is_fresh:
-            # Nearly all reads are a run of INCRs and nothing else: one comes here in 0.8 us, in 8 by the general path.
-            command, commands, end = find_run(data, 0)
-            if end == len(data):
-                self._commands[command] += commands
-                self.session.last_command = command
-                first, count = self._generator.take(commands)
-                if count == commands:
-                    return b":%d\r\n" % first if count == 1 else encoder.consecutive_integers(first, count)
-                self._run_left = commands - count
-                output = encoder.consecutive_integers(first, count)
-                return output + self.resume()
+        # Nearly all reads are a run of INCRs and nothing else: one comes here in 0.8 us, in 8 by the general path.
+        if self._is_fresh and (commands := self._runs.count(data)):
+            command = self._runs.command
+            self._commands[command] += commands
+            self.session.last_command = command
+            first, count = self._generator.take(commands)
+            if count == commands:
+                return b":%d\r\n" % first if count == 1 else encoder.consecutive_integers(first, count)
+            self._run_left = commands - count
+            return encoder.consecutive_integers(first, count) + self.resume()
         self._reader.feed(data)
         return self.resume() if self.next is Next.READ else b""
 
@@ -109,6 +118,7 @@ class Connection:
                     self._request = self._read_request()
                 except ProtocolError as error:
                     self.session.closing = True
+                    self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
                     return errors.error(f"ERR Protocol error: {error}")
                 if self._request is None:
                     return None
@@ -151,7 +161,7 @@ class Connection:
 
     def _read_request(self) -> list[bytes] | None:
         session = self.session
-        self._reader.limits = self._limits if session.authenticated else UNAUTHENTICATED_LIMITS
+        self._reader.limits = self._current_limits
         request = self._reader.next_request()
         if request is None:
             session.since_ms = None

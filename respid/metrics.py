@@ -85,7 +85,11 @@ class WorkerCollector(Collector):
         # Without a type: OpenMetrics has no two metrics of one name, and knows this counter by the gauge's.
         yield UnknownMetricFamily(_PREFIX + "connections_total", "Clients that have connected.", stats.connections)
         yield _counters("connections_rejected", "Connections turned away.", "reason", stats.connections_rejected)
-        commands = {command.name: stats.commands[command.name] for command in COMMANDS.values()} | stats.commands
+        yield _counters(
+            "connections_closed", "Connections that the server has closed.", "reason", stats.connections_closed
+        )
+        yield _counter("auth_failures", "Wrong passwords or user names that were given.", stats.auth_failures)
+        commands = {command.name: 0 for command in COMMANDS.values()} | stats.commands
         yield _counters("commands", "Commands run.", "command", commands)
         yield _counters("errors", "Error replies, by their code.", "kind", stats.errors)
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import itertools
+import select
 import socket
 from typing import cast
 
 from respid.commands import Session
 from respid.connection import Connection, Next
 from respid.resp import errors
+from respid.resp.reader import RequestLimits
 from respid.waiting import WaitingQueue
 from respid.worker import Worker
 
-KEEPALIVE_SECONDS = 300  # Redis's tcp-keepalive
+KEEPALIVE_PROBES = 3  # that are not answered, a third of the time apart, before a client is gone; as Redis does
 STOPPED_POLL_SECONDS = 0.01  # how often waiting requests are looked at while nothing can be issued
+HIGH_WATER_BYTES = 64 * 1024  # of replies that a client does not read, before no more are made
 LINGER_SECONDS = 1.0  # for how long a connection that is being closed waits for the client to close it too
 
 
@@ -24,6 +27,8 @@ class RespListener:
         self.loop = loop
         self.protocols: set[RespProtocol] = set()
         self.draining = False
+        config = worker.config
+        self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
         self._identifiers = itertools.count(1)
         self._queue = WaitingQueue(worker)
         self._tick_scheduled = False
@@ -86,6 +91,7 @@ class RespProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         listener, worker = self._listener, self._listener.worker
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(HIGH_WATER_BYTES)  # that of TLS would be eight times as much
         if len(worker.clients) >= worker.config.max_clients:
             worker.stats.connections_rejected["max_clients"] += 1
             self._lingering = True
@@ -93,12 +99,12 @@ class RespProtocol(asyncio.Protocol):
             self._transport.close()
             return
         peer = self._transport.get_extra_info("peername")
-        address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unknown"
-        self._connection = Connection(worker, listener.next_identifier(), address)
+        address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix:0"
+        self._connection = Connection(worker, listener.next_identifier(), address, listener.limits)
         worker.clients[self.session.identifier] = self.session
         worker.stats.connections += 1
         listener.protocols.add(self)
-        _keep_alive(self._transport.get_extra_info("socket"))
+        keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
@@ -112,6 +118,8 @@ class RespProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answers what was read before it closes: a client may send its requests and shut down its side at once."""
         self._ended = True
+        if not self._transport.can_write_eof():  # TLS ends both directions at once
+            return False
         return not self._lingering and self._connection.next is not Next.READ
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -164,8 +172,42 @@ class RespProtocol(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Closes unless requests are being answered: then it closes after their last reply."""
-        if self._connection.next is Next.READ:
+        if self._connection.next is Next.READ and not self._has_unread():
             self.settle()
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def is_answering(self) -> bool:
+        return self._connection.next is not Next.READ
+
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether closing it now would cut off no request and no reply that have reached this machine."""
+        if self._lingering or not self._connection.is_between_requests:
+            return False
+        return not self.unsent_bytes and not self._has_unread()
+
+    def give_up(self, reason: str) -> None:
+        """Closes whatever the client does, and counts why."""
+        if self._lingering:
+            return
+        self._listener.worker.stats.connections_closed[reason] += 1
+        if self.unsent_bytes or self.is_answering:
+            self.abort()
+        else:
+            self._close()
+
+    def _has_unread(self) -> bool:
+        """Whether the client has sent what the event loop has not read yet."""
+        connected = self._transport.get_extra_info("socket")
+        if connected is None or self._transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(connected.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def abort(self) -> None:
         self._lingering = True
@@ -193,7 +235,7 @@ class RespProtocol(asyncio.Protocol):
         the client has not read yet.
         """
         self._lingering = True
-        if self._ended:
+        if self._ended or not self._transport.can_write_eof():  # TLS waits for the client's end by itself
             self._transport.close()
             return
         self._transport.write_eof()
@@ -202,9 +244,12 @@ class RespProtocol(asyncio.Protocol):
         self._listener.loop.call_later(LINGER_SECONDS, self._transport.close)
 
 
-def _keep_alive(connected: socket.socket | None) -> None:
-    if connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
+def keep_alive(connected: socket.socket | None, seconds: int) -> None:
+    """Has the system find out that a client is gone, when it has been silent for so long; 0 is never."""
+    if not seconds or connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
         return
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_KEEPIDLE"):
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // KEEPALIVE_PROBES))
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import errno
 import gc
 import logging
 import os
@@ -12,35 +11,37 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from respid import __version__
+from respid.auth_log import AuthFailureLog
 from respid.config import Config
+from respid.credentials import read_passwords
 from respid.http import HttpListener, HttpProtocol, Response, Route, json_response
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.keeper import Keeper
 from respid.lifecycle import State
+from respid.listeners import MAX_HANDSHAKES, RespListeners, StartError, listen
 from respid.metrics import Exposition
-from respid.protocol import RespListener, RespProtocol
+from respid.protocol import RespListener
+from respid.reload import ReadError, Reloader, Source
 from respid.stores import Store, StoreError
 from respid.stores.file import FileStore
 from respid.stores.lease import LeaseStore
 from respid.stores.none import NoStore
+from respid.sweep import Sweep
+from respid.tls import Tls
 from respid.worker import ProcessUsage, Worker
 
-BACKLOG = 1024
 STOP_SECONDS = 10.0  # for how long the stop waits for requests that are being answered
 STORE_STOP_SECONDS = 1.0  # for how long it then waits for a store that is being asked
 RUN_ID_BYTES = 20  # shown as 40 digits, as by Redis
-RESERVED_DESCRIPTORS = 64  # listeners, HTTP connections, files
+RESERVED_DESCRIPTORS = 64 + MAX_HANDSHAKES  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
-
-
-class StartError(Exception):
-    """The server cannot start; the message is one line that says what to do."""
 
 
 def make_store(config: Config) -> Store:
@@ -84,23 +85,50 @@ class Server:
         self._worker = make_worker(config, self._store, SystemClock())
         self._keeper = Keeper(self._worker, self._store)
         self._stop = asyncio.Event()
+        self._tls = Tls(config) if config.tls_port else None
+        self._reloader = Reloader(self._sources())
+
+    def _sources(self) -> Iterator[Source]:
+        if path := self._config.password_file:
+            yield Source("passwords", (path,), partial(self._use_passwords, path))
+        if self._tls:
+            yield Source("TLS", self._tls.paths, self._tls.use)
+
+    def _use_passwords(self, path: Path) -> str:
+        """Raises OSError, ValueError."""
+        try:
+            passwords = read_passwords(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        self._worker.credentials.use(passwords)
+        return f"passwords: {len(passwords)}"
 
     async def run(self) -> None:
         """Serves until a signal asks it to stop. Raises StartError, StoreError."""
         loop = asyncio.get_running_loop()
         config = self._config
+        try:
+            self._reloader.read()
+        except ReadError as error:
+            raise StartError(str(error)) from None
+        self._worker.on_auth_failure = AuthFailureLog(loop).note
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.reload)
         for stop_signal in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
         resp = RespListener(self._worker, loop)
         http = HttpListener(self._routes(), loop)
-        http_server = await _listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
-        resp_server = await _listen(loop, lambda: RespProtocol(resp), config.bind, config.port, "")
-        keeping = loop.create_task(self._keep_reservation())
+        http_server = await listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
+        listeners = RespListeners(resp, self._tls)
+        await listeners.open()
+        keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends by itself only when it fails
+        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(resp).run())]
         try:
             await self._stop.wait()
-            await self._drain(resp, resp_server, 0 if keeping.done() else config.drain_delay_seconds)
+            await self._drain(resp, listeners, 0 if keeping.done() else config.drain_delay_seconds)
         finally:
+            for task in background:
+                task.cancel()
             await self._keeper.end()
             self._worker.lifecycle.enter(State.STOPPED)
             http_server.close()
@@ -109,9 +137,9 @@ class Server:
             await asyncio.wait_for(keeping, STORE_STOP_SECONDS)
         _log.info("stopped")
 
-    async def _keep_reservation(self) -> None:
+    async def _keep_reservation(self, listening: str) -> None:
         await self._keeper.begin()
-        self._log_start()
+        self._log_start(listening)
         # What is there now stays: a full collection need not look at it again.
         gc.collect()
         gc.freeze()
@@ -124,10 +152,10 @@ class Server:
         _log.info("%s: draining", stop_signal.name)
         self._stop.set()
 
-    async def _drain(self, resp: RespListener, resp_server: asyncio.Server, delay_seconds: float) -> None:
+    async def _drain(self, resp: RespListener, listeners: RespListeners, delay_seconds: float) -> None:
         self._worker.lifecycle.enter(State.DRAINING)
         await asyncio.sleep(delay_seconds)
-        resp_server.close()
+        listeners.close()
         resp.drain()
         deadline = time.monotonic() + STOP_SECONDS
         while resp.protocols and time.monotonic() < deadline:
@@ -152,14 +180,13 @@ class Server:
 
         return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
 
-    def _log_start(self) -> None:
+    def _log_start(self, listening: str) -> None:
         config = self._config
         where = f"store {config.store} ({config.state_dir})" if config.store == "file" else f"store {config.store}"
         _log.info(
-            "respid %s serves RESP on %s:%d and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s",
+            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s",
             __version__,
-            config.bind,
-            config.port,
+            listening,
             config.http_bind,
             config.http_port,
             config.worker_id,
@@ -167,23 +194,6 @@ class Server:
             config.layout.fingerprint,
             where,
         )
-
-
-async def _listen(
-    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], bind: str, port: int, prefix: str
-) -> asyncio.Server:
-    """Listens where the options `--{prefix}bind` and `--{prefix}port` say. Raises StartError."""
-    try:
-        return await loop.create_server(factory, bind, port, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:  # the latter of a name that cannot be looked up
-        number = getattr(error, "errno", None)
-        advice = f"set --{prefix}bind to an address of this machine"
-        if number in (errno.EADDRINUSE, errno.EACCES):
-            advice = f"choose another --{prefix}port"
-        if number == errno.EADDRINUSE:
-            advice += ", or stop what uses it"
-        reason = getattr(error, "strerror", None) or error
-        raise StartError(f"cannot listen on {bind}:{port}: {reason}; {advice}") from None
 
 
 def fit_max_clients(max_clients: int) -> int:

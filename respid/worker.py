@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from respid.config import Config
+from respid.credentials import Credentials
 from respid.ids.clock import Clock
 from respid.ids.generator import Generator, Obstacle
 from respid.ids.reservation import Reservation
@@ -44,15 +45,22 @@ class Worker:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     stats: Stats = field(default_factory=Stats)
     clients: dict[int, Client] = field(default_factory=dict)
+    credentials: Credentials = field(init=False)
+    on_auth_failure: Callable[[str], None] = lambda _address: None  # tells of a wrong password from this address
     started_ns: int = 0
 
     def __post_init__(self) -> None:
         self.started_ns = self.clock.monotonic_ns()
+        self.credentials = Credentials(self.config.password, self.config.username)
 
     def use_clock(self, clock: Clock) -> None:
         """Takes the time from this clock from now on."""
         self.clock = clock
         self.generator.use_clock(clock)
+
+    def count_auth_failure(self, address: str) -> None:
+        self.stats.auth_failures += 1
+        self.on_auth_failure(address)
 
     @property
     def uptime_seconds(self) -> float:

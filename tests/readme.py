@@ -33,9 +33,8 @@ def commands_table() -> Iterable[str]:
 def settings_table() -> Iterable[str]:
     for option in serve.params:
         if isinstance(option, click.Option) and option.envvar:
-            default = option.show_default if isinstance(option.show_default, str) else f"`{option.default}`"
-            if option.default is None and not isinstance(option.show_default, str):
-                default = ""
+            shown = option.show_default
+            default = shown if isinstance(shown, str) else f"`{option.default}`" if shown or option.is_flag else ""
             yield f"| `{option.opts[0]}` | `{option.envvar}` | {default} | {option.help} |"
 
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator
+from ssl import SSLCertVerificationError, SSLContext
 from typing import NamedTuple
 
 from respid.check.draws import encode_request
@@ -79,9 +80,9 @@ TROUBLE = (OSError, EOFError, NotRedisError, RefusedError)
 
 
 @contextlib.asynccontextmanager
-async def connected(address: Address) -> AsyncIterator[Connection]:
+async def connected(address: Address, tls: SSLContext | None) -> AsyncIterator[Connection]:
     async with asyncio.timeout(CONNECT_SECONDS):
-        reader, writer = await asyncio.open_connection(*address)
+        reader, writer = await asyncio.open_connection(*address, ssl=tls)
     try:
         yield Connection(reader, writer)
     finally:
@@ -137,6 +138,8 @@ def reason_of(error: BaseException) -> str:
             return f"what answers does not speak the Redis protocol: {error}"
         case TimeoutError():
             return "no answer in time"
+        case SSLCertVerificationError():
+            return f"its certificate is not trusted: {error.verify_message}"
         case EOFError():
             return "the connection was closed"
         case OSError(errno=int(number)) if number > 0 and not isinstance(error, socket.gaierror):

@@ -137,4 +137,8 @@ def _printable(line: str) -> str:
 
 
 def _advice(checked: CheckedAddress) -> str:
-    return " (RESPID_PASSWORD gives the password)" if checked.trouble.startswith(("NOAUTH", "WRONGPASS")) else ""
+    return (
+        " (RESPID_PASSWORD or RESPID_PASSWORD_FILE gives the password)"
+        if checked.trouble.startswith(("NOAUTH", "WRONGPASS"))
+        else ""
+    )

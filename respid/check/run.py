@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import NamedTuple
 
 from respid.check.connection import (
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
     seconds: float
     connections: int  # for each address
     password: str
+    tls: SSLContext | None = None
 
 
 @dataclass(slots=True)
@@ -101,7 +103,7 @@ class Check:
     async def _reach(self, checked: CheckedAddress) -> bool:
         """Whether a worker answers there: asked before all begin to draw, while round trips are short."""
         try:
-            async with connected(checked.address) as connection:
+            async with connected(checked.address, self.plan.tls) as connection:
                 self._note_greeting(await greet(connection, checked.address, self.plan.password, self._clock))
         except TROUBLE as error:
             checked.trouble = reason_of(error)
@@ -113,7 +115,7 @@ class Check:
         while not self._over:
             source = None
             try:
-                async with connected(checked.address) as connection:
+                async with connected(checked.address, self.plan.tls) as connection:
                     greeting = await greet(connection, checked.address, self.plan.password, self._clock)
                     source = greeting.source
                     self._note_greeting(greeting)

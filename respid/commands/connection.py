@@ -1,11 +1,11 @@
 """The commands about the connection itself: handshake, authentication, names, reply modes."""
 
-import hmac
 import re
 from typing import NamedTuple
 
 from respid.commands.session import Reply, ReplyMode, Session
 from respid.commands.table import ALWAYS, CommandGroup
+from respid.credentials import DEFAULT_USER
 from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
 
@@ -65,9 +65,9 @@ def select(session: Session, arguments: list[bytes]) -> Reply:
 def auth(session: Session, arguments: list[bytes]) -> Reply:
     match arguments[1:]:
         case [password]:
-            if not session.worker.config.password:
+            if not session.worker.credentials.are_needed:
                 return errors.NO_PASSWORD_SET
-            username = b"default"
+            username = DEFAULT_USER.encode()
         case [username, password]:
             pass
         case _:
@@ -76,11 +76,13 @@ def auth(session: Session, arguments: list[bytes]) -> Reply:
 
 
 def _authenticate(session: Session, username: bytes, password: bytes) -> bool:
-    """Without a password set, the user `default` may give any, as in Redis."""
-    expected = session.worker.config.password.encode()
-    is_right = username == b"default" and (not expected or hmac.compare_digest(password, expected))
-    session.authenticated |= is_right
-    return is_right
+    user = session.worker.credentials.find_user(username, password)
+    if user is None:
+        session.worker.count_auth_failure(session.address)
+        return False
+    session.authenticated = True
+    session.user = user
+    return True
 
 
 @group.command(

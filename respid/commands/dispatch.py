@@ -6,6 +6,7 @@ from respid.resp import encoder, errors
 
 # What a browser or a port scanner sends: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
+_KIB = 1024
 
 
 def run(session: Session, arguments: list[bytes]) -> Reply:
@@ -26,9 +27,8 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
     if session.transaction is not None and IMMEDIATE not in command.flags:
-        queued = QueuedCommand(command.name, command.handler, arguments, DRAWS_IDS in command.flags)
-        session.transaction.append(queued)
-        return encoder.QUEUED
+        session.last_command = command.name
+        return _queue(session, command, arguments, session.transaction)
     session.last_command = command.name
     counts = session.worker.stats.commands
     counts[command.name] += 1
@@ -36,6 +36,18 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
     if reply is None:
         counts[command.name] -= 1  # it waits for an ID, and comes here again
     return reply
+
+
+def _queue(session: Session, command: Command, arguments: list[bytes], transaction: list[QueuedCommand]) -> bytes:
+    if session.transaction_broken:  # EXEC will run none of them
+        return encoder.QUEUED
+    session.queued_size += 1 + sum(map(len, arguments)) // _KIB
+    most = session.worker.config.max_queued_commands
+    if session.queued_size > most:
+        transaction.clear()
+        return _reject(session, errors.queue_full(most), command)
+    transaction.append(QueuedCommand(command.name, command.handler, arguments, DRAWS_IDS in command.flags))
+    return encoder.QUEUED
 
 
 def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:

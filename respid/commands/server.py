@@ -62,7 +62,7 @@ def _stats(session: Session) -> dict[str, str | int]:
     stats = session.worker.stats
     return {
         "total_connections_received": stats.connections,
-        "total_commands_processed": stats.commands.total(),
+        "total_commands_processed": sum(stats.commands.values()),
         "rejected_connections": stats.connections_rejected.total(),
         "total_error_replies": stats.errors.total(),
         "expired_keys": 0,
@@ -134,7 +134,8 @@ def _settings(session: Session) -> dict[str, str]:
         "replica-read-only": "yes",
         "save": "",
         "slave-read-only": "yes",
-        "timeout": "0",
+        "tcp-keepalive": str(config.tcp_keepalive_seconds),
+        "timeout": f"{config.idle_timeout_seconds:.0f}",
     }
 
 

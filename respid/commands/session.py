@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
+from respid.credentials import DEFAULT_USER
 from respid.resp import errors
 from respid.worker import Worker
 
@@ -46,10 +47,12 @@ class Session:
         "library_name",
         "library_version",
         "name",
+        "queued_size",
         "reply_mode",
         "since_ms",
         "transaction",
         "transaction_broken",
+        "user",
         "version",
         "worker",
     )
@@ -70,7 +73,8 @@ class Session:
 
     def reset(self) -> None:
         """Makes it as it was when the client connected."""
-        self.authenticated = not self.worker.config.password
+        self.authenticated = not self.worker.credentials.are_needed
+        self.user = DEFAULT_USER
         self.version = 2
         self.name = b""
         self.database = 0
@@ -78,6 +82,7 @@ class Session:
             self.reply_mode = ReplyMode.ON
         self.transaction: list[QueuedCommand] | None = None
         self.transaction_broken = False
+        self.queued_size = 0  # of the transaction: commands, and KiB of their arguments
 
     @property
     def is_plain(self) -> bool:
@@ -108,7 +113,7 @@ class Session:
             "db": self.database,
             "multi": -1 if self.transaction is None else len(self.transaction),
             "cmd": self.last_command or "NULL",
-            "user": "default",
+            "user": self.user,
             "resp": self.version,
             "lib-name": self.library_name.decode("ascii", "replace"),
             "lib-ver": self.library_version.decode("ascii", "replace"),

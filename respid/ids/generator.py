@@ -146,13 +146,13 @@ class Generator:
         passed meanwhile are its due, so a waiter that comes back a little late loses none of the worker's IDs.
         """
         now_ns = self._wall_ns()
-        is_current = self._start_ns <= now_ns < self._end_ns and self._next_id != self._end_id
-        if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, 1):
-            return NOTHING
         first = self._next_id
         after = first + count
-        if after > self._end_id:
-            after = self._end_id
+        if after > self._end_id or not self._start_ns <= now_ns < self._end_ns:
+            if not self._advance(now_ns // _MILLISECOND_NS, since_ms, 1):
+                return NOTHING
+            first = self._next_id
+            after = min(first + count, self._end_id)
             count = after - first
         self._next_id = after
         return first, count

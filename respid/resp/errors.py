@@ -55,6 +55,14 @@ def loading(reason: str) -> bytes:
     return error(f"LOADING respid cannot issue IDs: {reason}")
 
 
+def queue_full(most: int) -> bytes:
+    """A transaction is too large to be kept until EXEC: the code by which Redis refuses what memory does not permit."""
+    return error(
+        f"OOM more than {most} commands, or KiB of arguments, queued by MULTI;"
+        " use smaller transactions, or raise RESPID_MAX_QUEUED_COMMANDS"
+    )
+
+
 SYNTAX = error("ERR syntax error")
 NOT_AN_INTEGER = error("ERR value is not an integer or out of range")
 NOT_A_FLOAT = error("ERR value is not a valid float")

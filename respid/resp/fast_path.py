@@ -2,68 +2,73 @@ r"""Recognises runs of `INCR key` and `INCRBY key 1` without reading them one by
 
 Observation: nearly all that an ID server is sent are these two commands, and reading one the general way, header by
 header, costs more than making its ID. A run needs no arguments at all, only how many commands it holds, since the key
-does not matter.
+does not matter. And what a client sends looks like what it sent before: the same command, keys of the same length, and
+as many of them.
 
 It must equal the general path of `reader`: a run is counted only where that would read the same commands to the same
-end. That rests on lengths, never on what keys contain: every comparison here fixes the bytes of all headers, and takes
-exactly as many bytes for a key as its header says.
+end. That rests on lengths, never on what keys contain: every comparison here fixes the bytes of all headers, and passes
+over exactly as many bytes for a key as its header says, and over the two bytes that end a bulk string, which the reader
+does not look at either.
 """
 
 import re
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple
 
 Run = tuple[str, int, int]
 """The command, how many of it follow each other, and where in the buffer they end."""
 
 NO_RUN: Run = ("", 0, 0)
 _LONGEST_KEY = 99  # longer keys take the general path
-_COLUMNS_FROM_BYTES = 1024  # from there on comparing columns is faster than the pattern: 40 ns a command against 180
+_MOST_UNPACKED = 128  # commands; from there on comparing columns is faster than unpacking: 16 ns a command against 27
+_MOST_REMEMBERED = 4096  # bytes of a read, so that ten thousand idle connections keep little
 
 
-class _Form:
-    """The frames of one command: `before` the header of its key, and `after` the key. Names in upper or lower case."""
+class _Template(NamedTuple):
+    """What is alike in all frames of one command, in upper or lower case, with keys of one length."""
 
-    def __init__(self, command: str, before: bytes, after: bytes) -> None:
-        self.command = command
-        self.after = after
-        names = command.upper().encode(), command.encode()
-        openings = [before.replace(names[0], name) for name in names]
-        frame = b"(?:%s)%s%s" % (b"|".join(map(re.escape, openings)), _key_pattern(), re.escape(after))
-        self._frame = re.compile(frame)
-        self._frames = re.compile(b"(?:%s)++" % frame)
-        # By the size of a frame, which gives the key's length: all that may stand before the key.
-        self.heads: dict[int, tuple[bytes, ...]] = {}
-        for length in range(1, _LONGEST_KEY + 1):
-            heads = tuple(opening + b"$%d\r\n" % length for opening in openings)
-            self.heads[len(heads[0]) + length + len(after)] = heads
+    command: str
+    frame_bytes: int
+    head: bytes  # up to the key
+    skipped_bytes: int  # the key, and the two bytes that end it
+    tail: bytes  # what follows, up to the two bytes that end that; nothing for INCR
 
-    def find_run(self, buffer: bytes, position: int) -> Run:
-        if len(buffer) - position >= _COLUMNS_FROM_BYTES and (first := self._frame.match(buffer, position)):
-            frame_bytes = first.end() - position
-            count = (len(buffer) - position) // frame_bytes
-            if self._has_equal_frames(buffer, position, frame_bytes, count):
-                return self.command, count, position + count * frame_bytes
-        run = self._frames.match(buffer, position)
-        if run is None:
-            return NO_RUN
-        # No key of the pattern holds an asterisk, so those of the run are its commands.
-        return self.command, buffer.count(b"*", position, run.end()), run.end()
+    def fits(self, buffer: bytes, position: int, count: int) -> bool:
+        """Whether the next `count` frames are of this template."""
+        if count <= _MOST_UNPACKED:
+            headers, expected = _headers(self, count)
+            return headers.unpack_from(buffer, position) == expected
+        frame_bytes, end = self.frame_bytes, position + count * self.frame_bytes
+        columns = [*enumerate(self.head), *enumerate(self.tail, len(self.head) + self.skipped_bytes)]
+        return all(buffer[position + column : end : frame_bytes] == bytes([byte]) * count for column, byte in columns)
 
-    def _has_equal_frames(self, buffer: bytes, position: int, frame_bytes: int, count: int) -> bool:
-        """Whether the first frame's headers stand again in each of `count` frames of its size."""
-        end = position + count * frame_bytes
-        head_bytes = len(self.heads[frame_bytes][0])
-        columns = (*range(head_bytes), *range(frame_bytes - len(self.after), frame_bytes))
-        return all(
-            buffer[position + column : end : frame_bytes] == buffer[position + column : position + column + 1] * count
-            for column in columns
-        )
+
+@lru_cache(maxsize=256)
+def _headers(template: _Template, count: int) -> tuple[Struct, tuple[bytes, ...]]:
+    """What takes the headers out of `count` frames, and what they must be."""
+    head, tail = template.head, template.tail
+    frame = f"{len(head)}s{template.skipped_bytes}x" + (f"{len(tail)}s2x" if tail else "")
+    return Struct(frame * count), ((head, tail) if tail else (head,)) * count
+
+
+def _templates() -> dict[bytes, _Template]:
+    """All templates by their heads."""
+    templates = {}
+    for name in (b"INCR", b"incr", b"INCRBY", b"incrby"):
+        arguments, tail = (3, b"$1\r\n1") if name.lower() == b"incrby" else (2, b"")
+        for key_bytes in range(1, _LONGEST_KEY + 1):
+            head = b"*%d\r\n$%d\r\n%s\r\n$%d\r\n" % (arguments, len(name), name, key_bytes)
+            frame_bytes = len(head) + key_bytes + 2 + (len(tail) + 2 if tail else 0)
+            templates[head] = _Template(name.lower().decode(), frame_bytes, head, key_bytes + 2, tail)
+    return templates
 
 
 def _key_pattern() -> bytes:
-    r"""A key: its header, such as `$3\r\n`, and as many bytes as that says; a branch for each length."""
+    r"""A key: its header, such as `$3\r\n`, as many bytes as that says, and two more; a branch for each length."""
 
     def branch(length: int) -> bytes:
-        return rb"\r\n[^*]{%d}" % length
+        return rb"\r\n[^*]{%d}" % (length + 2)
 
     by_first_digit = []
     for first in range(1, 10):
@@ -72,19 +77,74 @@ def _key_pattern() -> bytes:
     return rb"\$(?:%s)" % b"|".join(by_first_digit)
 
 
-_INCR = _Form("incr", b"*2\r\n$4\r\nINCR\r\n", b"\r\n")
-_INCRBY_ONE = _Form("incrby", b"*3\r\n$6\r\nINCRBY\r\n", b"\r\n$1\r\n1\r\n")
-_NO_HEADS = ()  # of sizes that no frame has: nothing begins with one of none
+_TEMPLATES = _templates()
+_HEAD = re.compile(rb"\*(?:2\r\n\$4\r\n(?:INCR|incr)|3\r\n\$6\r\n(?:INCRBY|incrby))\r\n\$[1-9][0-9]?\r\n")
+_KEY = _key_pattern()
+_MIXED_RUNS = {
+    "incr": re.compile(rb"(?:\*2\r\n\$4\r\n(?:INCR|incr)\r\n%s)++" % _KEY),
+    "incrby": re.compile(rb"(?:\*3\r\n\$6\r\n(?:INCRBY|incrby)\r\n%s\$1\r\n1[^*]{2})++" % _KEY),
+}
+
+
+def _template_at(buffer: bytes, position: int) -> _Template | None:
+    head = _HEAD.match(buffer, position)
+    return None if head is None else _TEMPLATES[head[0]]
 
 
 def find_run(buffer: bytes, position: int) -> Run:
     """The run that begins at this position; NO_RUN when none does."""
-    if position == 0:
-        # Without pipelining the buffer is one command: 250 ns this way, 900 by the pattern.
-        size = len(buffer)
-        if buffer.startswith(_INCR.heads.get(size, _NO_HEADS)) and buffer.endswith(_INCR.after):
-            return "incr", 1, size
-        if buffer.startswith(_INCRBY_ONE.heads.get(size, _NO_HEADS)) and buffer.endswith(_INCRBY_ONE.after):
-            return "incrby", 1, size
-    form = _INCRBY_ONE if buffer.startswith(b"*3", position) else _INCR
-    return form.find_run(buffer, position)
+    template = _template_at(buffer, position)
+    if template is None:
+        return NO_RUN
+    count = (len(buffer) - position) // template.frame_bytes
+    if count and template.fits(buffer, position, count):
+        return template.command, count, position + count * template.frame_bytes
+    run = _MIXED_RUNS[template.command].match(buffer, position)
+    if run is None:
+        return NO_RUN
+    # No key of the pattern holds an asterisk, so those of the run are its commands.
+    return template.command, buffer.count(b"*", position, run.end()), run.end()
+
+
+class RunReader:
+    """Counts the commands of one client's reads, at once when a read is like the one before."""
+
+    __slots__ = ("_count", "_expected", "_headers", "_read", "_read_bytes", "command")
+
+    def __init__(self) -> None:
+        self.command = ""
+        self._count = 0
+        self._read = b""
+        self._read_bytes = -1
+        self._headers = Struct("").unpack
+        self._expected: tuple[bytes, ...] = ()
+
+    def count(self, data: bytes) -> int:
+        """How many times `data` is `command` when it is one whole run; else 0.
+
+        The same bytes again are told in 50 ns, the same headers again in 150 for one command and 500 for sixteen.
+        """
+        if data == self._read:
+            return self._count
+        if len(data) == self._read_bytes and self._headers(data) == self._expected:
+            return self._count
+        return self._learn(data)
+
+    def _learn(self, data: bytes) -> int:
+        template = _template_at(data, 0)
+        if template is None:
+            return 0
+        count, rest_bytes = divmod(len(data), template.frame_bytes)
+        if not rest_bytes and count <= _MOST_UNPACKED:
+            headers, self._expected = _headers(template, count)
+            self._headers, self._read_bytes = headers.unpack, len(data)
+            if self._headers(data) == self._expected:
+                return self._remember(data, template.command, count)
+        self._read_bytes = -1
+        command, count, end = find_run(data, 0)
+        return self._remember(data, command, count) if end == len(data) else 0
+
+    def _remember(self, data: bytes, command: str, count: int) -> int:
+        self.command, self._count = command, count
+        self._read = data if len(data) <= _MOST_REMEMBERED else b""
+        return count

@@ -5,14 +5,15 @@ lets pass passes (`*0`, `*-5`, any two bytes after a bulk string); what it refus
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from respid.resp.fast_path import NO_RUN, Run, find_run
 from respid.resp.inline import split_inline
 
 _ARRAY = ord("*")
 _BULK_STRING = ord("$")
-_MAX_LINE_BYTES = 64 * 1024  # Redis's PROTO_INLINE_MAX_SIZE: of an inline command, and of a header without an end
+_MAX_LINE_BYTES = 64 * 1024  # Redis's PROTO_INLINE_MAX_SIZE: of a header without an end
 _MAX_ARRAY_LENGTH = (1 << 31) - 1
 _MAX_INTEGER = (1 << 63) - 1
 _MAX_BULK_BYTES = 512 * 1024 * 1024  # Redis's proto-max-bulk-len, refused before all smaller limits
@@ -20,13 +21,20 @@ _INTEGER = re.compile(rb"-?[1-9][0-9]{0,18}|0")
 
 # Nearly all headers have one or two digits. Looked up whole they take 120 and 230 ns, against 450 for a search, a
 # slice and a conversion; they are exact, so what is not found here is read the long way. Bulk strings this short are
-# not checked against the limit of the whole request: as many as there may be can exceed it by 100 KB only.
+# checked against the limit of the whole request only when all that was read is used up.
 _SHORT_ARRAY_HEADERS = {b"*%d\r\n" % length: length for length in range(1, 10)}
 _SHORT_BULK_HEADERS = {b"$%d\r\n" % length: length for length in range(100)}
 
 
 class ProtocolError(Exception):
-    """What the client sent is no request; the message is Redis's. The connection cannot go on."""
+    """What the client sent is no request; the message is Redis's. The connection cannot go on.
+
+    `limit` names the limit that it is above, if it is one that can be set.
+    """
+
+    def __init__(self, message: str, limit: str = "") -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +43,21 @@ class RequestLimits:
 
     request_bytes: int = 1024 * 1024
     arguments: int = 1024
+    inline_bytes: int = 64 * 1024
     request_bytes_error: str = "invalid bulk length"
     arguments_error: str = "invalid multibulk length"
 
 
-# Redis's own limits before authentication: a stranger gets little memory.
-UNAUTHENTICATED_LIMITS = RequestLimits(16 * 1024, 10, "unauthenticated bulk length", "unauthenticated multibulk length")
+@cache
+def limits_of_strangers(limits: RequestLimits) -> RequestLimits:
+    """Redis's own limits before authentication, or these if they are less: a stranger gets little memory."""
+    return replace(
+        limits,
+        request_bytes=min(16 * 1024, limits.request_bytes),
+        arguments=min(10, limits.arguments),
+        request_bytes_error="unauthenticated bulk length",
+        arguments_error="unauthenticated multibulk length",
+    )
 
 
 def parse_integer(text: bytes) -> int | None:
@@ -140,7 +157,7 @@ class RequestReader:
             if count is None or count > _MAX_ARRAY_LENGTH:
                 raise ProtocolError("invalid multibulk length")
             if count > self.limits.arguments:
-                raise ProtocolError(self.limits.arguments_error)
+                raise ProtocolError(self.limits.arguments_error, "arguments")
             count = max(count, 0)
             self._position = end + 2
         else:
@@ -173,6 +190,8 @@ class RequestReader:
             self._missing -= 1
             position = end + 2
         self._position = position
+        if self._request_bytes > self.limits.request_bytes:
+            raise ProtocolError(self.limits.request_bytes_error, "request_bytes")
         return not self._missing
 
     def _bulk_length(self, position: int, start: int) -> int:
@@ -183,7 +202,7 @@ class RequestReader:
         if length is None or not 0 <= length <= _MAX_BULK_BYTES:
             raise ProtocolError("invalid bulk length")
         if self._request_bytes + length > self.limits.request_bytes:
-            raise ProtocolError(self.limits.request_bytes_error)
+            raise ProtocolError(self.limits.request_bytes_error, "request_bytes")
         return length
 
     def _header_end(self, position: int, too_long: str) -> int:
@@ -198,16 +217,17 @@ class RequestReader:
 
     def _read_inline_command(self) -> list[bytes] | None:
         # A line of just that size may have a carriage return, too.
-        end = self._buffer.find(b"\n", self._position, self._position + _MAX_LINE_BYTES + 2)
+        most = self.limits.inline_bytes
+        end = self._buffer.find(b"\n", self._position, self._position + most + 2)
         if end < 0:
-            if len(self._buffer) - self._position > _MAX_LINE_BYTES + 1:
-                raise ProtocolError("too big inline request")
+            if len(self._buffer) - self._position > most + 1:
+                raise ProtocolError("too big inline request", "inline_bytes")
             self._needed_bytes = 0
             return None
         arguments = split_inline(self._buffer[self._position : end].removesuffix(b"\r"))
         if arguments is None:
             raise ProtocolError("unbalanced quotes in request")
         if len(arguments) > self.limits.arguments:
-            raise ProtocolError("too big inline request")
+            raise ProtocolError("too big inline request", "arguments")
         self._position = end + 1
         return arguments

@@ -108,7 +108,7 @@ def test_the_password_is_that_of_the_variable(start_server: StartServer, server:
     assert check(address_of(locked), password="secret").exit_code == 0
     unlocked = check(address_of(locked))
     assert unlocked.exit_code == 1
-    needed = "NOAUTH Authentication required. (RESPID_PASSWORD gives the password)"
+    needed = "NOAUTH Authentication required. (RESPID_PASSWORD or RESPID_PASSWORD_FILE gives the password)"
     assert unlocked.stderr == f"respid: {address_of(locked)} cannot be used: {needed}\n"
     assert "WRONGPASS" in check(address_of(locked), password="wrong").stderr
     assert "without any password configured" in check(address_of(server), password="secret").stderr

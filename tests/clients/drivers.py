@@ -83,6 +83,7 @@ class Driver:
     requires: str = "true"
     package: str = ""
     protocols: tuple[int, ...] = (2, 3)
+    tls: bool = True
     exact: bool = True
     health_check: bool = False
     transactions: bool = True
@@ -122,6 +123,10 @@ class StepError(Exception):
     """What a driver raised."""
 
 
+class NoAnswerError(AssertionError):
+    """A step took too long, or ended the program."""
+
+
 class Program:
     """A driver's program: a line a step goes in, a line comes out."""
 
@@ -135,6 +140,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._given_up = False
 
     def __enter__(self) -> Self:
         return self
@@ -144,13 +150,18 @@ class Program:
     ) -> None:
         if error:
             self._process.kill()
+        if self._given_up:
+            return
         _, complaints = self._process.communicate(timeout=STEP_SECONDS)
         if not error:
             assert (self._process.returncode, complaints) == (0, "")
 
-    def step(self, name: str) -> list[str]:
-        """The values of a step. Raises StepError with what the driver raised."""
-        answer = self._answer(name + "\n")
+    def step(self, name: str, seconds: float = STEP_SECONDS) -> list[str]:
+        """The values of a step. Raises StepError with what the driver raised.
+
+        Raises NoAnswerError when there is none in time; then it has killed the program.
+        """
+        answer = self._answer(name, seconds)
         outcome, _, rest = answer.partition(" ")
         if outcome == "error":
             raise StepError(rest)
@@ -161,19 +172,21 @@ class Program:
         """The IDs that a step has drawn."""
         return [int(value) for value in self.step(name)]
 
-    def _answer(self, sent: str) -> str:
-        """The line that answers this one. A program that gives none in time is killed."""
+    def _answer(self, step: str, seconds: float) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        timer = threading.Timer(STEP_SECONDS, self._process.kill)
+        timer = threading.Timer(seconds, self._process.kill)
         timer.start()
         try:
-            self._process.stdin.write(sent)
+            self._process.stdin.write(step + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
         finally:
             timer.cancel()
-        assert answer, f"{sent.strip()}: the program has ended: {self._process.communicate()[1]}"
+        if not answer:
+            self._given_up = True
+            self._process.kill()
+            raise NoAnswerError(f"{step}: no answer; complaints: {self._process.communicate()[1]}")
         return answer.strip()
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from drivers import Driver, Program, StepError, all_drivers
+from certificates import CertificateFiles
+from drivers import Driver, NoAnswerError, Program, StepError, all_drivers
 from raw_client import are_rising
-from running import RunningServer, StartServer, wait_until
+from running import RunningServer, StartServer, free_port, wait_until
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 DRIVERS = all_drivers()
@@ -24,11 +25,27 @@ def locked_server(start_server: StartServer) -> RunningServer:
     return start_server(RESPID_PASSWORD=PASSWORD)
 
 
+@pytest.fixture(scope="session")
+def tls(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunningServer, dict[str, str]]:
+    """A server with TLS, and a password in a file, to be given with a user's name; and the options of its clients."""
+    directory, port = tmp_path_factory.mktemp("tls"), free_port()
+    files = CertificateFiles(directory)
+    passwords = directory / "passwords"
+    passwords.write_text(f"former\n{PASSWORD}\n")
+    credentials = ["--requirepass-file", str(passwords), "--username", "orders"]
+    server = start_server(*files.options(port), *credentials)
+    where = {"host": "localhost", "port": str(port), "ca_file": str(files.ca_file)}
+    return server, where | {"username": "orders", "password": PASSWORD}
+
+
 @pytest.fixture
 def get_server(request: pytest.FixtureRequest) -> GetServer:
     """The server of a case, and the options of its clients."""
 
     def get(case: str) -> tuple[RunningServer, dict[str, str]]:
+        if case == "TLS":
+            served: tuple[RunningServer, dict[str, str]] = request.getfixturevalue("tls")
+            return served
         name, options = {
             "default": ("server", {}),
             "RESP2": ("server", {"protocol": "2"}),
@@ -62,8 +79,9 @@ def in_all_cases() -> list[object]:
     return [
         pytest.param(driver, case, id=f"{driver.name}-{case}")
         for driver in DRIVERS
-        for case in ("default", "password", "RESP2", "RESP3")
+        for case in ("default", "password", "TLS", "RESP2", "RESP3")
         if not (case.startswith("RESP") and int(case[-1]) not in driver.protocols)
+        if not (case == "TLS" and not driver.tls)
     ]
 
 
@@ -168,6 +186,10 @@ def draw_again(program: Program, *, connect: bool) -> tuple[int, int]:
 def test_each_driver_raises_what_keeps_respid_from_issuing(driver: Driver, loading_server: RunningServer) -> None:
     with driver.start(host="127.0.0.1", port=str(loading_server.port)) as program:
         program.step("connect")
+        if driver.loading == "waits":
+            with pytest.raises(NoAnswerError):
+                program.step("incr", seconds=2)
+            return
         assert program.step("ping") == ["PONG"]
         before = refusals(loading_server)
         with pytest.raises(StepError, match=r"(?i)loading"):
