@@ -19,6 +19,7 @@ from needed_tools import leave_out, need_tool
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "respid-clients"
+BUILD_ENVIRONMENT = os.environ | {"PYTHON": sys.executable, "CLIENTS_CACHE": str(CACHE)}
 STEP_SECONDS = 60  # more than any step takes on a busy machine
 
 
@@ -56,9 +57,8 @@ class Language:
             yield
 
     def _build(self, directory: Path) -> None:
-        environment = os.environ | {"PYTHON": sys.executable, "CLIENTS_CACHE": str(CACHE)}
         done = subprocess.run(
-            self.build, shell=True, cwd=directory, env=environment, capture_output=True, text=True, check=False
+            self.build, shell=True, cwd=directory, env=BUILD_ENVIRONMENT, capture_output=True, text=True, check=False
         )
         if done.returncode:
             leave_out(f"the {self.name} drivers cannot be built here: {(done.stdout + done.stderr)[-2000:]}")
@@ -113,7 +113,14 @@ class Snippet:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(code)
             done = subprocess.run(
-                self.run, shell=True, cwd=directory, capture_output=True, text=True, timeout=300, check=False
+                self.run,
+                shell=True,
+                cwd=directory,
+                env=BUILD_ENVIRONMENT,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
             )
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return done.stdout
