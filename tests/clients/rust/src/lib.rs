@@ -40,14 +40,19 @@ pub fn host() -> String {
 }
 
 pub fn port() -> u16 {
-    option("PORT").and_then(|port| port.parse().ok()).expect("REDIS_PORT is set")
+    option("PORT")
+        .and_then(|port| port.parse().ok())
+        .expect("REDIS_PORT is set")
 }
 
 /// Does the steps that come in until there are no more.
 pub fn run(driver: &mut dyn Driver) {
     for step in io::stdin().lines() {
         let answered = answer(driver, &step.expect("standard input is text"));
-        println!("{}", answered.unwrap_or_else(|error| format!("error {error:?}: {error}").replace('\n', " ")));
+        println!(
+            "{}",
+            answered.unwrap_or_else(|error| format!("error {error:?}: {error}").replace('\n', " "))
+        );
     }
 }
 
@@ -68,5 +73,7 @@ fn answer(driver: &mut dyn Driver, step: &str) -> Drawn<String> {
 }
 
 fn ok<T: Display>(values: &[T]) -> String {
-    values.iter().fold(String::from("ok"), |line, value| format!("{line} {value}"))
+    values
+        .iter()
+        .fold(String::from("ok"), |line, value| format!("{line} {value}"))
 }

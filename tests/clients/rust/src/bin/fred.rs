@@ -27,7 +27,11 @@ fn builder() -> Drawn<Builder> {
         ..Config::default()
     };
     if let Some(protocol) = option("PROTOCOL") {
-        config.version = if protocol == "2" { RespVersion::RESP2 } else { RespVersion::RESP3 };
+        config.version = if protocol == "2" {
+            RespVersion::RESP2
+        } else {
+            RespVersion::RESP3
+        };
     }
     if is_tls() {
         config.tls = Some(TlsConnector::default_rustls()?.into());
@@ -82,19 +86,25 @@ impl Driver for Fred {
     }
 
     fn block(&mut self, count: i64) -> Drawn<i64> {
-        Ok(self.runtime.block_on(self.client()?.incr_by("orders", count))?)
+        Ok(self
+            .runtime
+            .block_on(self.client()?.incr_by("orders", count))?)
     }
 
     fn string_id(&mut self) -> Drawn<String> {
         let command = CustomCommand::new_static("ID.NEXT", ClusterHash::FirstKey, false);
-        Ok(self.runtime.block_on(self.client()?.custom(command, vec!["AS", "STRING"]))?)
+        Ok(self
+            .runtime
+            .block_on(self.client()?.custom(command, vec!["AS", "STRING"]))?)
     }
 
     fn pool(&mut self, size: usize) -> Drawn<Vec<i64>> {
         let pool = builder()?.build_pool(size)?;
         self.runtime.block_on(async {
             pool.init().await?;
-            let tasks: Vec<_> = (0..size).map(|member| tokio::spawn(draw_hundred(pool.clone(), member))).collect();
+            let tasks: Vec<_> = (0..size)
+                .map(|member| tokio::spawn(draw_hundred(pool.clone(), member)))
+                .collect();
             let mut ids = Vec::new();
             for task in tasks {
                 ids.extend(task.await??);
@@ -119,5 +129,8 @@ impl Driver for Fred {
 }
 
 fn main() {
-    run(&mut Fred { runtime: Runtime::new().expect("tokio starts"), client: None });
+    run(&mut Fred {
+        runtime: Runtime::new().expect("tokio starts"),
+        client: None,
+    });
 }

@@ -19,7 +19,10 @@ impl Async {
 }
 
 fn open_pool(size: usize) -> Drawn<Pool> {
-    Ok(Pool::builder(Manager::new(connection_info())?).max_size(size).runtime(PoolRuntime::Tokio1).build()?)
+    Ok(Pool::builder(Manager::new(connection_info())?)
+        .max_size(size)
+        .runtime(PoolRuntime::Tokio1)
+        .build()?)
 }
 
 async fn draw(pool: &Pool) -> Drawn<i64> {
@@ -28,12 +31,17 @@ async fn draw(pool: &Pool) -> Drawn<i64> {
 
 impl Driver for Async {
     fn connect(&mut self) -> Drawn<()> {
-        self.manager = Some(self.runtime.block_on(ConnectionManager::new(Client::open(connection_info())?))?);
+        self.manager = Some(
+            self.runtime
+                .block_on(ConnectionManager::new(Client::open(connection_info())?))?,
+        );
         Ok(())
     }
 
     fn ping(&mut self) -> Drawn<String> {
-        Ok(self.runtime.block_on(redis::cmd("PING").query_async(&mut self.manager()?))?)
+        Ok(self
+            .runtime
+            .block_on(redis::cmd("PING").query_async(&mut self.manager()?))?)
     }
 
     fn incr(&mut self) -> Drawn<i64> {
@@ -41,20 +49,31 @@ impl Driver for Async {
     }
 
     fn pipeline(&mut self, count: usize) -> Drawn<Vec<i64>> {
-        Ok(self.runtime.block_on(queue(count).query_async(&mut self.manager()?))?)
+        Ok(self
+            .runtime
+            .block_on(queue(count).query_async(&mut self.manager()?))?)
     }
 
     fn transaction(&mut self, count: usize) -> Drawn<Vec<i64>> {
-        Ok(self.runtime.block_on(queue(count).atomic().query_async(&mut self.manager()?))?)
+        Ok(self
+            .runtime
+            .block_on(queue(count).atomic().query_async(&mut self.manager()?))?)
     }
 
     fn block(&mut self, count: i64) -> Drawn<i64> {
-        Ok(self.runtime.block_on(self.manager()?.incr("orders", count))?)
+        Ok(self
+            .runtime
+            .block_on(self.manager()?.incr("orders", count))?)
     }
 
     fn string_id(&mut self) -> Drawn<String> {
         let mut command = redis::cmd("ID.NEXT");
-        Ok(self.runtime.block_on(command.arg("AS").arg("STRING").query_async(&mut self.manager()?))?)
+        Ok(self.runtime.block_on(
+            command
+                .arg("AS")
+                .arg("STRING")
+                .query_async(&mut self.manager()?),
+        )?)
     }
 
     /// Each connection is taken from the pool for each ID anew: deadpool then sends UNWATCH and PING.
@@ -68,7 +87,9 @@ impl Driver for Async {
                 }
                 Ok(ids)
             }
-            let tasks: Vec<_> = (0..size).map(|_| tokio::spawn(draw_hundred(pool.clone()))).collect();
+            let tasks: Vec<_> = (0..size)
+                .map(|_| tokio::spawn(draw_hundred(pool.clone())))
+                .collect();
             let mut ids = Vec::new();
             for task in tasks {
                 ids.extend(task.await??);
@@ -93,5 +114,8 @@ impl Driver for Async {
 }
 
 fn main() {
-    run(&mut Async { runtime: Runtime::new().expect("tokio starts"), manager: None });
+    run(&mut Async {
+        runtime: Runtime::new().expect("tokio starts"),
+        manager: None,
+    });
 }

@@ -12,7 +12,9 @@ struct Blocking {
 
 impl Blocking {
     fn connection(&mut self) -> Drawn<&mut Connection> {
-        self.connection.as_mut().ok_or_else(|| "not connected".into())
+        self.connection
+            .as_mut()
+            .ok_or_else(|| "not connected".into())
     }
 }
 
@@ -43,25 +45,37 @@ impl Driver for Blocking {
     }
 
     fn string_id(&mut self) -> Drawn<String> {
-        Ok(redis::cmd("ID.NEXT").arg("AS").arg("STRING").query(self.connection()?)?)
+        Ok(redis::cmd("ID.NEXT")
+            .arg("AS")
+            .arg("STRING")
+            .query(self.connection()?)?)
     }
 
     fn pool(&mut self, size: usize) -> Drawn<Vec<i64>> {
-        let pool = r2d2::Pool::builder().max_size(size as u32).build(Client::open(connection_info())?)?;
+        let pool = r2d2::Pool::builder()
+            .max_size(size as u32)
+            .build(Client::open(connection_info())?)?;
         let draw_hundred = || -> Drawn<Vec<i64>> {
             let mut connection = pool.get()?;
-            (0..100).map(|_| Ok(connection.incr("orders", 1)?)).collect()
+            (0..100)
+                .map(|_| Ok(connection.incr("orders", 1)?))
+                .collect()
         };
         let drawn: Drawn<Vec<Vec<i64>>> = thread::scope(|scope| {
             let threads: Vec<_> = (0..size).map(|_| scope.spawn(draw_hundred)).collect();
-            threads.into_iter().map(|each| each.join().expect("the thread ends")).collect()
+            threads
+                .into_iter()
+                .map(|each| each.join().expect("the thread ends"))
+                .collect()
         });
         Ok(drawn?.concat())
     }
 
     /// r2d2 sends PING before it gives a connection out.
     fn draw_around_pause(&mut self) -> Drawn<Vec<i64>> {
-        let pool = r2d2::Pool::builder().max_size(1).build(Client::open(connection_info())?)?;
+        let pool = r2d2::Pool::builder()
+            .max_size(1)
+            .build(Client::open(connection_info())?)?;
         let first = pool.get()?.incr("orders", 1)?;
         thread::sleep(PAUSE);
         Ok(vec![first, pool.get()?.incr("orders", 1)?])
