@@ -20,6 +20,8 @@ from scripted_worker import connect, start_worker
 
 from respid.worker import Worker
 
+collect_ignore = ["clients/python"]  # programs with packages of their own
+
 # How long an example takes says more about the machine than about the code; a test as a whole has its timeout.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")

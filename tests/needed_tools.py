@@ -2,15 +2,21 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
 
 def need_tool(name: str) -> str:
-    """The program's path. Without it the test is skipped; or fails, where nothing may be skipped, as in CI."""
+    """The program's path. Without it the test is left out."""
     path = shutil.which(name)
-    if path is None and os.environ.get("RESPID_TEST_SKIP_NOTHING"):
-        pytest.fail(f"{name} is not installed")
     if path is None:
-        pytest.skip(f"{name} is not installed")
+        leave_out(f"{name} is not installed")
     return path
+
+
+def leave_out(reason: str) -> NoReturn:
+    """Skips the test; or fails it, where nothing may be skipped, as in CI."""
+    if os.environ.get("RESPID_TEST_SKIP_NOTHING"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,72 @@
+// go-redis.
+package main
+
+import (
+	"context"
+	"respid/drivers/steps"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	background = context.Background()
+	client     *redis.Client
+)
+
+func open() *redis.Client {
+	protocol, _ := strconv.Atoi(steps.Protocol)
+	return redis.NewClient(&redis.Options{
+		Addr:      steps.Address,
+		Username:  steps.Username,
+		Password:  steps.Password,
+		Protocol:  protocol,
+		TLSConfig: steps.TLS(),
+	})
+}
+
+func drawn(pipeline redis.Pipeliner, count int) (any, error) {
+	replies := make([]*redis.IntCmd, count)
+	for i := range replies {
+		replies[i] = pipeline.Incr(background, "orders")
+	}
+	_, err := pipeline.Exec(background)
+	ids := make([]int64, count)
+	for i, reply := range replies {
+		ids[i] = reply.Val()
+	}
+	return ids, err
+}
+
+func main() {
+	incr := func() (int64, error) { return client.Incr(background, "orders").Result() }
+	steps.Run(map[string]steps.Step{
+		"connect": func() (any, error) {
+			if client != nil {
+				client.Close()
+			}
+			client = open()
+			return nil, nil
+		},
+		"ping":        func() (any, error) { return client.Ping(background).Result() },
+		"incr":        func() (any, error) { return incr() },
+		"pipeline":    func() (any, error) { return drawn(client.Pipeline(), 1_000) },
+		"transaction": func() (any, error) { return drawn(client.TxPipeline(), 10) },
+		"block":       func() (any, error) { return client.IncrBy(background, "orders", 100).Result() },
+		"string":      func() (any, error) { return client.Do(background, "ID.NEXT", "AS", "STRING").Text() },
+		"pool": func() (any, error) {
+			return steps.Tenfold(func() ([]int64, error) { return steps.Hundred(incr) })
+		},
+		"idle": func() (any, error) {
+			first, err := incr()
+			if err != nil {
+				return nil, err
+			}
+			time.Sleep(2 * time.Second)
+			second, err := incr()
+			return []int64{first, second}, err
+		},
+		"close": func() (any, error) { return nil, client.Close() },
+	})
+}

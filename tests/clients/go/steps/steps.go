@@ -1,0 +1,89 @@
+// Package steps is what the programs share: where to connect to, and the loop over the steps of README.md.
+package steps
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+)
+
+var (
+	Address  = os.Getenv("REDIS_HOST") + ":" + os.Getenv("REDIS_PORT")
+	Username = os.Getenv("REDIS_USERNAME")
+	Password = os.Getenv("REDIS_PASSWORD")
+	Protocol = os.Getenv("REDIS_PROTOCOL")
+)
+
+// TLS is nil when it is not asked for.
+func TLS() *tls.Config {
+	file := os.Getenv("REDIS_CA_FILE")
+	if file == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		panic(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: trusted, ServerName: "localhost"}
+}
+
+// Step returns nil, an int64, a string, or a slice of either.
+type Step func() (any, error)
+
+// Run does the steps that come in.
+func Run(steps map[string]Step) {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		values, err := steps[lines.Text()]()
+		switch {
+		case err != nil:
+			fmt.Println("error", strings.ReplaceAll(err.Error(), "\n", " "))
+		case values == nil:
+			fmt.Println("ok")
+		default:
+			fmt.Println("ok", strings.Trim(fmt.Sprint(values), "[]"))
+		}
+	}
+}
+
+// Hundred draws a hundred times in turn.
+func Hundred(draw func() (int64, error)) ([]int64, error) {
+	ids := make([]int64, 0, 100)
+	for range 100 {
+		id, err := draw()
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// Tenfold does the same ten times at the same time.
+func Tenfold(drawHundred func() ([]int64, error)) (any, error) {
+	var (
+		group sync.WaitGroup
+		mutex sync.Mutex
+		all   []int64
+		last  error
+	)
+	for range 10 {
+		group.Go(func() {
+			ids, err := drawHundred()
+			mutex.Lock()
+			defer mutex.Unlock()
+			all = append(all, ids...)
+			if err != nil {
+				last = err
+			}
+		})
+	}
+	group.Wait()
+	return all, last
+}

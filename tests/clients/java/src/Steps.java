@@ -1,0 +1,125 @@
+import java.io.BufferedReader;
+import java.io.FileInputStream;
+import java.io.InputStreamReader;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.logging.LogManager;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import javax.net.ssl.TrustManagerFactory;
+
+/** What the programs share: where to connect to, and the loop over the steps of README.md. */
+abstract class Steps {
+  static final String HOST = System.getenv("REDIS_HOST");
+  static final int PORT = Integer.parseInt(System.getenv("REDIS_PORT"));
+  static final String USERNAME = System.getenv("REDIS_USERNAME");
+  static final String PASSWORD = System.getenv("REDIS_PASSWORD");
+  static final String CA_FILE = System.getenv("REDIS_CA_FILE");
+  static final String PROTOCOL = System.getenv("REDIS_PROTOCOL");
+
+  abstract void connect() throws Exception;
+
+  abstract String ping() throws Exception;
+
+  abstract long incr() throws Exception;
+
+  abstract List<Long> pipeline(int count) throws Exception;
+
+  abstract List<Long> transaction(int count) throws Exception;
+
+  abstract long block(long count) throws Exception;
+
+  abstract String string() throws Exception;
+
+  abstract List<Long> pool(int threads) throws Exception;
+
+  /** With the driver's own health check, if it has one. */
+  List<Long> idle() throws Exception {
+    return drawAroundPause(this::incr);
+  }
+
+  abstract void close() throws Exception;
+
+  static List<Long> drawAroundPause(Callable<Long> draw) throws Exception {
+    long first = draw.call();
+    Thread.sleep(2_000);
+    return List.of(first, draw.call());
+  }
+
+  /** A hundred in turn in each of so many threads at the same time. */
+  static List<Long> drawInThreads(int threads, Callable<List<Long>> drawHundred) throws Exception {
+    ExecutorService executor = Executors.newFixedThreadPool(threads);
+    try {
+      List<Long> ids = new ArrayList<>();
+      for (Future<List<Long>> drawn : executor.invokeAll(IntStream.range(0, threads).mapToObj(i -> drawHundred).toList())) {
+        ids.addAll(drawn.get());
+      }
+      return ids;
+    } finally {
+      executor.shutdown();
+    }
+  }
+
+  static List<Long> drawHundred(Callable<Long> draw) throws Exception {
+    List<Long> ids = new ArrayList<>();
+    for (int i = 0; i < 100; i++) ids.add(draw.call());
+    return ids;
+  }
+
+  /** Trusts the certificate of {@code REDIS_CA_FILE}. */
+  static TrustManagerFactory trust() throws Exception {
+    KeyStore certificates = KeyStore.getInstance(KeyStore.getDefaultType());
+    certificates.load(null, null);
+    try (FileInputStream file = new FileInputStream(CA_FILE)) {
+      certificates.setCertificateEntry("respid", CertificateFactory.getInstance("X.509").generateCertificate(file));
+    }
+    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+    trust.init(certificates);
+    return trust;
+  }
+
+  /** Does the steps that come in until there are no more. Ends the process: a driver's threads would keep it alive. */
+  static void run(Steps driver) throws Exception {
+    LogManager.getLogManager().reset(); // Lettuce logs each attempt to connect again on standard error
+    BufferedReader steps = new BufferedReader(new InputStreamReader(System.in));
+    for (String step = steps.readLine(); step != null; step = steps.readLine()) {
+      System.out.println(driver.answer(step));
+    }
+    System.exit(0);
+  }
+
+  private String answer(String step) {
+    try {
+      return values(step).map(value -> " " + value).collect(Collectors.joining("", "ok", ""));
+    } catch (Exception error) {
+      return ("error " + withCauses(error)).replaceAll("\\s+", " ");
+    }
+  }
+
+  private Stream<?> values(String step) throws Exception {
+    switch (step) {
+      case "connect": connect(); return Stream.of();
+      case "ping": return Stream.of(ping());
+      case "incr": return Stream.of(incr());
+      case "pipeline": return pipeline(1_000).stream();
+      case "transaction": return transaction(10).stream();
+      case "block": return Stream.of(block(100));
+      case "string": return Stream.of(string());
+      case "pool": return pool(10).stream();
+      case "idle": return idle().stream();
+      case "close": close(); return Stream.of();
+      default: throw new IllegalArgumentException(step);
+    }
+  }
+
+  private static String withCauses(Throwable error) {
+    return error.getCause() == null ? error.toString() : error + ": " + withCauses(error.getCause());
+  }
+}

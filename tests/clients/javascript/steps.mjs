@@ -1,0 +1,38 @@
+// What the programs share: where to connect to, and the loop over the steps of README.md.
+
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+
+const { REDIS_HOST, REDIS_PORT, REDIS_USERNAME, REDIS_PASSWORD, REDIS_CA_FILE, REDIS_PROTOCOL } = process.env;
+
+export const host = REDIS_HOST;
+export const port = Number(REDIS_PORT);
+export const tls = REDIS_CA_FILE && { ca: readFileSync(REDIS_CA_FILE) };
+export const protocol = REDIS_PROTOCOL && Number(REDIS_PROTOCOL);
+export const credentials = {
+  ...(REDIS_USERNAME && { username: REDIS_USERNAME }),
+  ...(REDIS_PASSWORD && { password: REDIS_PASSWORD }),
+};
+
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+// Ten at the same time, each a hundred times in turn.
+export async function drawTenfold(draw) {
+  const drawHundred = async (_, i) => {
+    const ids = [];
+    for (let n = 0; n < 100; n++) ids.push(await draw(i));
+    return ids;
+  };
+  return (await Promise.all(Array.from({ length: 10 }, drawHundred))).flat();
+}
+
+export async function run(steps) {
+  for await (const step of createInterface({ input: process.stdin })) {
+    try {
+      const values = await steps[step]();
+      console.log(["ok", ...[values ?? []].flat()].join(" "));
+    } catch (error) {
+      console.log(`error ${error}`.replaceAll("\n", " "));
+    }
+  }
+}

@@ -1,0 +1,63 @@
+"""redis-py with its asyncio client."""
+
+import asyncio
+from typing import Any
+
+import redis.asyncio
+import steps
+
+
+class RedisPyAsyncio:
+    """The steps of README.md."""
+
+    client: redis.asyncio.Redis
+
+    async def connect(self) -> None:
+        self.client = redis.asyncio.Redis(**steps.options())
+
+    async def ping(self) -> str:
+        return "PONG" if await self.client.ping() else ""
+
+    async def incr(self) -> Any:
+        return await self.client.incr("orders")
+
+    async def pipeline(self) -> Any:
+        return await self._drawn(1_000, transaction=False)
+
+    async def transaction(self) -> Any:
+        return await self._drawn(10, transaction=True)
+
+    async def block(self) -> Any:
+        return await self.client.incrby("orders", 100)
+
+    async def string(self) -> Any:
+        return (await self.client.execute_command("ID.NEXT", "AS", "STRING")).decode()
+
+    async def pool(self) -> Any:
+        async with redis.asyncio.Redis(**steps.options(), max_connections=10) as client:
+            drawn = await asyncio.gather(*(draw(client, 100) for _ in range(10)))
+        return [each for ids in drawn for each in ids]
+
+    async def idle(self) -> Any:
+        async with redis.asyncio.Redis(**steps.options(), health_check_interval=1) as client:
+            first = await client.incr("orders")
+            await asyncio.sleep(2)
+            return [first, await client.incr("orders")]
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+    async def _drawn(self, count: int, *, transaction: bool) -> list[int]:
+        async with self.client.pipeline(transaction=transaction) as pipeline:
+            for _ in range(count):
+                pipeline.incr("orders")
+            return await pipeline.execute()
+
+
+async def draw(client: redis.asyncio.Redis, count: int) -> list[Any]:
+    """As many IDs, one by one."""
+    return [await client.incr("orders") for _ in range(count)]
+
+
+if __name__ == "__main__":
+    steps.run(RedisPyAsyncio())

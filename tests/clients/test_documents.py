@@ -1,0 +1,43 @@
+"""docs/clients.md and README.md about drivers: their examples run, and their tables are those of the tests."""
+
+import re
+from pathlib import Path
+
+import pytest
+from drivers import Driver, all_drivers, all_snippets
+from raw_client import are_rising
+from running import RunningServer
+
+pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
+ROOT = Path(__file__).parent.parent.parent
+CLIENTS = (ROOT / "docs" / "clients.md").read_text()
+README = (ROOT / "README.md").read_text()
+SNIPPET = re.compile(r"<!-- snippet: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLES = [(name, code) for text in (CLIENTS, README) for name, code in SNIPPET.findall(text)]
+LOADING = {"error": "raises at once", "retries": "retries, then raises", "waits": "waits when it connects meanwhile"}
+RESTART = {
+    "silent": "connects again silently",
+    "error": "one error, then connects again",
+    "reconnect": "errors until you connect again",
+}
+
+
+@pytest.mark.parametrize(("name", "code"), [pytest.param(*each, id=each[0]) for each in EXAMPLES])
+def test_each_example_prints_exact_ids(server: RunningServer, name: str, code: str) -> None:
+    printed = all_snippets()[name].printed(code.replace("6379", str(server.port)))
+    ids = [int(each) for each in printed.split()]
+    assert ids
+    assert are_rising(ids)
+    assert all(each > 1 << 53 and each >> 12 & 1023 == 1 for each in ids)
+
+
+def test_no_example_goes_untested() -> None:
+    assert CLIENTS.count("\n```") == 2 * len(SNIPPET.findall(CLIENTS))
+
+
+@pytest.mark.parametrize("driver", [pytest.param(driver, id=driver.name) for driver in all_drivers()])
+def test_the_tables_say_what_the_tests_find(driver: Driver) -> None:
+    (row,) = re.findall(rf"^\| `{driver.name}` \|.*$", CLIENTS, re.MULTILINE)
+    *_, returned, loading, restart = [cell.strip() for cell in row.strip("| ").split("|")]
+    assert returned.startswith("an exact" if driver.exact else "a double")
+    assert (loading, restart) == (LOADING[driver.loading], RESTART[driver.restart])

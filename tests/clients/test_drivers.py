@@ -1,0 +1,205 @@
+"""Drivers as applications use them: each step of README.md, in each way to connect."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from certificates import CertificateFiles
+from drivers import Driver, NoAnswerError, Program, StepError, all_drivers
+from raw_client import are_rising
+from running import RunningServer, StartServer, free_port, wait_until
+
+pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
+DRIVERS = all_drivers()
+PASSWORD = "correct horse"
+GetServer = Callable[[str], tuple[RunningServer, dict[str, str]]]
+RESTART_SECONDS = 30  # for how long a driver may take to come back
+
+
+@pytest.fixture(scope="session")
+def locked_server(start_server: StartServer) -> RunningServer:
+    """A server with a password."""
+    return start_server(RESPID_PASSWORD=PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def tls(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunningServer, dict[str, str]]:
+    """A server with TLS, and a password in a file, to be given with a user's name; and the options of its clients."""
+    directory, port = tmp_path_factory.mktemp("tls"), free_port()
+    files = CertificateFiles(directory)
+    passwords = directory / "passwords"
+    passwords.write_text(f"former\n{PASSWORD}\n")
+    credentials = ["--requirepass-file", str(passwords), "--username", "orders"]
+    server = start_server(*files.options(port), *credentials)
+    where = {"host": "localhost", "port": str(port), "ca_file": str(files.ca_file)}
+    return server, where | {"username": "orders", "password": PASSWORD}
+
+
+@pytest.fixture
+def get_server(request: pytest.FixtureRequest) -> GetServer:
+    """The server of a case, and the options of its clients."""
+
+    def get(case: str) -> tuple[RunningServer, dict[str, str]]:
+        if case == "TLS":
+            served: tuple[RunningServer, dict[str, str]] = request.getfixturevalue("tls")
+            return served
+        name, options = {
+            "default": ("server", {}),
+            "RESP2": ("server", {"protocol": "2"}),
+            "RESP3": ("server", {"protocol": "3"}),
+            "password": ("locked_server", {"password": PASSWORD}),
+        }[case]
+        server: RunningServer = request.getfixturevalue(name)
+        return server, {"host": "127.0.0.1", "port": str(server.port)} | options
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def loading_server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+    """A server that cannot issue IDs, since the Kubernetes API that is to keep its mark does not answer."""
+    kubeconfig: Path = tmp_path_factory.mktemp("kubeconfig") / "config"
+    nowhere = {
+        "current-context": "nowhere",
+        "contexts": [{"name": "nowhere", "context": {"cluster": "nowhere", "user": "nobody"}}],
+        "clusters": [{"name": "nowhere", "cluster": {"server": "http://127.0.0.1:9"}}],
+        "users": [{"name": "nobody", "user": {}}],
+    }
+    kubeconfig.write_text(json.dumps(nowhere))
+    server = start_server("--store", "lease", wait=False, KUBECONFIG=str(kubeconfig), POD_NAME="respid-1")
+    wait_until(lambda: "the reservation cannot be extended" in server.log)
+    return server
+
+
+def in_all_cases() -> list[object]:
+    """Each driver with each way to connect that it has."""
+    return [
+        pytest.param(driver, case, id=f"{driver.name}-{case}")
+        for driver in DRIVERS
+        for case in ("default", "password", "TLS", "RESP2", "RESP3")
+        if not (case.startswith("RESP") and int(case[-1]) not in driver.protocols)
+        if not (case == "TLS" and not driver.tls)
+    ]
+
+
+each_driver = pytest.mark.parametrize("driver", [pytest.param(driver, id=driver.name) for driver in DRIVERS])
+
+
+@pytest.mark.parametrize(("driver", "case"), in_all_cases())
+def test_each_driver_draws_in_every_way_it_has(driver: Driver, case: str, get_server: GetServer) -> None:
+    server, options = get_server(case)
+    connections, log = server.metric("id_generator_connections"), server.log
+    with driver.start(**options) as program:
+        program.step("connect")
+        assert program.step("ping") == ["PONG"]
+        draw_in_every_way(driver, program)
+        program.step("close")
+        wait_until(lambda: server.metric("id_generator_connections") == connections)
+    assert server.log == log, "nothing to complain about"
+
+
+def draw_in_every_way(driver: Driver, program: Program) -> None:
+    ids = program.ids("incr") + program.ids("incr")
+    (last,) = program.ids("block")
+    assert ids[-1] < last - 99, "the whole block lies above what was drawn before"
+    ids += [last]
+    ids += program.ids("string")
+    ids += expect(1_000, program.ids("pipeline"))
+    if driver.transactions:
+        ids += expect(10, program.ids("transaction"))
+    pooled = expect(1_000, program.ids("pool"))
+    assert max(ids) < min(pooled)
+    assert max(pooled) < program.ids("incr")[0]
+    assert are_rising(ids)
+    assert len(set(pooled)) == 1_000
+    assert all(each > 1 << 53 and each >> 12 & 1023 == 1 for each in ids + pooled), "exact, with the worker's ID"
+
+
+def expect(count: int, ids: list[int]) -> list[int]:
+    assert len(ids) == count
+    return ids
+
+
+@pytest.mark.parametrize("driver", [pytest.param(each, id=each.name) for each in DRIVERS if not each.exact])
+def test_a_driver_of_doubles_loses_the_last_bits_unless_told_otherwise(driver: Driver, get_server: GetServer) -> None:
+    _, options = get_server("default")
+    with driver.start(**options) as program:
+        program.step("connect")
+        rounded = [program.ids("default_incr")[0] for _ in range(3)]
+        exact = [program.ids("incr")[0] for _ in range(3)]
+        program.step("close")
+    # From 2^58 on a double is a multiple of 64; the sequence, which is carried on, makes three in a row improbable.
+    assert all(each % 64 == 0 for each in rounded) or len({float(each) for each in rounded}) < 3
+    assert any(each % 64 for each in exact)
+
+
+@each_driver
+def test_each_driver_draws_after_it_was_idle(driver: Driver, get_server: GetServer) -> None:
+    server, options = get_server("default")
+    before = server.metric('id_generator_commands_total{command="ping"}')
+    with driver.start(**options) as program:
+        program.step("connect")
+        assert are_rising(expect(2, program.ids("idle")))
+        program.step("close")
+    if driver.health_check:
+        assert server.metric('id_generator_commands_total{command="ping"}') > before
+
+
+@each_driver
+def test_each_driver_comes_back_after_the_server_was_started_again(driver: Driver, start_server: StartServer) -> None:
+    first = start_server()
+    with driver.start(host="127.0.0.1", port=str(first.port)) as program:
+        program.step("connect")
+        (before,) = program.ids("incr")
+        started = first.log
+        first.stop()
+        assert [line.split()[1] for line in first.log.removeprefix(started).splitlines()] == ["info"] * 2
+        state: Path = first.log_path.parent / "state"
+        second = start_server("--state-dir", str(state), port=first.port)
+        after, errors = draw_again(program, connect=driver.restart == "reconnect")
+        assert after > before
+        assert (errors == 0) == (driver.restart == "silent")
+        program.step("close")
+    assert second.stop() == 0
+
+
+def draw_again(program: Program, *, connect: bool) -> tuple[int, int]:
+    """The next ID, and how many times the driver failed before it came; `connect` says to make a new client then."""
+    deadline = time.monotonic() + RESTART_SECONDS
+    errors = 0
+    while True:
+        try:
+            return program.ids("incr")[0], errors
+        except StepError:
+            assert time.monotonic() < deadline
+            errors += 1
+            time.sleep(0.1)
+            if connect:
+                with contextlib.suppress(StepError):
+                    program.step("connect")
+
+
+@each_driver
+def test_each_driver_raises_what_keeps_respid_from_issuing(driver: Driver, loading_server: RunningServer) -> None:
+    with driver.start(host="127.0.0.1", port=str(loading_server.port)) as program:
+        program.step("connect")
+        if driver.loading == "waits":
+            with pytest.raises(NoAnswerError):
+                program.step("incr", seconds=2)
+            return
+        assert program.step("ping") == ["PONG"]
+        before = refusals(loading_server)
+        with pytest.raises(StepError, match=r"(?i)loading"):
+            program.ids("incr")
+        assert (refusals(loading_server) - before > 1) == (driver.loading == "retries")
+        program.step("close")
+
+
+def refusals(server: RunningServer) -> float:
+    try:
+        return server.metric('id_generator_errors_total{kind="LOADING"}')
+    except KeyError:
+        return 0

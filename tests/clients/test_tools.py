@@ -1,0 +1,219 @@
+"""Redis's own tools, an exporter and a load balancer, unmodified against a running server."""
+
+import contextlib
+import os
+import pty
+import re
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from needed_tools import need_tool
+from raw_client import RawClient, are_rising
+from running import RunningServer, StartServer, free_port, wait_until
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def locked_server(start_server: StartServer) -> RunningServer:
+    return start_server(RESPID_PASSWORD=PASSWORD)
+
+
+def run(*command: str, sent: str = "", seconds: float = 60) -> str:
+    """What a program prints; it must not complain."""
+    done = subprocess.run(command, input=sent, capture_output=True, text=True, timeout=seconds, check=True)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["-3"]])
+def test_redis_cli_takes_commands_as_arguments_and_from_its_input(server: RunningServer, options: list[str]) -> None:
+    redis_cli = [need_tool("redis-cli"), "-p", str(server.port), *options]
+    first = int(run(*redis_cli, "INCR", "orders"))
+    lines = run(*redis_cli, sent="INCR orders\nINCRBY orders 10\nPING\n").split()
+    assert are_rising([first, int(lines[0]), int(lines[1])])
+    assert lines[2] == "PONG"
+    assert "redis_version" in run(*redis_cli, "INFO", "server")
+
+
+@pytest.mark.parametrize("options", [[], ["-3"]])
+def test_redis_cli_gives_a_password(locked_server: RunningServer, options: list[str]) -> None:
+    redis_cli = [need_tool("redis-cli"), "-p", str(locked_server.port), *options]
+    assert "NOAUTH" in run(*redis_cli, "INCR", "orders")
+    assert int(run(*redis_cli, "--no-auth-warning", "-a", PASSWORD, "INCR", "orders")) > 1 << 53
+
+
+@pytest.mark.parametrize("options", [[], ["-3"]])
+def test_redis_cli_is_used_at_a_terminal(server: RunningServer, options: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    command = [need_tool("redis-cli"), "-p", str(server.port), *options]
+    environment = os.environ | {"TERM": "xterm", "HOME": "/nonexistent"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True) as cli:
+        os.close(theirs)
+        shown = b""
+        for line, answer in [
+            ("INCR orders", rb"\(integer\) (\d{18})\r"),
+            ("incrby orders 100", rb"\(integer\) (\d{18})\r"),
+            ("ID.NEXT AS STRING", rb'"(\d{18})"'),
+            ("help ID.NEXT", rb"COUNT"),
+            ("MULTI", rb"OK.*\(TX\)>"),
+            ("INCR orders", rb"QUEUED"),
+            ("EXEC", rb"1\) \(integer\) \d{18}"),
+            ("NOSUCH", rb"ERR unknown command"),
+        ]:
+            os.write(ours, line.encode() + b"\r")
+            shown += receive_until(ours, answer)
+        os.write(ours, b"quit\r")
+        assert cli.wait(10) == 0
+    os.close(ours)
+    # The line editor shows each line again and again as it is typed, so only what follows a prefix is a reply.
+    assert are_rising([int(each) for each in re.findall(rb'(?:^\(integer\) |\n\(integer\) |\n")(\d{18})', shown)])
+
+
+def receive_until(terminal: int, pattern: bytes) -> bytes:
+    received = b""
+    while not re.search(pattern, received, re.DOTALL):
+        received += os.read(terminal, 1 << 16)
+    return received
+
+
+def test_redis_cli_sends_raw_requests_through_a_pipe(server: RunningServer) -> None:
+    sent = "*2\r\n$4\r\nINCR\r\n$1\r\na\r\n" * 1_000
+    printed = run(need_tool("redis-cli"), "-p", str(server.port), "--pipe", sent=sent)
+    assert "errors: 0, replies: 1000" in printed
+
+
+def test_redis_cli_measures_latency_and_shows_statistics(server: RunningServer) -> None:
+    redis_cli = [need_tool("stdbuf"), "-o0", need_tool("redis-cli"), "-p", str(server.port)]
+    latency = run(*redis_cli, "--latency", "-i", "1")
+    assert int(latency.split()[3]) > 1
+    with subprocess.Popen([*redis_cli, "--stat", "-i", "0.1"], stdout=subprocess.PIPE, text=True) as statistics:
+        assert statistics.stdout is not None
+        lines = [statistics.stdout.readline() for _ in range(3)]
+        statistics.kill()
+    assert "clients" in lines[1]
+    assert lines[2].split()[3] == "0", "blocked clients"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-P", "1", "-n", "5000"],
+        ["-P", "16", "-n", "50000"],
+        ["-P", "500", "-n", "200000"],
+        ["-P", "16", "-n", "50000", "-r", "1000000"],
+        ["-P", "500", "-n", "200000", "-r", "1000000"],
+        ["-P", "1", "-n", "2000", "-t", "ping,incr"],
+        ["-3", "-n", "2000"],
+    ],
+    ids=" ".join,
+)
+def test_redis_benchmark_runs_without_a_complaint(server: RunningServer, options: list[str]) -> None:
+    before = server.metric("id_generator_ids_generated_total")
+    commands = [] if "-t" in options else ["-t", "incr"]
+    printed = run(need_tool("redis-benchmark"), "-p", str(server.port), "-q", *options, *commands)
+    assert "requests per second" in printed
+    requests = int(options[options.index("-n") + 1])
+    assert server.metric("id_generator_ids_generated_total") - before >= requests
+
+
+def test_redis_benchmark_gives_a_password(locked_server: RunningServer) -> None:
+    printed = run(
+        need_tool("redis-benchmark"), "-p", str(locked_server.port), "-a", PASSWORD, "-q", "-n", "2000", "-t", "incr"
+    )
+    assert "requests per second" in printed
+
+
+@contextlib.contextmanager
+def running(*command: str, log: Path) -> Iterator[None]:
+    """A program that serves until it is stopped."""
+    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def get(url: str) -> str:
+    """The body, or nothing while nobody answers."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as response:
+        body: bytes = response.read()
+        return body.decode()
+    return ""
+
+
+def test_redis_exporter_finds_a_redis_that_is_up(locked_server: RunningServer, tmp_path: Path) -> None:
+    port = free_port()
+    log = tmp_path / "log"
+    command = [need_tool("prometheus-redis-exporter"), "-web.listen-address", f"127.0.0.1:{port}"]
+    command += ["-redis.addr", f"redis://127.0.0.1:{locked_server.port}", "-redis.password", PASSWORD]
+    with running(*command, log=log):
+        wait_until(lambda: "redis_up" in get(f"http://127.0.0.1:{port}/metrics"))
+        exposed = get(f"http://127.0.0.1:{port}/metrics")
+    samples = dict(line.rsplit(" ", 1) for line in exposed.splitlines() if not line.startswith("#"))
+    assert samples["redis_up"] == "1"
+    assert float(samples["redis_connected_clients"]) >= 1
+    assert float(samples["redis_uptime_in_seconds"]) >= 0
+    assert "level=error" not in log.read_text()
+
+
+HAPROXY = """
+global
+  maxconn 100
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend ids
+  bind 127.0.0.1:{front}
+  default_backend {backend}
+backend simple
+  option redis-check
+  server respid 127.0.0.1:{port} check inter 100ms
+backend scripted
+  option tcp-check
+  tcp-check send PING\\r\\n
+  tcp-check expect string +PONG
+  tcp-check send info\\ replication\\r\\n
+  tcp-check expect string role:master
+  tcp-check send QUIT\\r\\n
+  tcp-check expect string +OK
+  server respid 127.0.0.1:{port} check inter 100ms
+frontend statistics
+  mode http
+  bind 127.0.0.1:{statistics}
+  stats enable
+  stats uri /
+"""
+
+
+@pytest.mark.parametrize("backend", ["simple", "scripted"])
+def test_haproxy_checks_a_server_and_passes_clients_on(server: RunningServer, tmp_path: Path, backend: str) -> None:
+    haproxy, front, statistics = need_tool("haproxy"), free_port(), free_port()
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(HAPROXY.format(front=front, statistics=statistics, port=server.port, backend=backend))
+    log = server.log
+    with running(haproxy, "-db", "-f", str(configuration), log=tmp_path / "log"):
+        wait_until(lambda: check_of(backend, statistics).startswith("L7OK"))
+        with RawClient(front) as client:
+            (drawn,) = client.draw(b"INCR orders\r\n", 1)
+        time.sleep(0.5)  # some more checks
+        assert check_of(backend, statistics).startswith("L7OK")
+    assert drawn > 1 << 53
+    assert server.log == log, "a check that ends with a reset is nothing to complain about"
+
+
+def check_of(backend: str, port: int) -> str:
+    """What the last check of the backend's server has found."""
+    head, *rows = get(f"http://127.0.0.1:{port}/;csv").splitlines() or [""]
+    names = head.removeprefix("# ").split(",")
+    for row in rows:
+        fields = dict(zip(names, row.split(","), strict=False))
+        if (fields["pxname"], fields["svname"]) == (backend, "respid"):
+            return fields["check_status"].removeprefix("* ")
+    return ""
