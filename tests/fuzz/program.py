@@ -51,6 +51,8 @@ def insert_requests(data: bytes, most: int, seed: int) -> bytes:
     if random.random() < 0.4:
         words = random.choice([[b"INCR", b"key"], [b"INCRBY", b"key", b"1"], [b"incr", random.choice(ARGUMENTS)]])
     sent = request(*words) * random.choice([1, 1, 1, 2, 20, 45])
+    if random.random() < 0.2:  # reads that are alike, of whole requests
+        data = data[:1] + bytes([(len(request(*words)) * random.choice([1, 1, 2, 4]) - 1) % 256, 0, 0, 0]) + data[5:]
     if random.random() < 0.2:
         sent = random.choice(
             [b" ".join(words) + b"\r\n", random.choice(PIECES), sent[: random.randrange(len(sent) + 1)]]
