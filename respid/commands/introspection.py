@@ -59,8 +59,9 @@ def command_info(session: Session, arguments: list[bytes]) -> Reply:
 )
 def command_docs(session: Session, arguments: list[bytes]) -> Reply:
     names = arguments[2:] or list(COMMANDS)
-    found = [each for name in names if (each := _find(name)) is not None]
-    return encoder.encode({each.name: _document(each) for each in found}, session.version)
+    found = dict.fromkeys(each.name for name in names if (each := _find(name)) is not None)
+    documents = [_documentation(name, session.version) for name in found]
+    return encoder.map_header(len(documents), session.version) + b"".join(documents)
 
 
 @group.subcommand(
@@ -114,6 +115,13 @@ def _description(name: str, version: int) -> bytes:
     """What COMMAND says of one, made once: a client may ask a thousand times in a request of 10 KB."""
     found = _find(name.encode())
     return b"" if found is None else encoder.encode(_describe(found), version)
+
+
+@cache
+def _documentation(name: str, version: int) -> bytes:
+    """A name and what COMMAND DOCS says of it, made once."""
+    found = _find(name.encode())
+    return b"" if found is None else encoder.encode(name, version) + encoder.encode(_document(found), version)
 
 
 def _describe(command: Command) -> Value:
