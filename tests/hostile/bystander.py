@@ -52,17 +52,13 @@ def cpu_seconds(server: RunningServer) -> float:
     return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def open_files(server: RunningServer) -> int:
-    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
-
-
 @contextlib.contextmanager
 def unnoticed(server: RunningServer, growth_mib: int = 8) -> Iterator[None]:
     """Meanwhile another client draws rising IDs without delay; afterwards nothing is left of what happened.
 
     Memory may have grown by so much while it happened; no file stays open; the log says nothing.
     """
-    log, files, resident = server.log, open_files(server), server.resident_bytes()
+    log, files, resident = server.log, server.open_files(), server.resident_bytes()
     bystander = Bystander(server)
     bystander.start()
     try:
@@ -78,7 +74,7 @@ def unnoticed(server: RunningServer, growth_mib: int = 8) -> Iterator[None]:
     seconds = sorted(bystander.busy_seconds)
     assert seconds[len(seconds) // 2] < USUAL_BUSY_SECONDS, seconds
     assert seconds[-1] < LONGEST_BUSY_SECONDS, seconds
-    wait_until(lambda: open_files(server) <= files)
+    wait_until(lambda: server.open_files() <= files)
     assert server.log == log
 
 

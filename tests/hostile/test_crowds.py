@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from bystander import INCR, is_kept_alive, open_files, unnoticed
+from bystander import INCR, is_kept_alive, unnoticed
 from byte_streams import request
 from raw_client import RawClient
 from running import RunningServer, StartServer, wait_until
@@ -149,14 +149,14 @@ def test_one_client_too_many_is_told_so_and_nothing_is_kept_of_it(start_server: 
 def test_no_crowd_on_the_http_port_keeps_a_probe_out_or_costs_others_time(target: RunningServer) -> None:
     metrics = b"GET /metrics HTTP/1.1\r\nHost: respid\r\n"
     with unnoticed(target), contextlib.ExitStack() as stack:
-        before = open_files(target)
+        before = target.open_files()
         for sent in (b"", b"GET", metrics, metrics + b"\r\n", (metrics + b"\r\n") * 1_000):
             for _ in range(40):
                 client = stack.enter_context(RawClient(target.http_port))
                 client.send_until_blocked(sent, most=len(sent), patience_seconds=0.05)
             for path in ("/healthz", "/readyz", "/metrics"):
                 assert target.get(path)[0] == 200
-        assert open_files(target) - before < 40
+        assert target.open_files() - before < 40
     assert target.get("/healthz")[0] == 200
 
 
