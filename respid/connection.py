@@ -122,7 +122,8 @@ class Connection:
                     return errors.error(f"ERR Protocol error: {error}")
                 if self._request is None:
                     return None
-            reply = run(self.session, self._request)
+            # A blank line is answered by nothing, but it has used up some of the turn.
+            reply = run(self.session, self._request) if self._request else b""
             if reply is None:
                 self._wait()
                 return None
@@ -170,7 +171,9 @@ class Connection:
 
     def _end_request(self) -> None:
         session = self.session
-        self._request = None
+        request, self._request = self._request, None
+        if request == []:
+            return  # a blank line leaves CLIENT REPLY SKIP to the command after it
         session.bulk = False
         if session.reply_mode is ReplyMode.SKIPPING:
             session.reply_mode = ReplyMode.ON

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import h11
 
 IDLE_SECONDS = 120.0  # longer than Prometheus's longest usual interval between scrapes
-MAX_CONNECTIONS = 256
+MAX_CONNECTIONS = 32  # what the file descriptors that the server reserves have room for
 
 
 class Response(NamedTuple):
@@ -27,12 +28,42 @@ Route = Callable[[str], Response]  # is given the Accept header
 
 
 class HttpListener:
-    """The routes, and the connections that are open."""
+    """The routes, the connections that are open, and whose turn it is.
+
+    A scrape takes milliseconds, in which nobody draws IDs. So one request is answered in a turn of the event loop,
+    however many were sent; and no number of idle or slow connections keeps a probe out: the longest idle makes room.
+    """
 
     def __init__(self, routes: dict[str, Route], loop: asyncio.AbstractEventLoop) -> None:
         self.routes = routes
         self.loop = loop
-        self.transports: set[asyncio.Transport] = set()
+        self._protocols: dict[HttpProtocol, None] = {}  # the longest idle first
+        self._queue: deque[HttpProtocol] = deque()
+
+    def add(self, protocol: "HttpProtocol") -> None:
+        if len(self._protocols) >= MAX_CONNECTIONS:
+            next(iter(self._protocols)).abort()
+        self._protocols[protocol] = None
+
+    def remove(self, protocol: "HttpProtocol") -> None:
+        self._protocols.pop(protocol, None)
+
+    def touch(self, protocol: "HttpProtocol") -> None:
+        """A request of this connection was answered: it is the least idle now."""
+        if protocol in self._protocols:
+            self._protocols[protocol] = self._protocols.pop(protocol)
+
+    def join(self, protocol: "HttpProtocol") -> None:
+        """Gives the connection a turn after those that wait for one."""
+        self._queue.append(protocol)
+        if len(self._queue) == 1:
+            self.loop.call_soon(self._serve)
+
+    def _serve(self) -> None:
+        protocol = self._queue.popleft()
+        if self._queue:
+            self.loop.call_soon(self._serve)
+        protocol.take_turn()
 
     def answer(self, request: h11.Request) -> Response:
         path = request.target.decode("ascii", "replace").partition("?")[0]
@@ -45,12 +76,12 @@ class HttpListener:
         return route(accept.decode("latin-1"))
 
     def close(self) -> None:
-        for transport in list(self.transports):
-            transport.close()
+        for protocol in list(self._protocols):
+            protocol.close()
 
 
 class HttpProtocol(asyncio.Protocol):
-    """One HTTP client's socket."""
+    """One HTTP client's socket. While a request waits for its turn, or an answer to be taken, no more is read."""
 
     _transport: asyncio.Transport
     _deadline: asyncio.TimerHandle
@@ -58,42 +89,80 @@ class HttpProtocol(asyncio.Protocol):
     def __init__(self, listener: HttpListener) -> None:
         self._listener = listener
         self._http = h11.Connection(h11.SERVER)
+        self._reading_paused = False
+        self._writing_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._deadline = self._listener.loop.call_later(IDLE_SECONDS, self._transport.close)
-        self._listener.transports.add(self._transport)
-        if len(self._listener.transports) > MAX_CONNECTIONS:
-            self._transport.close()
+        self._deadline = self._listener.loop.call_later(IDLE_SECONDS, self.abort)
+        self._listener.add(self)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._deadline.cancel()
-        self._listener.transports.discard(self._transport)
+        self._listener.remove(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._http.receive_data(data)
+        self._reading_paused = True
+        self._transport.pause_reading()
+        self._listener.join(self)
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        if self._reading_paused:
+            self._listener.join(self)
+
+    def take_turn(self) -> None:
+        """Answers a request, if one is complete."""
+        if self._transport.is_closing() or self._writing_paused:
+            return
+        if self._answer_next():
+            self._listener.join(self)
+        elif self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Closes once the answers are written."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Closes now: a client that does not read its answers would keep the connection open for ever."""
+        self._listener.remove(self)
+        self._transport.abort()
+
+    def _answer_next(self) -> bool:
+        """Whether a request was answered; what was sent after it comes next."""
         try:
-            self._http.receive_data(data)
             while isinstance(event := self._http.next_event(), h11.Event):
                 if isinstance(event, h11.Request):
                     self._send(event, self._listener.answer(event))
                 elif isinstance(event, h11.EndOfMessage):
                     self._start_next_cycle()
+                    return True
                 elif isinstance(event, h11.ConnectionClosed):
-                    self._transport.close()
-                    return
+                    self.close()
+                    return False
             if self._http.their_state is h11.IDLE and self._http.trailing_data[0].startswith(b"*"):
                 # A client of Redis: without this it would wait for an answer as long as h11 for the end of a header.
                 self._refuse(h11.RemoteProtocolError("this is the HTTP port; clients of Redis need the other one"))
             if event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE:
-                self._transport.close()
+                self.close()
         except h11.RemoteProtocolError as error:
             self._refuse(error)
+        return False
 
     def _start_next_cycle(self) -> None:
+        self._listener.touch(self)
         if self._http.our_state is h11.DONE:
             self._http.start_next_cycle()
             self._deadline.cancel()
-            self._deadline = self._listener.loop.call_later(IDLE_SECONDS, self._transport.close)
+            self._deadline = self._listener.loop.call_later(IDLE_SECONDS, self.abort)
 
     def _send(self, request: h11.Request | None, response: Response) -> None:
         headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
@@ -106,4 +175,4 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._send(None, json_response(error.error_status_hint, {"error": str(error)}))
-        self._transport.close()
+        self.close()

@@ -70,6 +70,9 @@ class RunningServer:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")
 
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def stop(self, stop_signal: signal.Signals = signal.SIGTERM) -> int:
         """Sends the signal and returns the exit code."""
         if self.process.poll() is None:

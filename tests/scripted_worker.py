@@ -5,6 +5,7 @@ from scripted_clock import ScriptedClock
 from respid.config import Config
 from respid.connection import Connection, Next
 from respid.ids.generator import Generator
+from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation, ReserveSpans
 from respid.lifecycle import State
 from respid.resp.reader import RequestLimits
@@ -14,9 +15,11 @@ RESERVED_MS = 60_000
 RUN_ID = "5eed" * 10
 
 
-def start_worker(clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS) -> Worker:
-    """A worker that serves: with worker ID 1 and the default layout, and a reservation from now on."""
-    config = Config(worker_id=1, worker_id_source="test", password=password)
+def start_worker(
+    clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
+) -> Worker:
+    """A worker that serves: with worker ID 1, the default layout unless told, and a reservation from now on."""
+    config = Config(worker_id=1, worker_id_source="test", password=password, layout=layout or Layout())
     generator = Generator(config.layout, config.worker_id, clock)
     reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
     worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5), RUN_ID)

@@ -1,8 +1,9 @@
 """Redis's glob patterns, as CONFIG GET and COMMAND LIST take them. Never matches anything but short names."""
 
 import re
+from functools import lru_cache
 
-_LONGEST_PATTERN = 256  # no name is that long; what is longer could only cost time, and matches nothing
+_LONGEST_PATTERN = 64  # no name is that long; what is longer could only cost time, and matches nothing
 
 # Runs of stars; any character; a class, which the pattern's end closes too; a literal character, perhaps escaped.
 _TOKEN = re.compile(r"(\*+)|(\?)|\[(\^?)((?:\\.|[^]]-.|[^]])*+)(?:\]|\Z)|\\?(.)", re.DOTALL)
@@ -20,7 +21,12 @@ def matches(pattern: str, name: str) -> bool:
     >>> matches("client-*", "CLIENT-id"), matches("[^a]b", "ab"), matches("a[b-c", "ac"), matches("\\a", "a")
     (True, False, True, True)
     """
-    return len(pattern) <= _LONGEST_PATTERN and re.fullmatch(_as_regex(pattern.lower()), name.lower()) is not None
+    return len(pattern) <= _LONGEST_PATTERN and _compile(pattern.lower()).fullmatch(name.lower()) is not None
+
+
+@lru_cache(maxsize=32)
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(_as_regex(pattern))
 
 
 def _as_regex(pattern: str) -> str:

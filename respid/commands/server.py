@@ -14,6 +14,7 @@ from respid.resp import encoder, errors
 from respid.resp.encoder import Value
 from respid.resp.reader import parse_integer
 
+MOST_PATTERNS = 16  # of one CONFIG GET: each takes half a millisecond; a thousand would hold up everyone else
 group = CommandGroup("server")
 
 Section = Callable[[Session], dict[str, str | int]]
@@ -151,7 +152,10 @@ group.container("CONFIG", "A container for commands about settings.", since="2.0
 def config_get(session: Session, arguments: list[bytes]) -> Reply:
     settings = _settings(session)
     found: dict[str, Value] = {}
-    for parameter in [argument.decode("utf-8", "replace") for argument in arguments[2:]]:
+    parameters = [argument.decode("utf-8", "replace") for argument in arguments[2:]]
+    if sum(map(is_pattern, parameters)) > MOST_PATTERNS:
+        return errors.error(f"ERR CONFIG GET takes at most {MOST_PATTERNS} patterns")
+    for parameter in parameters:
         if is_pattern(parameter):
             found |= {name: value for name, value in settings.items() if matches(parameter, name)}
         elif parameter.lower() in settings:

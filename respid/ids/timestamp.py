@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LONGEST_TIME = 64  # no time is that long; what is longer could only cost time
 
 
 def parse_timestamp_ms(text: str) -> int:
@@ -14,6 +15,8 @@ def parse_timestamp_ms(text: str) -> int:
 
     Raises ValueError when `text` is neither.
     """
+    if len(text) > _LONGEST_TIME:
+        raise ValueError(f"{text[:_LONGEST_TIME]!r}... is neither Unix milliseconds nor an ISO 8601 time")
     if text.isascii() and text.removeprefix("-").isdigit():
         return int(text)
     try:

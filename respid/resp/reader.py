@@ -112,25 +112,23 @@ class RequestReader:
             self._pending = bytearray()
 
     def next_request(self) -> list[bytes] | None:
-        """The next complete request; None when it takes more bytes. Raises ProtocolError."""
-        while True:
-            if not self._missing:
-                if self._position == len(self._buffer):
-                    self._buffer = b""  # an idle connection keeps nothing of its last request
-                    self._position = 0
-                    return None
-                if self._buffer[self._position] != _ARRAY:
-                    arguments = self._read_inline_command()
-                    if arguments == []:
-                        continue
-                    return arguments
-                if not self._read_array_header():
-                    return None
-            if not self._read_bulk_strings():
+        """The next complete request, without arguments for a blank line; None when it takes more bytes.
+
+        Raises ProtocolError.
+        """
+        if not self._missing:
+            if self._position == len(self._buffer):
+                self._buffer = b""  # an idle connection keeps nothing of its last request
+                self._position = 0
                 return None
-            if self._arguments:
-                arguments, self._arguments = self._arguments, []
-                return arguments
+            if self._buffer[self._position] != _ARRAY:
+                return self._read_inline_command()
+            if not self._read_array_header():
+                return None
+        if not self._read_bulk_strings():
+            return None
+        arguments, self._arguments = self._arguments, []
+        return arguments
 
     def next_run(self) -> Run:
         """The commands that come next and can be told without their arguments, as one run; NO_RUN when they cannot."""

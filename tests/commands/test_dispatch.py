@@ -3,10 +3,11 @@
 from collections import Counter
 
 import pytest
+from byte_streams import requests
 from command_client import CommandClient
 from scripted_clock import ScriptedClock
 
-from respid.connection import Next
+from respid.connection import TURN_REQUESTS, Next
 from respid.resp import encoder, errors
 
 
@@ -80,3 +81,13 @@ def test_a_command_that_waits_for_an_id_is_counted_once(
 def test_errors_are_counted_by_their_codes(client: CommandClient) -> None:
     client.tell("BOGUS; ECHO; HELLO 4; AUTH a b; MULTI; BOGUS; EXEC")
     assert client.connection.session.worker.stats.errors == Counter(ERR=3, NOPROTO=1, WRONGPASS=1, EXECABORT=1)
+
+
+@pytest.mark.parametrize("empty", [b"\r\n", b" \n", b"\0\r\n", b"*0\r\n", b"*-1\r\n"])
+def test_requests_without_a_command_use_up_the_turn_and_no_reply_mode(client: CommandClient, empty: bytes) -> None:
+    connection = client.connection
+    assert connection.receive(requests("CLIENT REPLY SKIP") + empty * (TURN_REQUESTS + 1)) == b""
+    assert client.needs() is Next.TURN
+    while client.needs() is Next.TURN:
+        assert connection.resume() == b""
+    assert client.tell("PING; PING") == encoder.PONG

@@ -105,3 +105,10 @@ def test_help_lists_the_subcommands(client: CommandClient, container: str) -> No
     lines = [(line.text or b"").decode() for line in help_.elements]
     assert lines[0].startswith(f"{container} <subcommand>")
     assert "HELP" in lines
+
+
+def test_config_get_takes_a_few_patterns_and_any_number_of_names(client: CommandClient) -> None:
+    names = " ".join(["save"] * 1000)
+    assert client.tell(f"CONFIG GET {names}") == client.tell("CONFIG GET save")
+    assert client.tell("CONFIG GET " + "sav[e] " * 15 + "sav?") == client.tell("CONFIG GET save")
+    assert client.tell("CONFIG GET " + "* " * 16 + "*") == b"-ERR CONFIG GET takes at most 16 patterns\r\n"

@@ -32,7 +32,7 @@ def read(reader: RequestReader, pieces: Iterable[bytes]) -> list[list[bytes]]:
     for piece in pieces:
         reader.feed(piece)
         while (arguments := reader.next_request()) is not None:
-            found.append(arguments)
+            found += [arguments] if arguments else []
     return found
 
 
@@ -95,7 +95,7 @@ def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
         reader.feed(piece)
         try:
             while (arguments := reader.next_request()) is not None:
-                found.append(arguments)
+                found += [arguments] if arguments else []
         except ProtocolError as error:
             return found, str(error)
     return found, ""

@@ -1,0 +1,188 @@
+"""What must hold for any bytes that a client may send: the property that the fuzzer tries to break. Needs no atheris.
+
+An input is one byte that chooses the worker, four that choose where reads cut the rest, and the rest: what is sent.
+"""
+
+import re
+from dataclasses import dataclass
+from random import Random
+
+import hiredis
+import pytest
+from byte_streams import LOCKED, STREAMS, request
+from scripted_clock import ScriptedClock
+from scripted_worker import connect, start_worker
+
+import respid.resp.reader
+from respid.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection, Next
+from respid.ids.layout import Layout
+from respid.resp.fast_path import NO_RUN, Run, RunReader
+from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, limits_of_strangers
+
+HEAD_BYTES = 5
+LAST = b"+last\r\n"
+PASSWORD = "secret"
+FEW_IDS = Layout(sequence_bits=4)  # 16 a millisecond: requests wait, and streams take many turns, after few bytes
+LIMITS = RequestLimits(request_bytes=64 * 1024)
+LARGEST_REPLY_BYTES = 64 * 1024  # COMMAND, and an echo of what LIMITS allow
+KEPT_BYTES = LIMITS.request_bytes + 70_000  # a request that is not complete, and a line that is not
+WORDS = re.compile(rb"client|reply|quit|reset|auth|hello|post|host:", re.IGNORECASE)
+
+
+class Broken(Exception):  # noqa: N818 - what libFuzzer reports is read by its name
+    """The property does not hold."""
+
+
+@dataclass
+class Outcome:
+    """All that a client and a scraper can tell of one conversation."""
+
+    output: bytes
+    needs: str
+    broke_off: bool  # in the middle of a stream, because no ID came for too long
+    last_id: int | None
+    last_command: str
+    transaction: int
+    commands: dict[str, int]
+    errors: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input, taken apart."""
+
+    sent: bytes
+    cuts: tuple[int, ...]  # the sizes of the reads, in turn
+    locked: bool
+    few_ids: bool
+    reserved_ms: int
+
+    @classmethod
+    def of(cls, data: bytes) -> "Case":
+        choice = data[0] if data else 0
+        cuts = tuple(1 + byte for byte in data[1:HEAD_BYTES] if byte) or (1,)
+        return cls(data[HEAD_BYTES:], cuts, bool(choice & 1), bool(choice & 2), 20 if choice & 4 else 60_000)
+
+    def pieces(self) -> list[bytes]:
+        pieces, start, turn = [], 0, 0
+        while start < len(self.sent):
+            end = start + self.cuts[turn % len(self.cuts)]
+            pieces.append(self.sent[start:end])
+            start, turn = end, turn + 1
+        return pieces
+
+
+def play(case: Case, pieces: list[bytes]) -> Outcome:
+    clock = ScriptedClock()
+    layout = FEW_IDS if case.few_ids else Layout()
+    worker = start_worker(clock, password=PASSWORD if case.locked else "", reserved_ms=case.reserved_ms, layout=layout)
+    connection = connect(worker, LIMITS)
+    output: list[bytes] = []
+    for piece in pieces:
+        if connection.next is Next.CLOSE:
+            break
+        output.append(_bounded(connection, connection.receive(piece)))
+        while connection.next in (Next.WAIT, Next.TURN):
+            if connection.next is Next.WAIT:
+                clock.pass_ms(1 if worker.generator.obstacle() is None else 100)
+            output.append(_bounded(connection, connection.resume()))
+    session, stats = connection.session, worker.stats
+    return Outcome(
+        b"".join(output),
+        connection.next.value,
+        connection.next is Next.CLOSE and worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS,
+        worker.generator.last_id,
+        session.last_command,
+        -1 if session.transaction is None else len(session.transaction),
+        {name: count for name, count in stats.commands.items() if count},
+        dict(stats.errors),
+    )
+
+
+def _bounded(connection: Connection, output: bytes) -> bytes:
+    """Looks at what one step has made, and at what is kept after it."""
+    if len(output) > TURN_OUTPUT_BYTES + LARGEST_REPLY_BYTES:
+        raise Broken(f"{len(output)} bytes of output in one turn")
+    reader = connection._reader
+    kept = len(reader._buffer) - reader._position + len(reader._pending) + sum(map(len, reader._arguments))
+    if connection.next is Next.READ and kept > KEPT_BYTES:
+        raise Broken(f"{kept} bytes are kept for an incomplete request")
+    return output
+
+
+def find_nothing(_buffer: bytes, _position: int) -> Run:
+    return NO_RUN
+
+
+def count_none(_reader: RunReader, _data: bytes) -> int:
+    return 0
+
+
+def check(data: bytes) -> None:
+    """Raises Broken when the property does not hold for these bytes, or whatever respid raises."""
+    case = Case.of(data)
+    whole = play(case, [case.sent])
+    _compare("cut", whole, play(case, case.pieces()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunReader, "count", count_none)
+        patch.setattr(respid.resp.reader, "find_run", find_nothing)
+        _compare("by the general path", whole, play(case, [case.sent]))
+    replies = _parse(whole, may_break_off=whole.broke_off or b"reply" in case.sent.lower())
+    if not WORDS.search(case.sent):
+        _check_replies(case, whole, replies)
+
+
+def _compare(how: str, whole: Outcome, other: Outcome) -> None:
+    if whole != other:
+        raise Broken(f"{how} it is otherwise: {other} instead of {whole}")
+
+
+def _parse(outcome: Outcome, *, may_break_off: bool) -> list[object]:
+    """The replies as hiredis, which drivers use, reads them. CLIENT REPLY within MULTI spoils EXEC's, as in Redis."""
+    reader = hiredis.Reader()
+    reader.feed(outcome.output + LAST)
+    replies: list[object] = []
+    while (reply := reader.gets()) is not False:
+        replies.append(reply)
+    if not may_break_off and (not replies or replies.pop() != b"last"):
+        raise Broken(f"the last reply is not complete: {outcome.output[-200:]!r}")
+    return replies
+
+
+def _check_replies(case: Case, outcome: Outcome, replies: list[object]) -> None:
+    """Without the commands that change what is answered: a reply to each request, and IDs that rise."""
+    requests, refused = _requests(case)
+    if len(replies) != len(requests) + refused and not outcome.broke_off:
+        raise Broken(f"{len(replies)} replies to {len(requests)} requests, {refused} refused")
+    drawn = [
+        reply
+        for arguments, reply in zip(requests, replies, strict=False)
+        if arguments[0].upper() in (b"INCR", b"INCRBY", b"HINCRBY") and isinstance(reply, int)
+    ]
+    if sorted(set(drawn)) != drawn:
+        raise Broken(f"IDs do not rise: {drawn}")
+
+
+def _requests(case: Case) -> tuple[list[list[bytes]], bool]:
+    reader = RequestReader(limits_of_strangers(LIMITS) if case.locked else LIMITS)
+    reader.feed(case.sent)
+    requests: list[list[bytes]] = []
+    try:
+        while (arguments := reader.next_request()) is not None:
+            requests += [arguments] if arguments else []
+    except ProtocolError:
+        return requests, True
+    return requests, False
+
+
+def seeds() -> list[bytes]:
+    """Inputs to begin with: every stream that the tests compare with Redis, and runs of what the fast path knows."""
+    streams = [(0, stream.sent) for stream in STREAMS] + [(1, stream.sent) for stream in LOCKED]
+    for changed in [b"", request("HELLO", "3"), request("MULTI"), request("CLIENT", "REPLY", "SKIP"), request("RESET")]:
+        for run in (request("INCR", "key"), request("INCRBY", "key", "1")):
+            streams += [(choice, changed + run * 40 + request("EXEC") + run) for choice in (0, 2, 4, 6)]
+            streams.append((1, run + request("AUTH", PASSWORD) + changed + run * 40))
+    for command in ["ID.NEXT COUNT 700", "ID.NEXT COUNT 60 AS STRING", "ID.RANGE 900", "INCRBY a 16", "INCRBY a 9"]:
+        streams += [(choice, request(*command.split()) * 3 + request("INCR", "a")) for choice in (0, 2, 4, 6)]
+    random = Random(1)
+    return [bytes([choice]) + random.randbytes(HEAD_BYTES - 1) + sent for choice, sent in streams if len(sent) < 5_000]

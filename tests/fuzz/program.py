@@ -1,0 +1,72 @@
+#!/tmp/w/hostile/.venv/bin/python
+"""The coverage-guided fuzzer, a program of its own: `python tests/fuzz/program.py CORPUS [libFuzzer's options]`.
+
+It changes inputs so that they reach code that none has reached, and stops at the first that breaks the property of
+`fuzzed`, which it writes to a file. Needs atheris; libFuzzer's options: https://llvm.org/docs/LibFuzzer.html#options
+"""
+
+import sys
+from pathlib import Path
+from random import Random
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+with atheris.instrument_imports(include=["respid"]):
+    import respid.connection
+    import respid.server  # noqa: F401
+with atheris.instrument_imports(include=["fuzzed"]):
+    from fuzzed import HEAD_BYTES, PASSWORD, check
+
+from byte_streams import request
+
+from respid.commands.table import COMMANDS
+
+NAMES = [name for name, command in COMMANDS.items() if not command.subcommands]
+NAMES += [name + b" " + sub for name, command in COMMANDS.items() for sub in command.subcommands]
+ARGUMENTS = [b"", b"key", b"1", b"2", b"3", b"16", b"17", b"COUNT", b"AS", b"STRING", b"ON", b"OFF", b"SKIP", b"AUTH"]
+ARGUMENTS += [b"default", PASSWORD.encode(), b"SETNAME", b"\r\n", b"*1\r\n$4\r\nPING\r\n", b"x" * 99, b"x" * 100, b"*"]
+PIECES = [
+    b"\r\n",
+    b"\n",
+    b"*",
+    b"$",
+    b"*0\r\n",
+    b"*-1\r\n",
+    b"*3\r\n",
+    b"$-1\r\n",
+    b"$6\r\n",
+    b'"',
+    b"'",
+    b"\\x41",
+    b"\0",
+]
+
+
+def insert_requests(data: bytes, most: int, seed: int) -> bytes:
+    """What libFuzzer itself would change, and as often requests, runs of them, or pieces of some, put anywhere."""
+    random = Random(seed)
+    if random.random() < 0.5:
+        return bytes(atheris.Mutate(data, most))
+    words = random.choice(NAMES).split() + random.choices(ARGUMENTS, k=random.choice([0, 1, 1, 2, 2, 3]))
+    if random.random() < 0.4:
+        words = random.choice([[b"INCR", b"key"], [b"INCRBY", b"key", b"1"], [b"incr", random.choice(ARGUMENTS)]])
+    sent = request(*words) * random.choice([1, 1, 1, 2, 20, 45])
+    if random.random() < 0.2:  # reads that are alike, of whole requests
+        data = data[:1] + bytes([(len(request(*words)) * random.choice([1, 1, 2, 4]) - 1) % 256, 0, 0, 0]) + data[5:]
+    if random.random() < 0.2:
+        sent = random.choice(
+            [b" ".join(words) + b"\r\n", random.choice(PIECES), sent[: random.randrange(len(sent) + 1)]]
+        )
+    place = random.randrange(HEAD_BYTES, len(data) + 1) if len(data) > HEAD_BYTES else len(data)
+    return (data[:place] + sent + data[place:])[:most]
+
+
+def main() -> None:
+    atheris.enabled_hooks.add("RegEx")
+    atheris.Setup(sys.argv, check, custom_mutator=insert_requests)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

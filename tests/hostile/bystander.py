@@ -1,0 +1,88 @@
+"""Another client, which draws IDs while hostile ones do their worst, and what it must not notice."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from byte_streams import request
+from raw_client import RawClient, are_rising, integers
+from running import RunningServer, wait_until
+
+MIB = 1 << 20
+INCR = request("INCR", "orders")
+# For how long the server may be busy with others before it answers a request: half of them, and any. It is the server's
+# CPU time that counts, since the machine may be busy with other tests.
+USUAL_BUSY_SECONDS = 0.1
+LONGEST_BUSY_SECONDS = 0.5
+
+
+class Bystander(threading.Thread):
+    """Draws one ID at a time, and keeps each and how long the server was busy before it came."""
+
+    def __init__(self, server: RunningServer) -> None:
+        super().__init__()
+        self._server = server
+        self._client = RawClient(server.port)
+        self._ended = threading.Event()
+        self.lines: list[bytes] = []
+        self.busy_seconds: list[float] = []
+
+    def run(self) -> None:
+        with self._client:
+            while not self._ended.wait(0.002):
+                before = cpu_seconds(self._server)
+                self._client.send(INCR)
+                self.lines += self._client.receive_lines(1)
+                self.busy_seconds.append(cpu_seconds(self._server) - before)
+
+    def wait_for_ids(self, count: int) -> None:
+        """Waits until so many more have come."""
+        wanted = len(self.busy_seconds) + count
+        wait_until(lambda: len(self.busy_seconds) >= wanted or not self.is_alive(), seconds=60)
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def cpu_seconds(server: RunningServer) -> float:
+    """What the thread of the event loop has used of a processor."""
+    pid = server.process.pid
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+@contextlib.contextmanager
+def unnoticed(server: RunningServer, growth_mib: int = 8) -> Iterator[None]:
+    """Meanwhile another client draws rising IDs without delay; afterwards nothing is left of what happened.
+
+    Memory may have grown by so much while it happened; no file stays open; the log says nothing.
+    """
+    log, files, resident = server.log, server.open_files(), server.resident_bytes()
+    bystander = Bystander(server)
+    bystander.start()
+    try:
+        bystander.wait_for_ids(1)
+        yield
+        bystander.wait_for_ids(2)
+        grown_mib = (server.resident_bytes() - resident) / MIB
+        assert bystander.is_alive()
+    finally:
+        bystander.end()
+    assert grown_mib < growth_mib
+    assert are_rising(integers(bystander.lines))
+    seconds = sorted(bystander.busy_seconds)
+    assert seconds[len(seconds) // 2] < USUAL_BUSY_SECONDS, seconds
+    assert seconds[-1] < LONGEST_BUSY_SECONDS, seconds
+    wait_until(lambda: server.open_files() <= files)
+    assert server.log == log
+
+
+def is_kept_alive(server: RunningServer) -> bool:
+    """Whether all connections that the kernel has of the server's port are probed when their peers are silent."""
+    timers = []
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, _, timer, *_ = line.split()
+        if int(local.partition(":")[2], 16) == server.port and state == "01":
+            timers.append(timer.partition(":")[0])
+    return bool(timers) and set(timers) == {"02"}

@@ -1,0 +1,166 @@
+"""Clients that come in crowds, are slow, do not read, do not end or do not say goodbye: nobody else notices.
+
+`RESPID_TEST_CONNECTIONS` is how many are opened and dropped.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+from bystander import INCR, is_kept_alive, unnoticed
+from byte_streams import request
+from raw_client import RawClient
+from running import RunningServer, StartServer, wait_until
+
+CONNECTIONS = int(os.environ.get("RESPID_TEST_CONNECTIONS", "2000"))
+PING = request("PING")
+SLOW = {
+    "a request": INCR * 3,
+    "an inline command": b"x" * 100,
+    "a header": b"*" + b"1" * 100,
+    "an argument": b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + b"x" * 100,
+    "blank lines": b"\r\n" * 50,
+}
+FLOODS = {
+    "blank lines": b"\r\n" * 200_000,
+    "empty arrays": b"*0\r\n" * 100_000,
+    "errors": request("x" * 1000) * 200,
+    "descriptions": request("COMMAND", "INFO", *["incr"] * 1000) * 20,
+    "documentation": request("COMMAND", "DOCS") * 200,
+    "lists of clients": request("CLIENT", "LIST") * 2_000,
+    "quotes": (b'ECHO "' + b"\\" * 60_000 + b'"\r\n') * 10,
+    "patterns": request("CONFIG", "GET", *["*a" * 120 + "b"] * 1000) * 3,
+}
+PROBES = {
+    "nothing": b"",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
+    "HTTP": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "SMB": b"\x00\x00\x00\x85\xffSMB" + bytes(128),
+    "RDP": b"\x03\x00\x00\x13\x0e\xe0" + bytes(13),
+    "MongoDB": b"\x3f\x00\x00\x00" + bytes(60),
+    "exploits of Redis": request("CONFIG", "SET", "dir", "/var/spool/cron") + request("SLAVEOF", "1.2.3.4", "1")
+    + request("MODULE", "LOAD", "/tmp/x.so") + request("EVAL", "return os", "0") + request("FLUSHALL"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def target(start_server: StartServer) -> RunningServer:
+    """A server of its own: what others do would count as left behind here."""
+    server = start_server()
+    with contextlib.ExitStack() as stack:  # what the first clients take is not what hostile ones take
+        for _ in range(50):
+            client = stack.enter_context(RawClient(server.port))
+            client.send(INCR * 1000)
+            client.receive_lines(1000)
+    wait_until(lambda: server.metric("id_generator_connections") == 0)
+    return server
+
+
+@contextlib.contextmanager
+def crowd(server: RunningServer, size: int) -> Iterator[list[RawClient]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(RawClient(server.port)) for _ in range(size)]
+
+
+@pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
+def test_slow_senders_take_little(target: RunningServer, sent: bytes) -> None:
+    with unnoticed(target), crowd(target, 200) as clients:
+        for start in range(min(len(sent), 30)):
+            for client in clients:
+                client.send(sent[start : start + 1])
+
+
+@pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS)
+def test_floods_of_what_takes_long_leave_others_their_turns(target: RunningServer, sent: bytes) -> None:
+    with unnoticed(target, growth_mib=16), crowd(target, 4) as clients:
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            for client in clients:
+                client.send_until_blocked(sent, most=len(sent), patience_seconds=0.05)
+
+
+def test_a_hundred_that_never_read_take_bounded_memory(target: RunningServer) -> None:
+    # Of each: a read of 256 KiB, and replies up to the high-water mark and a turn's more.
+    with unnoticed(target, growth_mib=64), crowd(target, 100) as clients:
+        for sent in (INCR * 10_000, request("ID.NEXT", "COUNT", "4096000")):
+            for client in clients:
+                client.send_until_blocked(sent, patience_seconds=0.02)
+        time.sleep(0.5)
+        for client in clients[::2]:
+            client.vanish()
+
+
+def test_connections_that_are_opened_and_dropped_leave_nothing(target: RunningServer) -> None:
+    with unnoticed(target):
+        for turn in range(CONNECTIONS):
+            with RawClient(target.port) as client:
+                client.send([b"", PING, INCR * 100, b"*2\r\n$4\r\nIN"][turn % 4])
+                if turn % 3 == 0:
+                    client.vanish()
+
+
+def test_resets_in_the_middle_of_a_reply_end_the_reply(target: RunningServer) -> None:
+    with unnoticed(target, growth_mib=16):
+        for command in (request("ID.NEXT", "COUNT", "4096000"), request("ID.RANGE", "4096000"), INCR * 100_000):
+            for _ in range(10):
+                with RawClient(target.port) as client:
+                    client.send_until_blocked(command, most=len(command), patience_seconds=0.05)
+                    client.vanish()
+    wait_until(lambda: target.metric("id_generator_connections") == 0)
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+@pytest.mark.parametrize("vanishes", [False, True], ids=["FIN", "RST"])
+def test_port_scanners_find_a_server_that_goes_on(target: RunningServer, probe: bytes, vanishes: bool) -> None:  # noqa: FBT001
+    with unnoticed(target):
+        for _ in range(10):
+            with RawClient(target.port) as client:
+                client.send(probe)
+                if vanishes:
+                    client.vanish()
+                else:
+                    assert b"Traceback" not in client.finish()
+
+
+def test_peers_that_are_gone_without_a_word_are_found_by_keepalive(target: RunningServer) -> None:
+    with crowd(target, 3):
+        wait_until(lambda: target.metric("id_generator_connections") == 3)
+        assert is_kept_alive(target)
+
+
+def test_one_client_too_many_is_told_so_and_nothing_is_kept_of_it(start_server: StartServer) -> None:
+    server = start_server("--max-clients", "51")
+    with crowd(server, 50) as clients:
+        for client in clients:
+            client.send(PING)
+            client.receive_lines(1)
+        with unnoticed(server):
+            wait_until(lambda: server.metric("id_generator_connections") == 51)
+            for _ in range(200):
+                with RawClient(server.port) as client:
+                    assert client.receive_to_end() == b"-ERR max number of clients reached\r\n"
+        assert server.metric('id_generator_connections_rejected_total{reason="max_clients"}') == 200
+        assert [client.draw(INCR, 1) for client in clients]
+
+
+def test_no_crowd_on_the_http_port_keeps_a_probe_out_or_costs_others_time(target: RunningServer) -> None:
+    metrics = b"GET /metrics HTTP/1.1\r\nHost: respid\r\n"
+    with unnoticed(target), contextlib.ExitStack() as stack:
+        before = target.open_files()
+        for sent in (b"", b"GET", metrics, metrics + b"\r\n", (metrics + b"\r\n") * 1_000):
+            for _ in range(40):
+                client = stack.enter_context(RawClient(target.http_port))
+                client.send_until_blocked(sent, most=len(sent), patience_seconds=0.05)
+            for path in ("/healthz", "/readyz", "/metrics"):
+                assert target.get(path)[0] == 200
+        assert target.open_files() - before < 40
+    assert target.get("/healthz")[0] == 200
+
+
+def test_pipelined_scrapes_are_all_answered_to_who_reads(target: RunningServer) -> None:
+    with unnoticed(target), RawClient(target.http_port) as client:
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: respid\r\n\r\n" * 200)
+        assert client.finish().count(b"HTTP/1.1 200 ") == 200

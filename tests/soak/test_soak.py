@@ -1,0 +1,135 @@
+"""A server under steady load for as long as one likes: nothing grows, nothing leaks, no ID comes twice.
+
+`RESPID_TEST_SOAK_SECONDS` is for how long (an hour shows a slow leak); the clock is stepped by libfaketime, and servers
+are killed and started again on the same state.
+"""
+
+import contextlib
+import itertools
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from byte_streams import request
+from needed_tools import need_tool
+from raw_client import RawClient, are_rising, integers
+from running import RunningServer, StartServer, wait_until
+
+SECONDS = float(os.environ.get("RESPID_TEST_SOAK_SECONDS", "20"))
+LIVES = 2
+STEPS_SECONDS = [0, 5, -5, 300, -300, 0]
+LIBRARIES = ["usr/lib/*/faketime/libfaketime.so.1", "usr/lib/faketime/libfaketime.so.1"]
+INCR = request("INCR", "orders")
+LOADING = b"-LOADING respid cannot issue IDs: "
+BLOCK = 50  # the place of the block in a batch
+BATCH = INCR * BLOCK + request("INCRBY", "block", "10")
+# Steady memory has a slope of nothing but noise. Of an hour's run this is 1 MiB; in a short one noise alone is more.
+MAX_GROWTH_BYTES_PER_SECOND = 300
+NOISE_BYTES = 4 << 20
+
+
+class Load:
+    """Threads that do one thing again and again until they are told to stop, or the server dies."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self.server = server
+        self.drawn: list[list[tuple[int, int]]] = []  # of each connection: the first and last ID of what it was given
+        self._ended = threading.Event()
+        works = [self._pipeline, self._pipeline, self._single, self._churn, self._scrape]
+        self._threads = [threading.Thread(target=self._repeat, args=[work]) for work in works]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _repeat(self, work: Callable[[], None]) -> None:
+        while not self._ended.wait(0.01):
+            with contextlib.suppress(OSError, EOFError):
+                work()
+
+    def _pipeline(self) -> None:
+        self._draw(BATCH, 51, 10_000, 0.005)
+
+    def _single(self) -> None:
+        self._draw(INCR, 1, 10_000, 0.002)
+
+    def _churn(self) -> None:
+        self._draw(BATCH, 51, 1, 0)
+
+    def _draw(self, sent: bytes, replies: int, times: int, pause_seconds: float) -> None:
+        spans: list[tuple[int, int]] = []
+        self.drawn.append(spans)
+        with RawClient(self.server.port) as client:
+            for _ in range(times):
+                client.send(sent)
+                for place, line in enumerate(client.receive_lines(replies)):
+                    if line.startswith(LOADING):  # the clock was stepped past the ceiling, and the disk is slow
+                        continue
+                    (number,) = integers([line])
+                    spans.append((number - 9 if place == BLOCK else number, number))
+                if self._ended.wait(pause_seconds):
+                    return
+
+    def _scrape(self) -> None:
+        for path in ("/metrics", "/healthz", "/readyz"):
+            self.server.get(path)
+        self._ended.wait(0.2)
+
+
+def growth_bytes_per_second(samples: list[tuple[float, int]]) -> float:
+    """The slope of memory over time in the later half, when all that is kept for good is there."""
+    later = samples[len(samples) // 2 :]
+    return statistics.linear_regression(*zip(*later, strict=True)).slope
+
+
+def threads_of(server: RunningServer) -> int:
+    return len(list(Path(f"/proc/{server.process.pid}/task").iterdir()))
+
+
+@pytest.mark.timeout(120 + 2 * SECONDS)
+def test_under_steady_load_nothing_grows_and_no_id_comes_twice(start_server: StartServer, tmp_path: Path) -> None:
+    need_tool("faketime")
+    (library, *_) = [path for pattern in LIBRARIES for path in Path("/").glob(pattern)]
+    control = tmp_path / "clock"
+    control.write_text("+0")
+    clock = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(control), "FAKETIME_NO_CACHE": "1"}
+    lives = []
+    for _ in range(LIVES):
+        control.write_text("+0")
+        server = start_server("--state-dir", str(tmp_path), FAKETIME_DONT_FAKE_MONOTONIC="1", **clock)
+        lives.append(live(server, control, SECONDS / LIVES))
+    for spans in lives:
+        assert spans == sorted(set(spans))
+        assert are_rising([number for first, last in spans for number in sorted({first, last})])
+    assert all(former[-1][1] < later[0][0] for former, later in itertools.pairwise(lives))
+
+
+def live(server: RunningServer, control: Path, seconds: float) -> list[tuple[int, int]]:
+    """A life of a server, from its first load to its end by a kill; what it has given out, in order."""
+    files, threads, log = server.open_files(), threads_of(server), server.log
+    load = Load(server)
+    samples: list[tuple[float, int]] = []
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        control.write_text(f"{STEPS_SECONDS[int(len(STEPS_SECONDS) * passed / seconds)]:+d}")
+        samples.append((passed, server.resident_bytes()))
+        time.sleep(seconds / 100)
+    assert growth_bytes_per_second(samples) < MAX_GROWTH_BYTES_PER_SECOND + NOISE_BYTES / seconds
+    load.end()
+    wait_until(lambda: server.metric("id_generator_connections") == 0)
+    wait_until(lambda: server.open_files() <= files + 1)  # a scrape's connection may be kept
+    assert threads_of(server) <= threads + 1  # the thread that writes the mark
+    assert "Traceback" not in server.log
+    assert "error" not in server.log.removeprefix(log)
+    server.process.kill()
+    server.wait()
+    for spans in load.drawn:
+        assert are_rising([first for first, _ in spans])
+    return sorted(span for spans in load.drawn for span in spans)
