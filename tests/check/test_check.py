@@ -283,9 +283,10 @@ def test_an_interrupt_ends_it_with_a_summary_and_a_second_one_without(server: Ru
         wait_until(lambda: server.metric(IDS_GENERATED) > before + 10_000)
         if signals == 2:
             server.process.send_signal(signal.SIGSTOP)  # so that it waits for replies
-        for _ in range(signals):
-            checking.send_signal(signal.SIGINT)
+        checking.send_signal(signal.SIGINT)
+        while signals == 2 and checking.poll() is None:
             time.sleep(0.5)
+            checking.send_signal(signal.SIGINT)
         server.process.send_signal(signal.SIGCONT)
         stdout, stderr = checking.communicate(timeout=60)
     assert stderr.strip() == ""

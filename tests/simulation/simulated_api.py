@@ -26,7 +26,7 @@ class SimulatedApi:
     faults: tuple[str, ...] = ("request", "reply", "late")  # how it fails: what is lost, or comes long after
     leases: dict[str, Lease] = field(default_factory=dict)
     changed_at: dict[str, float] = field(default_factory=dict)
-    nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in their order
+    nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in the order in which they last took over
     violation: AssertionError | None = None
     _versions: int = 0
 
@@ -59,6 +59,9 @@ class SimulatedApi:
     def _store(self, lease: Lease) -> Lease:
         self._versions += 1
         stored = self.leases[lease.name] = replace(lease, version=str(self._versions))
+        # The last place counts: who took over without learning of it, and lost it again, has issued nothing yet.
+        if lease.nonce != next(reversed(self.nonces), None):
+            self.nonces.pop(lease.nonce, None)
         self.nonces.setdefault(lease.nonce)
         self.changed_at[lease.name] = asyncio.get_running_loop().time()
         return stored
