@@ -319,13 +319,17 @@ async def test_a_missing_right_is_named_in_one_line(
 @contextlib.asynccontextmanager
 async def answering(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LeaseApi]:
     """A stand-in for the API server: a real one cannot be made to answer like this."""
+    conversations: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversations.add(asyncio.current_task())
         await reader.readuntil(b"\r\n\r\n")
         if not answer:
             await reader.read()  # until the client gives up
         writer.write(answer)
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1")
     port = server.sockets[0].getsockname()[1]
@@ -336,6 +340,7 @@ async def answering(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     await api.close()
     server.close()
     await server.wait_closed()
+    await asyncio.gather(*filter(None, conversations))
 
 
 def http_answer(status: int, body: bytes, content_type: str = "application/json") -> bytes:
