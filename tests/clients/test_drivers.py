@@ -70,7 +70,7 @@ def loading_server(start_server: StartServer, tmp_path_factory: pytest.TempPathF
     }
     kubeconfig.write_text(json.dumps(nowhere))
     server = start_server("--store", "lease", wait=False, KUBECONFIG=str(kubeconfig), POD_NAME="respid-1")
-    wait_until(lambda: "the reservation cannot be extended" in server.log)
+    wait_until(lambda: "the reservation cannot be extended" in server.log, seconds=60)
     return server
 
 
@@ -91,14 +91,19 @@ each_driver = pytest.mark.parametrize("driver", [pytest.param(driver, id=driver.
 @pytest.mark.parametrize(("driver", "case"), in_all_cases())
 def test_each_driver_draws_in_every_way_it_has(driver: Driver, case: str, get_server: GetServer) -> None:
     server, options = get_server(case)
-    connections, log = server.metric("id_generator_connections"), server.log
+    connections, complaints = server.metric("id_generator_connections"), complaints_of(server)
     with driver.start(**options) as program:
         program.step("connect")
         assert program.step("ping") == ["PONG"]
         draw_in_every_way(driver, program)
         program.step("close")
         wait_until(lambda: server.metric("id_generator_connections") == connections)
-    assert server.log == log, "nothing to complain about"
+    assert complaints_of(server) == complaints
+
+
+def complaints_of(server: RunningServer) -> list[str]:
+    """What the server has logged that it could not have expected; steps of the wall clock are the machine's."""
+    return [line for line in server.log.splitlines() if " info " not in line and "the wall clock" not in line]
 
 
 def draw_in_every_way(driver: Driver, program: Program) -> None:
@@ -154,9 +159,9 @@ def test_each_driver_comes_back_after_the_server_was_started_again(driver: Drive
     with driver.start(host="127.0.0.1", port=str(first.port)) as program:
         program.step("connect")
         (before,) = program.ids("incr")
-        started = first.log
+        complaints = complaints_of(first)
         first.stop()
-        assert [line.split()[1] for line in first.log.removeprefix(started).splitlines()] == ["info"] * 2
+        assert complaints_of(first) == complaints
         state: Path = first.log_path.parent / "state"
         second = start_server("--state-dir", str(state), port=first.port)
         after, errors = draw_again(program, connect=driver.restart == "reconnect")

