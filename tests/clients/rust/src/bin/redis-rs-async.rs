@@ -2,9 +2,10 @@
 
 use deadpool_redis::{Manager, Pool, Runtime as PoolRuntime};
 use redis::aio::ConnectionManager;
-use redis::{AsyncCommands, Client};
+use redis::{AsyncCommands, AsyncConnectionConfig, Client};
 use respid_drivers::redis_rs::{connection_info, queue};
 use respid_drivers::{Drawn, Driver, PAUSE, run};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 struct Async {
@@ -18,8 +19,14 @@ impl Async {
     }
 }
 
+/// With more time than the default: ten TLS handshakes at once take longer than 1 s on a busy machine.
 fn open_pool(size: usize) -> Drawn<Pool> {
-    Ok(Pool::builder(Manager::new(connection_info())?)
+    let patience = Some(Duration::from_secs(10));
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(patience)
+        .set_response_timeout(patience);
+    let manager = Manager::new_with_config(connection_info(), config)?;
+    Ok(Pool::builder(manager)
         .max_size(size)
         .runtime(PoolRuntime::Tokio1)
         .build()?)
