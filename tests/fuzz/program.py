@@ -1,4 +1,3 @@
-#!/tmp/w/hostile/.venv/bin/python
 """The coverage-guided fuzzer, a program of its own: `python tests/fuzz/program.py CORPUS [libFuzzer's options]`.
 
 It changes inputs so that they reach code that none has reached, and stops at the first that breaks the property of
