@@ -178,7 +178,7 @@ limit_settings = combine(
     ),
     setting(
         "--tcp-keepalive",
-        "Seconds of silence before the system asks whether a client is still there; 0 is never.",
+        "Silence, in whole seconds, before the system asks whether a client is still there; 0 is never.",
         type=click.IntRange(0, 32767),  # of Linux
         default=300,
         show_default=True,
