@@ -114,8 +114,7 @@ class RespProtocol(asyncio.Protocol):
             self._transport.write(errors.MAX_CLIENTS)
             self._transport.close()
             return
-        peer = self._transport.get_extra_info("peername")
-        address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix:0"
+        address = _address(self._transport)
         self._connection = Connection(worker, listener.next_identifier(), address, listener.limits)
         worker.clients[self.session.identifier] = self.session
         worker.stats.connections += 1
@@ -259,6 +258,16 @@ class RespProtocol(asyncio.Protocol):
         if self._reading_paused:
             self._transport.resume_reading()
         self._listener.loop.call_later(LINGER_SECONDS, self._transport.close)
+
+
+def _address(transport: asyncio.Transport) -> str:
+    """Where the client is, as HOST:PORT; unknown when it has gone already."""
+    match transport.get_extra_info("peername"):
+        case (host, port, *_):
+            return f"{host}:{port}"
+        case str() | bytes():
+            return "unix:0"
+    return "unknown:0"
 
 
 def keep_alive(connected: socket.socket | None, seconds: int) -> None:

@@ -58,15 +58,15 @@ def little_memory(server: RunningServer) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unharmed(server: RunningServer) -> Iterator[None]:
-    """Another client is served all the while, and the log says nothing."""
-    log = server.log
+    """Another client is served all the while, and the log says nothing but that passwords were wrong."""
+    lines = set(server.log.splitlines())
     with RawClient(server.port) as client:
         client.send(PING)
         assert client.receive_reply() == PONG
         yield
         client.send(INCR)
         assert client.receive_reply().startswith(b":")
-    assert server.log == log
+    assert all("wrong user name or password" in line for line in set(server.log.splitlines()) - lines)
 
 
 @pytest.mark.parametrize("sent", INCOMPLETE.values(), ids=INCOMPLETE)
