@@ -174,14 +174,22 @@ def test_after_a_kill_the_successor_starts_at_the_stored_ceiling(start_server: S
     assert timestamp_ms(first_of(start_server(*state))) >= ceiling
 
 
+def take_place(start_server: StartServer, state_dir: Path) -> RunningServer:
+    """A server that has taken a lock of the holder's name before the holder noticed that its own was removed."""
+    for _ in range(10):
+        (state_dir / "worker-1.lock").unlink()
+        with contextlib.suppress(AssertionError):  # it came too late, on a busy machine: the holder has a new lock
+            return start_server("--state-dir", str(state_dir))
+    raise AssertionError("the holder is always faster")
+
+
 def test_a_holder_whose_place_was_taken_stops_and_says_by_whom(start_server: StartServer, tmp_path: Path) -> None:
     state = ("--state-dir", str(tmp_path))
     former = start_server(*state)
     with ThreadPoolExecutor() as threads:
         drawing = threads.submit(draw_until_closed, former.port)
         wait_until(lambda: former.metric(IDS_GENERATED) > 0)
-        (tmp_path / "worker-1.lock").unlink()
-        taker = start_server(*state)
+        taker = take_place(start_server, tmp_path)
         first = first_of(taker)
         assert former.wait() == 1
     drawn = integers([line for line in drawing.result() if not line.startswith(b"-LOADING respid cannot issue IDs: ")])
