@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import bulk, connections, cut, idle, machine, pipelines, plot, report
+from benchmarks import bulk, connections, cut, idle, machine, optimisations, pipelines, plot, report
 from benchmarks.plan import Plan
 from benchmarks.results import Curve, Measured, Table
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Plan], Measured]] = {
     "cut": cut.measure,
     "bulk": bulk.measure,
     "idle": idle.measure,
+    "optimisations": optimisations.measure,
 }
 BUSY = 0.5  # load average above which something else takes part in the run
 

@@ -62,10 +62,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_respid(core: int) -> Iterator[Server]:
-    """A respid with default settings and the file store, ready."""
+def running_respid(core: int, *program: str) -> Iterator[Server]:
+    """A respid with default settings and the file store, ready; `program` is what Python runs in its place."""
     port, http_port = free_port(), free_port()
-    command = [sys.executable, "-m", "respid", "serve", "--worker-id", "1", "--log-level", "error"]
+    command = [sys.executable, *(program or ("-m", "respid")), "serve", "--worker-id", "1", "--log-level", "error"]
     command += ["--port", str(port), "--http-port", str(http_port)]
     with TemporaryDirectory() as directory:
         command += ["--state-dir", directory]

@@ -1,0 +1,88 @@
+"""`python -m benchmarks.without NAME serve …`: respid with one optimisation of its hot path taken out.
+
+Each is taken out by replacing a function with what one would write who had never measured. Answers stay the same.
+"""
+
+import gc
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+import respid.server
+from respid.cli import main
+from respid.ids.generator import Generator
+from respid.protocol import RespProtocol
+from respid.resp import encoder, reader
+from respid.resp.fast_path import NO_RUN, RunReader
+from respid.stats import Stats
+
+
+def uvloop() -> None:
+    vars(respid.server)["_event_loop_factory"] = lambda: None
+
+
+def fast_path() -> None:
+    vars(reader)["find_run"] = lambda _buffer, _position: NO_RUN
+    setattr(RunReader, "count", lambda _self, _data: 0)  # noqa: B010 - a method
+
+
+def memory_of_runs() -> None:
+    setattr(RunReader, "count", lambda self, data: self._learn(data))  # noqa: B010
+
+
+def allocation_in_blocks() -> None:
+    take_one = Generator.take
+
+    def take(self: Generator, count: int, since_ms: int | None = None) -> tuple[int, int]:
+        first, taken = take_one(self, 1, since_ms)
+        while taken and taken < count and take_one(self, 1, since_ms) == (first + taken, 1):
+            taken += 1
+        return first, taken
+
+    setattr(Generator, "take", take)  # noqa: B010
+
+
+def formatting_in_blocks() -> None:
+    vars(encoder)["consecutive_integers"] = lambda first, count: b"".join(
+        [encoder.integer(number) for number in range(first, first + count)]
+    )
+
+
+def one_write_a_batch() -> None:
+    def data_received(self: RespProtocol, data: bytes) -> None:
+        output = self._connection.receive(data)
+        for reply in output.splitlines(keepends=True):
+            self._transport.write(reply)
+        self.settle()
+
+    setattr(RespProtocol, "data_received", data_received)  # noqa: B010
+
+
+def freezing() -> None:
+    gc.freeze = lambda: None
+
+
+def plain_counters() -> None:
+    initialise = Stats.__init__
+
+    def counted(self: Stats) -> None:
+        initialise(self)
+        self.commands = Counter()  # type: ignore[assignment]
+
+    setattr(Stats, "__init__", counted)  # noqa: B010
+
+
+OPTIMISATIONS: dict[str, Callable[[], None]] = {
+    "uvloop": uvloop,
+    "fast-path": fast_path,
+    "memory-of-runs": memory_of_runs,
+    "allocation-in-blocks": allocation_in_blocks,
+    "formatting-in-blocks": formatting_in_blocks,
+    "one-write-a-batch": one_write_a_batch,
+    "gc-freeze": freezing,
+    "plain-counters": plain_counters,
+}
+
+if __name__ == "__main__":
+    OPTIMISATIONS[sys.argv.pop(1)]()
+    main()
