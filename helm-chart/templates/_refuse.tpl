@@ -38,8 +38,8 @@
 
 {{- define "respid.refuseTimes" -}}
 {{- $drain := float64 .Values.drainDelaySeconds }}
-{{- if le (float64 .Values.terminationGracePeriodSeconds) (addf $drain 11) }}
-{{- fail (printf "terminationGracePeriodSeconds %v is not above drainDelaySeconds %v + 11: after the drain a worker has 10 seconds for requests and 1 for its store; raise the one or lower the other" .Values.terminationGracePeriodSeconds .Values.drainDelaySeconds) }}
+{{- if le (float64 .Values.terminationGracePeriodSeconds) (addf $drain 16) }}
+{{- fail (printf "terminationGracePeriodSeconds %v is not above drainDelaySeconds %v + 16: after the drain a worker has 10 seconds for requests and 6 for its store; raise the one or lower the other" .Values.terminationGracePeriodSeconds .Values.drainDelaySeconds) }}
 {{- end }}
 {{- $reserve := float64 .Values.lease.reserveSeconds }}
 {{- if and (eq .Values.store "lease") (gt (mulf 2 $reserve) (float64 .Values.maxClockLeadSeconds)) }}

@@ -7,7 +7,9 @@ from rendering import KEDA_API, Values, ci_values, render, render_with_apis
 
 from respid import __version__
 from respid.cli import serve
-from respid.server import STOP_SECONDS, STORE_STOP_SECONDS
+from respid.server import KEEPER_STOP_SECONDS, STOP_SECONDS, STORE_STOP_SECONDS
+
+STOPPING_SECONDS = STOP_SECONDS + STORE_STOP_SECONDS + KEEPER_STOP_SECONDS  # after the drain's delay
 
 KEDA_OFF: Values = {"autoscaling": {"keda": {"enabled": False}}}
 FIXED: Values = {"autoscaling": {"enabled": False}}
@@ -272,9 +274,9 @@ def test_the_probes_ask_the_http_listener_and_liveness_does_not_ask_for_readines
 
 def test_the_grace_period_is_longer_than_the_drain() -> None:
     rendered = render()
-    stop_seconds = float(rendered.environment["RESPID_DRAIN_DELAY"]) + STOP_SECONDS + STORE_STOP_SECONDS
+    stop_seconds = float(rendered.environment["RESPID_DRAIN_DELAY"]) + STOPPING_SECONDS
     assert rendered.pod["terminationGracePeriodSeconds"] > stop_seconds
-    assert STOP_SECONDS + STORE_STOP_SECONDS == 11, "what _refuse.tpl adds to the drain"
+    assert STOPPING_SECONDS == 16, "what _refuse.tpl adds to the drain"
 
 
 def test_the_network_policy_lets_workers_reach_the_api_server_for_leases_alone() -> None:

@@ -18,10 +18,7 @@ func open() *redis.Pool {
 	return &redis.Pool{
 		MaxIdle: 10,
 		Dial:    func() (redis.Conn, error) { return redis.Dial("tcp", steps.Address, options...) },
-		TestOnBorrow: func(connection redis.Conn, since time.Time) error {
-			if time.Since(since) < time.Second {
-				return nil
-			}
+		TestOnBorrow: func(connection redis.Conn, _ time.Time) error {
 			_, err := connection.Do("PING")
 			return err
 		},
