@@ -3,8 +3,8 @@
     python -m benchmarks.scaling record docs/scaling.csv --namespace NS --name NAME --address HOST:PORT
     python -m benchmarks.scaling plot docs/scaling.csv docs/scaling.svg
 
-The release is installed beforehand, with KEDA. Needs kubectl, and reaches Prometheus at --prometheus. It changes nothing
-in the cluster, and interprets nothing: what is shown is what was sampled.
+The release is installed beforehand, with KEDA. Needs kubectl, and reaches Prometheus at --prometheus. It changes
+nothing in the cluster, and interprets nothing: what is shown is what was sampled.
 """
 
 import argparse
@@ -104,7 +104,9 @@ class Observer:
         return float(result[0]["value"][1]) if result else 0.0
 
 
-async def record(path: Path, observer: Observer, load: Load, ids_a_second: float, seconds: float, rest: float) -> None:
+async def record(
+    path: Path, observer: Observer, load: Load, *, ids_a_second: float, seconds: float, rest: float
+) -> None:
     """Idle, then so many IDs a second for so long, then idle for the rest."""
     begin = time.monotonic()
     asking = asyncio.create_task(load.run())
@@ -132,7 +134,9 @@ def render(samples: Iterable[Sample]) -> str:
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         pods, ids = figure.subplots(2, 1, sharex=True)
-        pods.step(minutes, [each.replicas for each in samples], where="post", color=INK, linestyle=":", label="asked for")
+        pods.step(
+            minutes, [each.replicas for each in samples], where="post", color=INK, linestyle=":", label="asked for"
+        )
         pods.step(minutes, [each.ready for each in samples], where="post", color=COLOURS["respid"], label="ready")
         pods.set_ylabel("pods")
         ids.plot(minutes, [each.asked_ids / 1e6 for each in samples], color=INK, linestyle=":", label="asked for")
@@ -170,7 +174,8 @@ def main() -> None:
     host, port = options.address.rsplit(":", 1)
     observer = Observer(options.namespace, options.name, options.prometheus)
     load = Load(host, int(port))
-    asyncio.run(record(options.data, observer, load, options.ids_a_second, options.seconds, options.rest))
+    plan = {"ids_a_second": options.ids_a_second, "seconds": options.seconds, "rest": options.rest}
+    asyncio.run(record(options.data, observer, load, **plan))
 
 
 if __name__ == "__main__":
