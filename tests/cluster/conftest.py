@@ -2,15 +2,16 @@
 
 import itertools
 import os
+import secrets
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 from installation import Namespace, Release
 from needed_tools import leave_out, need_tool
 
-_numbers = (f"respid-test-{time.time_ns() // 1_000_000_000}-{number}" for number in itertools.count())
+_RUN = secrets.token_hex(3)
+_numbers = (f"respid-test-{_RUN}-{number}" for number in itertools.count())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -39,7 +39,7 @@ def test_uninstall_leaves_the_leases_alone_and_a_new_installation_goes_on_above_
     wait_for(lambda: client.answered > 300, "some IDs are drawn")
     first = client.finish()
     release.uninstall()
-    leases = {f"leases.coordination.k8s.io/respid-default-{worker}" for worker in range(2)}
+    leases = {f"lease.coordination.k8s.io/respid-default-{worker}" for worker in range(2)}
     wait_for(lambda: _everything(namespace) - before == leases, "nothing but the Leases is left")
 
     release.install(SMALL)
