@@ -35,8 +35,8 @@ def test_uninstall_leaves_the_leases_alone_and_a_new_installation_goes_on_above_
     before = _everything(namespace)
     assert "helm uninstall leaves the Leases" in release.install(SMALL)
     release.wait_for_rollout()
-    client = Client(namespace, release.name)
-    wait_for(lambda: client.answered > 300, "some IDs are drawn")
+    client = Client(namespace, release.name, connections=12)
+    wait_for(lambda: client.answered > 3000, "some IDs are drawn")
     first = client.finish()
     release.uninstall()
     leases = {f"lease.coordination.k8s.io/respid-default-{worker}" for worker in range(2)}
@@ -44,8 +44,8 @@ def test_uninstall_leaves_the_leases_alone_and_a_new_installation_goes_on_above_
 
     release.install(SMALL)
     release.wait_for_rollout()
-    client = Client(namespace, release.name)
-    wait_for(lambda: client.answered > 300, "some IDs are drawn")
+    client = Client(namespace, release.name, connections=12)
+    wait_for(lambda: client.answered > 3000, "some IDs are drawn")
     second = client.finish()
     assert repeated(first, second) == 0
     for worker in range(2):
