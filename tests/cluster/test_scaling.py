@@ -70,7 +70,7 @@ def test_from_hpa_to_keda_and_back_the_number_of_workers_does_not_dip(release: R
             release.upgrade(SMALL, values)
             wait_for(lambda: _hpas(release) == 1, "there is one HPA")
             time.sleep(20)  # two looks of the autoscaler at least
-    assert replicas.seen == [4]
+    assert replicas.seen == [4], release.namespace.kubectl("get", "events,hpa", "-o", "wide")
 
 
 def _hpas(release: Release) -> int:
