@@ -31,7 +31,7 @@ def cluster() -> None:
     command = [need_tool("kubectl"), "get", "nodes", "-o", "name", "--request-timeout=10s"]
     nodes = subprocess.run(command, capture_output=True, text=True, check=False)
     if not nodes.stdout.strip():
-        leave_out(f"no cluster: kubectl get nodes finds none {nodes.stderr[-200:]}".strip())
+        leave_out("no cluster: kubectl get nodes finds none")
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_from_hpa_to_keda_and_back_the_number_of_workers_does_not_dip(release: R
     release.install(SMALL, autoscaling(keda={"enabled": False}, behavior={}, minReplicas=4))
     wait_for(lambda: release.namespace.get("hpa", "respid")["status"].get("currentReplicas") == 4, "the HPA works")
     wait_for(lambda: release.ready == 4, "four workers are ready")
-    # It keeps the greatest number that it computed of late, so it must have computed some: there are no metrics at first.
+    # It keeps the greatest number that it computed of late, and computes none before there are metrics.
     wait_for(lambda: release.namespace.get("hpa", "respid")["status"].get("currentMetrics"), "there are metrics", 90)
     time.sleep(15)
     with Replicas(release) as replicas:
