@@ -37,3 +37,6 @@ def set_up_log(log_format: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # httpx2 tells of each request to the API server, at info: two a second while another pod holds the worker ID.
+    root_level = logging.getLogger().level
+    logging.getLogger("httpx2").setLevel(root_level if level == "debug" else max(logging.WARNING, root_level))

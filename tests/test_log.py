@@ -102,3 +102,14 @@ def test_what_is_below_the_level_is_not_logged(capsys: pytest.CaptureFixture[str
     for write in (log.debug, log.info, log.warning, log.error):
         write("event")
     assert len(capsys.readouterr().err.splitlines()) == logged
+
+
+@pytest.mark.parametrize(("level", "logged"), [("debug", 3), ("info", 2), ("warning", 2), ("error", 1)])
+def test_requests_to_the_api_server_are_told_of_at_debug_alone(
+    capsys: pytest.CaptureFixture[str], level: str, logged: int
+) -> None:
+    set_up_log("text", level)
+    log = logging.getLogger("httpx2")
+    for write in (log.info, log.warning, log.error):
+        write("HTTP Request: GET https://10.96.0.1/")
+    assert len(capsys.readouterr().err.splitlines()) == logged

@@ -1,0 +1,11 @@
+"""The picture of docs/scaling.md."""
+
+from pathlib import Path
+
+from benchmarks import scaling
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_picture_shows_the_recorded_data_and_nothing_else() -> None:
+    assert (DOCS / "scaling.svg").read_text() == scaling.render(scaling.read(DOCS / "scaling.csv"))

@@ -1,0 +1,196 @@
+"""Releases in namespaces of a real cluster, and clients in pods there. All of it through kubectl and helm."""
+
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm-chart"
+CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
+IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
+REPOSITORY, _, TAG = IMAGE.rpartition(":")
+# Errors that a driver meets with a retry: the connection was closed between two requests, or a worker is not ready.
+RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
+# Few resources, so that a small node has room for all.
+SMALL = {
+    "resources": {"requests": {"memory": "32Mi", "cpu": "10m"}, "limits": {"memory": "256Mi", "cpu": "1000m"}},
+    "autoscaling": {"enabled": False},
+    "replicaCount": 2,
+    "drainDelaySeconds": 2,
+}
+
+Values = dict[str, Any]
+
+
+def run(*command: str, stdin: str = "") -> str:
+    """What it prints. Fails with what it said."""
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, f"{' '.join(command)[:200]}: {done.stderr}{done.stdout}"
+    return done.stdout
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    """Looks twice a second; errors on the way, such as those of an API server that is busy, count as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return
+            last = "no"
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            last = str(error)
+        assert time.monotonic() < deadline, f"after {seconds} s: {what}: {last}"
+        time.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a client's connections were given, each in order."""
+
+    connections: list[dict[str, Any]]
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        return sorted((first, last) for each in self.connections for first, last in each["spans"])
+
+    @property
+    def errors(self) -> dict[str, int]:
+        texts = {text for each in self.connections for text in each["errors"]}
+        return {text: sum(each["errors"].get(text, 0) for each in self.connections) for text in texts}
+
+    @property
+    def longest_pause(self) -> float:
+        return max(float(each["longest_pause"]) for each in self.connections)
+
+    @property
+    def worker_ids(self) -> set[int]:
+        return {first >> 12 & 1023 for first, _ in self.spans}
+
+
+def repeated(*draws: Drawn) -> int:
+    """How many replies hold an ID that another reply held."""
+    spans = sorted(span for drawn in draws for span in drawn.spans)
+    assert spans, "nothing was drawn"
+    return sum(former[1] >= later[0] for former, later in itertools.pairwise(spans))
+
+
+class Namespace:
+    """A namespace of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        run("kubectl", "create", "namespace", name)
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        return run("kubectl", "--namespace", self.name, *arguments, stdin=stdin)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return found
+
+    def helm(self, *arguments: str, values: Values | None = None) -> str:
+        return run("helm", "--namespace", self.name, *arguments, stdin=yaml.safe_dump(values or {}))
+
+    def metrics(self, pod: str) -> str:
+        return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8080/proxy/metrics")
+
+    def delete(self) -> None:
+        run("kubectl", "delete", "namespace", self.name, "--wait=false")
+
+
+class Release:
+    """respid as Helm installs it; its objects have the release's name if "respid" is part of that."""
+
+    def __init__(self, namespace: Namespace, name: str = "respid") -> None:
+        self.namespace, self.name = namespace, name
+
+    def install(self, *values: Values) -> str:
+        return self._put("install", *values)
+
+    def upgrade(self, *values: Values) -> str:
+        """Returns when the workers are replaced and ready."""
+        printed = self._put("upgrade", *values)
+        self.wait_for_rollout()
+        return printed
+
+    def roll_back(self) -> None:
+        self.namespace.helm("rollback", self.name)
+        self.wait_for_rollout()
+
+    def uninstall(self) -> str:
+        printed = self.namespace.helm("uninstall", self.name, "--wait")
+        wait_for(lambda: not self.pods(), "the pods are gone")
+        return printed
+
+    def wait_for_rollout(self) -> None:
+        self.namespace.kubectl("rollout", "status", f"statefulset/{self.name}", "--timeout=100s")
+
+    def scale(self, workers: int) -> None:
+        self.namespace.kubectl("scale", "statefulset", self.name, f"--replicas={workers}")
+
+    def pods(self) -> list[str]:
+        label = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/name=respid"
+        return self.namespace.kubectl("get", "pods", "-l", label, "-o", "name").split()
+
+    @property
+    def replicas(self) -> int:
+        return int(self.namespace.get("statefulset", self.name)["spec"]["replicas"])
+
+    @property
+    def ready(self) -> int:
+        return int(self.namespace.get("statefulset", self.name)["status"].get("readyReplicas", 0))
+
+    def _put(self, verb: str, *values: Values) -> str:
+        files: Values = {"image": {"repository": REPOSITORY, "tag": TAG}}
+        for each in values:
+            files |= each
+        return self.namespace.helm(verb, self.name, str(CHART), "--values", "-", values=files)
+
+
+class Client:
+    """A pod that draws until it is told to stop."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        host: str,
+        *,
+        name: str = "client",
+        connections: int = 6,
+        pause: float = 0.05,
+        singles: int = 5,
+        keeps: bool = True,
+    ) -> None:
+        self._namespace, self._name = namespace, name
+        arguments = [host, "6379", str(connections), str(pause), str(singles), str(keeps)]
+        container = {"name": "client", "image": IMAGE, "command": ["python", "-c", CLIENT_PROGRAM, *arguments]}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name},
+            "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container]},
+        }
+        namespace.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        wait_for(lambda: self.answered > 0, "the client draws")
+
+    @property
+    def answered(self) -> int:
+        lines = self._namespace.kubectl("logs", self._name, "--tail=1").split()
+        return int(lines[-1]) if lines else 0
+
+    def finish(self) -> Drawn:
+        with contextlib.suppress(AssertionError):  # what sends the signal may end with the process that gets it
+            self._namespace.kubectl("exec", self._name, "--", "python", "-c", "import os; os.kill(1, 2)")
+        wait_for(lambda: self._namespace.get("pod", self._name)["status"]["phase"] == "Succeeded", "the client ends")
+        log = self._namespace.kubectl("logs", self._name)
+        self._namespace.kubectl("delete", "pod", self._name)
+        return Drawn(json.loads(log.splitlines()[-1]))

@@ -1,0 +1,94 @@
+"""Installing and uninstalling on a real cluster."""
+
+import json
+
+import pytest
+from installation import CHART, REPOSITORY, ROOT, SMALL, TAG, Client, Namespace, Release, repeated, run, wait_for
+
+USERS_VALUES = CHART / "ci" / "existing-values.yaml"
+
+
+def test_the_values_that_users_have_give_three_workers_that_helm_test_draws_from(namespace: Namespace) -> None:
+    image = ["--set", f"image.repository={REPOSITORY},image.tag={TAG}"]
+    # As it stands in the documentation: helm install with the user's file.
+    namespace.helm("install", "shop", str(ROOT / "helm-chart"), "--values", str(USERS_VALUES), *image)
+    workers = Release(namespace, "shop-respid")
+    wait_for(lambda: workers.ready == 3, "three workers are ready", 90)
+    log = namespace.helm("test", "shop", "--logs")
+    assert "3 pods asked, 0 of them not as they should be" in log
+
+    client = Client(namespace, "shop-respid")
+    wait_for(lambda: client.answered > 1500, "some IDs are drawn")
+    drawn = client.finish()
+    assert repeated(drawn) == 0
+    assert drawn.errors == {}
+    assert drawn.worker_ids == {0, 1, 2}
+
+    shell = ["exec", "shop-respid-0", "--", "python", "-c"]
+    assert namespace.kubectl(*shell, "import os; print(os.getuid(), os.getgid())").split() == ["10001", "10001"]
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        namespace.kubectl(*shell, "open('/opt/respid/x', 'w')")
+
+
+def test_uninstall_leaves_the_leases_alone_and_a_new_installation_goes_on_above_them(release: Release) -> None:
+    namespace = release.namespace
+    before = _everything(namespace)
+    assert "helm uninstall leaves the Leases" in release.install(SMALL)
+    release.wait_for_rollout()
+    client = Client(namespace, release.name, connections=12)
+    wait_for(lambda: client.answered > 3000, "some IDs are drawn")
+    first = client.finish()
+    release.uninstall()
+    leases = {f"lease.coordination.k8s.io/respid-default-{worker}" for worker in range(2)}
+    wait_for(lambda: _everything(namespace) - before == leases, "nothing but the Leases is left")
+
+    release.install(SMALL)
+    release.wait_for_rollout()
+    client = Client(namespace, release.name, connections=12)
+    wait_for(lambda: client.answered > 3000, "some IDs are drawn")
+    second = client.finish()
+    assert repeated(first, second) == 0
+    for worker in range(2):
+        assert max(_of_worker(first.spans, worker)) < min(_of_worker(second.spans, worker))
+
+
+def test_a_release_named_respid_is_not_set_up_by_its_own_service_links(release: Release) -> None:
+    release.install(SMALL)
+    release.wait_for_rollout()
+    release.namespace.kubectl("delete", "pod", "respid-0")  # one that starts after the Service is there
+    wait_for(lambda: release.ready == 2, "it is replaced")
+    variables = release.namespace.kubectl("exec", "respid-0", "--", "env")
+    assert "RESPID_PORT=6379\n" in variables
+    assert "RESPID_SERVICE_HOST" not in variables
+
+
+def test_without_the_pod_index_label_the_pods_name_gives_the_worker_id(release: Release) -> None:
+    release.install(SMALL)
+    # What Kubernetes before 1.28 does: the label is missing, so the variable is empty.
+    other = {"name": "WORKER_ID", "value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['none']"}}}
+    containers = [{"name": "respid", "env": [other]}]
+    release.namespace.kubectl(
+        "patch", "statefulset", "respid", "-p", json.dumps({"spec": {"template": {"spec": {"containers": containers}}}})
+    )
+    release.wait_for_rollout()
+    for worker in range(2):
+        variables = release.namespace.kubectl("exec", f"respid-{worker}", "--", "env")
+        assert "\nWORKER_ID=\n" in variables
+        (info,) = [
+            line
+            for line in release.namespace.metrics(f"respid-{worker}").splitlines()
+            if "_info{" in line and "worker_id" in line
+        ]
+        assert f'worker_id="{worker}"' in info
+        assert 'worker_id_source="POD_NAME"' in info
+
+
+def _of_worker(spans: list[tuple[int, int]], worker: int) -> list[int]:
+    return [last for _, last in spans if last >> 12 & 1023 == worker]
+
+
+def _everything(namespace: Namespace) -> set[str]:
+    """All objects of the namespace but what only tells or follows: events, and measurements of pods."""
+    kinds = run("kubectl", "api-resources", "--verbs=list,delete", "--namespaced", "-o", "name").split()
+    kinds = [kind for kind in kinds if not kind.startswith("events") and not kind.endswith("metrics.k8s.io")]
+    return set(namespace.kubectl("get", ",".join(kinds), "-o", "name", "--ignore-not-found").split())
