@@ -6,8 +6,11 @@ from benchmarks.results import Measured, Row, Table
 from benchmarks.servers import Server, running_respid
 from benchmarks.without import OPTIMISATIONS
 
-CASES = {"one in flight": Load("INCR", "random", 1), "pipelines of 16": Load("INCR", "random", 16)}
-CASES["pipelines of 100"] = Load("INCR", "random", 100)
+CASES = {
+    "one in flight": Load("INCR", "random", 1),
+    "pipelines of 16": Load("INCR", "random", 16),
+    "pipelines of 100": Load("INCR", "random", 100),
+}
 REQUESTS = {1: 40_000, 16: 500_000, 100: 1_500_000}
 
 

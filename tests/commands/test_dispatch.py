@@ -78,6 +78,20 @@ def test_a_command_that_waits_for_an_id_is_counted_once(
     assert sum(commands.values()) == before + 1
 
 
+def test_a_run_that_waits_for_ids_is_counted_as_far_as_it_is_answered(
+    client: CommandClient, clock: ScriptedClock
+) -> None:
+    commands = client.connection.session.worker.stats.commands
+    client.connection.receive(requests("INCR a") * 5_000)
+    while client.needs() is Next.TURN:
+        client.connection.resume()
+    assert (commands["incr"], client.needs()) == (4096, Next.WAIT)
+    clock.pass_ms(1)
+    while client.needs() is not Next.READ:
+        client.connection.resume()
+    assert commands["incr"] == 5_000
+
+
 def test_errors_are_counted_by_their_codes(client: CommandClient) -> None:
     client.tell("BOGUS; ECHO; HELLO 4; AUTH a b; MULTI; BOGUS; EXEC")
     assert client.connection.session.worker.stats.errors == Counter(ERR=3, NOPROTO=1, WRONGPASS=1, EXECABORT=1)

@@ -30,6 +30,7 @@ FLOODS = {
     "descriptions": request("COMMAND", "INFO", *["incr"] * 1000) * 20,
     "documentation": request("COMMAND", "DOCS") * 200,
     "lists of clients": request("CLIENT", "LIST") * 2_000,
+    "frames that fit but for the last": (request("INCR", "ab*de") * 10_239 + request("INCR", "ab*dex")) * 4,
     "quotes": (b'ECHO "' + b"\\" * 60_000 + b'"\r\n') * 10,
     "patterns": request("CONFIG", "GET", *["*a" * 120 + "b"] * 1000) * 30,
 }
