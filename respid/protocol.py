@@ -16,7 +16,7 @@ from respid.worker import Worker
 KEEPALIVE_PROBES = 3  # that are not answered, a third of the time apart, before a client is gone; as Redis does
 STOPPED_POLL_SECONDS = 0.01  # how often waiting requests are looked at while nothing can be issued
 BULK_POLL_SECONDS = 0.005  # and how often bulk requests are looked at while no single one waits
-_READ = Next.READ  # a member of an enumeration takes 60 ns to look up, more than all else that a read does here
+_READ = Next.READ  # looking a member of an enumeration up takes 80 ns more than a global, in a request of 850
 HIGH_WATER_BYTES = 64 * 1024  # of replies that a client does not read, before no more are made
 # The size of uvloop's buffer. While reads fill it, it goes on reading from the same client, up to 32 times before any
 # other has its turn: four clients that sent what takes 5 ms a read held up another for 0.6 s.

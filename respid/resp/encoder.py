@@ -81,7 +81,7 @@ def consecutive_integers(first: int, count: int) -> bytes:
     """`count` integer replies, from `first` up.
 
     IDs of one millisecond share their leading digits, so these are put in for the colons of a slice of a table:
-    15 ns an integer, and 0.7 us for sixteen, against 90 ns for formatting each.
+    15 ns each of 500 and 73 ns each of sixteen, against 140 to 180 for formatting each.
     """
     after = first + count
     if first < 1000:  # noqa: PLR2004 - has no leading digits
