@@ -1,4 +1,4 @@
-"""Keeps the reservation ahead of the clock, and watches clock and event loop. Off the hot path: a look every 50 ms."""
+"""Keeps the reservation ahead of the clock, and watches clock and event loop. Off the hot path: a look every 100 ms."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from respid.lifecycle import State
 from respid.stores import HolderLostError, Mark, Store, StoreError, StoreUnavailableError
 from respid.worker import Worker
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
 RETRY_SECONDS = 0.5  # after a failed extension
 SILENCE_SECONDS = 6.0  # after which a store that does not answer is told of; longer than a lease store's request lasts
 _log = logging.getLogger(__name__)
