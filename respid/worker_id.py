@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
-_ORDINAL = re.compile(r"(?P<name>.+)-(?P<ordinal>0|[1-9][0-9]*)", re.ASCII)
+_ORDINAL = re.compile(r"(?P<name>.+)-(?P<ordinal>0|[1-9][0-9]{0,17})", re.ASCII)
 
 
 class WorkerId(NamedTuple):
@@ -49,19 +49,12 @@ def _first_number(explicit: str | None, environment: Mapping[str, str], hostname
                 raise WorkerIdError(f"worker ID {text!r} (from {source}) is not a number: set it to 0 or above")
             return int(text), source
     pod_name = environment.get("POD_NAME", "")
-    for source, name in (("POD_NAME", pod_name), ("hostname", hostname)):
-        ordinal = _ordinal(name)
-        if ordinal is not None:
-            return ordinal, source
+    if match := _ORDINAL.fullmatch(pod_name):
+        return int(match["ordinal"]), "POD_NAME"
+    match = _ORDINAL.fullmatch(hostname)
+    if match and not any(part.isdigit() for part in match["name"].split("-")):  # not ip-10-0-0-12
+        return int(match["ordinal"]), "hostname"
     raise WorkerIdError(
         f"no worker ID: --worker-id and WORKER_ID are not set, POD_NAME is {pod_name!r}, the hostname is {hostname!r},"
         " neither of the form name-N: set --worker-id, a different one for every running server"
     )
-
-
-def _ordinal(name: str) -> int | None:
-    """The N of `name-N`, as the pods of a StatefulSet are named; None for what only looks so (ip-10-0-0-12)."""
-    match = _ORDINAL.fullmatch(name)
-    if match is None or any(part.isdigit() for part in match["name"].split("-")):
-        return None
-    return int(match["ordinal"])

@@ -67,11 +67,17 @@ def test_the_ordinal_of_a_pod_is_at_the_end_of_its_name(name: str, ordinal: int)
 
 @pytest.mark.parametrize(
     "name",
-    ["ip-10-0-0-12", "respid-07", "respid-00", "respid-", "-7", "7", "respid7", "2024-7", "respid-7.local", "respid-x"],
+    ["respid-07", "respid-00", "respid-", "-7", "7", "respid7", "respid-7.local", "respid-x", "respid-" + "9" * 5000],
 )
 def test_a_name_that_only_looks_like_a_pods_is_refused(name: str) -> None:
     for message in (refusal(None, {"POD_NAME": name}), refusal(hostname=name)):
         assert message.startswith("no worker ID: ")
+
+
+@pytest.mark.parametrize("name", ["ip-10-0-0-12", "2024-7", "team-7-0"])
+def test_numbers_before_the_last_make_a_hostname_doubtful_but_not_the_name_of_a_pod(name: str) -> None:
+    assert refusal(hostname=name).startswith("no worker ID: ")
+    assert find(None, {"POD_NAME": name}) == (int(name.rpartition("-")[2]), "POD_NAME")
 
 
 def test_when_nothing_is_found_each_source_is_named_with_what_it_held_and_what_to_set() -> None:
