@@ -129,7 +129,7 @@ WORDS_AND_QUOTES = st.binary(max_size=24).flatmap(
 
 
 @given(st.sampled_from([b"ECHO ", b"BOGUS ", b"x"]), WORDS_AND_QUOTES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_inline_commands_are_split_as_redis_splits_them(redis_port: int, command: bytes, rest: list[bytes]) -> None:
     line = b"".join([command, *rest]).translate(None, b"\0\n") + b"\r\n"  # what Redis does with NUL bytes is listed
     assert answer_in_process(line + STILL_OPEN) == patiently(lambda: exchange(redis_port, line + STILL_OPEN))
@@ -140,7 +140,7 @@ FRAGMENTS += [b" ", b'"', b"\\", b"\xff", b"*1\r\n", b"*2\r\n", b"$1\r\n", b"$4\
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=20))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_random_fragments_are_taken_as_redis_takes_them(redis_port: int, fragments: list[bytes]) -> None:
     sent = re.sub(rb"\*([0-9]{3})[0-9]+", rb"*\1", b"".join(fragments)) + STILL_OPEN  # respid's own limit is listed
     assert answer_in_process(sent) == patiently(lambda: exchange(redis_port, sent))
@@ -156,7 +156,7 @@ IDS += [
 
 
 @given(st.lists(st.sampled_from(IDS * 4 + FRAGMENTS), max_size=12), st.lists(st.integers(min_value=0), max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_where_requests_for_ids_are_cut_does_not_matter(fragments: list[bytes], places: list[int]) -> None:
     sent = b"".join(fragments) + STILL_OPEN
     ends = [*sorted(place % len(sent) for place in places), len(sent)]

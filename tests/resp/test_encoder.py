@@ -38,7 +38,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_client_of_resp3_reads_what_was_encoded(value: Value) -> None:
     reply, end = parse_reply(encoded := encoder.encode(value, 3))
     assert end == len(encoded)
@@ -73,7 +73,7 @@ def as_read(value: Value) -> Value:
 
 
 @given(st.one_of(st.integers(0, 2_000), st.integers(0, 2**63 - 1_000_000)), st.integers(0, 3_000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_consecutive_integers_are_those_from_the_first_up(first: int, count: int) -> None:
     numbers = range(first, first + count)
     assert encoder.consecutive_integers(first, count) == b"".join(b":%d\r\n" % number for number in numbers)

@@ -121,7 +121,7 @@ def cut(sent: bytes, places: list[int]) -> list[bytes]:
     return [sent[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.randoms(use_true_random=False), st.lists(st.integers(0, 1 << 16), max_size=4), st.sampled_from(["", "secret"])
 )

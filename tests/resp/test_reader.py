@@ -46,7 +46,7 @@ def cut(sent: bytes, places: list[int]) -> list[bytes]:
 
 
 @given(REQUESTS, st.lists(st.integers(min_value=0), max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_well_formed_requests_are_read_as_hiredis_reads_them_wherever_they_are_cut(
     requests: list[list[bytes]], places: list[int]
 ) -> None:
@@ -60,7 +60,7 @@ def test_well_formed_requests_are_read_as_hiredis_reads_them_wherever_they_are_c
 
 
 @given(REQUESTS.filter(bool))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_request_is_given_before_its_last_byte_is_there(requests: list[list[bytes]]) -> None:
     sent = b"".join([request(*arguments) for arguments in requests])
     reader = RequestReader(RequestLimits())
@@ -69,7 +69,7 @@ def test_no_request_is_given_before_its_last_byte_is_there(requests: list[list[b
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(min_value=0), max_size=20))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_read_the_same_wherever_they_are_cut(sent: bytes, places: list[int]) -> None:
     assert outcome([sent]) == outcome(cut(sent, places))
 
@@ -80,7 +80,7 @@ def test_any_bytes_are_read_the_same_wherever_they_are_cut(sent: bytes, places: 
     ),
     st.lists(st.integers(min_value=0), max_size=20),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nearly_well_formed_bytes_are_read_the_same_wherever_they_are_cut(
     parts: list[bytes], places: list[int]
 ) -> None:

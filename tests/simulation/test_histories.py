@@ -21,7 +21,7 @@ from world import (
 )
 
 HISTORIES = int(os.environ.get("RESPID_TEST_HISTORIES", "300"))
-play_many = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
+play_many = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.timeout(60 + HISTORIES)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"respid/drivers/steps"
 	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -58,15 +57,7 @@ func main() {
 		"pool": func() (any, error) {
 			return steps.Tenfold(func() ([]int64, error) { return steps.Hundred(incr) })
 		},
-		"idle": func() (any, error) {
-			first, err := incr()
-			if err != nil {
-				return nil, err
-			}
-			time.Sleep(2 * time.Second)
-			second, err := incr()
-			return []int64{first, second}, err
-		},
+		"idle":  func() (any, error) { return steps.Idle(incr) },
 		"close": func() (any, error) { return nil, client.Close() },
 	})
 }

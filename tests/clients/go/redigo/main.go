@@ -78,15 +78,7 @@ func main() {
 		"block":       func() (any, error) { return redis.Int64(do("INCRBY", "orders", 100)) },
 		"string":      func() (any, error) { return redis.String(do("ID.NEXT", "AS", "STRING")) },
 		"pool":        func() (any, error) { return steps.Tenfold(drawHundred) },
-		"idle": func() (any, error) {
-			first, err := incr()
-			if err != nil {
-				return nil, err
-			}
-			time.Sleep(2 * time.Second)
-			second, err := incr()
-			return []int64{first, second}, err
-		},
-		"close": func() (any, error) { return nil, pool.Close() },
+		"idle":        func() (any, error) { return steps.Idle(incr) },
+		"close":       func() (any, error) { return nil, pool.Close() },
 	})
 }

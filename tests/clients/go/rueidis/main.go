@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"respid/drivers/steps"
-	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -94,15 +93,7 @@ func main() {
 			return client.Do(background, client.B().Arbitrary("ID.NEXT", "AS", "STRING").Build()).ToString()
 		},
 		"pool": func() (any, error) { return steps.Tenfold(drawHundred) },
-		"idle": func() (any, error) {
-			first, err := incr()
-			if err != nil {
-				return nil, err
-			}
-			time.Sleep(2 * time.Second)
-			second, err := incr()
-			return []int64{first, second}, err
-		},
+		"idle": func() (any, error) { return steps.Idle(incr) },
 		"close": func() (any, error) {
 			client.Close()
 			return nil, nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 )
 
 var (
@@ -86,4 +87,15 @@ func Tenfold(drawHundred func() ([]int64, error)) (any, error) {
 	}
 	group.Wait()
 	return all, last
+}
+
+// Idle draws, rests for two seconds, and draws again on what the driver has kept open.
+func Idle(draw func() (int64, error)) (any, error) {
+	first, err := draw()
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(2 * time.Second)
+	second, err := draw()
+	return []int64{first, second}, err
 }
