@@ -18,6 +18,9 @@ class KilledError(BaseException):
     """Ends the thread of a process that was killed in the middle of its work."""
 
 
+PROCESS: ContextVar["Process"] = ContextVar("PROCESS")
+
+
 class Process:
     """Something that can be killed at any step."""
 
@@ -27,6 +30,8 @@ class Process:
         self.frozen = False
         self.tasks: list[asyncio.Task[None]] = []
         self._held_back: list[Callable[[], Any]] = []
+        self.context = copy_context()
+        self.context.run(PROCESS.set, self)
 
     def pass_gate(self, step: Callable[[], Any]) -> None:
         """Runs the step now, when the process goes on, or never."""
@@ -53,9 +58,6 @@ class Process:
         held_back, self._held_back = self._held_back, []
         for step in held_back:
             asyncio.get_running_loop().call_soon(step)
-
-
-PROCESS: ContextVar[Process] = ContextVar("PROCESS")
 
 
 class SimulatedLoop(ScriptedLoop):

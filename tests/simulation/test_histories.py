@@ -1,6 +1,6 @@
 """Whatever happens, no ID is issued twice, and holders of a worker ID never issue among each other's IDs.
 
-`RESPID_TEST_HISTORIES` is how many histories are played of each kind: 300 unless it says; a million take a night.
+`RESPID_TEST_HISTORIES` is how many histories are played of each kind: 1000 unless it says; some millions take a night.
 """
 
 import os
@@ -20,7 +20,7 @@ from world import (
     histories,
 )
 
-HISTORIES = int(os.environ.get("RESPID_TEST_HISTORIES", "300"))
+HISTORIES = int(os.environ.get("RESPID_TEST_HISTORIES", "1000"))
 play_many = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck))
 
 

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Iterator
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
@@ -22,7 +21,7 @@ from hypothesis import strategies as st
 from scripted_clock import ScriptedClock
 from simulated_api import SimulatedApi
 from simulated_disk import SimulatedDisk
-from simulated_loop import PROCESS, Process, SimulatedLoop
+from simulated_loop import Process, SimulatedLoop
 
 from respid import keeper
 from respid.config import Config
@@ -270,7 +269,7 @@ class World:
         incarnation = Incarnation(process, index, worker, Keeper(worker, store), store._nonce)
         self.incarnations.append(incarnation)
         self._run(process, self._keep(incarnation))
-        self._run(process, self._draw(incarnation))
+        process.context.run(self._draw, incarnation)
 
     def _make_store(self, place: Place, clock: WallClock) -> FileStore | LeaseStore:
         if self.kind == "file":
@@ -286,9 +285,7 @@ class World:
         )
 
     def _run(self, process: Process, coroutine: Coroutine[Any, Any, None]) -> None:
-        context = copy_context()
-        context.run(PROCESS.set, process)
-        asyncio.get_running_loop().create_task(coroutine, context=context)
+        asyncio.get_running_loop().create_task(coroutine, context=process.context)
 
     async def _keep(self, one: Incarnation) -> None:
         """As a server does: it ends when the store says so."""
@@ -303,12 +300,13 @@ class World:
                 one.violation = AssertionError(str(error))
             one.process.killed = True
 
-    async def _draw(self, one: Incarnation) -> None:
+    def _draw(self, one: Incarnation) -> None:
+        """Draws some IDs now, and again after a while: by a timer, which takes half of what a task's sleep does."""
         generator = one.worker.generator
-        while True:
-            await asyncio.sleep(self.random.choice(self.draws_every_seconds))
-            for count in self.random.choices([1, 3, 16, 100], k=3):
-                take = generator.take if self.random.random() < 0.5 or count > 16 else generator.take_block
-                first, taken = take(count, one.worker.clock.wall_ms() - 50)
-                if taken:
-                    one.note(first, taken)
+        for count in self.random.choices([1, 3, 16, 100], k=3):
+            take = generator.take if self.random.random() < 0.5 or count > 16 else generator.take_block
+            first, taken = take(count, one.worker.clock.wall_ms() - 50)
+            if taken:
+                one.note(first, taken)
+        pause_seconds = self.random.choice(self.draws_every_seconds)
+        asyncio.get_running_loop().call_later(pause_seconds, self._draw, one)
