@@ -294,8 +294,8 @@ def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> N
 
 
 def _parse_id(word: str) -> int:
-    if not (word.isascii() and word.isdigit()):  # int() takes 1_0 as well
-        raise ValueError(f"{word!r} is not a number")
+    if not re.fullmatch("[0-9]{1,20}", word):  # int() takes 1_0 as well
+        raise ValueError(f"{word[:64]!r} is not an ID: a number of 1 to 20 digits")
     return int(word)
 
 

@@ -1,6 +1,7 @@
 """Leases at a Kubernetes API server, by way of lightkube. Decides nothing: what to write is the lease store's."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable
 from datetime import UTC, datetime
@@ -88,7 +89,7 @@ def _from_kubernetes(found: coordination_v1.Lease) -> Lease:
     metadata, spec = found.metadata or ObjectMeta(), found.spec or LeaseSpec()
     annotations = metadata.annotations or {}
     ceiling = annotations.get(_CEILING, "")
-    if not (ceiling.isascii() and ceiling.isdigit() and _FINGERPRINT in annotations):
+    if not (re.fullmatch("[0-9]{1,18}", ceiling) and _FINGERPRINT in annotations):
         raise StoreError(
             f"Lease {metadata.name} holds no high-water mark of respid ({_CEILING} is {ceiling!r}): without it respid"
             " cannot know which IDs were issued; restore it, or, when the clock is right, delete it and start again"

@@ -275,14 +275,18 @@ async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, space
         await api.replace(lease)
 
 
-async def test_a_lease_of_somebody_else_is_left_alone(api: FaultyApi, space: str) -> None:
+@pytest.mark.parametrize("ceiling", [None, "", "-1", "1e3", "9" * 5000])
+async def test_a_lease_of_somebody_else_is_left_alone(api: FaultyApi, space: str, ceiling: str | None) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
     from lightkube.resources import coordination_v1  # noqa: PLC0415
 
     name = f"respid-{space}-3"
     async with AsyncClient(namespace="default") as client:
-        await client.create(coordination_v1.Lease(metadata=ObjectMeta(name=name)))
+        annotations = (
+            {"respid.io/ceiling-ms": ceiling, "respid.io/layout": LAYOUT.fingerprint} if ceiling is not None else {}
+        )
+        await client.create(coordination_v1.Lease(metadata=ObjectMeta(name=name, annotations=annotations)))
     with pytest.raises(StoreError, match=f"Lease {name} holds no high-water mark of respid") as caught:
         await make_store(api, space).load()
     assert not isinstance(caught.value, StoreUnavailableError)
