@@ -91,7 +91,16 @@ class RespListener:
 class RespProtocol(asyncio.Protocol):
     """One client's socket."""
 
-    __slots__ = ("_connection", "_ended", "_lingering", "_listener", "_reading_paused", "_transport", "_writing_paused")
+    __slots__ = (
+        "_connection",
+        "_ended",
+        "_lingering",
+        "_listener",
+        "_queued",
+        "_reading_paused",
+        "_transport",
+        "_writing_paused",
+    )
 
     _connection: Connection
     _transport: asyncio.Transport
@@ -100,6 +109,7 @@ class RespProtocol(asyncio.Protocol):
         self._listener = listener
         self._reading_paused = False
         self._writing_paused = False
+        self._queued = False  # for an ID: the waiting queue says when to go on
         self._ended = False  # the client will send no more
         self._lingering = False  # nothing more will be answered
 
@@ -131,11 +141,13 @@ class RespProtocol(asyncio.Protocol):
         output = connection.receive(data)
         if output:
             self._transport.write(output)
-        if connection.next is not _READ or self._listener.draining:
+        if connection.next is not _READ:
             self.settle()
         elif len(data) >= FULL_READ_BYTES:
             self._pause_reading()
             self._listener.loop.call_soon(self.settle)
+        elif self._listener.draining:
+            self.settle()
 
     def eof_received(self) -> bool:
         """Answers what was read before it closes: a client may send its requests and shut down its side at once."""
@@ -169,15 +181,16 @@ class RespProtocol(asyncio.Protocol):
         )
         if needs_queue and not self._writing_paused:
             return True
+        self._queued = False
         self.settle()
         return False
 
     def settle(self) -> None:
         """Does what the connection's state calls for."""
-        if self._lingering or self._writing_paused:
+        if self._lingering or self._writing_paused or self._queued:
             return
         match self._connection.next:
-            case Next.READ if self._ended or self._listener.draining:
+            case Next.READ if self._ended or (self._listener.draining and not self._has_unread()):
                 self._close()
             case Next.READ:
                 if self._reading_paused:
@@ -188,13 +201,14 @@ class RespProtocol(asyncio.Protocol):
                 self._listener.loop.call_soon(self._take_turn)
             case Next.WAIT:
                 self._pause_reading()
+                self._queued = True
                 self._listener.wait_for_id(self)
             case Next.CLOSE:
                 self._close()
 
     def close_if_idle(self) -> None:
         """Closes unless requests are being answered: then it closes after their last reply."""
-        if self._connection.next is Next.READ and not self._has_unread():
+        if self._connection.next is Next.READ:
             self.settle()
 
     @property

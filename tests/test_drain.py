@@ -13,6 +13,7 @@ from raw_client import RawClient, are_rising, integers
 from running import RunningServer, StartServer, wait_until
 
 from respid.ids.layout import Layout
+from respid.protocol import FULL_READ_BYTES
 
 INCR = request("INCR", "orders")
 PING = request("PING")
@@ -214,3 +215,21 @@ def test_a_request_that_waits_in_the_socket_when_the_drain_begins_is_answered(st
         server.process.send_signal(signal.SIGCONT)
         assert [client.receive_to_end() for client in clients] == [PONG] * 50
     assert server.wait() == 0
+
+
+def test_more_than_one_read_that_waits_in_the_socket_when_the_drain_begins_is_answered(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server("--state-dir", str(tmp_path))
+    with RawClient(server.port) as client:
+        client.send(PING)
+        assert client.receive_reply() == PONG
+        server.process.send_signal(signal.SIGSTOP)
+        sent_bytes = client.send_until_blocked(INCR * 10_000)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGCONT)
+        drawn = integers(client.receive_to_end().splitlines())
+    assert sent_bytes > 4 * FULL_READ_BYTES
+    assert len(drawn) == sent_bytes // len(INCR)
+    assert server.wait() == 0
+    assert_all_reached_their_clients(drawn, tmp_path)

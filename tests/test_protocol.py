@@ -1,6 +1,8 @@
 """The RESP listener from the outside: order, back-pressure, limits, and clients that leave without a word."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import create_autospec
 
 import pytest
 from byte_streams import request
@@ -9,6 +11,8 @@ from running import RunningServer, StartServer, wait_until
 
 from respid.ids.clock import SystemClock
 from respid.ids.layout import Layout
+from respid.protocol import RespListener, RespProtocol
+from respid.worker import Worker
 
 LAYOUT = Layout()
 INCR = request("INCR", "orders")
@@ -127,3 +131,18 @@ def test_a_client_that_resets_the_connection_amid_its_replies_harms_nobody(serve
             assert other.receive_reply() == PONG
         wait_until(lambda: server.metric("id_generator_connections") == 1)
     assert server.log == log
+
+
+async def test_a_waiting_client_that_reads_slowly_stays_in_the_queue_once(worker: Worker) -> None:
+    transport = create_autospec(asyncio.Transport, instance=True)
+    transport.get_extra_info.return_value = None
+    listener = RespListener(worker, asyncio.get_running_loop())
+    protocol = RespProtocol(listener)
+    protocol.connection_made(transport)
+    worker.generator.take(4096)
+    protocol.data_received(INCR)
+    assert len(listener._queue) == 1
+    protocol.pause_writing()  # as a transport may at any time, not only when something is written
+    protocol.resume_writing()
+    assert len(listener._queue) == 1
+    transport.resume_reading.assert_not_called()
