@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from needed_tools import leave_out, need_tool
+from needed_tools import leave_out
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "respid-clients"
@@ -35,16 +35,17 @@ class Language:
     def folder(self) -> Path:
         return HERE / self.name
 
-    def installed(self) -> Path:
-        """The copy of the folder in which everything is built. Skips the test where that cannot be."""
+    def installed(self, name: str) -> Path:
+        """The copy of the folder in which everything is built. Leaves out this driver's test where that cannot be."""
         for tool in self.tools:
-            need_tool(tool)
+            if shutil.which(tool) is None:
+                leave_out(f"{name} is left out: {tool} is not installed")
         directory = CACHE / f"{self.name}-{self._hash()}"
         with self.locked():
             if not (directory / "built").exists():
                 shutil.rmtree(directory, ignore_errors=True)
                 shutil.copytree(self.folder, directory)
-                self._build(directory)
+                self._build(directory, name)
                 (directory / "built").touch()
         return directory
 
@@ -56,12 +57,12 @@ class Language:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _build(self, directory: Path) -> None:
+    def _build(self, directory: Path, name: str) -> None:
         done = subprocess.run(
             self.build, shell=True, cwd=directory, env=BUILD_ENVIRONMENT, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            leave_out(f"the {self.name} drivers cannot be built here: {(done.stdout + done.stderr)[-2000:]}")
+            leave_out(f"{name} is left out, it cannot be built here: {(done.stdout + done.stderr)[-2000:]}")
 
     def _hash(self) -> str:
         digest = hashlib.sha256()
@@ -90,9 +91,9 @@ class Driver:
 
     def start(self, **options: str) -> "Program":
         """Its program, which is to connect with these options (variables without REDIS_, in lower case)."""
-        directory = self.language.installed()
+        directory = self.language.installed(self.name)
         if subprocess.run(self.requires, shell=True, cwd=directory, capture_output=True, check=False).returncode:
-            leave_out(f"{self.name} is not installed: {self.package}")
+            leave_out(f"{self.name} is left out: {self.package} is not installed")
         return Program(self.run, directory, {f"REDIS_{name.upper()}": value for name, value in options.items()})
 
 
@@ -107,7 +108,7 @@ class Snippet:
 
     def printed(self, code: str) -> str:
         """What the code prints. It must succeed, and must not complain."""
-        directory = self.language.installed()
+        directory = self.language.installed(self.name)
         with self.language.locked():
             path = directory / self.file
             path.parent.mkdir(parents=True, exist_ok=True)
