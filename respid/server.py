@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from respid import __version__
@@ -26,7 +26,6 @@ from respid.ids.reservation import Reservation
 from respid.keeper import Keeper
 from respid.lifecycle import State
 from respid.listeners import MAX_HANDSHAKES, RespListeners, StartError, listen
-from respid.metrics import Exposition
 from respid.protocol import RespListener
 from respid.reload import ReadError, Reloader, Source
 from respid.stores import Store, StoreError
@@ -157,6 +156,7 @@ class Server:
     async def _keep_reservation(self, listening: str) -> None:
         await self._keeper.begin()
         self._log_start(listening)
+        _ = self._render_metrics  # imported once requests are answered, before a scrape has to wait for it
         # What is there now stays: a full collection need not look at it again.
         gc.collect()
         gc.freeze()
@@ -179,11 +179,15 @@ class Server:
             await asyncio.sleep(0.01)
         resp.abort()
 
-    def _routes(self) -> dict[str, Route]:
-        exposition = Exposition(self._worker)
+    @cached_property
+    def _render_metrics(self) -> Callable[[str], tuple[str, bytes]]:
+        from respid.metrics import Exposition  # noqa: PLC0415 - its library takes a fifth of all imports' time
 
+        return Exposition(self._worker).render
+
+    def _routes(self) -> dict[str, Route]:
         def metrics(accept: str) -> Response:
-            return Response(200, *exposition.render(accept))
+            return Response(200, *self._render_metrics(accept))
 
         def healthz(_accept: str) -> Response:
             """Answering proves what is asked: that the event loop turns."""
