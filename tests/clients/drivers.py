@@ -87,6 +87,7 @@ class Driver:
     tls: bool = True
     exact: bool = True
     health_check: bool = False
+    ages: bool = False
     transactions: bool = True
 
     def start(self, **options: str) -> "Program":

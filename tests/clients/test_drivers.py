@@ -16,6 +16,7 @@ pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fe
 DRIVERS = all_drivers()
 PASSWORD = "correct horse"
 GetServer = Callable[[str], tuple[RunningServer, dict[str, str]]]
+AGEING_SECONDS = 4  # some times the age of the test, and the second between two looks at it
 RESTART_SECONDS = 30  # for how long a driver may take to come back
 
 
@@ -169,6 +170,22 @@ def test_each_driver_comes_back_after_the_server_was_started_again(driver: Drive
         assert (errors == 0) == (driver.restart == "silent")
         program.step("close")
     assert second.stop() == 0
+
+
+@each_driver
+def test_no_driver_notices_that_its_old_connection_is_closed(driver: Driver, start_server: StartServer) -> None:
+    """Only those that reconnect without an error are closed by default, and busy ones are closed between requests."""
+    server = start_server("--max-connection-age", "0.5")
+    drawn: list[int] = []
+    with driver.start(host="127.0.0.1", port=str(server.port)) as program:
+        program.step("connect")
+        deadline = time.monotonic() + AGEING_SECONDS
+        while time.monotonic() < deadline:
+            drawn += program.ids("incr")
+        program.step("close")
+    assert are_rising(drawn)
+    closed = server.metric('id_generator_connections_closed_total{reason="max_age"}')
+    assert (closed > 0) == driver.ages
 
 
 def draw_again(program: Program, *, connect: bool) -> tuple[int, int]:
