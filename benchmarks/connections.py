@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from benchmarks.load import Load, interleaved, median
+from benchmarks.load import Load, interleaved, median, ratio
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least, below
 from benchmarks.servers import Server, raise_open_file_limit, running_redis, running_respid
@@ -52,8 +52,9 @@ def _kept(plan: Plan, calm: Server, crowded: Server, depth: int, target: Target 
     plan.say(f"  {calm.name}: depth {depth}, {FEW} and {MANY} busy connections")
     loads = [(calm, Load("INCR", "fixed", depth, FEW)), (crowded, Load("INCR", "fixed", depth, MANY))]
     rounds = interleaved(loads, plan.rounds, ROUND_SECONDS * plan.scale)
-    few, many = (median(each, "requests_per_second") for each in rounds)
-    return Row((calm.name, str(depth)), (f"{few / 1000:,.0f}", f"{many / 1000:,.0f}"), many / few, target)
+    few, many = rounds
+    figures = tuple(f"{median(each, 'requests_per_second') / 1000:,.0f}" for each in rounds)
+    return Row((calm.name, str(depth)), figures, ratio(many, few, "requests_per_second"), target)
 
 
 @contextlib.contextmanager

@@ -113,6 +113,15 @@ def median(rounds: Sequence[Round], name: str) -> float:
     return statistics.median(values)
 
 
+def ratio(ours: Sequence[Round], theirs: Sequence[Round], name: str) -> float:
+    """How many times theirs ours is: the median of the ratios of rounds that took turns.
+
+    Not the ratio of medians: a machine that is slower for some rounds slows both of a pair, but maybe not both medians.
+    """
+    ratios: list[float] = [getattr(our, name) / getattr(their, name) for our, their in zip(ours, theirs, strict=True)]
+    return statistics.median(ratios)
+
+
 def load_core(rounds: Sequence[Round]) -> str:
     """How much of its core redis-benchmark used, and whether that may have been the limit."""
     share = median(rounds, "load_core")

@@ -1,9 +1,9 @@
 """What each optimisation of the hot path buys: respid as it is beside respid without one of them."""
 
-from benchmarks.load import Load, median, run
+from benchmarks.load import Load, interleaved, median, ratio
 from benchmarks.plan import Plan
 from benchmarks.results import Measured, Row, Table
-from benchmarks.servers import Server, running_respid
+from benchmarks.servers import running_respid
 from benchmarks.without import OPTIMISATIONS
 
 CASES = {
@@ -11,7 +11,7 @@ CASES = {
     "pipelines of 16": Load("INCR", "random", 16),
     "pipelines of 100": Load("INCR", "random", 100),
 }
-REQUESTS = {1: 40_000, 16: 500_000, 100: 1_500_000}
+ROUND_SECONDS = 0.6
 
 
 def measure(plan: Plan) -> Measured:
@@ -26,13 +26,8 @@ def measure(plan: Plan) -> Measured:
         for name in OPTIMISATIONS:
             with running_respid(plan.cores.server, "-m", "benchmarks.without", name) as lacking:
                 for case, load in CASES.items():
-                    costs = _costs(plan, whole, lacking, load)
-                    table.rows.append(Row((name, case), tuple(f"{cost:.2f}" for cost in costs), costs[1] / costs[0]))
-                    plan.say(f"  without {name}, {case}: {costs[1]:.2f} instead of {costs[0]:.2f} µs")
+                    rounds = interleaved([(whole, load), (lacking, load)], plan.rounds, ROUND_SECONDS * plan.scale)
+                    costs = tuple(f"{median(each, 'server_cpu_us'):.2f}" for each in rounds)
+                    table.rows.append(Row((name, case), costs, ratio(rounds[1], rounds[0], "server_cpu_us")))
+                    plan.say(f"  without {name}, {case}: {costs[1]} instead of {costs[0]} µs")
     return Measured((table,))
-
-
-def _costs(plan: Plan, whole: Server, lacking: Server, load: Load) -> tuple[float, float]:
-    requests = max(load.connections * load.depth * 4, round(REQUESTS[load.depth] * plan.scale))
-    rounds = [(run(whole, load, requests), run(lacking, load, requests)) for _ in range(plan.rounds)]
-    return median([pair[0] for pair in rounds], "server_cpu_us"), median([pair[1] for pair in rounds], "server_cpu_us")

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-from benchmarks.load import Load, Round, fill, interleaved, load_core, median
+from benchmarks.load import Load, Round, fill, interleaved, load_core, median, ratio
 from benchmarks.plan import LIMIT_PER_SECOND, Plan
 from benchmarks.results import PERCENT, RATIO, Curve, Measured, Row, Table, Target, at_least, at_most
 from benchmarks.servers import Server, running_redis, running_respid
@@ -90,19 +90,16 @@ class Tables:
     def add(self, load: Load, targets: Targets, ours: list[Round], theirs: list[Round]) -> None:
         labels = load.command, load.keys, str(load.depth)
 
-        def ratio(name: str) -> float:
-            return median(ours, name) / median(theirs, name)
-
         both = _thousands(ours), _thousands(theirs), load_core(ours), load_core(theirs)
-        self.throughput.rows.append(Row(labels, both, ratio("requests_per_second"), targets.throughput))
+        self.throughput.rows.append(Row(labels, both, ratio(ours, theirs, "requests_per_second"), targets.throughput))
         costs = tuple(f"{median(rounds, 'server_cpu_us'):.2f}" for rounds in (ours, theirs))
-        self.cpu.rows.append(Row(labels, costs, ratio("server_cpu_us"), targets.cpu))
+        self.cpu.rows.append(Row(labels, costs, ratio(ours, theirs, "server_cpu_us"), targets.cpu))
         if targets.limit:
             rate = median(ours, "requests_per_second")
             self.limit.rows.append(Row(labels, (f"{rate:,.0f}",), rate / LIMIT_PER_SECOND * 100, targets.limit))
         if load.depth == 1:
             latencies = _percentiles(ours), _percentiles(theirs)
-            self.latency.rows.append(Row(labels, latencies, ratio("p999_ms"), targets.p999))
+            self.latency.rows.append(Row(labels, latencies, ratio(ours, theirs, "p999_ms"), targets.p999))
 
 
 def _thousands(rounds: list[Round]) -> str:

@@ -6,10 +6,12 @@ from benchmarks.results import Row, Table
 
 METHOD = """\
 The servers are pinned to one core; redis-benchmark, or the few lines of Python that do what it cannot, has another.
-respid and Redis take turns (A B A B …), {rounds} rounds each, and each figure is the median. There are 50 connections
-where nothing else is said, and a million random keys. Redis keeps nothing on disk and has its keys before it is
-measured; respid has its default settings, with the file store. CPU time is that of the server's process. Ratios within
-one run are what counts: absolute figures are the machine's. A target is what the project asks of itself."""
+respid and Redis take turns (A B A B …), {rounds} rounds each. A figure is the median of its rounds, and a ratio is the
+median of the ratios of two rounds that followed each other: not that of the two figures beside it, which may be of
+different moments of the machine. There are 50 connections where nothing else is said, and a million random keys. Redis
+keeps nothing on disk and has its keys before it is measured; respid has its default settings, with the file store. CPU
+time is that of the server's process. Ratios are what counts: absolute figures are the machine's. A target is what the
+project asks of itself."""
 
 
 def render(

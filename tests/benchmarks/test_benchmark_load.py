@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import pytest
 from needed_tools import need_tool
 
-from benchmarks.load import Load, Round, interleaved, load_core, median, parse
+from benchmarks.load import Load, Round, interleaved, load_core, median, parse, ratio
 from benchmarks.machine import Cores
 from benchmarks.servers import Server, running_redis, running_respid
 
@@ -58,6 +58,12 @@ def test_the_load_is_the_command_that_drivers_send() -> None:
 
 def test_the_median_does_not_follow_one_bad_round() -> None:
     assert median([a_round(900), a_round(1), a_round(1000)], "requests_per_second") == 900
+
+
+def test_a_ratio_is_of_rounds_that_followed_each_other_since_the_machine_may_be_slower_in_some() -> None:
+    ours = [a_round(rate) for rate in (100, 50, 50)]
+    theirs = [a_round(rate) for rate in (50, 50, 25)]  # half as fast in the same rounds, but for one
+    assert ratio(ours, theirs, "requests_per_second") == 2
 
 
 def test_a_full_load_generator_is_marked() -> None:
