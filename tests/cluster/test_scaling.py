@@ -1,12 +1,13 @@
 """The autoscalers at work, with a real Prometheus and KEDA. The windows are short, so that minutes are enough."""
 
+import json
 import os
 import threading
 import time
 from typing import Self
 
 import pytest
-from installation import SMALL, Client, Release, run, wait_for
+from installation import SMALL, Client, Release, repeated, run, wait_for
 from needed_tools import leave_out
 
 PROMETHEUS = os.environ.get("RESPID_TEST_PROMETHEUS", "http://prometheus-k8s.monitoring.svc.cluster.local")
@@ -59,24 +60,26 @@ def test_requests_that_fill_the_cpu_add_workers_though_no_sequence_runs_out(rele
     client.finish()
 
 
-def test_from_hpa_to_keda_and_back_the_number_of_workers_does_not_dip(release: Release) -> None:
-    # Four workers, which an autoscaler would keep for 5 minutes though two are enough.
-    release.install(SMALL, autoscaling(keda={"enabled": False}, behavior={}, minReplicas=4))
-    wait_for(lambda: release.namespace.get("hpa", "respid")["status"].get("currentReplicas") == 4, "the HPA works")
-    wait_for(lambda: release.ready == 4, "four workers are ready")
-    # It keeps the greatest number that it computed of late, and computes none before there are metrics.
-    wait_for(lambda: release.namespace.get("hpa", "respid")["status"].get("currentMetrics"), "there are metrics", 90)
-    time.sleep(15)
+def test_from_hpa_to_keda_and_back_the_number_that_the_load_needs_does_not_dip(release: Release) -> None:
+    # So little CPU time a worker that the load asks for more than may be, be it a little more or less.
+    hpa, keda = (autoscaling(keda=each, targetCPUAverageValue="10m") for each in (KEDA | {"enabled": False}, KEDA))
+    release.install(SMALL, hpa)
+    client = Client(release.namespace, release.name, connections=12, pause=0.005)
+    wait_for(lambda: release.ready == 4, "the HPA has as many as permitted", 120)
     with Replicas(release) as replicas:
-        for values in (autoscaling(keda=KEDA, behavior={}), autoscaling(keda={"enabled": False}, behavior={})):
+        for values in (keda, hpa):
             release.upgrade(SMALL, values)
-            wait_for(lambda: _hpas(release) == 1, "there is one HPA")
-            time.sleep(20)  # two looks of the autoscaler at least
+            wait_for(lambda: _looks(release) == [4], "one HPA looks, and asks for all", 90)
+            time.sleep(30)  # twice as long as it waits before it takes some away
+            assert _looks(release) == [4]
     assert replicas.seen == [4], release.namespace.kubectl("get", "events,hpa", "-o", "wide")
+    assert repeated(client.finish()) == 0
 
 
-def _hpas(release: Release) -> int:
-    return len(release.namespace.kubectl("get", "hpa", "-o", "name").split())
+def _looks(release: Release) -> list[int]:
+    """How many workers each HPA asks for that has measured what they do."""
+    hpas = json.loads(release.namespace.kubectl("get", "hpa", "-o", "json"))["items"]
+    return [int(each["status"]["desiredReplicas"]) if each["status"].get("currentMetrics") else 0 for each in hpas]
 
 
 class Replicas:
