@@ -90,20 +90,25 @@ class PoolClient(Client):
             time.sleep(self._pause)
 
 
-def _connect_pool(host: str, port: int) -> Any:
+def _connect_pool(host: str, port: int, connections: int) -> Any:
+    """A pool that is full, so that new workers are met only by connections that were ended."""
     sys.modules.setdefault(
         "async_timeout", asyncio
     )  # redis-py imports it before Python 3.11.3, and it is not used here
     import redis  # noqa: PLC0415 - the image does not hold it
 
-    return redis.Redis(host, port)
+    client = redis.Redis(host, port)
+    pool = client.connection_pool
+    for connection in [pool.get_connection() for _ in range(connections)]:
+        pool.release(connection)
+    return client
 
 
 def main(*arguments: str) -> None:
     host, port, connections, pause, singles, keeps, driver = arguments
     kind = PoolClient if driver == "redis-py" else Client
     if kind is PoolClient:
-        PoolClient.pool = _connect_pool(host, int(port))
+        PoolClient.pool = _connect_pool(host, int(port), int(connections))
     clients = [
         kind(host, int(port), float(pause), int(singles), keeps=keeps == "True") for _ in range(int(connections))
     ]

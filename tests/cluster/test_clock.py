@@ -13,6 +13,8 @@ from respid.ids.layout import Layout
 
 LIBRARIES = ["/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"]
 HOUR = 3600
+# What a client would get that does not come through the Service.
+DRAW = "import socket; s = socket.create_connection(('127.0.0.1', 6379)); s.sendall(b'INCR a\\r\\n'); print(s.recv(99))"
 # The offset is read anew at each look at the clock; a pod without the file has the node's clock.
 FAKETIME = {
     "LD_PRELOAD": "/faketime/libfaketime.so.1",
@@ -92,6 +94,7 @@ def test_a_clock_that_is_set_in_one_pod_repeats_no_id_and_stops_that_pod_alone_a
     wait_for(lambda: not stepped.ready, "it is not ready")
     with pytest.raises(AssertionError, match="clock"):
         release.namespace.kubectl("exec", "respid-0", "--", "respid", "healthcheck")
+    assert "LOADING" in release.namespace.kubectl("exec", "respid-0", "--", "python", "-c", DRAW)
     assert not stepped.goes_on()
     assert other.goes_on()
     stepped.set_clock(0)
