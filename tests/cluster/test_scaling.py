@@ -53,7 +53,7 @@ def test_keda_adds_workers_while_sequences_run_out_and_takes_them_away_after(rel
 
 @pytest.mark.parametrize(("layout", "cpu"), [(SMALL_SEQUENCE, "700m"), ({}, "40m")], ids=["IDs a second", "CPU time"])
 def test_one_trigger_alone_adds_a_worker(release: Release, layout: dict[str, object], cpu: str) -> None:
-    keda = KEDA | {"queries": {"exhausted": "vector(0)"}}
+    keda = KEDA | {"queries": {"exhausted": "vector(0)"}, "targetUtilization": 0.1}  # few IDs, for a client in Python
     release.install(SMALL, layout, autoscaling(keda=keda, targetCPUAverageValue=cpu, minReplicas=1, maxReplicas=2))
     wait_for(lambda: release.ready == 1, "a worker is ready")
     client = Client(release.namespace, release.name, connections=8, pause=0, singles=1, keeps=False)
