@@ -68,16 +68,16 @@ class Installation:
         self.namespace = next(_namespaces)
         self.client = _client(kubeconfig, self.namespace)
         self._environment = os.environ | {"KUBECONFIG": str(kubeconfig), "HOME": str(home)}
-        self._server_side = server_side
+        self.server_side = server_side
         self.client.create(Namespace(metadata=ObjectMeta(name=self.namespace)))
 
     def install(self, values: Values) -> str:
         """What Helm prints."""
-        flag = f"--server-side={str(self._server_side).lower()}"
+        flag = f"--server-side={str(self.server_side).lower()}"
         return self._helm("install", "ids", str(CHART), flag, "--values", "-", values=values)
 
-    def upgrade(self, values: Values) -> str:
-        return self._helm("upgrade", "ids", str(CHART), "--values", "-", values=values)
+    def upgrade(self, values: Values, *flags: str) -> str:
+        return self._helm("upgrade", "ids", str(CHART), "--values", "-", *flags, values=values)
 
     def roll_back(self, revision: int) -> None:
         self._helm("rollback", "ids", str(revision))
@@ -177,6 +177,19 @@ def test_disabling_the_autoscaler_sets_the_number_of_workers(installation: Insta
     installation.scale(5)
     installation.upgrade(FIXED)
     assert installation.workers == 3
+
+
+def test_a_number_that_another_has_changed_is_set_by_force_on_the_servers_side(installation: Installation) -> None:
+    installation.install(FIXED)
+    installation.scale(5)
+    if installation.server_side:
+        with pytest.raises(subprocess.CalledProcessError):
+            installation.upgrade(FIXED)
+        assert installation.workers == 5
+        installation.upgrade(FIXED, "--force-conflicts")
+    else:
+        installation.upgrade(FIXED | {"replicaCount": 4})
+    assert installation.workers == (3 if installation.server_side else 4)
 
 
 def test_from_hpa_to_keda_and_back_there_is_always_an_autoscaler(installation: Installation) -> None:

@@ -1,10 +1,11 @@
 """What a client pod runs: draws IDs all the time, whatever happens to the workers, and prints what it was given.
 
-Arguments: host, port, connections, seconds between two batches, INCRs of a batch, whether the IDs are printed. Ends at
-SIGINT with one line of JSON. A connection that ends is made again, and each is renewed after some seconds, so that new
-workers are met. Standard library alone, since the image holds nothing else.
+Arguments: host, port, connections, seconds between two batches, INCRs of a batch, whether the IDs are printed, and the
+driver: none or redis-py. Ends at SIGINT with one line of JSON. Without a driver a connection that ends is made again,
+and each is renewed after some seconds, so that new workers are met; with redis-py they are its pool's business.
 """
 
+import asyncio
 import contextlib
 import json
 import random
@@ -12,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from typing import Any
 
 BLOCK_IDS = 100
 RENEWAL_SECONDS = 3
@@ -59,21 +61,56 @@ class Client(threading.Thread):
             text = line.decode().strip()
             self._note_error(LOADING if text.startswith(LOADING) else text)
             return
+        self._note_ids(int(line[1:]), size)
+
+    def _note_ids(self, last: int, size: int) -> None:
         now = time.monotonic()
         self.longest_pause = max(self.longest_pause, now - self.last_answer)
         self.last_answer = now
         self.answered += 1
         if self._keeps:
-            self.spans.append((int(line[1:]) - size + 1, int(line[1:])))
+            self.spans.append((last - size + 1, last))
 
     def _note_error(self, text: str) -> None:
         self.errors[text] = self.errors.get(text, 0) + 1
 
 
+class PoolClient(Client):
+    """One thread of an application: all share redis-py's pool, as it is by default."""
+
+    pool: Any
+
+    def run(self) -> None:
+        while True:
+            try:
+                for size in self._sizes:
+                    self._note_ids(self.pool.incr("orders", size), size)
+            except Exception as error:  # noqa: BLE001 - whatever the application would see
+                self._note_error(f"{type(error).__name__}: {error}")
+            time.sleep(self._pause)
+
+
+def _connect_pool(host: str, port: int, connections: int) -> Any:
+    """A pool that is full, so that new workers are met only by connections that were ended."""
+    sys.modules.setdefault(
+        "async_timeout", asyncio
+    )  # redis-py imports it before Python 3.11.3, and it is not used here
+    import redis  # noqa: PLC0415 - the image does not hold it
+
+    client = redis.Redis(host, port)
+    pool = client.connection_pool
+    for connection in [pool.get_connection() for _ in range(connections)]:
+        pool.release(connection)
+    return client
+
+
 def main(*arguments: str) -> None:
-    host, port, connections, pause, singles, keeps = arguments
+    host, port, connections, pause, singles, keeps, driver = arguments
+    kind = PoolClient if driver == "redis-py" else Client
+    if kind is PoolClient:
+        PoolClient.pool = _connect_pool(host, int(port), int(connections))
     clients = [
-        Client(host, int(port), float(pause), int(singles), keeps=keeps == "True") for _ in range(int(connections))
+        kind(host, int(port), float(pause), int(singles), keeps=keeps == "True") for _ in range(int(connections))
     ]
     for client in clients:
         client.start()

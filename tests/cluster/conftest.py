@@ -19,7 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/cluster/" in item.path.as_posix():
             item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.timeout(400))
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="session", autouse=True)

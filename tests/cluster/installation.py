@@ -1,16 +1,21 @@
 """Releases in namespaces of a real cluster, and clients in pods there. All of it through kubectl and helm."""
 
+import base64
 import contextlib
+import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import redis
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +108,17 @@ class Namespace:
     def metrics(self, pod: str) -> str:
         return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8080/proxy/metrics")
 
+    def issued(self, pod: str) -> int:
+        """How many IDs a worker has given out since it started."""
+        (value,) = re.findall(r"^id_generator_ids_generated_total (\S+)$", self.metrics(pod), re.MULTILINE)
+        return int(float(value))
+
+    def create_files(self, name: str, files: dict[str, bytes]) -> None:
+        """A ConfigMap of them, to mount into pods."""
+        data = {file: base64.b64encode(content).decode() for file, content in files.items()}
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "binaryData": data}
+        self.kubectl("create", "-f", "-", stdin=json.dumps(made))
+
     def delete(self) -> None:
         run("kubectl", "delete", "namespace", self.name, "--wait=false")
 
@@ -156,6 +172,15 @@ class Release:
         return self.namespace.helm(verb, self.name, str(CHART), "--values", "-", values=files)
 
 
+def _zipped(package: Path) -> bytes:
+    """A Python package that can be imported from it."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        for path in package.rglob("*.py"):
+            files.write(path, path.relative_to(package.parent))
+    return archive.getvalue()
+
+
 class Client:
     """A pod that draws until it is told to stop."""
 
@@ -169,16 +194,23 @@ class Client:
         pause: float = 0.05,
         singles: int = 5,
         keeps: bool = True,
+        driver: str = "none",
     ) -> None:
         self._namespace, self._name = namespace, name
-        arguments = [host, "6379", str(connections), str(pause), str(singles), str(keeps)]
-        container = {"name": "client", "image": IMAGE, "command": ["python", "-c", CLIENT_PROGRAM, *arguments]}
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container]},
+        arguments = [host, "6379", str(connections), str(pause), str(singles), str(keeps), driver]
+        container: dict[str, Any] = {
+            "name": "client",
+            "image": IMAGE,
+            "command": ["python", "-c", CLIENT_PROGRAM, *arguments],
         }
+        specification: dict[str, Any] = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0}
+        specification["containers"] = [container]
+        if driver == "redis-py":
+            namespace.create_files("drivers", {"redis.zip": _zipped(Path(redis.__file__).parent)})
+            container["volumeMounts"] = [{"name": "drivers", "mountPath": "/drivers"}]
+            container["env"] = [{"name": "PYTHONPATH", "value": "/drivers/redis.zip"}]
+            specification["volumes"] = [{"name": "drivers", "configMap": {"name": "drivers"}}]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": specification}
         namespace.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
         wait_for(lambda: self.answered > 0, "the client draws")
 

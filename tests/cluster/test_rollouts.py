@@ -36,3 +36,18 @@ def test_a_client_sees_no_id_twice_and_only_errors_to_retry(
     assert repeated(drawn) == 0
     assert set(drawn.errors) <= RETRYABLE, drawn.errors
     assert drawn.longest_pause < 10
+
+
+def test_new_workers_get_traffic_of_a_pool_that_never_sees_an_error(release: Release) -> None:
+    """Connections stay where they are, so the server ends old ones, of drivers that reconnect silently."""
+    release.install(SMALL, {"replicaCount": 1, "maxConnectionAgeSeconds": 10})
+    release.wait_for_rollout()
+    client = Client(release.namespace, release.name, driver="redis-py", connections=12, pause=0.02, singles=1)
+    release.scale(3)
+    wait_for(lambda: release.ready == 3, "three workers are ready")
+    new = [f"{release.name}-{number}" for number in (1, 2)]
+    wait_for(lambda: all(release.namespace.issued(pod) > 10_000 for pod in new), "the new ones issue their part", 40)
+    drawn = client.finish()
+    assert repeated(drawn) == 0
+    assert drawn.errors == {}
+    assert drawn.worker_ids == {0, 1, 2}

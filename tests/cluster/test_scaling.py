@@ -1,5 +1,6 @@
 """The autoscalers at work, with a real Prometheus and KEDA. The windows are short, so that minutes are enough."""
 
+import json
 import os
 import threading
 import time
@@ -35,48 +36,51 @@ def keda() -> None:
 
 
 def test_keda_adds_workers_while_sequences_run_out_and_takes_them_away_after(release: Release) -> None:
-    release.install(SMALL, SMALL_SEQUENCE, autoscaling(keda=KEDA))
+    # With all that a worker has as the target, the IDs never ask for one more: they hold what the sequences asked for.
+    release.install(SMALL, SMALL_SEQUENCE, autoscaling(keda=KEDA | {"targetUtilization": 1}))
     wait_for(lambda: release.ready == 2, "the least number is ready")
     client = Client(release.namespace, release.name, connections=12, pause=0, singles=400, keeps=False)
     with Replicas(release) as replicas:
         wait_for(lambda: release.ready == 4, "as many as permitted are ready", 120)
         assert replicas.seen == [2, 3, 4], "one by one"
+        time.sleep(25)  # longer than it waits before it takes some away
+        assert replicas.seen == [2, 3, 4], "held while the load needs them"
         client.finish()
         wait_for(lambda: release.replicas == 2, "it falls after the load", 150)
         assert replicas.seen[:3] == [2, 3, 4]
         assert replicas.seen == sorted(replicas.seen[:3]) + sorted(replicas.seen[3:], reverse=True), "no flapping"
 
 
-def test_requests_that_fill_the_cpu_add_workers_though_no_sequence_runs_out(release: Release) -> None:
-    values = autoscaling(keda=KEDA, targetCPUAverageValue="40m", minReplicas=1, maxReplicas=2)
-    release.install(SMALL, values)
+@pytest.mark.parametrize(("layout", "cpu"), [(SMALL_SEQUENCE, "700m"), ({}, "40m")], ids=["IDs a second", "CPU time"])
+def test_one_trigger_alone_adds_a_worker(release: Release, layout: dict[str, object], cpu: str) -> None:
+    keda = KEDA | {"queries": {"exhausted": "vector(0)"}, "targetUtilization": 0.1}  # few IDs, for a client in Python
+    release.install(SMALL, layout, autoscaling(keda=keda, targetCPUAverageValue=cpu, minReplicas=1, maxReplicas=2))
     wait_for(lambda: release.ready == 1, "a worker is ready")
     client = Client(release.namespace, release.name, connections=8, pause=0, singles=1, keeps=False)
     wait_for(lambda: release.ready == 2, "another one is ready", 120)
-    assert 'id_generator_sequence_exhausted_total{request="single"} 0.0' in release.namespace.metrics(
-        f"{release.name}-0"
-    )
     client.finish()
 
 
-def test_from_hpa_to_keda_and_back_the_number_of_workers_does_not_dip(release: Release) -> None:
-    # Four workers, which an autoscaler would keep for 5 minutes though two are enough.
-    release.install(SMALL, autoscaling(keda={"enabled": False}, behavior={}, minReplicas=4))
-    wait_for(lambda: release.namespace.get("hpa", "respid")["status"].get("currentReplicas") == 4, "the HPA works")
-    wait_for(lambda: release.ready == 4, "four workers are ready")
-    # It keeps the greatest number that it computed of late, and computes none before there are metrics.
-    wait_for(lambda: release.namespace.get("hpa", "respid")["status"].get("currentMetrics"), "there are metrics", 90)
-    time.sleep(15)
+def test_from_hpa_to_keda_and_back_the_number_that_the_load_needs_does_not_dip(release: Release) -> None:
+    # So little CPU time a worker that the load asks for more than may be, be it a little more or less.
+    hpa, keda = (autoscaling(keda=each, targetCPUAverageValue="10m") for each in (KEDA | {"enabled": False}, KEDA))
+    release.install(SMALL, hpa)
+    client = Client(release.namespace, release.name, connections=12, pause=0.005, keeps=False)
+    wait_for(lambda: release.ready == 4, "the HPA has as many as permitted", 120)
     with Replicas(release) as replicas:
-        for values in (autoscaling(keda=KEDA, behavior={}), autoscaling(keda={"enabled": False}, behavior={})):
+        for values in (keda, hpa):
             release.upgrade(SMALL, values)
-            wait_for(lambda: _hpas(release) == 1, "there is one HPA")
-            time.sleep(20)  # two looks of the autoscaler at least
+            wait_for(lambda: _looks(release) == [4], "one HPA looks, and asks for all", 90)
+            time.sleep(25)  # longer than it waits before it takes some away
+            assert _looks(release) == [4]
     assert replicas.seen == [4], release.namespace.kubectl("get", "events,hpa", "-o", "wide")
+    client.finish()
 
 
-def _hpas(release: Release) -> int:
-    return len(release.namespace.kubectl("get", "hpa", "-o", "name").split())
+def _looks(release: Release) -> list[int]:
+    """How many workers each HPA asks for that has measured what they do."""
+    hpas = json.loads(release.namespace.kubectl("get", "hpa", "-o", "json"))["items"]
+    return [int(each["status"]["desiredReplicas"]) if each["status"].get("currentMetrics") else 0 for each in hpas]
 
 
 class Replicas:

@@ -17,6 +17,7 @@ from rendering import CHART, NAMESPACE, RELEASE, Values, documents, render
 
 SERVICE = f"{RELEASE}-respid-headless"
 DEFAULT_SPACE = "default"
+DEFAULT_FINGERPRINT = "41/10/12@1704067200000"
 _PROBE = """
 {{- range $name := list "exhausted" "ids" }}
 {{ $name }}: {{ include (printf "respid.query.%s" $name) $ | quote }}
@@ -71,6 +72,7 @@ class Worker:
     job: str = "respid"
     id_space: str = DEFAULT_SPACE
     high_water_mark: str = "found"
+    fingerprint: str = DEFAULT_FINGERPRINT
     samples: dict[str, str] = field(default_factory=dict)
     length: int = 400  # of the samples that are not given
 
@@ -87,7 +89,7 @@ class Worker:
             "id_generator_clock_lead_seconds": 0,
             "id_generator_layout_end_timestamp_seconds": 2 * 365 * 86400,
             f'id_generator_info{{worker_id="{self.worker_id}",id_space="{self.id_space}",'
-            f'high_water_mark="{self.high_water_mark}"}}': 1,
+            f'high_water_mark="{self.high_water_mark}",fingerprint="{self.fingerprint}"}}': 1,
         }
         short = {re.sub(r"^id_generator_|\{.*", "", name): name for name in constant if 'request="bulk"' not in name}
         short["bulk_exhausted_total"] = 'id_generator_sequence_exhausted_total{request="bulk"}'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from needed_tools import need_tool
-from promtool import Expectation, Worker, alert_rules, expect
+from promtool import DEFAULT_FINGERPRINT, Expectation, Worker, alert_rules, expect
 from rendering import Values, render
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "kubernetes.md"
@@ -15,6 +15,7 @@ DEFAULT_RULES = alert_rules()
 ALERTS = {rule["alert"]: rule for group in DEFAULT_RULES["groups"] for rule in group["rules"]}
 YEAR = 365 * 86400
 OTHER = "other-respid-headless"
+OTHER_LAYOUT = "41/4/8@1704067200000"
 
 
 def expect_alerts(fired: set[str], workers: list[Worker], *times: str, values: Values | None = None) -> None:
@@ -87,6 +88,32 @@ def test_equal_worker_ids_are_no_fault_where_they_may_be_equal(other: Worker) ->
 
 def test_what_other_releases_share_is_left_to_them() -> None:
     others = [Worker(7, service=OTHER, pod="other-0"), Worker(7, service="third", pod="third-0")]
+    expect_alerts(set(), [*well(0, 1), *others], "10m")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Worker(2, fingerprint=OTHER_LAYOUT), Worker(7, service=OTHER, pod="other-respid-7", fingerprint=OTHER_LAYOUT)],
+    ids=["of this release", "of another release"],
+)
+def test_workers_of_different_layouts_are_told(other: Worker) -> None:
+    expect_alerts(set(), [*well(0, 1), other], "1m30s")
+    expect_alerts({"RespidLayoutsDiffer"}, [*well(0, 1), other], "3m")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [Worker(7, namespace="elsewhere", fingerprint=OTHER_LAYOUT)],
+        [Worker(7, service=OTHER, pod="other-respid-7", id_space="orders", fingerprint=OTHER_LAYOUT)],
+        [
+            Worker(number, service=OTHER, pod=f"other-{number}", id_space="orders", fingerprint=fingerprint)
+            for number, fingerprint in enumerate((DEFAULT_FINGERPRINT, OTHER_LAYOUT))
+        ],
+    ],
+    ids=["another namespace", "another ID space", "both others'"],
+)
+def test_layouts_may_differ_where_ids_may_be_equal(others: list[Worker]) -> None:
     expect_alerts(set(), [*well(0, 1), *others], "10m")
 
 

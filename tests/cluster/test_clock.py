@@ -1,0 +1,123 @@
+"""The node's clock set in one pod alone, by libfaketime, while a client draws from all of them."""
+
+import glob
+import re
+import time
+from pathlib import Path
+
+import pytest
+from installation import RETRYABLE, SMALL, Client, Drawn, Release, repeated, wait_for
+from needed_tools import need_tool
+
+from respid.ids.layout import Layout
+
+LIBRARIES = ["/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"]
+HOUR = 3600
+# What a client would get that does not come through the Service.
+DRAW = "import socket; s = socket.create_connection(('127.0.0.1', 6379)); s.sendall(b'INCR a\\r\\n'); print(s.recv(99))"
+# The offset is read anew at each look at the clock; a pod without the file has the node's clock.
+FAKETIME = {
+    "LD_PRELOAD": "/faketime/libfaketime.so.1",
+    "FAKETIME_TIMESTAMP_FILE": "/clock/offset",
+    "FAKETIME_NO_CACHE": "1",
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+}
+
+
+@pytest.fixture
+def values(release: Release) -> dict[str, object]:
+    """To install workers whose clocks can be set one by one."""
+    need_tool("faketime")
+    (library,) = (Path(path) for pattern in LIBRARIES for path in glob.glob(pattern))  # noqa: PTH207 - absolute patterns
+    release.namespace.create_files("faketime", {library.name: library.read_bytes()})
+    return {
+        "extraEnv": [{"name": name, "value": value} for name, value in FAKETIME.items()],
+        "extraVolumes": [{"name": "faketime", "configMap": {"name": "faketime"}}, {"name": "clock", "emptyDir": {}}],
+        "extraVolumeMounts": [
+            {"name": "faketime", "mountPath": "/faketime"},
+            {"name": "clock", "mountPath": "/clock"},
+        ],
+    }
+
+
+class Worker:
+    """A pod and its clock, which is so many seconds from the node's."""
+
+    def __init__(self, release: Release, name: str) -> None:
+        self._namespace, self._name = release.namespace, name
+
+    def set_clock(self, seconds: int) -> None:
+        script = f"echo {seconds:+d} > /clock/new && mv /clock/new /clock/offset"  # at once: none reads half of it
+        self._namespace.kubectl("exec", self._name, "--", "sh", "-c", script)
+
+    def steps(self, direction: str) -> int:
+        """How many times it has noticed that its clock was set."""
+        pattern = rf'^id_generator_clock_steps_total{{direction="{direction}"}} (\S+)$'
+        (value,) = re.findall(pattern, self._namespace.metrics(self._name), re.MULTILINE)
+        return int(float(value))
+
+    @property
+    def followed(self) -> int:
+        """How many times it has followed its clock after a leap."""
+        return self._namespace.kubectl("logs", self._name).count("followed from now on")
+
+    def goes_on(self) -> bool:
+        """Whether it issues IDs. Takes a second."""
+        before = self._namespace.issued(self._name)
+        time.sleep(1)
+        return self._namespace.issued(self._name) > before
+
+    @property
+    def ready(self) -> bool:
+        conditions = self._namespace.get("pod", self._name)["status"]["conditions"]
+        return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+    @property
+    def restarts(self) -> int:
+        (status,) = self._namespace.get("pod", self._name)["status"]["containerStatuses"]
+        return int(status["restartCount"])
+
+
+def test_a_clock_that_is_set_in_one_pod_repeats_no_id_and_stops_that_pod_alone_at_most(
+    release: Release, values: dict[str, object]
+) -> None:
+    release.install(SMALL, values)
+    release.wait_for_rollout()
+    client = Client(release.namespace, release.name)
+    stepped, other = Worker(release, "respid-0"), Worker(release, "respid-1")
+
+    stepped.set_clock(-HOUR // 12)  # less than maxClockLeadSeconds: IDs lead the clock
+    wait_for(lambda: stepped.steps("back") == 1, "the step is noticed")
+    assert stepped.goes_on()
+
+    stepped.set_clock(-HOUR)  # more: its IDs would tell a wrong time
+    wait_for(lambda: not stepped.ready, "it is not ready")
+    with pytest.raises(AssertionError, match="clock"):
+        release.namespace.kubectl("exec", "respid-0", "--", "respid", "healthcheck")
+    assert "LOADING" in release.namespace.kubectl("exec", "respid-0", "--", "python", "-c", DRAW)
+    assert not stepped.goes_on()
+    assert other.goes_on()
+    stepped.set_clock(0)
+    wait_for(lambda: stepped.followed == 1 and stepped.ready, "it is ready once its clock has been right for a while")
+    wait_for(stepped.goes_on, "it is drawn from again")
+
+    stepped.set_clock(HOUR)
+    wait_for(lambda: stepped.steps("forward") == 2, "the step is noticed")
+    assert stepped.goes_on()
+    assert stepped.followed == 1
+    wait_for(lambda: stepped.followed == 2, "it is followed once it has lasted")
+    assert stepped.ready
+    assert stepped.goes_on()
+
+    drawn = client.finish()
+    assert repeated(drawn) == 0
+    assert set(drawn.errors) <= RETRYABLE, drawn.errors
+    assert drawn.worker_ids == {0, 1}
+    assert _ids_lead(drawn, 0) > HOUR - 60 > 60 > _ids_lead(drawn, 1), "it was the clock of one pod alone"
+    assert (stepped.restarts, other.restarts) == (0, 0)
+
+
+def _ids_lead(drawn: Drawn, worker: int) -> float:
+    """By how many seconds the last ID of a worker is ahead of now."""
+    last = max(last for _, last in drawn.spans if last >> 12 & 1023 == worker)
+    return Layout().decompose(last).timestamp_ms / 1000 - time.time()
