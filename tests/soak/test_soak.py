@@ -25,6 +25,7 @@ STEPS_SECONDS = [0, 5, -5, 300, -300, 0]
 LIBRARIES = ["usr/lib/*/faketime/libfaketime.so.1", "usr/lib/faketime/libfaketime.so.1"]
 INCR = request("INCR", "orders")
 LOADING = b"-LOADING respid cannot issue IDs: "
+SLOW_DISK = "error the reservation cannot be extended: the store file does not answer"  # for 6 s: others write
 BLOCK = 50  # the place of the block in a batch
 BATCH = INCR * BLOCK + request("INCRBY", "block", "10")
 # Steady memory has a slope of nothing but noise. Of an hour's run this is 1 MiB; in a short one noise alone is more.
@@ -134,7 +135,8 @@ def live(server: RunningServer, control: Path, seconds: float) -> list[tuple[int
     wait_until(lambda: server.open_files() <= files + 1)  # a scrape's connection may be kept
     assert threads_of(server) <= threads + 1  # the thread that writes the mark
     assert "Traceback" not in server.log
-    assert "error" not in server.log.removeprefix(log)
+    errors = [line for line in server.log.removeprefix(log).splitlines() if "error" in line]
+    assert not [line for line in errors if not line.endswith(SLOW_DISK)]
     server.process.kill()
     server.wait()
     for spans in load.drawn:
