@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-import platformdirs
 from click.core import ParameterSource
 
 from respid import __version__
@@ -223,7 +222,6 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         )
     password = environment.get("RESPID_PASSWORD", "")
     refuse_contradictions(settings, has_password=bool(password or settings["requirepass_file"]))
-    state_dir = settings["state_dir"] or platformdirs.user_state_path("respid")
     return Config(
         worker_id=worker_id,
         worker_id_source=source,
@@ -233,7 +231,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         clock_jump_confirm_seconds=settings["clock_jump_confirm"],
         accept_layout_change=settings["accept_layout_change"],
         store=settings["store"],
-        state_dir=state_dir,
+        state_dir=settings["state_dir"] or (_default_state_dir() if settings["store"] == "file" else Path()),
         lease_id_space=settings["lease_id_space"],
         reserve_seconds=settings["reserve"],
         pod_name=environment.get("POD_NAME") or hostname,
@@ -273,7 +271,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
 def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> None:
     """Show what IDs say: time, worker ID, sequence. Without an argument they are read from standard input."""
     parsed_layout = parse_layout(layout, epoch)
-    for word in ids or (word for line in sys.stdin for word in line.split()):
+    for word in ids or (word for line in sys.stdin or () for word in line.split()):
         try:
             parts = parsed_layout.decompose(_parse_id(word))
         except ValueError as error:
@@ -282,15 +280,20 @@ def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> N
             fields = {"id": int(word), "time": format_timestamp(parts.timestamp_ms), **parts._asdict()}
             click.echo(json.dumps(fields))
         else:
-            local = (
-                datetime.fromtimestamp(parts.timestamp_ms / 1000, UTC)
-                .astimezone()
-                .isoformat(sep=" ", timespec="milliseconds")
-            )
             click.echo(f"{word}")
-            click.echo(f"  time       {format_timestamp(parts.timestamp_ms)}  (local {local})")
+            click.echo(
+                f"  time       {format_timestamp(parts.timestamp_ms)}  (local {_local_time(parts.timestamp_ms)})"
+            )
             click.echo(f"  worker ID  {parts.worker_id}")
             click.echo(f"  sequence   {parts.sequence}")
+
+
+def _local_time(timestamp_ms: int) -> str:
+    try:
+        moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):  # a year that a calendar date cannot hold
+        return "out of range"
+    return moment.isoformat(sep=" ", timespec="milliseconds")
 
 
 def _parse_id(word: str) -> int:
@@ -305,6 +308,16 @@ def parse_address(text: str) -> tuple[str, int]:
     if match is None or not 1 <= int(match[3]) <= 65535:  # noqa: PLR2004 - the greatest port
         raise click.BadParameter(f"{text!r} is not of the form HOST:PORT, such as localhost:6379.")
     return match[1] or match[2], int(match[3])
+
+
+def _default_state_dir() -> Path:
+    """Raises click.UsageError."""
+    import platformdirs  # noqa: PLC0415 - it takes a twentieth of the start, and is not needed where the chart sets it
+
+    try:
+        return platformdirs.user_state_path("respid")
+    except RuntimeError:  # a user without an entry and without HOME
+        raise click.UsageError("this user has no home directory for the state: set --state-dir") from None
 
 
 @respid.command("check")
@@ -395,7 +408,7 @@ def _find_password(path: Path | None) -> str:
     if path is None:
         return os.environ.get("RESPID_PASSWORD", "")
     try:
-        return read_passwords(path.read_bytes())[0].decode()
+        return os.fsdecode(read_passwords(path.read_bytes())[0])
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -434,17 +447,16 @@ def healthcheck(http_bind: str, http_port: int, timeout: float) -> None:
     import http.client  # noqa: PLC0415 - only this command needs it
 
     any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where such a listener is reached from here
-    connection = http.client.HTTPConnection(any_address.get(http_bind, http_bind), http_port, timeout=timeout)
+    host = any_address.get(http_bind, http_bind)
     try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        body = response.read().decode("utf-8", "replace").strip()
-    except (OSError, http.client.HTTPException) as error:
+        with contextlib.closing(http.client.HTTPConnection(host, http_port, timeout=timeout)) as connection:
+            connection.request("GET", "/readyz")
+            response = connection.getresponse()
+            body = response.read().decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise click.ClickException(
             f"no answer from {http_bind}:{http_port}: {str(error) or type(error).__name__}"
         ) from None
-    finally:
-        connection.close()
     if response.status != http.client.OK:
         raise click.ClickException(f"not ready: {body}")
     click.echo("ready")
@@ -452,6 +464,7 @@ def healthcheck(http_bind: str, http_port: int, timeout: float) -> None:
 
 def main() -> NoReturn:
     """Runs the command line; every error is one line."""
+    _open_standard_files()
     arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["serve", *arguments]
@@ -468,6 +481,14 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _open_standard_files() -> None:
+    """Opens what of descriptors 0 to 2 is closed: libuv ends the process when a socket becomes one of them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
+        pass
+    os.close(descriptor)
+
+
 def _fail(message: str, exit_code: int) -> NoReturn:
-    click.echo("respid: " + " ".join(message.splitlines()), err=True)
+    with contextlib.suppress(OSError):  # the exit code tells it, too
+        click.echo("respid: " + " ".join(message.splitlines()), err=True)
     sys.exit(exit_code)

@@ -11,7 +11,7 @@ from respid.worker import Worker
 # How much a client gets done before others have their turn: a bound on memory, and on how long the others wait.
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
-TURN_INPUT_BYTES = 32 * 1024  # 60 KB of escapes in an inline command take 18 ms
+TURN_NS = 3_000_000  # some requests are costly: a thousand names of CONFIG GET, 60 KB of escapes in an inline command
 STREAM_PATIENCE_MS = 5_000  # for how long a reply that has begun waits for an ID before the connection is closed
 
 
@@ -87,10 +87,9 @@ class Connection:
         output: list[bytes] = []
         output_bytes = 0
         self.next = Next.TURN
-        last_position = self._reader.position + TURN_INPUT_BYTES
+        monotonic_ns = session.worker.clock.monotonic_ns
+        deadline_ns = monotonic_ns() + TURN_NS
         for _ in range(TURN_REQUESTS):
-            if output_bytes >= TURN_OUTPUT_BYTES or self._reader.position >= last_position:
-                break
             reply = self._answer()
             if reply is None:
                 break
@@ -104,6 +103,8 @@ class Connection:
                 self._end_request()
             if session.closing:
                 self.next = Next.CLOSE
+                break
+            if output_bytes >= TURN_OUTPUT_BYTES or monotonic_ns() >= deadline_ns:
                 break
         if self.next is Next.CLOSE:
             self._reader = RequestReader(self._limits)  # frees what is left of it: the client may be slow to go

@@ -17,7 +17,7 @@ class Credentials:
 
     def __init__(self, password: str = "", username: str = "") -> None:
         self._users = [user for user in (DEFAULT_USER, username) if user]
-        self._lasting = [_digest(password.encode())] if password else []
+        self._lasting = [_digest(password.encode("utf-8", "surrogateescape"))] if password else []
         self.use(())
 
     def use(self, passwords: Iterable[bytes]) -> None:

@@ -108,13 +108,14 @@ class Keeper:
                 f"{changed}: IDs of the two could repeat; go back to that layout, use another store, or see what"
                 " --accept-layout-change says"
             )
-        # Other workers' marks are not known here: none of them may be more than the permitted lead above this one.
-        reached_ms = mark.ceiling_ms + self._worker.generator.lead_limit_ms
+        # Other workers' marks are not known here, and this one may be of a worker that has stopped long ago, or never
+        # issued an ID: the others may have reached as far as the permitted lead above the clock.
+        reached_ms = max(mark.ceiling_ms, now_ms) + self._worker.generator.lead_limit_ms
         try:
             floor_ms = layout.first_above(Layout.parse_fingerprint(mark.fingerprint).greatest_id(reached_ms))
         except ValueError as error:
             raise StoreError(f"{changed}: {error}") from None
-        if floor_ms > max(now_ms, mark.ceiling_ms):
+        if floor_ms > reached_ms + 1:
             raise StoreError(
                 f"{changed}, whose IDs reach up to those that it would issue at {format_timestamp(floor_ms)}:"
                 " go back to that layout, or use an earlier epoch"
@@ -130,7 +131,7 @@ class Keeper:
             )
             return
         lead_ms = floor_ms - now_ms
-        if lead_ms > self._worker.generator.lead_limit_ms:
+        if lead_ms > self._worker.generator.lead_limit_ms + 1:  # it begins at the millisecond before
             _log.error(
                 "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
                 " of it; set the clock if it is wrong, else raise --max-clock-lead to have IDs ahead of it",

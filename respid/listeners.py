@@ -114,7 +114,7 @@ class TlsListener:
     async def _accept(self, listening: socket.socket) -> None:
         while True:
             try:
-                connected, _ = await self._resp.loop.sock_accept(listening)
+                connected, address = await self._resp.loop.sock_accept(listening)
             except OSError as error:
                 _log.error("cannot accept a connection: %s", error.strerror)
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
@@ -123,13 +123,12 @@ class TlsListener:
                 self._resp.worker.stats.connections_rejected["tls_handshakes"] += 1
                 connected.close()
                 continue
-            task = self._resp.loop.create_task(self._shake_hands(connected))
+            task = self._resp.loop.create_task(self._shake_hands(connected, address))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 
-    async def _shake_hands(self, connected: socket.socket) -> None:
+    async def _shake_hands(self, connected: socket.socket, address: object) -> None:
         try:
-            peer = connected.getpeername()
             await self._resp.loop.connect_accepted_socket(
                 lambda: RespProtocol(self._resp),
                 connected,
@@ -140,7 +139,7 @@ class TlsListener:
         except OSError as error:
             connected.close()
             self._resp.worker.stats.connections_rejected["tls_handshake_failed"] += 1
-            _log.debug("no TLS with %s: %s", peer, error)
+            _log.debug("no TLS with %s: %s", address, error)
         except asyncio.CancelledError:
             connected.close()
             raise
@@ -168,7 +167,8 @@ class UnixSocket:
             self._inode = self._path.stat().st_ino
         except OSError as error:
             listening.close()
-            advice = "another process listens there" if error.errno == errno.EADDRINUSE else "choose another path"
+            is_in_use = error.errno == errno.EADDRINUSE and self._is_socket()
+            advice = "another process listens there" if is_in_use else "choose another path"
             reason = error.strerror or error
             raise StartError(f"cannot listen on {self._path}: {reason}; {advice} (--unix-socket)") from None
         return listening
@@ -181,11 +181,14 @@ class UnixSocket:
     def _remove_abandoned(self) -> None:
         """Only a socket on which nobody listens; anything else is left for `bind` to complain about."""
         with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if not stat.S_ISSOCK(self._path.stat().st_mode):
+            if not self._is_socket():
                 return
             probe.settimeout(0)
             if probe.connect_ex(str(self._path)) == errno.ECONNREFUSED:
                 self._path.unlink()
+
+    def _is_socket(self) -> bool:
+        return stat.S_ISSOCK(self._path.stat().st_mode)
 
 
 async def listen(

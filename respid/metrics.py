@@ -121,5 +121,8 @@ class Exposition:
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """Content type and body in the format that the Accept header asks for: OpenMetrics, or Prometheus's text."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # it expects versions to be numbers
+            encode, content_type = choose_encoder("")
         return content_type, encode(self._registry)

@@ -34,6 +34,7 @@ class Source:
         """Raises ReadError."""
         self.seen = self.changing = _identify(self.paths)  # before they are read: what comes later is a change
         try:
+            _refuse_pipes(self.paths)
             return self.use()
         except OSError as error:
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -74,6 +75,13 @@ class Reloader:
             for source in self._sources:
                 if source.has_changed:
                     _reload(source)
+
+
+def _refuse_pipes(paths: Iterable[Path]) -> None:
+    """Reading one would hold up the event loop until somebody writes. Raises OSError, ValueError."""
+    for path in paths:
+        if path.is_fifo() or path.is_socket():
+            raise ValueError(f"{path}: it is no file that can be read again")
 
 
 def _reload(source: Source) -> None:

@@ -16,16 +16,19 @@ import click
 SERVICE_LINK = "tcp://"
 
 
+MOST_SECONDS = 1_000_000_000  # 31 years
+
+
 class Seconds(click.FloatRange):
-    """A span of time: 0 or more, and neither infinite nor "nan", which no bound refuses."""
+    """A span of time: 0 or more, and neither "nan", which no bound refuses, nor more than timers can hold."""
 
     def __init__(self, least: float = 0, *, min_open: bool = False) -> None:
         super().__init__(least, min_open=min_open)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds: float = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        if math.isnan(seconds) or seconds > MOST_SECONDS:
+            self.fail(f"{value} is not a number of seconds up to {MOST_SECONDS:,}.", param, ctx)
         return seconds
 
 

@@ -9,11 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import click
 import pytest
+from byte_streams import request
 from command_line import Outcome, clean_environment, run_command_line
-from running import RunningServer, StartServer, free_port
+from raw_client import exchange
+from running import RunningServer, StartServer, free_port, wait_until
 
 import respid
 from respid.cli import respid as commands
@@ -35,6 +38,13 @@ def the_line(text: str) -> str:
     """The only line of a text."""
     (line,) = text.splitlines()
     return line
+
+
+def answers(port: int) -> bool:
+    try:
+        return exchange(port, request("PING")) == b"+PONG\r\n"
+    except OSError:
+        return False
 
 
 @pytest.fixture
@@ -114,6 +124,7 @@ def test_without_any_argument_it_serves_as_its_variables_say() -> None:
         ("decode " + "9" * 5000, {}, "'" + "9" * 64 + "' is not an ID"),
         ("decode 9223372036854775808", {}, "9223372036854775808 is not an ID"),
         ("healthcheck --timeout nan", {}, "--timeout"),
+        ("healthcheck --timeout 1e300", {}, "1e300 is not a number of seconds up to 1,000,000,000"),
     ],
 )
 def test_wrong_use_is_refused_with_one_line_that_names_what_is_wrong(
@@ -199,6 +210,27 @@ def test_only_the_log_level_debug_shows_where_a_defect_is(level: str) -> None:
     assert len(outcome.stderr.splitlines()) == 1 or level == "debug"
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_it_serves_and_stops_with_a_standard_file_closed(closed: str, tmp_path: Path) -> None:
+    port = free_port()
+    command = f"exec {sys.executable} -m respid serve --worker-id 1 --port {port} --http-port {free_port()}"
+    with subprocess.Popen(["sh", "-c", f"{command} --state-dir {tmp_path} {closed}"]) as process:
+        wait_until(lambda: answers(port))
+        process.terminate()
+    assert process.returncode == 0
+
+
+def test_a_user_without_a_home_needs_a_state_directory_for_the_file_store_only() -> None:
+    with mock.patch("platformdirs.user_state_path", side_effect=RuntimeError("no home")):
+        refused = run_command_line("--worker-id", "1")
+        started = run_command_line("--worker-id", "1", "--store", "none")
+    assert (refused.exit_code, the_line(refused.stderr)) == (
+        2,
+        "respid: this user has no home directory for the state: set --state-dir",
+    )
+    assert started.config is not None
+
+
 def test_ctrl_c_stops_it_cleanly(start_server: StartServer) -> None:
     server = start_server()
     assert server.stop(signal.SIGINT) == 0
@@ -246,6 +278,13 @@ def test_healthcheck_of_a_server_that_is_ready(server: RunningServer) -> None:
     for bind in ("127.0.0.1", "0.0.0.0"):
         outcome = run_command_line("healthcheck", "--http-bind", bind, "--http-port", str(server.http_port))
         assert outcome == (0, "ready\n", "", None)
+
+
+@pytest.mark.parametrize("arguments", [["--http-bind", "a..b"], ["--http-bind", "a b"]])
+def test_healthcheck_of_what_can_be_no_listener(arguments: list[str]) -> None:
+    outcome = run_command_line("healthcheck", *arguments)
+    assert outcome.exit_code == 1
+    assert the_line(outcome.stderr).startswith("respid: no answer from ")
 
 
 def test_healthcheck_of_a_port_where_nothing_listens() -> None:

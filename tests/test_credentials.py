@@ -24,6 +24,10 @@ def test_anything_else_is_wrong(username: bytes, password: bytes) -> None:
     assert Credentials("secret").find_user(username, password) is None
 
 
+def test_a_password_from_the_environment_may_hold_any_bytes() -> None:
+    assert Credentials("p\udcffw").find_user(b"default", b"p\xffw") == "default"
+
+
 def test_a_password_that_was_replaced_is_wrong_and_the_lasting_one_stays_right() -> None:
     credentials = Credentials("lasting")
     credentials.use([b"old"])

@@ -32,6 +32,9 @@ def test_the_server_is_alive_and_ready(server: RunningServer) -> None:
     [
         ("*/*", "text/plain; version=0.0.4; charset=utf-8", b"\n"),
         ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text; version=1.0.0", b"# EOF\n"),
+        ("application/openmetrics-text; version=a", "text/plain; version=0.0.4; charset=utf-8", b"\n"),
+        ("application/openmetrics-text; version=" + "1" * 5000, "text/plain; version=0.0.4; charset=utf-8", b"\n"),
+        ("text/plain; version=1.0.0\xe9", "text/plain; version=0.0.4; charset=utf-8", b"\n"),
     ],
 )
 def test_metrics_come_in_the_format_that_is_asked_for(

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -166,6 +167,18 @@ def test_handshakes_that_do_not_end_are_bounded_and_others_are_served(
     wait_until(lambda: server.metric(FAILED) == MAX_HANDSHAKES)
     with connect(port, files.client_context()) as connection:
         assert ping(connection) == PONG
+
+
+def test_a_client_that_resets_before_the_handshake_is_counted_and_no_more(
+    start_server: StartServer, files: CertificateFiles
+) -> None:
+    port = free_port()
+    server = start_server(*files.options(port))
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), 10) as leaver:
+            leaver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: server.metric(FAILED) == 20)
+    assert "Traceback" not in server.log
 
 
 def test_a_handshake_has_little_time(start_server: StartServer, files: CertificateFiles) -> None:

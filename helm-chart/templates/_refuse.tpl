@@ -3,6 +3,10 @@
 {{- include "respid.refuseWorkers" . }}
 {{- include "respid.refuseTimes" . }}
 {{- include "respid.refuseSecrets" . }}
+{{- include "respid.refuseScrapes" . }}
+{{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
+{{- fail "networkPolicy.apiServerPorts is empty, which would let the pods go anywhere: name the API server's ports, such as [443, 6443]" }}
+{{- end }}
 {{- $budget := .Values.podDisruptionBudget }}
 {{- if not (or (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
 {{- fail "podDisruptionBudget has both minAvailable and maxUnavailable, and Kubernetes takes one: set the other to null" }}
@@ -47,8 +51,35 @@
 {{- end }}
 {{- end }}
 
+{{- define "respid.refuseScrapes" -}}
+{{- $monitor := .Values.serviceMonitor }}
+{{- if $monitor.enabled }}
+{{- $interval := include "respid.seconds" $monitor.interval | float64 }}
+{{- if gt (include "respid.seconds" $monitor.scrapeTimeout | float64) $interval }}
+{{- fail (printf "serviceMonitor.scrapeTimeout %s is longer than serviceMonitor.interval %s, which Prometheus refuses: lower the one or raise the other" $monitor.scrapeTimeout $monitor.interval) }}
+{{- end }}
+{{- $keda := .Values.autoscaling.keda }}
+{{- if and .Values.autoscaling.enabled $keda.enabled (lt (float64 $keda.windowSeconds) (mulf 2 $interval)) }}
+{{- fail (printf "autoscaling.keda.windowSeconds %v holds fewer than two scrapes at serviceMonitor.interval %s, so its queries would never have a value: set it to four times the interval" $keda.windowSeconds $monitor.interval) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The seconds of a duration such as 1m30s. */}}
+{{- define "respid.seconds" -}}
+{{- $seconds := 0.0 }}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 }}
+{{- $unit := dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 }}
+{{- $seconds = addf $seconds (mulf (regexFind "[0-9]+" . | float64) (get $unit (regexFind "[a-z]+" .))) }}
+{{- end }}
+{{- $seconds }}
+{{- end }}
+
 {{- define "respid.refuseSecrets" -}}
 {{- with .Values.tls }}
+{{- if and .enabled (not .only) (eq (int .port) (int $.Values.service.port)) }}
+{{- fail (printf "tls.port and service.port are both %d: the Service needs two, or tls.only" (int .port)) }}
+{{- end }}
 {{- if and .enabled (not .existingSecret) }}
 {{- fail "tls.enabled needs tls.existingSecret, a Secret with tls.crt and tls.key: kubectl create secret tls NAME --cert FILE --key FILE, or cert-manager" }}
 {{- end }}

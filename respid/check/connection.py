@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator
-from ssl import SSLCertVerificationError, SSLContext
+from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import NamedTuple
 
 from respid.check.draws import encode_request
@@ -76,7 +76,7 @@ class Connection:
 
 
 # All that a connection can end with.
-TROUBLE = (OSError, EOFError, NotRedisError, RefusedError)
+TROUBLE = (OSError, EOFError, UnicodeError, NotRedisError, RefusedError)
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +93,7 @@ async def connected(address: Address, tls: SSLContext | None) -> AsyncIterator[C
 
 async def greet(connection: Connection, address: Address, password: str, clock: Clock) -> Greeting:
     if password:
-        await connection.ask(b"AUTH", password.encode())
+        await connection.ask(b"AUTH", os.fsencode(password))
     told = _pairs(await connection.ask(b"ID.INFO"))
     try:
         layout, worker_id = Layout.parse_fingerprint(told[b"fingerprint"].decode()), int(told[b"worker_id"])
@@ -140,6 +140,10 @@ def reason_of(error: BaseException) -> str:
             return "no answer in time"
         case SSLCertVerificationError():
             return f"its certificate is not trusted: {error.verify_message}"
+        case SSLError():
+            return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
+        case UnicodeError():
+            return "no host has such a name"
         case EOFError():
             return "the connection was closed"
         case OSError(errno=int(number)) if number > 0 and not isinstance(error, socket.gaierror):

@@ -14,6 +14,7 @@ REDIS_VERSION = "7.4.0"
 DATABASES = 16
 _INT_SIZE = 1 << 31
 _PRINTABLE = re.compile(rb"[!-~]*")
+MAX_NAME_BYTES = 512  # ten thousand clients' names are in one CLIENT LIST
 
 group = CommandGroup("connection")
 
@@ -138,12 +139,20 @@ def _parse_hello_options(options: list[bytes]) -> _HelloOptions | bytes:
             case b"AUTH", [username, password, *rest]:
                 credentials = username, password
             case b"SETNAME", [name, *rest]:
-                if not _PRINTABLE.fullmatch(name):
-                    return errors.INVALID_CLIENT_NAME
+                if refusal := _refuse_name(b"Client names", name):
+                    return refusal
             case _:
                 return errors.hello_syntax(options[0])
         options = rest
     return _HelloOptions(credentials, name)
+
+
+def _refuse_name(what: bytes, name: bytes) -> bytes | None:
+    if len(name) > MAX_NAME_BYTES:
+        return errors.error(b"ERR %s cannot be longer than %d bytes" % (what, MAX_NAME_BYTES))
+    if not _PRINTABLE.fullmatch(name):
+        return errors.error(b"ERR %s cannot contain spaces, newlines or special characters." % what)
+    return None
 
 
 group.container("CLIENT", "A container for commands about the connection.", since="2.4.0")
@@ -174,8 +183,8 @@ def client_getname(session: Session, _arguments: list[bytes]) -> Reply:
 
 @group.subcommand("CLIENT SETNAME connection-name", "Names the connection.", "noscript loading stale", since="2.6.9")
 def client_setname(session: Session, arguments: list[bytes]) -> Reply:
-    if not _PRINTABLE.fullmatch(arguments[2]):
-        return errors.INVALID_CLIENT_NAME
+    if refusal := _refuse_name(b"Client names", arguments[2]):
+        return refusal
     session.name = arguments[2]
     return encoder.OK
 
@@ -187,8 +196,8 @@ def client_setinfo(session: Session, arguments: list[bytes]) -> Reply:
     attribute, value = arguments[2].lower(), arguments[3]
     if attribute not in (b"lib-name", b"lib-ver"):
         return errors.error(b"ERR Unrecognized option '%s'" % arguments[2])
-    if not _PRINTABLE.fullmatch(value):
-        return errors.error(b"ERR %s cannot contain spaces, newlines or special characters." % arguments[2])
+    if refusal := _refuse_name(arguments[2], value):
+        return refusal
     if attribute == b"lib-name":
         session.library_name = value
     else:

@@ -12,7 +12,8 @@ from respid.resp.reader import parse_integer
 
 BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE give up to a second's worth of one worker
 SLICE_IDS = 1024  # a bulk reply is made in slices, between which other clients get their turn
-_FLOAT = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
+_FLOAT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
+_MAX_FLOAT_BYTES = 255  # as in redis-server
 
 group = CommandGroup("generic")
 
@@ -46,7 +47,7 @@ def _take_block(session: Session, text: bytes) -> Reply:
 
 @group.command("INCRBYFLOAT key increment", "Returns the next ID as a string.", "write fast draws", since="2.6.0")
 def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
-    if _FLOAT.fullmatch(arguments[2]) is None:
+    if len(arguments[2]) > _MAX_FLOAT_BYTES or _FLOAT.fullmatch(arguments[2]) is None:
         return errors.NOT_A_FLOAT
     if float(arguments[2]) not in (0, 1):  # some drivers' incr() of a float sends 0.0 or 1.0
         return errors.error("ERR INCRBYFLOAT gives one ID at a time: its increment must be 1")

@@ -78,7 +78,6 @@ NO_PASSWORD_SET = error(
     "ERR AUTH <password> called without any password configured for the default user."
     " Are you sure your configuration is correct?"
 )
-INVALID_CLIENT_NAME = error("ERR Client names cannot contain spaces, newlines or special characters.")
 NOT_AN_INT = error("ERR value is out of range, value must between -2147483648 and 2147483647")
 DATABASE_OUT_OF_RANGE = error("ERR DB index is out of range")
 TRACKING_OPTIN_AND_OPTOUT = error("ERR You can't specify both OPTIN mode and OPTOUT mode")

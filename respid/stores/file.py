@@ -135,19 +135,20 @@ class FileStore:
     def _parse(self, content: bytes) -> dict[str, Any]:
         try:
             state = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._damaged("it is not JSON" if content.strip() else "it is empty") from None
         if not isinstance(state, dict) or state.get("format") != _FORMAT:
             raise self._damaged("it is no high-water mark of respid")
         if state.get("version") != _VERSION:
             raise self._damaged(f"its version is {state.get('version')!r}, this respid reads {_VERSION}")
         mark_ms = state.get("ceiling_ms")
-        if type(mark_ms) is not int or mark_ms < 0:
-            raise self._damaged(f"its ceiling_ms is {mark_ms!r}")
+        if type(mark_ms) is not int or not 0 <= mark_ms < 1 << 63:
+            raise self._damaged(f"its ceiling_ms is {mark_ms!r}"[:100])
         if state.get("worker_id") != self._worker_id:
             raise self._damaged(f"it is of worker ID {state.get('worker_id')!r}")
-        if not isinstance(state.get("layout"), str):
-            raise self._damaged(f"its layout is {state.get('layout')!r}")
+        for name in ("layout", "nonce"):
+            if not isinstance(state.get(name), str):
+                raise self._damaged(f"its {name} is {state.get(name)!r}"[:100])
         return state
 
     def _damaged(self, why: str) -> DamagedError:

@@ -111,6 +111,19 @@ def test_the_schema_refuses_what_no_value_may_be(path: str, value: Any) -> None:
         ("lease: {reserveSeconds: 301}", "lease.reserveSeconds 301 is more than half of maxClockLeadSeconds 600"),
         ("tls: {enabled: true}", "tls.enabled needs tls.existingSecret"),
         ("tls: {only: true}", "tls.only without tls.enabled leaves no port"),
+        (
+            "tls: {enabled: true, existingSecret: x, port: 6379}",
+            "tls.port and service.port are both 6379: the Service needs two",
+        ),
+        ("networkPolicy: {enabled: true, apiServerPorts: null}", "apiServerPorts is empty, which would let"),
+        (
+            "serviceMonitor: {enabled: true, scrapeTimeout: 16s}",
+            "scrapeTimeout 16s is longer than serviceMonitor.interval 15s",
+        ),
+        (
+            "serviceMonitor: {enabled: true, interval: 31s}",
+            "windowSeconds 60 holds fewer than two scrapes at serviceMonitor",
+        ),
         ("auth: {username: app}", "auth.username app has no password"),
         ("extraEnv: [{name: RESPID_STORE, value: none}]", "extraEnv holds RESPID_STORE, which the chart sets"),
     ],
@@ -127,6 +140,7 @@ def test_values_that_cannot_work_together_are_refused_with_advice(values: str, a
         "autoscaling: {maxReplicas: 1000}\nworkerIdOffset: 24",
         "autoscaling: {enabled: false}\nreplicaCount: 1024",
         "autoscaling: {enabled: false}\nreplicaCount: 0",
+        "serviceMonitor: {enabled: true, interval: 1m, scrapeTimeout: 60s}\nautoscaling: {keda: {windowSeconds: 120}}",
         "autoscaling: {enabled: false, maxReplicas: 5000}",
         "autoscaling: {keda: {threshold: 2.5}}",
         "epoch: 1735689600000",

@@ -99,6 +99,19 @@ def test_an_address_where_nothing_listens_fails_with_one_line(server: RunningSer
     assert outcome.stdout.splitlines()[-1].startswith("NOT WELL: 1 failure, ")
 
 
+def test_a_name_that_cannot_be_a_hosts_is_told_and_the_others_are_checked(server: RunningServer) -> None:
+    outcome = check(address_of(server), "a..b:1")
+    assert outcome.exit_code == 1
+    assert outcome.stderr == "respid: a..b:1 cannot be used: no host has such a name\n"
+    assert address_of(server) in outcome.stdout
+
+
+def test_a_port_without_tls_is_told(server: RunningServer) -> None:
+    outcome = check(address_of(server), arguments="--tls")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith(f"respid: {address_of(server)} cannot be used: TLS failed: ")
+
+
 def test_it_does_not_draw_when_no_address_answers() -> None:
     began = time.monotonic()
     outcome = check(f"{HERE}:{free_port()}", seconds=60)

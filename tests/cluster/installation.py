@@ -23,6 +23,7 @@ CHART = ROOT / "helm-chart"
 CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
 IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
 REPOSITORY, _, TAG = IMAGE.rpartition(":")
+WAIT_SECONDS = 240  # for whatever takes seconds where nothing else goes on
 # Errors that a driver meets with a retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
 # Few resources, so that a small node has room for all.
@@ -38,14 +39,14 @@ Values = dict[str, Any]
 
 def run(*command: str, stdin: str = "") -> str:
     """What it prints. Fails with what it said."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=110)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=260)
     assert done.returncode == 0, f"{' '.join(command)[:200]}: {done.stderr}{done.stdout}"
     return done.stdout
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], what: str) -> None:
     """Looks twice a second; errors on the way, such as those of an API server that is busy, count as not yet."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
             if condition():
@@ -53,7 +54,7 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) ->
             last = "no"
         except (AssertionError, subprocess.TimeoutExpired) as error:
             last = str(error)
-        assert time.monotonic() < deadline, f"after {seconds} s: {what}: {last}"
+        assert time.monotonic() < deadline, f"after {WAIT_SECONDS} s: {what}: {last}"
         time.sleep(0.5)
 
 
@@ -148,7 +149,7 @@ class Release:
         return printed
 
     def wait_for_rollout(self) -> None:
-        self.namespace.kubectl("rollout", "status", f"statefulset/{self.name}", "--timeout=100s")
+        self.namespace.kubectl("rollout", "status", f"statefulset/{self.name}", "--timeout=240s")
 
     def scale(self, workers: int) -> None:
         self.namespace.kubectl("scale", "statefulset", self.name, f"--replicas={workers}")

@@ -13,7 +13,7 @@ def test_the_values_that_users_have_give_three_workers_that_helm_test_draws_from
     # As it stands in the documentation: helm install with the user's file.
     namespace.helm("install", "shop", str(ROOT / "helm-chart"), "--values", str(USERS_VALUES), *image)
     workers = Release(namespace, "shop-respid")
-    wait_for(lambda: workers.ready == 3, "three workers are ready", 90)
+    wait_for(lambda: workers.ready == 3, "three workers are ready")
     log = namespace.helm("test", "shop", "--logs")
     assert "3 pods asked, 0 of them not as they should be" in log
 

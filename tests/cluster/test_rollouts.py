@@ -46,7 +46,7 @@ def test_new_workers_get_traffic_of_a_pool_that_never_sees_an_error(release: Rel
     release.scale(3)
     wait_for(lambda: release.ready == 3, "three workers are ready")
     new = [f"{release.name}-{number}" for number in (1, 2)]
-    wait_for(lambda: all(release.namespace.issued(pod) > 10_000 for pod in new), "the new ones issue their part", 90)
+    wait_for(lambda: all(release.namespace.issued(pod) > 10_000 for pod in new), "the new ones issue their part")
     drawn = client.finish()
     assert repeated(drawn) == 0
     assert drawn.errors == {}

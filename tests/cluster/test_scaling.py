@@ -41,12 +41,12 @@ def test_keda_adds_workers_while_sequences_run_out_and_takes_them_away_after(rel
     wait_for(lambda: release.ready == 2, "the least number is ready")
     client = Client(release.namespace, release.name, connections=12, pause=0, singles=400, keeps=False)
     with Replicas(release) as replicas:
-        wait_for(lambda: release.ready == 4, "as many as permitted are ready", 120)
+        wait_for(lambda: release.ready == 4, "as many as permitted are ready")
         assert replicas.seen == [2, 3, 4], "one by one"
         time.sleep(25)  # longer than it waits before it takes some away
         assert replicas.seen == [2, 3, 4], "held while the load needs them"
         client.finish()
-        wait_for(lambda: release.replicas == 2, "it falls after the load", 150)
+        wait_for(lambda: release.replicas == 2, "it falls after the load")
         assert replicas.seen[:3] == [2, 3, 4]
         assert replicas.seen == sorted(replicas.seen[:3]) + sorted(replicas.seen[3:], reverse=True), "no flapping"
 
@@ -57,7 +57,7 @@ def test_one_trigger_alone_adds_a_worker(release: Release, layout: dict[str, obj
     release.install(SMALL, layout, autoscaling(keda=keda, targetCPUAverageValue=cpu, minReplicas=1, maxReplicas=2))
     wait_for(lambda: release.ready == 1, "a worker is ready")
     client = Client(release.namespace, release.name, connections=8, pause=0, singles=1, keeps=False)
-    wait_for(lambda: release.ready == 2, "another one is ready", 120)
+    wait_for(lambda: release.ready == 2, "another one is ready")
     client.finish()
 
 
@@ -66,11 +66,11 @@ def test_from_hpa_to_keda_and_back_the_number_that_the_load_needs_does_not_dip(r
     hpa, keda = (autoscaling(keda=each, targetCPUAverageValue="10m") for each in (KEDA | {"enabled": False}, KEDA))
     release.install(SMALL, hpa)
     client = Client(release.namespace, release.name, connections=12, pause=0.005, keeps=False)
-    wait_for(lambda: release.ready == 4, "the HPA has as many as permitted", 120)
+    wait_for(lambda: release.ready == 4, "the HPA has as many as permitted")
     with Replicas(release) as replicas:
         for values in (keda, hpa):
             release.upgrade(SMALL, values)
-            wait_for(lambda: _looks(release) == [4], "one HPA looks, and asks for all", 90)
+            wait_for(lambda: _looks(release) == [4], "one HPA looks, and asks for all")
             time.sleep(25)  # longer than it waits before it takes some away
             assert _looks(release) == [4]
     assert replicas.seen == [4], release.namespace.kubectl("get", "events,hpa", "-o", "wide")

@@ -1,14 +1,20 @@
 """The checks that every command shares, and their order."""
 
+import itertools
 from collections import Counter
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from byte_streams import requests
 from command_client import CommandClient
 from scripted_clock import ScriptedClock
+from scripted_worker import connect
 
-from respid.connection import TURN_REQUESTS, Next
+from respid.connection import TURN_NS, TURN_REQUESTS, Next
+from respid.ids.clock import Clock
 from respid.resp import encoder, errors
+from respid.worker import Worker
 
 
 @pytest.mark.parametrize("name", ["ping", "PING", "pInG"])
@@ -95,6 +101,19 @@ def test_a_run_that_waits_for_ids_is_counted_as_far_as_it_is_answered(
 def test_errors_are_counted_by_their_codes(client: CommandClient) -> None:
     client.tell("BOGUS; ECHO; HELLO 4; AUTH a b; MULTI; BOGUS; EXEC")
     assert client.connection.session.worker.stats.errors == Counter(ERR=3, NOPROTO=1, WRONGPASS=1, EXECABORT=1)
+
+
+@pytest.mark.parametrize("before", ["", "MULTI; "])
+def test_costly_requests_end_the_turn_early(worker: Worker, clock: ScriptedClock, before: str) -> None:
+    ticks = itertools.count(clock.monotonic, TURN_NS // 10)
+    worker.clock = cast("Clock", SimpleNamespace(monotonic_ns=lambda: next(ticks), wall_ms=clock.wall_ms))
+    connection = connect(worker)
+    output = connection.receive(requests(before + "PING; " * 100 + "EXEC"))
+    assert connection.next is Next.TURN
+    assert 5 <= output.count(b"+") <= 10
+    while connection.next is Next.TURN:
+        output += connection.resume()
+    assert output.count(encoder.PONG) == 100
 
 
 @pytest.mark.parametrize("empty", [b"\r\n", b" \n", b"\0\r\n", b"*0\r\n", b"*-1\r\n"])

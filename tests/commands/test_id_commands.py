@@ -69,6 +69,11 @@ def test_incrbyfloat_takes_a_number(client: CommandClient, increment: str) -> No
     assert client.tell(f"INCRBYFLOAT a {increment}") == errors.NOT_A_FLOAT
 
 
+@pytest.mark.parametrize("increment", ["1" * 256, "1" * 500_000 + "x", "0." + "0" * 500_000])
+def test_incrbyfloat_refuses_a_long_number_at_once(client: CommandClient, increment: str) -> None:
+    assert client.tell(f"INCRBYFLOAT a {increment}") == errors.NOT_A_FLOAT
+
+
 @pytest.mark.parametrize("increment", ["2", "-1", "0.5", "inf", "1e400"])
 def test_incrbyfloat_gives_one_id_at_a_time(client: CommandClient, increment: str) -> None:
     assert client.tell(f"INCRBYFLOAT a {increment}").startswith(b"-ERR INCRBYFLOAT gives one ID at a time")

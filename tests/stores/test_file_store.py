@@ -98,6 +98,9 @@ async def test_a_second_process_is_refused_with_the_first_ones_pid_until_that_is
         ({"ceiling_ms": "5"}, "its ceiling_ms is '5'"),
         ({"worker_id": 4}, "it is of worker ID 4"),
         ({"layout": None}, "its layout is None"),
+        ({"nonce": [1]}, "its nonce is [1]"),
+        ({"ceiling_ms": 10**26}, "its ceiling_ms is 1000"),
+        (b"[" * 100_000, "it is not JSON"),
     ],
 )
 async def test_a_damaged_file_stops_the_start_and_is_left_as_it_is(
@@ -225,12 +228,13 @@ async def test_a_mark_of_another_process_is_noticed_though_the_lock_stands(
             await write(MARK_MS + 3000)
 
 
+@pytest.mark.parametrize("content", ["paper", "[" * 100_000])
 async def test_a_mark_that_is_damaged_while_its_holder_runs_is_written_again(
-    store: FileStore, state_path: Path, tmp_path: Path
+    store: FileStore, state_path: Path, tmp_path: Path, content: str
 ) -> None:
     await store.load()
     await store.extend(MARK_MS - 1000)
-    state_path.write_text("paper")
+    state_path.write_text(content)
     await store.extend(MARK_MS)
     await store.close()
     assert await make_store(tmp_path).load() == MARK
