@@ -4,6 +4,7 @@ import pytest
 from command_client import CommandClient
 from scripted_clock import ScriptedClock
 
+from respid.commands.connection import MAX_NAME_BYTES
 from respid.connection import Next
 from respid.resp import encoder, errors
 
@@ -90,6 +91,15 @@ def test_what_is_not_answered_is_done_all_the_same(client: CommandClient) -> Non
 
 def test_an_empty_name_takes_the_name_away(client: CommandClient) -> None:
     assert client.tell("CLIENT SETNAME me; CLIENT SETNAME ''; CLIENT GETNAME") == encoder.OK * 2 + b"$-1\r\n"
+
+
+@pytest.mark.parametrize(
+    "told", ["CLIENT SETNAME", "CLIENT SETINFO LIB-NAME", "CLIENT SETINFO LIB-VER", "HELLO 3 SETNAME"]
+)
+def test_a_name_is_not_long_since_client_list_has_those_of_all(client: CommandClient, told: str) -> None:
+    name = "x" * MAX_NAME_BYTES
+    assert client.tell(f"{told} {name}x").endswith(b" cannot be longer than 512 bytes\r\n")
+    assert not client.tell(f"{told} {name}").startswith(b"-")
 
 
 def test_client_list_tells_of_all_clients_and_client_info_of_one(
