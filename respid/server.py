@@ -218,7 +218,10 @@ class Server:
 
 
 def fit_max_clients(max_clients: int) -> int:
-    """Raises the limit of open files to fit so many clients, or lowers the clients to fit it, as redis-server does."""
+    """Raises the limit of open files to fit so many clients, or lowers the clients to fit it, as redis-server does.
+
+    Raises StartError when not even one fits.
+    """
     needed = max_clients + RESERVED_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= needed or soft == resource.RLIM_INFINITY:
@@ -227,7 +230,10 @@ def fit_max_clients(max_clients: int) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
     if reachable == needed:
         return max_clients
-    fitting = max(1, reachable - RESERVED_DESCRIPTORS)
+    fitting = reachable - RESERVED_DESCRIPTORS
+    if fitting < 1:
+        least = RESERVED_DESCRIPTORS + 1
+        raise StartError(f"only {reachable} files may be open, and respid needs {least}: raise the limit (ulimit -n)")
     _log.warning(
         "max clients lowered from %d to %d: only %d files may be open (ulimit -n)", max_clients, fitting, reachable
     )

@@ -12,6 +12,7 @@ from running import RunningServer, StartServer, wait_until
 from scripted_worker import converse
 
 from respid.protocol import keep_alive
+from respid.server import RESERVED_DESCRIPTORS
 
 PING = request("PING")
 PONG = b"+PONG\r\n"
@@ -53,6 +54,30 @@ def test_a_request_beyond_a_limit_is_refused_and_counted(
     assert not answered.startswith(b"-")
     assert exchange(strict.port, beyond, PING) == f"-ERR Protocol error: {words}\r\n".encode()
     assert strict.metric(counter) == before + 1
+
+
+def open_files(most: int) -> tuple[str, ...]:
+    """What runs a command with that limit of open files, hard and soft."""
+    return "sh", "-c", f'ulimit -n {most}; exec "$@"', "sh"
+
+
+def test_no_more_clients_are_let_in_than_files_may_be_open(start_server: StartServer) -> None:
+    server = start_server(prefix=open_files(RESERVED_DESCRIPTORS + 3))
+    assert f"max clients lowered from 10000 to 3: only {RESERVED_DESCRIPTORS + 3} files may be open" in server.log
+    clients = [RawClient(server.port) for _ in range(3)]
+    for client in clients:
+        client.send(PING)
+        assert client.receive_reply() == PONG
+    assert exchange(server.port, PING) == b"-ERR max number of clients reached\r\n"
+    assert server.get("/readyz")[0] == 200
+    for client in clients:
+        client.vanish()
+
+
+def test_when_not_even_one_client_fits_it_does_not_start(start_server: StartServer) -> None:
+    server = start_server(prefix=open_files(RESERVED_DESCRIPTORS), wait=False)
+    assert server.wait() == 1
+    assert server.log.endswith("files may be open, and respid needs 321: raise the limit (ulimit -n)\n")
 
 
 def test_many_short_arguments_are_added_up_as_well(start_server: StartServer) -> None:
