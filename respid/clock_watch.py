@@ -8,6 +8,7 @@ boot-time clock.
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from respid.ids.clock import BootTimeClock, Clock
 
@@ -22,11 +23,14 @@ _log = logging.getLogger(__name__)
 class ClockWatch:
     """Compares the wall clock with the boot-time clock."""
 
-    def __init__(self, clock: Clock, *, limit_ms: int, confirm_ms: int, steps: Counter[str]) -> None:
+    def __init__(
+        self, clock: Clock, *, limit_ms: int, confirm_ms: int, steps: Counter[str], reached_ms: Callable[[], int]
+    ) -> None:
         self._clock = clock
         self._limit_ms = max(limit_ms, STEP_MS)
         self._confirm_ms = confirm_ms
         self._steps = steps
+        self._reached_ms = reached_ms  # the timestamp of the last ID: up to there a step forward uses up none
         self._looked_ns, self._seen_ns = self._read()
         self._followed_ns = self._seen_ns
         self._since_ns: int | None = None  # boot time since which a step is not followed; None while there is none
@@ -64,7 +68,7 @@ class ClockWatch:
     def _note_step(self, step_ms: int, offset_ns: int) -> None:
         direction = "forward" if step_ms > 0 else "back"
         self._steps[direction] += 1
-        ahead_ms = (offset_ns - self._followed_ns) // _MILLISECOND_NS
+        ahead_ms = (self._looked_ns + offset_ns) // _MILLISECOND_NS - max(self.wall_ms, self._reached_ms())
         if ahead_ms > self._limit_ms:
             self._since_ns = self._looked_ns
             consequence = f": not followed until it has lasted {self._confirm_ms / 1000:g} s"

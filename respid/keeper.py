@@ -28,6 +28,7 @@ class Keeper:
         self._clock_watch = ClockWatch(
             worker.clock,
             limit_ms=worker.generator.lead_limit_ms,
+            reached_ms=lambda: worker.generator.timestamp_ms,
             confirm_ms=round(config.clock_jump_confirm_seconds * 1000),
             steps=worker.stats.clock_steps,
         )
@@ -87,8 +88,11 @@ class Keeper:
         async with self._storing, self._impatience():
             asked_ns = worker.clock.boot_ns()
             mark = await self._store.load()
-            now_ms = worker.clock.wall_ms()
+            worker.use_clock(self._clock_watch.look())  # which may have been set while the store was slow
+            now_ms = self._clock_watch.wall_ms
             floor_ms = None if mark is None else self._floor_ms(mark, now_ms)
+            if floor_ms is not None and floor_ms <= worker.generator.layout.epoch_ms:
+                floor_ms = None  # left by a start that found none, and issued nothing
             ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms)
             await self._store.extend(ceiling_ms)
             self._is_holder = True
@@ -112,7 +116,8 @@ class Keeper:
         # issued an ID: the others may have reached as far as the permitted lead above the clock.
         reached_ms = max(mark.ceiling_ms, now_ms) + self._worker.generator.lead_limit_ms
         try:
-            floor_ms = layout.first_above(Layout.parse_fingerprint(mark.fingerprint).greatest_id(reached_ms))
+            former = Layout.parse_fingerprint(mark.fingerprint)
+            floor_ms = layout.first_above(former.greatest_id(min(reached_ms, former.end_ms - 1)))
         except ValueError as error:
             raise StoreError(f"{changed}: {error}") from None
         if floor_ms > reached_ms + 1:
@@ -153,6 +158,7 @@ class Keeper:
         ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.wall_ms, (now_ns - self._stored_ns) // 1_000_000)
         if ceiling_ms is None:
             return True
+        reservation.extending(ceiling_ms)
         try:
             async with self._storing, self._impatience():
                 if self._ending:

@@ -89,7 +89,7 @@ class Worker:
                 return "the server is stopping"
             case Obstacle.LEAD:
                 return (
-                    f"the wall clock is {generator.lead_ms / 1000:.0f} s behind the last ID,"
+                    f"the wall clock is {generator.lead_ms / 1000:.0f} s behind its timestamps,"
                     f" more than the {generator.lead_limit_ms / 1000:.0f} s of RESPID_MAX_CLOCK_LEAD: set the clock"
                 )
             case Obstacle.LAYOUT_END:

@@ -20,7 +20,7 @@ def steps() -> Counter[str]:
 
 @pytest.fixture
 def watch(clock: ScriptedClock, steps: Counter[str]) -> ClockWatch:
-    return ClockWatch(clock, limit_ms=LIMIT_MS, confirm_ms=CONFIRM_MS, steps=steps)
+    return ClockWatch(clock, limit_ms=LIMIT_MS, confirm_ms=CONFIRM_MS, steps=steps, reached_ms=lambda: 0)
 
 
 @pytest.mark.parametrize("step_ms", [-LEAP_MS, -LIMIT_MS, -50, 50, LIMIT_MS])
@@ -50,6 +50,17 @@ def test_time_runs_on_while_a_leap_is_not_believed_and_follows_it_when_it_has_la
         f"the wall clock was set forward by {LEAP_MS} ms: not followed until it has lasted 10 s",
         "the wall clock has stayed where it was set: followed from now on",
     ]
+
+
+def test_a_step_forward_to_where_ids_have_been_already_uses_up_no_timestamps_and_is_followed(
+    clock: ScriptedClock, steps: Counter[str]
+) -> None:
+    reached_ms = clock.wall_ms()
+    watch = ClockWatch(clock, limit_ms=LIMIT_MS, confirm_ms=CONFIRM_MS, steps=steps, reached_ms=lambda: reached_ms)
+    for step_ms in (-LEAP_MS, LEAP_MS):
+        clock.step_ms(step_ms)
+        assert watch.look() is clock
+    assert steps == {"back": 1, "forward": 1}
 
 
 def test_one_bad_reading_changes_nothing(clock: ScriptedClock, watch: ClockWatch, steps: Counter[str]) -> None:

@@ -12,7 +12,7 @@ from scripted_store import SPANS, ScriptedStore
 
 from respid.config import Config
 from respid.ids.generator import NOTHING, Obstacle
-from respid.ids.layout import Layout
+from respid.ids.layout import YEAR_MS, Layout
 from respid.keeper import LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
 from respid.lifecycle import State
 from respid.server import make_worker
@@ -109,6 +109,47 @@ def test_a_missing_mark_and_one_ahead_of_the_clock_are_told(
     store.mark_ms = None if mark_from_now_ms is None else clock.wall_ms() + mark_from_now_ms
     run_scripted(clock, Keeper(worker, store).begin())
     assert messages(caplog, "WARNING") == warnings
+
+
+def test_the_mark_that_a_start_without_one_leaves_when_it_issued_nothing_is_none(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.mark_ms = worker.generator.layout.epoch_ms
+    run_scripted(clock, Keeper(worker, store).begin())
+    assert worker.reservation.found_mark is False
+    assert [message.partition(" found")[0] for message in messages(caplog, "WARNING")] == ["no high-water mark"]
+
+
+def test_a_leap_of_the_clock_while_the_store_is_slow_is_not_believed_at_once(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker
+) -> None:
+    began_ms = clock.wall_ms()
+    store.delay_seconds = 2
+
+    async def begin() -> None:
+        asyncio.get_running_loop().call_later(1, clock.step_ms, YEAR_MS)
+        await Keeper(worker, store).begin()
+
+    run_scripted(clock, begin())
+    assert worker.generator.ceiling_ms < began_ms + 60_000
+    first, _ = worker.generator.take(1)
+    assert worker.generator.layout.decompose(first).timestamp_ms < began_ms + 60_000
+
+
+def test_a_ceiling_of_a_clock_that_was_wrong_comes_down_so_that_no_successor_waits_for_it(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker
+) -> None:
+    clock.step_ms(YEAR_MS)
+
+    async def begin_and_set_the_clock_right() -> None:
+        async with keeping(Keeper(worker, store)):
+            assert store.mark_ms == worker.generator.ceiling_ms > clock.wall_ms()
+            clock.step_ms(-YEAR_MS)
+            await asyncio.sleep(3 * LOOK_SECONDS)
+            assert store.mark_ms == worker.generator.ceiling_ms <= clock.wall_ms() + RESERVE_MS
+            assert worker.generator.take(1) != NOTHING
+
+    run_scripted(clock, begin_and_set_the_clock_right())
 
 
 def test_the_reservation_is_extended_when_half_of_it_is_used(
@@ -211,7 +252,7 @@ def test_a_holder_whose_clock_was_set_back_stores_its_ceiling_again_and_none_abo
             events = len(store.events)
             ceiling_ms = store.mark_ms
             await asyncio.sleep(60)
-            assert store.mark_ms == ceiling_ms
+            assert worker.generator.timestamp_ms < (store.mark_ms or 0) <= (ceiling_ms or 0)
             extensions = len(store.events[events:]) / 2
             assert extensions == pytest.approx(60_000 / (RESERVE_MS / 2), abs=3)
 
@@ -370,6 +411,16 @@ def test_a_mark_of_another_layout_is_taken_only_when_asked_to_and_when_all_new_i
     first, _ = worker.generator.take(1)
     layout = Layout.parse_fingerprint(former)
     assert first > layout.greatest_id(other_workers_reached_ms) or former == worker.generator.layout.fingerprint
+
+
+def test_the_mark_of_a_layout_that_has_ended_is_taken_as_its_last_millisecond(
+    clock: ScriptedClock, store: ScriptedStore
+) -> None:
+    ended = Layout.parse("35/10/12")
+    store.fingerprint, store.mark_ms = ended.fingerprint, ended.end_ms
+    worker = make_worker(Config(worker_id=1, worker_id_source="test", accept_layout_change=True), store, clock)
+    run_scripted(clock, Keeper(worker, store).begin())
+    assert worker.generator.take(1)[0] > ended.greatest_id(ended.end_ms - 1)
 
 
 def test_the_mark_of_a_worker_that_issued_nothing_says_nothing_of_what_others_issued(

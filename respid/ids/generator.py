@@ -129,6 +129,10 @@ class Generator:
         if not self._sealed:
             self._ceiling_ms = max(self._ceiling_ms, min(ceiling_ms, self.layout.end_ms))
 
+    def lower_ceiling(self, ceiling_ms: int) -> None:
+        """Gives up timestamps from this Unix millisecond on: before that is stored, so that no less is ever stored."""
+        self._ceiling_ms = min(self._ceiling_ms, max(ceiling_ms, self._timestamp_ms + 1))
+
     def seal(self) -> int:
         """Stops issuing for good. Returns the Unix millisecond from which on a successor may issue.
 
@@ -199,6 +203,7 @@ class Generator:
 
     def _open(self, timestamp_ms: int, count: int) -> bool:
         if timestamp_ms >= self._ceiling_ms:
+            self._end_id = self._next_id  # what is left of the last millisecond is no help to a block: it would wait
             return self._stop()
         used = self._next_id - self._base_id
         if used >= self._sequence_reset or used + count > self._sequence_size:

@@ -46,13 +46,20 @@ class Reservation:
         """The ceiling to store now; None while more is left than half of what a new reservation would give.
 
         It is stored again after `age_ms` of half a reservation, too, whatever the wall clock says: a holder of whom
-        nothing is heard for longer counts as gone.
+        nothing is heard for longer counts as gone. It may be below the present one: that is of a clock that was wrong
+        when it is ahead by more than half a reservation, and a successor might have to wait for it.
         """
         generator, ceiling_ms = self._generator, self._generator.ceiling_ms
         issuable_ms = max(wall_ms, generator.timestamp_ms)
         target_ms = min(self._ceiling_above(generator.timestamp_ms, wall_ms), generator.layout.end_ms)
+        if (ceiling_ms - target_ms) * 2 > self._spans.wall_ms:
+            return target_ms
         is_low = target_ms > ceiling_ms and (ceiling_ms - issuable_ms) * 2 <= target_ms - issuable_ms
         return max(target_ms, ceiling_ms) if is_low or age_ms * 2 >= self._spans.wall_ms else None
+
+    def extending(self, ceiling_ms: int) -> None:
+        """To be called before the store is told this ceiling: one that comes down does so here first."""
+        self._generator.lower_ceiling(ceiling_ms)
 
     def extended(self, ceiling_ms: int) -> None:
         """To be called when the store has confirmed this ceiling, and not before."""

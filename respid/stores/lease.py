@@ -106,8 +106,7 @@ class LeaseStore:
         read_ns, self._read_ns = self._read_ns, None
         lease = self._current = await self._api.get(self._own.name)
         if lease is None:
-            self._found = None
-            return None
+            return self._found  # of one that has vanished since it was read
         self._read_ns = self._monotonic_ns()
         if lease.version != self._seen_version:
             self._seen_version, self._unchanged_ns = lease.version, 0

@@ -206,6 +206,20 @@ def test_a_step_forward_ends_at_the_ceiling(clock: ScriptedClock) -> None:
     assert generator.take(1)[1] == 1
 
 
+def test_a_block_for_which_the_last_millisecond_is_too_small_is_not_left_waiting(clock: ScriptedClock) -> None:
+    generator = begin(clock, reserved_ms=1)
+    generator.take(2000)
+    clock.step_ms(-60_000)
+    clock.pass_ms(5)
+    assert generator.take_block(3000) == NOTHING
+    assert generator.obstacle() is Obstacle.CEILING
+    clock.pass_ms(200)
+    assert generator.take_block(3000) == NOTHING
+    assert generator.stopped_for_ms() == 200
+    generator.raise_ceiling(clock.wall_ms() + 120_000)
+    assert generator.take_block(3000)[1] == 3000
+
+
 def test_the_ceiling_never_falls(clock: ScriptedClock) -> None:
     generator = begin(clock, reserved_ms=3 * SECOND_MS)
     generator.raise_ceiling(clock.wall_ms())

@@ -24,7 +24,14 @@ def take_over(clock: ScriptedClock, mark_ms: int | None) -> tuple[Generator, Res
 
 lives = st.lists(
     st.tuples(
-        st.lists(st.sampled_from([0, 1, 1, 20, 700, 1600, 4000]), max_size=15),  # ms that pass between two draws
+        st.lists(
+            st.tuples(
+                st.sampled_from([0, 1, 1, 20, 700, 1600, 4000]),  # ms that pass
+                st.sampled_from([0, 0, 0, 0, 400_000, -400_000]),  # how the clock is set then
+                st.booleans(),  # whether IDs are drawn
+            ),
+            max_size=15,
+        ),
         st.booleans(),  # whether it ends cleanly
         st.sampled_from([0, 0, 5, -5000, -400_000, 5000]),  # how the clock is set before the next one
     ),
@@ -34,25 +41,53 @@ lives = st.lists(
 
 @settings(max_examples=300)
 @given(lives)
-def test_a_successors_ids_all_lie_above_its_predecessors(history: list[tuple[list[int], bool, int]]) -> None:
+def test_a_successors_ids_all_lie_above_its_predecessors(
+    history: list[tuple[list[tuple[int, int, bool]], bool, int]],
+) -> None:
     clock = ScriptedClock()
     mark_ms: int | None = None
     last = -1
-    for pauses_ms, ends_cleanly, step_ms in history:
+    for moves, ends_cleanly, step_ms in history:
         generator, reservation, mark_ms = take_over(clock, mark_ms)
-        for pause_ms in pauses_ms:
+        for pause_ms, set_ms, draws in moves:
             clock.pass_ms(pause_ms)
+            clock.step_ms(set_ms)
             due_ms = reservation.due_ceiling_ms(clock.wall_ms(), 0)
             if due_ms is not None:
+                reservation.extending(due_ms)
                 mark_ms = due_ms  # stored, and only then used
-                reservation.extended(due_ms)
-            first, count = generator.take(40)
+                assert generator.ceiling_ms <= mark_ms
+                if draws:  # else the reply is lost
+                    reservation.extended(due_ms)
+            first, count = generator.take(40) if draws else NOTHING
             if count:
                 assert first > last
                 last = first + count - 1
         if ends_cleanly:
             mark_ms = generator.seal()
         clock.step_ms(step_ms)
+
+
+def test_a_ceiling_of_a_clock_that_was_wrong_comes_down(clock: ScriptedClock) -> None:
+    clock.step_ms(400_000)
+    generator, reservation, _ = take_over(clock, None)
+    clock.step_ms(-400_000)
+    due_ms = reservation.due_ceiling_ms(clock.wall_ms(), 0)
+    assert due_ms == clock.wall_ms() + SPANS.wall_ms
+    reservation.extending(due_ms)
+    assert generator.ceiling_ms == due_ms, "before it is stored"
+    reservation.extended(due_ms)
+    assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
+    assert generator.take(1) != NOTHING
+
+
+def test_a_ceiling_does_not_come_down_below_an_id(clock: ScriptedClock) -> None:
+    clock.step_ms(400_000)
+    generator, reservation, mark_ms = take_over(clock, None)
+    generator.take(1)
+    clock.step_ms(-400_000)
+    reservation.extending(reservation.due_ceiling_ms(clock.wall_ms(), 0) or mark_ms)
+    assert generator.timestamp_ms < generator.ceiling_ms
 
 
 def test_the_first_start_has_no_mark_and_says_so(clock: ScriptedClock) -> None:
@@ -72,14 +107,14 @@ def test_it_is_extended_when_half_of_it_is_used(clock: ScriptedClock) -> None:
 def test_a_clock_set_back_asks_for_no_extension_while_enough_is_left(clock: ScriptedClock) -> None:
     generator, reservation, _ = take_over(clock, None)
     generator.take(1)
-    clock.step_ms(-3600 * 1000)
+    clock.step_ms(-1000)
     assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
 
 
 def test_it_is_stored_again_after_half_its_span_though_the_clock_was_set_back(clock: ScriptedClock) -> None:
     generator, reservation, ceiling_ms = take_over(clock, None)
     generator.take(1)
-    clock.step_ms(-3600 * 1000)
+    clock.step_ms(-1000)
     assert reservation.due_ceiling_ms(clock.wall_ms(), SPANS.wall_ms // 2 - 1) is None
     assert reservation.due_ceiling_ms(clock.wall_ms(), SPANS.wall_ms // 2) == ceiling_ms, "no more than it has"
 
