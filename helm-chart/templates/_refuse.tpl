@@ -4,6 +4,7 @@
 {{- include "respid.refuseTimes" . }}
 {{- include "respid.refuseSecrets" . }}
 {{- include "respid.refuseScrapes" . }}
+{{- include "respid.refuseLayoutChange" . }}
 {{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
 {{- fail "networkPolicy.apiServerPorts is empty, which would let the pods go anywhere: name the API server's ports, such as [443, 6443]" }}
 {{- end }}
@@ -48,6 +49,19 @@
 {{- $reserve := float64 .Values.lease.reserveSeconds }}
 {{- if and (eq .Values.store "lease") (gt (mulf 2 $reserve) (float64 .Values.maxClockLeadSeconds)) }}
 {{- fail (printf "lease.reserveSeconds %v is more than half of maxClockLeadSeconds %v: a worker that starts again could lead its clock by too much; lower the one or raise the other" .Values.lease.reserveSeconds .Values.maxClockLeadSeconds) }}
+{{- end }}
+{{- end }}
+
+{{/* A rolling upgrade has old and new workers side by side, and IDs of two layouts can be equal. */}}
+{{- define "respid.refuseLayoutChange" -}}
+{{- $live := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "respid.fullname" .) | default dict }}
+{{- if gt (dig "spec" "replicas" 0 $live | int) 0 }}
+{{- $wanted := dict "RESPID_LAYOUT" .Values.layout "RESPID_EPOCH" (include "respid.number" .Values.epoch) }}
+{{- range (first $live.spec.template.spec.containers).env }}
+{{- if and (hasKey $wanted .name) (ne .value (get $wanted .name)) }}
+{{- fail (printf "the running workers have %s=%s, and this upgrade sets %s: IDs of the two can be equal, and a rolling upgrade has both at a time; stop all workers first (docs/kubernetes.md)" .name .value (get $wanted .name)) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -172,6 +172,16 @@ def test_enabling_an_autoscaler_goes_on_with_the_live_number_of_workers(installa
     assert installation.workers == 8
 
 
+def test_an_upgrade_to_another_layout_needs_all_workers_stopped(installation: Installation) -> None:
+    installation.install(HPA)
+    for other in ({"layout": "41/11/11"}, {"epoch": "2025-01-01T00:00:00Z"}):
+        with pytest.raises(subprocess.CalledProcessError):
+            installation.upgrade(HPA | other)
+    installation.scale(0)
+    installation.upgrade(HPA | {"layout": "41/11/11"})
+    assert installation.workers == 0
+
+
 def test_disabling_the_autoscaler_sets_the_number_of_workers(installation: Installation) -> None:
     installation.install(HPA)
     installation.scale(5)
