@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from respid.clock_watch import ClockWatch
+from respid.ids.generator import Obstacle
 from respid.ids.layout import Layout
 from respid.ids.timestamp import format_timestamp
 from respid.lifecycle import State
@@ -136,7 +137,7 @@ class Keeper:
             )
             return
         lead_ms = floor_ms - now_ms
-        if lead_ms > self._worker.generator.lead_limit_ms + 1:  # it begins at the millisecond before
+        if self._worker.generator.obstacle() is Obstacle.LEAD:
             _log.error(
                 "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
                 " of it; set the clock if it is wrong, else raise --max-clock-lead to have IDs ahead of it",

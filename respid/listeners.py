@@ -7,7 +7,6 @@ import ipaddress
 import logging
 import os
 import socket
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -167,7 +166,7 @@ class UnixSocket:
             self._inode = self._path.stat().st_ino
         except OSError as error:
             listening.close()
-            is_in_use = error.errno == errno.EADDRINUSE and self._is_socket()
+            is_in_use = error.errno == errno.EADDRINUSE and self._path.is_socket()
             advice = "another process listens there" if is_in_use else "choose another path"
             reason = error.strerror or error
             raise StartError(f"cannot listen on {self._path}: {reason}; {advice} (--unix-socket)") from None
@@ -181,14 +180,11 @@ class UnixSocket:
     def _remove_abandoned(self) -> None:
         """Only a socket on which nobody listens; anything else is left for `bind` to complain about."""
         with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if not self._is_socket():
+            if not self._path.is_socket():
                 return
             probe.settimeout(0)
             if probe.connect_ex(str(self._path)) == errno.ECONNREFUSED:
                 self._path.unlink()
-
-    def _is_socket(self) -> bool:
-        return stat.S_ISSOCK(self._path.stat().st_mode)
 
 
 async def listen(

@@ -7,11 +7,11 @@ from typing import NoReturn
 import pytest
 
 
-def need_tool(name: str) -> str:
-    """The program's path. Without it the test is left out."""
+def need_tool(name: str, why: str = "") -> str:
+    """The program's path. Without it the test is left out; `why` is put before the reason."""
     path = shutil.which(name)
     if path is None:
-        leave_out(f"{name} is not installed")
+        leave_out(f"{why}{name} is not installed")
     return path
 
 

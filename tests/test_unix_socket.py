@@ -71,6 +71,15 @@ def test_a_file_that_is_no_socket_is_left_alone(start_server: StartServer, tmp_p
     assert path.read_text() == "mine"
 
 
+def test_a_link_to_nothing_is_told_in_one_line(start_server: StartServer, tmp_path: Path) -> None:
+    path = tmp_path / "link"
+    path.symlink_to(tmp_path / "nothing")
+    server = start_server("--unix-socket", str(path), wait=False)
+    assert server.wait() == 1
+    advice = "choose another path (--unix-socket)"
+    assert server.log == f"respid: cannot listen on {path}: Address already in use; {advice}\n"
+
+
 @pytest.mark.parametrize("directory", ["missing", "x" * 200])
 def test_a_path_that_cannot_be_had_is_one_line(start_server: StartServer, tmp_path: Path, directory: str) -> None:
     server = start_server("--unix-socket", str(tmp_path / directory / "respid.sock"), wait=False)

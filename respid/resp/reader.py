@@ -140,11 +140,6 @@ class RequestReader:
         return run
 
     @property
-    def position(self) -> int:
-        """How many of the bytes fed last have been read: rises from request to request, until it takes more bytes."""
-        return self._position
-
-    @property
     def is_empty(self) -> bool:
         """Whether nothing was fed that has not been given as a request."""
         return self._position == len(self._buffer) and not self._missing and not self._pending

@@ -77,7 +77,7 @@ class FileStore:
         if content is None:
             return None
         state = self._parse(content)
-        self._known_nonces.add(state.get("nonce"))
+        self._known_nonces.add(state["nonce"])
         return Mark(state["ceiling_ms"], state["layout"])
 
     def _take_lock(self) -> Lock:
@@ -127,7 +127,7 @@ class FileStore:
 
     def _refuse_foreign_mark(self) -> None:
         content = self._disk.read(self._path)
-        if content is not None and self._parse(content).get("nonce") not in self._known_nonces:
+        if content is not None and self._parse(content)["nonce"] not in self._known_nonces:
             raise HolderLostError(
                 f"worker ID {self._worker_id} was taken by another process: {self._path} was replaced"
             )

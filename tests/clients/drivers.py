@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from needed_tools import leave_out
+from needed_tools import leave_out, need_tool
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "respid-clients"
@@ -38,8 +38,7 @@ class Language:
     def installed(self, name: str) -> Path:
         """The copy of the folder in which everything is built. Leaves out this driver's test where that cannot be."""
         for tool in self.tools:
-            if shutil.which(tool) is None:
-                leave_out(f"{name} is left out: {tool} is not installed")
+            need_tool(tool, f"{name} is left out: ")
         directory = CACHE / f"{self.name}-{self._hash()}"
         with self.locked():
             if not (directory / "built").exists():

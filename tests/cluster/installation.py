@@ -109,10 +109,13 @@ class Namespace:
     def metrics(self, pod: str) -> str:
         return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8080/proxy/metrics")
 
+    def metric(self, pod: str, name: str) -> int:
+        (value,) = re.findall(rf"^{re.escape(name)} (\S+)$", self.metrics(pod), re.MULTILINE)
+        return int(float(value))
+
     def issued(self, pod: str) -> int:
         """How many IDs a worker has given out since it started."""
-        (value,) = re.findall(r"^id_generator_ids_generated_total (\S+)$", self.metrics(pod), re.MULTILINE)
-        return int(float(value))
+        return self.metric(pod, "id_generator_ids_generated_total")
 
     def create_files(self, name: str, files: dict[str, bytes]) -> None:
         """A ConfigMap of them, to mount into pods."""

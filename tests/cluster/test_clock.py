@@ -1,7 +1,6 @@
 """The node's clock set in one pod alone, by libfaketime, while a client draws from all of them."""
 
 import glob
-import re
 import time
 from pathlib import Path
 
@@ -52,9 +51,7 @@ class Worker:
 
     def steps(self, direction: str) -> int:
         """How many times it has noticed that its clock was set."""
-        pattern = rf'^id_generator_clock_steps_total{{direction="{direction}"}} (\S+)$'
-        (value,) = re.findall(pattern, self._namespace.metrics(self._name), re.MULTILINE)
-        return int(float(value))
+        return self._namespace.metric(self._name, f'id_generator_clock_steps_total{{direction="{direction}"}}')
 
     @property
     def followed(self) -> int:
