@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import respid.server
-from respid.cli import main
+from respid.cli.main import main
 from respid.ids.generator import Generator
-from respid.protocol import RespProtocol
+from respid.net.protocol import RespProtocol
 from respid.resp import encoder, reader
 from respid.resp.fast_path import NO_RUN, RunReader
-from respid.stats import Stats
+from respid.worker.stats import Stats
 
 
 def uvloop() -> None:

@@ -1,5 +1,5 @@
 """`python -m respid` is `respid`."""
 
-from respid.cli import main
+from respid.cli.main import main
 
 main()

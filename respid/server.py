@@ -16,25 +16,25 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from respid import __version__
-from respid.auth_log import AuthFailureLog
-from respid.config import Config
-from respid.credentials import read_passwords
-from respid.http import HttpListener, HttpProtocol, Response, Route, json_response
+from respid.highwater.keeper import Keeper
+from respid.highwater.stores import Store, StoreError
+from respid.highwater.stores.file import FileStore
+from respid.highwater.stores.lease import LeaseStore
+from respid.highwater.stores.none import NoStore
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
-from respid.keeper import Keeper
-from respid.lifecycle import State
-from respid.listeners import MAX_HANDSHAKES, RespListeners, StartError, listen
-from respid.protocol import RespListener
+from respid.monitoring.http import HttpListener, HttpProtocol, Response, Route, json_response
+from respid.net.auth_log import AuthFailureLog
+from respid.net.idle import Sweep
+from respid.net.listeners import MAX_HANDSHAKES, RespListeners, StartError, listen
+from respid.net.protocol import RespListener
+from respid.net.tls import Tls
 from respid.reload import ReadError, Reloader, Source
-from respid.stores import Store, StoreError
-from respid.stores.file import FileStore
-from respid.stores.lease import LeaseStore
-from respid.stores.none import NoStore
-from respid.sweep import Sweep
-from respid.tls import Tls
-from respid.worker import ProcessUsage, Worker
+from respid.worker.config import Config
+from respid.worker.credentials import read_passwords
+from respid.worker.lifecycle import State
+from respid.worker.worker import ProcessUsage, Worker
 
 STOP_SECONDS = 10.0  # for how long the stop waits for requests that are being answered
 STORE_STOP_SECONDS = 5.0  # for how long it then waits for the store
@@ -49,7 +49,7 @@ def make_store(config: Config) -> Store:
         return FileStore(config.state_dir, config.worker_id, config.layout)
     if config.store == "lease":
         try:
-            from respid.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import
+            from respid.highwater.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import
         except ImportError as error:
             raise StoreError(f"the lease store needs {error.name}: pip install 'respid[kubernetes]'") from None
         return LeaseStore(
@@ -181,7 +181,7 @@ class Server:
 
     @cached_property
     def _render_metrics(self) -> Callable[[str], tuple[str, bytes]]:
-        from respid.metrics import Exposition  # noqa: PLC0415 - its library takes a fifth of all imports' time
+        from respid.monitoring.metrics import Exposition  # noqa: PLC0415 - its library takes a fifth of all imports' time
 
         return Exposition(self._worker).render
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from command_client import CommandClient
-from kubernetes_api_server import ApiServer, running_api_server
-from raw_client import RawClient
-from redis_oracle import running_redis
-from running import RunningServer, StartServer, free_port
-from scripted_clock import ScriptedClock
-from scripted_worker import connect, start_worker
 
-from respid.worker import Worker
+from respid.worker.worker import Worker
+from tests.support.command_client import CommandClient
+from tests.support.kubernetes_api_server import ApiServer, running_api_server
+from tests.support.raw_client import RawClient
+from tests.support.redis_oracle import running_redis
+from tests.support.running import RunningServer, StartServer, free_port
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, start_worker
 
 collect_ignore = ["clients/python"]  # programs with packages of their own
 

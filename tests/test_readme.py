@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import readme
 import redis
-from needed_tools import need_tool
-from running import RunningServer
+
+from tests.support import readme
+from tests.support.needed_tools import need_tool
+from tests.support.running import RunningServer
 
 ID = re.compile(r"\d{18,}")
 TIME = re.compile(r"\b\d{13}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")

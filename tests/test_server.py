@@ -1,8 +1,7 @@
 """A whole server, from the outside."""
 
-from running import RunningServer
-
 from respid.ids.layout import Layout
+from tests.support.running import RunningServer
 
 
 def test_incr_returns_ever_greater_ids_of_this_worker(server: RunningServer) -> None:

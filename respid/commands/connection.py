@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from respid.commands.session import Reply, ReplyMode, Session
 from respid.commands.table import ALWAYS, CommandGroup
-from respid.credentials import DEFAULT_USER
 from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
+from respid.worker.credentials import DEFAULT_USER
 
 # What respid answers as: the newest Redis whose drivers send nothing that only a Redis with data could answer.
 REDIS_VERSION = "7.4.0"

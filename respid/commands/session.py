@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from respid.credentials import DEFAULT_USER
 from respid.resp import errors
-from respid.worker import Worker
+from respid.worker.credentials import DEFAULT_USER
+from respid.worker.worker import Worker
 
 # What a handler gives: a whole reply; parts of one, where None says "wait, then go on"; or None: wait, then ask again.
 Parts = Iterator[bytes | None]

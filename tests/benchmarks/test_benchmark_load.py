@@ -4,11 +4,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
-from needed_tools import need_tool
 
 from benchmarks.load import Load, Round, interleaved, load_core, median, parse, ratio
 from benchmarks.machine import Cores
 from benchmarks.servers import Server, running_redis, running_respid
+from tests.support.needed_tools import need_tool
 
 RunningServer = Callable[[int], AbstractContextManager[Server]]
 

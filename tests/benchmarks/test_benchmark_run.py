@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from needed_tools import need_tool
 
 from benchmarks import cut
 from benchmarks.bulk import percentile
+from tests.support.needed_tools import need_tool
 
 ROOT = Path(__file__).parent.parent.parent
 

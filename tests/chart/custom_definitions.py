@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from needed_tools import need_tool
+
+from tests.support.needed_tools import need_tool
 
 # Group: Go module, and the directory in it.
 SOURCES = {

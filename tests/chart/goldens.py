@@ -1,16 +1,13 @@
-"""What the chart renders, as it was last agreed to: `.venv/bin/python tests/chart/goldens.py` writes it anew.
+"""What the chart renders, as it was last agreed to: `.venv/bin/python -m tests.chart.goldens` writes it anew.
 
 A change to the chart shows in the diff of these files. Needs the program helm on the PATH for the cases with KEDA.
 """
 
-import sys
 from pathlib import Path
 
 import yaml
 
-sys.path[:0] = [str(Path(__file__).parents[1])]
-
-from rendering import CASES, Render, render_case  # noqa: E402 - it is below that path
+from tests.chart.rendering import CASES, Render, render_case
 
 DIRECTORY = Path(__file__).parent / "goldens"
 

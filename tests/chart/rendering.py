@@ -7,7 +7,8 @@ from typing import Any
 
 import helm_python
 import yaml
-from needed_tools import need_tool
+
+from tests.support.needed_tools import need_tool
 
 CHART = Path(__file__).parents[2] / "helm-chart"
 KEDA_API = "keda.sh/v1alpha1"

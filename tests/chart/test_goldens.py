@@ -1,8 +1,9 @@
 """The chart renders what was agreed to, for each of its sets of values."""
 
 import pytest
-from goldens import DIRECTORY, as_golden, golden_path
-from rendering import CASES, CASES_WITH_KEDA, CASES_WITHOUT_KEDA, render_case
+
+from tests.chart.goldens import DIRECTORY, as_golden, golden_path
+from tests.chart.rendering import CASES, CASES_WITH_KEDA, CASES_WITHOUT_KEDA, render_case
 
 ADVICE = "look at the difference; if it is meant, run .venv/bin/python tests/chart/goldens.py"
 

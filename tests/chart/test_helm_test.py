@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from needed_tools import need_tool
-from rendering import CHART, render
-from running import StartServer, free_port
+
+from tests.chart.rendering import CHART, render
+from tests.support.needed_tools import need_tool
+from tests.support.running import StartServer, free_port
 
 PROGRAM = CHART / "files" / "draw_from_every_pod.py"
 Check = Callable[..., int]

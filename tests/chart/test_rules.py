@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from rendering import KEDA_API, Values, ci_values, render, render_with_apis
 
 from respid import __version__
-from respid.cli import serve
+from respid.cli.main import serve
 from respid.server import KEEPER_STOP_SECONDS, STOP_SECONDS, STORE_STOP_SECONDS
+from tests.chart.rendering import KEDA_API, Values, ci_values, render, render_with_apis
 
 STOPPING_SECONDS = STOP_SECONDS + STORE_STOP_SECONDS + KEEPER_STOP_SECONDS  # after the drain's delay
 

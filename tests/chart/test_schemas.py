@@ -7,9 +7,10 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import pytest
-from custom_definitions import SOURCES, schema_of
 from kubernetes_validate.utils import all_versions, major_minor, schema_contents
-from rendering import CASES_WITH_KEDA, CASES_WITHOUT_KEDA, Manifest, Render, render_case
+
+from tests.chart.custom_definitions import SOURCES, schema_of
+from tests.chart.rendering import CASES_WITH_KEDA, CASES_WITHOUT_KEDA, Manifest, Render, render_case
 
 VERSIONS = list(dict.fromkeys(major_minor(version) for version in all_versions()))
 read_schema = functools.cache(schema_contents)

@@ -13,8 +13,6 @@ from typing import Any
 import lightkube
 import pytest
 import yaml
-from custom_definitions import definitions
-from kubernetes_api_server import running_api_server
 from lightkube.codecs import from_dict
 from lightkube.core.exceptions import ApiError
 from lightkube.generic_resource import create_namespaced_resource
@@ -22,9 +20,12 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apps_v1 import StatefulSet
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
 from lightkube.resources.core_v1 import Namespace
-from needed_tools import need_tool
-from rendering import CHART, Values
-from running import wait_until
+
+from tests.chart.custom_definitions import definitions
+from tests.chart.rendering import CHART, Values
+from tests.support.kubernetes_api_server import running_api_server
+from tests.support.needed_tools import need_tool
+from tests.support.running import wait_until
 
 pytestmark = pytest.mark.kubernetes
 ScaledObject = create_namespaced_resource("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-import chart_values
 import helm_python
 import pytest
 import yaml
-from rendering import CASES, CHART, Values, ci_values, render
+
+from tests.chart import chart_values
+from tests.chart.rendering import CASES, CHART, Values, ci_values, render
 
 
 def test_every_value_has_a_comment() -> None:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from command_line import Outcome, clean_environment, run_command_line
-from fake_worker import LOADING, FakeWorker, serving
-from proxy import proxy
-from readme import code_blocks
-from running import RunningServer, StartServer, free_port, wait_until
+
+from tests.support.command_line import Outcome, clean_environment, run_command_line
+from tests.support.fake_worker import LOADING, FakeWorker, serving
+from tests.support.proxy import proxy
+from tests.support.readme import code_blocks
+from tests.support.running import RunningServer, StartServer, free_port, wait_until
 
 MILLISECOND = 1 << 22  # from one ID to the same one of the next millisecond
 HERE = "127.0.0.1"

@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
-from scripted_clock import ScriptedClock
-from scripted_worker import connect, converse, start_worker
 
 from respid.check.draws import Batch, WrongReplyError, join, make_batches
 from respid.check.ledger import Block
 from respid.check.replies import ErrorReply, Reply, read_reply
 from respid.ids.layout import Layout
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, converse, start_worker
 
 BATCHES = make_batches(Layout())
 REQUESTS = {request.arguments[0].decode(): request for batch in BATCHES for request in batch.requests}

@@ -2,11 +2,11 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_clock import ScriptedClock
 
 from respid.check.ledger import NO_ID, Block, Ledger, Mark, Source
 from respid.ids.generator import Generator
 from respid.ids.layout import DEFAULT_EPOCH_MS, Layout
+from tests.support.scripted_clock import ScriptedClock
 
 LAYOUT = Layout.parse("41/3/4")
 A = Source("a:1", 1, LAYOUT, "run a")

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from drivers import Driver, all_drivers, all_snippets
-from raw_client import are_rising
-from running import RunningServer
+
+from tests.clients.drivers import Driver, all_drivers, all_snippets
+from tests.support.raw_client import are_rising
+from tests.support.running import RunningServer
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 ROOT = Path(__file__).parent.parent.parent

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needed_tools import need_tool
-from raw_client import RawClient, are_rising
-from running import RunningServer, StartServer, free_port, wait_until
+
+from tests.support.needed_tools import need_tool
+from tests.support.raw_client import RawClient, are_rising
+from tests.support.running import RunningServer, StartServer, free_port, wait_until
 
 PASSWORD = "correct horse"
 

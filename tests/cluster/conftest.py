@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from installation import Namespace, Release
-from needed_tools import leave_out, need_tool
+
+from tests.cluster.installation import Namespace, Release
+from tests.support.needed_tools import leave_out, need_tool
 
 _RUN = secrets.token_hex(3)
 _numbers = (f"respid-test-{_RUN}-{number}" for number in itertools.count())

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
-from installation import RETRYABLE, SMALL, Client, Drawn, Release, repeated, wait_for
-from needed_tools import need_tool
 
 from respid.ids.layout import Layout
+from tests.cluster.installation import RETRYABLE, SMALL, Client, Drawn, Release, repeated, wait_for
+from tests.support.needed_tools import need_tool
 
 LIBRARIES = ["/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"]
 HOUR = 3600

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from installation import RETRYABLE, SMALL, Client, Namespace, Release, repeated, wait_for
-from needed_tools import leave_out
+
+from tests.cluster.installation import RETRYABLE, SMALL, Client, Namespace, Release, repeated, wait_for
+from tests.support.needed_tools import leave_out
 
 
 class Container:

@@ -3,7 +3,20 @@
 import json
 
 import pytest
-from installation import CHART, REPOSITORY, ROOT, SMALL, TAG, Client, Namespace, Release, repeated, run, wait_for
+
+from tests.cluster.installation import (
+    CHART,
+    REPOSITORY,
+    ROOT,
+    SMALL,
+    TAG,
+    Client,
+    Namespace,
+    Release,
+    repeated,
+    run,
+    wait_for,
+)
 
 USERS_VALUES = CHART / "ci" / "existing-values.yaml"
 

@@ -6,8 +6,9 @@ import subprocess
 import time
 
 import pytest
-from installation import SMALL, Client, Release, repeated, wait_for
-from needed_tools import leave_out
+
+from tests.cluster.installation import SMALL, Client, Release, repeated, wait_for
+from tests.support.needed_tools import leave_out
 
 SECONDS = float(os.environ.get("RESPID_TEST_OUTAGE_SECONDS", "60"))
 

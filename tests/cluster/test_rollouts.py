@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from installation import RETRYABLE, SMALL, Client, Release, repeated, wait_for
+
+from tests.cluster.installation import RETRYABLE, SMALL, Client, Release, repeated, wait_for
 
 
 def _upgrade(release: Release) -> None:

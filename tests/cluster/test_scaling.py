@@ -7,8 +7,9 @@ import time
 from typing import Self
 
 import pytest
-from installation import SMALL, Client, Release, run, wait_for
-from needed_tools import leave_out
+
+from tests.cluster.installation import SMALL, Client, Release, run, wait_for
+from tests.support.needed_tools import leave_out
 
 PROMETHEUS = os.environ.get("RESPID_TEST_PROMETHEUS", "http://prometheus-k8s.monitoring.svc.cluster.local")
 BEHAVIOR = {

@@ -1,12 +1,12 @@
 """HELLO, AUTH, SELECT, CLIENT and the like."""
 
 import pytest
-from command_client import CommandClient
-from scripted_clock import ScriptedClock
 
 from respid.commands.connection import MAX_NAME_BYTES
-from respid.connection import Next
+from respid.net.connection import Next
 from respid.resp import encoder, errors
+from tests.support.command_client import CommandClient
+from tests.support.scripted_clock import ScriptedClock
 
 
 def test_hello_switches_the_version_from_its_own_reply_on(client: CommandClient) -> None:

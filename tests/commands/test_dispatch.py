@@ -6,15 +6,15 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from byte_streams import requests
-from command_client import CommandClient
-from scripted_clock import ScriptedClock
-from scripted_worker import connect
 
-from respid.connection import TURN_NS, TURN_REQUESTS, Next
 from respid.ids.clock import Clock
+from respid.net.connection import TURN_NS, TURN_REQUESTS, Next
 from respid.resp import encoder, errors
-from respid.worker import Worker
+from respid.worker.worker import Worker
+from tests.support.byte_streams import requests
+from tests.support.command_client import CommandClient
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect
 
 
 @pytest.mark.parametrize("name", ["ping", "PING", "pInG"])

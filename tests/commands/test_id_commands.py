@@ -1,14 +1,14 @@
 """The commands that give IDs, and those that explain them."""
 
 import pytest
-from command_client import CommandClient
-from reply_parser import Reply, parse_replies
-from scripted_clock import ScriptedClock
 
 from respid.commands.ids import SLICE_IDS
-from respid.connection import TURN_OUTPUT_BYTES, Connection, Next
 from respid.ids.layout import Layout
+from respid.net.connection import TURN_OUTPUT_BYTES, Connection, Next
 from respid.resp import encoder, errors
+from tests.support.command_client import CommandClient
+from tests.support.reply_parser import Reply, parse_replies
+from tests.support.scripted_clock import ScriptedClock
 
 LAYOUT = Layout()
 SECOND_IDS = 4_096_000

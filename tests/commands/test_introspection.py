@@ -1,11 +1,11 @@
 """COMMAND and its subcommands. That what they say is right, `conformance` shows."""
 
 import pytest
-from command_client import CommandClient
-from reply_parser import Reply
 
 from respid.commands import COMMANDS
 from respid.resp import errors
+from tests.support.command_client import CommandClient
+from tests.support.reply_parser import Reply
 
 
 def texts(reply: Reply) -> list[bytes | None]:

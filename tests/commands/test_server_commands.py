@@ -1,12 +1,12 @@
 """INFO, CONFIG GET, TIME and what monitoring tools ask."""
 
 import pytest
-from command_client import CommandClient
-from reply_parser import Reply
-from scripted_clock import ScriptedClock
-from scripted_worker import RUN_ID
 
 from respid.resp import encoder, errors
+from tests.support.command_client import CommandClient
+from tests.support.reply_parser import Reply
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import RUN_ID
 
 
 def information(client: CommandClient, sections: str = "") -> dict[str, str]:

@@ -1,12 +1,12 @@
 """MULTI, EXEC and what may come between them."""
 
 import pytest
-from command_client import CommandClient
-from reply_parser import parse_replies
-from scripted_clock import ScriptedClock
 
-from respid.connection import Next
+from respid.net.connection import Next
 from respid.resp import encoder, errors
+from tests.support.command_client import CommandClient
+from tests.support.reply_parser import parse_replies
+from tests.support.scripted_clock import ScriptedClock
 
 
 def test_queued_commands_are_run_by_exec_in_order(client: CommandClient) -> None:

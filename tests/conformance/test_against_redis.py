@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
-from byte_streams import LOCKED, OPEN, STILL_OPEN, STREAMS, Compared, Stream, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_client import RawClient, exchange
-from redis_oracle import running_redis
-from reply_parser import Reply, parse_replies, parse_reply
-from running import RunningServer, StartServer
-from scripted_clock import ScriptedClock
-from scripted_worker import connect, converse, start_worker
+
+from tests.support.byte_streams import LOCKED, OPEN, STILL_OPEN, STREAMS, Compared, Stream, request
+from tests.support.raw_client import RawClient, exchange
+from tests.support.redis_oracle import running_redis
+from tests.support.reply_parser import Reply, parse_replies, parse_reply
+from tests.support.running import RunningServer, StartServer
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, converse, start_worker
 
 ALIKE = [stream for stream in STREAMS if stream.instead is None]
 UNLIKE = [stream for stream in STREAMS if stream.instead is not None]

@@ -9,15 +9,15 @@ from random import Random
 
 import hiredis
 import pytest
-from byte_streams import LOCKED, STREAMS, request
-from scripted_clock import ScriptedClock
-from scripted_worker import connect, start_worker
 
 import respid.resp.reader
-from respid.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection, Next
 from respid.ids.layout import Layout
+from respid.net.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection, Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, limits_of_strangers
+from tests.support.byte_streams import LOCKED, STREAMS, request
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, start_worker
 
 HEAD_BYTES = 5
 LAST = b"+last\r\n"

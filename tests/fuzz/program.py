@@ -10,16 +10,15 @@ from random import Random
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 with atheris.instrument_imports(include=["respid"]):
-    import respid.connection
+    import respid.net.connection
     import respid.server  # noqa: F401
-with atheris.instrument_imports(include=["fuzzed"]):
-    from fuzzed import HEAD_BYTES, PASSWORD, check
-
-from byte_streams import request
+with atheris.instrument_imports(include=["tests.fuzz.fuzzed"]):
+    from tests.fuzz.fuzzed import HEAD_BYTES, PASSWORD, check
 
 from respid.commands.table import COMMANDS
+from tests.support.byte_streams import request
 
 NAMES = [name for name, command in COMMANDS.items() if not command.subcommands]
 NAMES += [name + b" " + sub for name, command in COMMANDS.items() for sub in command.subcommands]

@@ -10,12 +10,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import fuzzed
 import pytest
-from byte_streams import request
 
 import respid.resp.reader
 from respid.resp.fast_path import NO_RUN, Run, find_run
+from tests.fuzz import fuzzed
+from tests.support.byte_streams import request
 
 SECONDS = int(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "4"))
 CORPUS = Path(__file__).parent / "corpus"

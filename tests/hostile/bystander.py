@@ -5,9 +5,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from byte_streams import request
-from raw_client import RawClient, are_rising, integers
-from running import RunningServer, wait_until
+from tests.support.byte_streams import request
+from tests.support.raw_client import RawClient, are_rising, integers
+from tests.support.running import RunningServer, wait_until
 
 MIB = 1 << 20
 INCR = request("INCR", "orders")

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from byte_streams import STREAMS, request
-from raw_client import RawClient, exchange
-from running import RunningServer, StartServer, wait_until
+
+from tests.support.byte_streams import STREAMS, request
+from tests.support.raw_client import RawClient, exchange
+from tests.support.running import RunningServer, StartServer, wait_until
 
 CROWD = 200
 INCR = request("INCR", "orders")

@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from bystander import INCR, is_kept_alive, unnoticed
-from byte_streams import request
-from raw_client import RawClient
-from running import RunningServer, StartServer, wait_until
+
+from tests.hostile.bystander import INCR, is_kept_alive, unnoticed
+from tests.support.byte_streams import request
+from tests.support.raw_client import RawClient
+from tests.support.running import RunningServer, StartServer, wait_until
 
 CONNECTIONS = int(os.environ.get("RESPID_TEST_CONNECTIONS", "2000"))
 PING = request("PING")

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_clock import ScriptedClock
 
 from respid.ids.generator import CATCH_UP_MS, NOTHING, Generator, Obstacle, default_sequence_reset
 from respid.ids.layout import Layout
+from tests.support.scripted_clock import ScriptedClock
 
 SECOND_MS = 1000
 DAY_MS = 24 * 3600 * 1000

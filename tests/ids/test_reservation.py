@@ -2,12 +2,12 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_clock import ScriptedClock
 
+from respid.highwater.stores.file import FileStore
 from respid.ids.generator import NOTHING, Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation
-from respid.stores.file import FileStore
+from tests.support.scripted_clock import ScriptedClock
 
 SPANS = FileStore.spans
 SMALL = Layout.parse("41/3/4")

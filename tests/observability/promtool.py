@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import helm_python
 import yaml
-from needed_tools import need_tool
-from rendering import CHART, NAMESPACE, RELEASE, Values, documents, render
+
+from tests.chart.rendering import CHART, NAMESPACE, RELEASE, Values, documents, render
+from tests.support.needed_tools import need_tool
 
 SERVICE = f"{RELEASE}-respid-headless"
 DEFAULT_SPACE = "default"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from needed_tools import need_tool
-from promtool import DEFAULT_FINGERPRINT, Expectation, Worker, alert_rules, expect
-from rendering import Values, render
+
+from tests.chart.rendering import Values, render
+from tests.observability.promtool import DEFAULT_FINGERPRINT, Expectation, Worker, alert_rules, expect
+from tests.support.needed_tools import need_tool
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "kubernetes.md"
 DEFAULT_RULES = alert_rules()

@@ -1,8 +1,9 @@
 """How many pods the queries of the ScaledObject ask for, as KEDA reads them: now, value / threshold, rounded up."""
 
 import pytest
-from promtool import Expectation, Queries, Worker, default_queries, expect, queries
-from rendering import KEDA_API, Values, render_with_apis
+
+from tests.chart.rendering import KEDA_API, Values, render_with_apis
+from tests.observability.promtool import Expectation, Queries, Worker, default_queries, expect, queries
 
 CAPACITY = 4_096_000  # IDs a second, of the default layout
 SCRAPE_SECONDS = 15

@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 import yaml
-from byte_streams import request, requests
-from needed_tools import need_tool
-from promtool import SERVICE, alert_rules, queries
-from raw_client import RawClient, exchange
-from rendering import CHART, NAMESPACE, render
-from running import StartServer, free_port, wait_until
+
+from tests.chart.rendering import CHART, NAMESPACE, render
+from tests.observability.promtool import SERVICE, alert_rules, queries
+from tests.support.byte_streams import request, requests
+from tests.support.needed_tools import need_tool
+from tests.support.raw_client import RawClient, exchange
+from tests.support.running import StartServer, free_port, wait_until
 
 DASHBOARD = json.loads((CHART / "dashboards" / "respid.json").read_text())
 PANELS = [

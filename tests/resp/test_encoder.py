@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reply_parser import Reply, parse_reply
 
 from respid.resp import encoder, errors
 from respid.resp.encoder import Value
+from tests.support.reply_parser import Reply, parse_reply
 
 
 @pytest.mark.parametrize(

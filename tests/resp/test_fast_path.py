@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from random import Random
 
 import pytest
-from byte_streams import request
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_clock import ScriptedClock
-from scripted_worker import connect, converse, start_worker
 
 import respid.resp.reader
-from respid.connection import Next
+from respid.net.connection import Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader, find_run
 from respid.resp.reader import RequestLimits
+from tests.support.byte_streams import request
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, converse, start_worker
 
 FUZZ_SECONDS = float(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "1"))
 FAKE_FRAMES = [b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n", b"*3\r\n$6\r\nINCRBY\r\n$1\r\na\r\n$1\r\n1\r\n"]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 import hiredis
 import pytest
-from byte_streams import request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from respid.resp.reader import (
     limits_of_strangers,
     parse_integer,
 )
+from tests.support.byte_streams import request
 
 KEYS = st.one_of(
     st.binary(max_size=120),

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TypeVar
 
-from respid.stores import StoreUnavailableError
-from respid.stores.lease import ConflictError, Lease
+from respid.highwater.stores import StoreUnavailableError
+from respid.highwater.stores.lease import ConflictError, Lease
 
 Result = TypeVar("Result")
 

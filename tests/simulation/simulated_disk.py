@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from simulated_loop import PROCESS, Process
-
-from respid.stores.disk import Lock, LockedError
+from respid.highwater.stores.disk import Lock, LockedError
+from tests.simulation.simulated_loop import PROCESS, Process
 
 
 @dataclass(eq=False)

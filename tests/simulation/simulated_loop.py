@@ -10,8 +10,8 @@ from contextvars import Context, ContextVar, copy_context
 from random import Random
 from typing import Any
 
-from scripted_clock import ScriptedClock
-from scripted_loop import ScriptedLoop
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_loop import ScriptedLoop
 
 
 class KilledError(BaseException):

@@ -9,7 +9,8 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import (
+
+from tests.simulation.world import (
     FILE_EVENTS,
     FILE_PLACES,
     LEASE_EVENTS,

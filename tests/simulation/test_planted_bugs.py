@@ -6,8 +6,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from simulated_disk import SimulatedDisk, SimulatedLock
-from world import (
+
+from respid.highwater.keeper import Keeper
+from respid.highwater.stores import HolderLostError, Mark
+from respid.highwater.stores.file import FileStore
+from respid.highwater.stores.lease import Lease, LeaseStore
+from respid.ids.generator import Generator
+from respid.ids.reservation import Reservation
+from tests.simulation.simulated_disk import SimulatedDisk, SimulatedLock
+from tests.simulation.world import (
     FILE_PLACES,
     LAYOUT,
     LEASE_PLACES,
@@ -16,13 +23,6 @@ from world import (
     World,
     random_history,
 )
-
-from respid.ids.generator import Generator
-from respid.ids.reservation import Reservation
-from respid.keeper import Keeper
-from respid.stores import HolderLostError, Mark
-from respid.stores.file import FileStore
-from respid.stores.lease import Lease, LeaseStore
 
 Patch = pytest.MonkeyPatch
 Bug = Callable[[Patch], None]

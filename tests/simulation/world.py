@@ -18,20 +18,20 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from scripted_clock import ScriptedClock
-from simulated_api import SimulatedApi
-from simulated_disk import SimulatedDisk
-from simulated_loop import Process, SimulatedLoop
 
-from respid import keeper
-from respid.config import Config
+from respid.highwater import keeper
+from respid.highwater.keeper import Keeper
+from respid.highwater.stores import HolderLostError, StoreError
+from respid.highwater.stores.file import FileStore
+from respid.highwater.stores.lease import LeaseStore
 from respid.ids.layout import Layout
-from respid.keeper import Keeper
 from respid.server import make_worker
-from respid.stores import HolderLostError, StoreError
-from respid.stores.file import FileStore
-from respid.stores.lease import LeaseStore
-from respid.worker import Worker
+from respid.worker.config import Config
+from respid.worker.worker import Worker
+from tests.simulation.simulated_api import SimulatedApi
+from tests.simulation.simulated_disk import SimulatedDisk
+from tests.simulation.simulated_loop import Process, SimulatedLoop
+from tests.support.scripted_clock import ScriptedClock
 
 LAYOUT = Layout.parse("41/2/4")
 LEASE_RESERVE_MS = 2_000

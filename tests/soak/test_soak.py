@@ -14,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from byte_streams import request
-from needed_tools import need_tool
-from raw_client import RawClient, are_rising, integers
-from running import RunningServer, StartServer, wait_until
+
+from tests.support.byte_streams import request
+from tests.support.needed_tools import need_tool
+from tests.support.raw_client import RawClient, are_rising, integers
+from tests.support.running import RunningServer, StartServer, wait_until
 
 SECONDS = float(os.environ.get("RESPID_TEST_SOAK_SECONDS", "120"))
 LIVES = 2

@@ -1,0 +1,1 @@
+"""What a person types: options, commands, exit codes, the log."""

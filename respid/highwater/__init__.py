@@ -1,0 +1,1 @@
+"""How the high-water mark stays durable and ahead of the clock."""

@@ -1,0 +1,1 @@
+"""How Redis clients come in: listeners, connections, who waits for an ID."""

@@ -1,0 +1,194 @@
+"""One client without its socket: bytes in, bytes out. Knows no asyncio, no sockets, no clock of its own."""
+
+from enum import Enum
+
+from respid.commands import Parts, ReplyMode, Session, run
+from respid.resp import encoder, errors
+from respid.resp.fast_path import RunReader
+from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, limits_of_strangers
+from respid.worker.worker import Worker
+
+# How much a client gets done before others have their turn: a bound on memory, and on how long the others wait.
+TURN_OUTPUT_BYTES = 64 * 1024
+TURN_REQUESTS = 512
+TURN_NS = 3_000_000  # some requests are costly: a thousand names of CONFIG GET, 60 KB of escapes in an inline command
+STREAM_PATIENCE_MS = 5_000  # for how long a reply that has begun waits for an ID before the connection is closed
+
+
+_ANSWERING = (ReplyMode.ON, ReplyMode.SKIP_NEXT)
+
+
+class Next(Enum):
+    """What a connection needs to go on."""
+
+    READ = "read"  # more bytes
+    TURN = "turn"  # nothing: it has only had its turn
+    WAIT = "wait"  # an ID, which there is none now
+    CLOSE = "close"  # nothing: its replies are complete
+
+
+class Connection:
+    """The requests of one client, answered in order."""
+
+    __slots__ = (
+        "_commands",
+        "_generator",
+        "_is_fresh",
+        "_limits",
+        "_parts",
+        "_reader",
+        "_request",
+        "_run_left",
+        "_runs",
+        "next",
+        "session",
+    )
+
+    def __init__(self, worker: Worker, identifier: int, address: str, limits: RequestLimits | None = None) -> None:
+        self.session = Session(worker, identifier, address)
+        self.next = Next.READ
+        self._limits = limits or RequestLimits()
+        self._reader = RequestReader(self._current_limits)
+        self._request: list[bytes] | None = None  # the request that waits for an ID
+        self._parts: Parts | None = None  # the reply that has begun
+        self._run_left = 0  # how many commands of a run are still to be answered
+        self._runs = RunReader()
+        self._generator = worker.generator
+        self._commands = worker.stats.commands
+        self._is_fresh = self.session.is_plain  # nothing is pending, and commands are simply run and answered
+
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether all that was read is answered, and what comes next stands for itself: not in MULTI, replies on."""
+        return self._is_fresh
+
+    @property
+    def _current_limits(self) -> RequestLimits:
+        return self._limits if self.session.authenticated else limits_of_strangers(self._limits)
+
+    def receive(self, data: bytes) -> bytes:
+        """Takes what was read; returns what to write. Look at `next` for how to go on."""
+        # Nearly all reads are a run of INCRs and nothing else: one comes here in 0.8 us, in 8 by the general path.
+        if self._is_fresh and (commands := self._runs.count(data)):
+            command = self._runs.command
+            self.session.last_command = command
+            first, count = self._generator.take(commands)
+            self._commands[command] += count
+            if count == commands:
+                return b":%d\r\n" % first if count == 1 else encoder.consecutive_integers(first, count)
+            self._run_left = commands - count
+            return encoder.consecutive_integers(first, count) + self.resume()
+        self._reader.feed(data)
+        return self.resume() if self.next is Next.READ else b""
+
+    def resume(self) -> bytes:
+        """Goes on where it stopped; returns what to write. Look at `next` for how to go on."""
+        session = self.session
+        output: list[bytes] = []
+        output_bytes = 0
+        self.next = Next.TURN
+        monotonic_ns = session.worker.clock.monotonic_ns
+        deadline_ns = monotonic_ns() + TURN_NS
+        for _ in range(TURN_REQUESTS):
+            reply = self._answer()
+            if reply is None:
+                break
+            if reply:
+                if session.reply_mode in _ANSWERING:
+                    output.append(reply)
+                    output_bytes += len(reply)
+                if reply.startswith(b"-"):
+                    session.worker.stats.errors[reply[1:].split(maxsplit=1)[0].decode("ascii", "replace")] += 1
+            if self._parts is None:
+                self._end_request()
+            if session.closing:
+                self.next = Next.CLOSE
+                break
+            if output_bytes >= TURN_OUTPUT_BYTES or monotonic_ns() >= deadline_ns:
+                break
+        if self.next is Next.CLOSE:
+            self._reader = RequestReader(self._limits)  # frees what is left of it: the client may be slow to go
+        self._is_fresh = self.next is Next.READ and session.is_plain and self._reader.is_empty
+        return b"".join(output)
+
+    def _answer(self) -> bytes | None:
+        """The next reply, several, or part of one; None when there is none now, and `next` says why."""
+        if self._parts is None:
+            if self._request is None:
+                if self._run_left or self._find_run():
+                    return self._answer_run()
+                try:
+                    self._request = self._read_request()
+                except ProtocolError as error:
+                    self.session.closing = True
+                    self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
+                    return errors.error(f"ERR Protocol error: {error}")
+                if self._request is None:
+                    return None
+            # A blank line is answered by nothing, but it has used up some of the turn.
+            reply = run(self.session, self._request) if self._request else b""
+            if reply is None:
+                self._wait()
+                return None
+            if isinstance(reply, bytes):
+                return reply
+            self._parts = reply
+        part = next(self._parts, b"")
+        if part is None:
+            self._wait()
+        elif not part:
+            self._parts = None
+        return part
+
+    def _find_run(self) -> bool:
+        if not self.session.is_plain:
+            return False
+        command, commands, _ = self._reader.next_run()
+        if not commands:
+            return False
+        self._run_left = commands
+        self.session.last_command = command
+        return True
+
+    def _answer_run(self) -> bytes | None:
+        first, count = self.session.take(self._run_left)
+        if count:
+            self._run_left -= count
+            self._commands[self.session.last_command] += count
+            return encoder.consecutive_integers(first, count)
+        refusal = self.session.refusal()
+        if refusal is None:
+            self._wait()
+        else:
+            self._run_left -= 1
+            self._commands[self.session.last_command] += 1
+        return refusal
+
+    def _read_request(self) -> list[bytes] | None:
+        session = self.session
+        self._reader.limits = self._current_limits
+        request = self._reader.next_request()
+        if request is None:
+            session.since_ms = None
+            self.next = Next.READ
+        return request
+
+    def _end_request(self) -> None:
+        session = self.session
+        request, self._request = self._request, None
+        if request == []:
+            return  # a blank line leaves CLIENT REPLY SKIP to the command after it
+        session.bulk = False
+        if session.reply_mode is ReplyMode.SKIPPING:
+            session.reply_mode = ReplyMode.ON
+        elif session.reply_mode is ReplyMode.SKIP_NEXT:
+            session.reply_mode = ReplyMode.SKIPPING
+
+    def _wait(self) -> None:
+        worker = self.session.worker
+        self.next = Next.WAIT
+        if self.session.since_ms is None:
+            self.session.since_ms = worker.clock.wall_ms()
+        if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
+            self.session.closing = True
+            self.next = Next.CLOSE

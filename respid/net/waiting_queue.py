@@ -1,0 +1,85 @@
+"""Who gets the next ID when there are too few: a queue of connections, served in rounds. Knows no event loop.
+
+A round gives each waiting connection one turn, in order, so that a bulk request cannot starve single ones. One that
+got nothing, because it wants a block that does not fit into what is left of the millisecond, keeps its place: it is the
+first to be served when the next millisecond opens.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from respid.commands import Session
+from respid.worker.worker import Worker
+
+
+class Waiter(Protocol):
+    """A connection that can be told to go on."""
+
+    @property
+    def session(self) -> Session: ...
+
+    def go_on(self) -> bool:
+        """Takes one turn; True when it still wants turns of this queue. False from one that has gone away, too."""
+        ...
+
+
+class WaitingQueue:
+    """The connections that wait for an ID of a later millisecond, or for issuing to start again."""
+
+    __slots__ = ("_bulk_waiting", "_exhausted_seen", "_queue", "_served_ns", "_worker")
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._queue: deque[Waiter] = deque()
+        self._bulk_waiting = 0  # how many of them are bulk requests
+        self._exhausted_seen = 0
+        self._served_ns = 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def is_bulk_only(self) -> bool:
+        """Whether no single request waits."""
+        return self._bulk_waiting == len(self._queue)
+
+    def join(self, waiter: Waiter) -> None:
+        """Adds a connection at the end."""
+        self._account()
+        self._queue.append(waiter)
+        self._worker.generator.queued = True
+        self._count_exhausted(self._bulk_waiting + waiter.session.bulk)
+
+    def serve(self) -> None:
+        """One round."""
+        self._account()
+        generator = self._worker.generator
+        unserved: list[Waiter] = []
+        for _ in range(len(self._queue)):
+            if not generator.has_ids_now() and self._worker.refusal() is None:
+                break
+            waiter = self._queue.popleft()
+            issued_before = generator.ids_issued
+            if not waiter.go_on():
+                continue
+            if generator.ids_issued == issued_before:
+                unserved.append(waiter)
+            else:
+                self._queue.append(waiter)
+        self._queue.extendleft(reversed(unserved))
+        generator.queued = bool(self._queue)
+        self._count_exhausted(sum(waiter.session.bulk for waiter in self._queue))
+
+    def _account(self) -> None:
+        """Adds up for how long requests have waited."""
+        now_ns = self._worker.clock.monotonic_ns()
+        if self._queue:
+            self._worker.stats.exhausted_wait_ns += (now_ns - self._served_ns) * len(self._queue)
+        self._served_ns = now_ns
+
+    def _count_exhausted(self, bulk_waiting: int) -> None:
+        """Counts the milliseconds that ran out, as "bulk" when a bulk request is or was among those that wait."""
+        label = "bulk" if bulk_waiting or self._bulk_waiting else "single"
+        self._bulk_waiting = bulk_waiting
+        exhausted = self._worker.generator.milliseconds_exhausted
+        self._worker.stats.sequence_exhausted[label] += exhausted - self._exhausted_seen
+        self._exhausted_seen = exhausted

@@ -1,0 +1,102 @@
+"""What all connections of one process share: the generator and what is known about it. Never does IO."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from respid.ids.clock import Clock
+from respid.ids.generator import Generator, Obstacle
+from respid.ids.reservation import Reservation
+from respid.ids.timestamp import format_timestamp
+from respid.worker.config import Config
+from respid.worker.credentials import Credentials
+from respid.worker.lifecycle import Lifecycle, State
+from respid.worker.stats import Stats
+
+PATIENCE_MS = 150  # how long requests wait at an obstacle; the first drivers give up at 250
+
+
+class Client(Protocol):
+    """A connected client, as far as the worker knows it."""
+
+    def describe(self) -> str:
+        """One line of CLIENT LIST."""
+        ...
+
+
+class ProcessUsage(NamedTuple):
+    """What the process uses of its machine."""
+
+    resident_bytes: int
+    cpu_user_seconds: float
+    cpu_system_seconds: float
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker: its settings, clock, generator, reservation, state, counters and connected clients."""
+
+    config: Config
+    clock: Clock
+    generator: Generator
+    reservation: Reservation
+    process_usage: Callable[[], ProcessUsage]
+    run_id: str  # tells two processes apart
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    stats: Stats = field(default_factory=Stats)
+    clients: dict[int, Client] = field(default_factory=dict)
+    credentials: Credentials = field(init=False)
+    on_auth_failure: Callable[[str], None] = lambda _address: None  # tells of a wrong password from this address
+    started_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self.started_ns = self.clock.monotonic_ns()
+        self.credentials = Credentials(self.config.password, self.config.username)
+
+    def use_clock(self, clock: Clock) -> None:
+        """Takes the time from this clock from now on."""
+        self.clock = clock
+        self.generator.use_clock(clock)
+
+    def count_auth_failure(self, address: str) -> None:
+        self.stats.auth_failures += 1
+        self.on_auth_failure(address)
+
+    @property
+    def uptime_seconds(self) -> float:
+        return (self.clock.monotonic_ns() - self.started_ns) / 1e9
+
+    def refusal(self) -> str | None:
+        """Why requests are refused now; None when an ID can be issued, or may soon be, so that waiting is better."""
+        obstacle = self.generator.obstacle()
+        if obstacle is None or self.generator.stopped_for_ms() < PATIENCE_MS:
+            return None
+        return self._explain(obstacle)
+
+    def not_ready(self) -> str | None:
+        """Why no ID can be issued now; None when one can."""
+        if self.lifecycle.state in (State.DRAINING, State.STOPPED):
+            return f"the server is {self.lifecycle.state.value}"
+        obstacle = self.generator.obstacle()
+        if obstacle is None:
+            return None
+        return self._explain(obstacle)
+
+    def _explain(self, obstacle: Obstacle) -> str:
+        generator = self.generator
+        match obstacle:
+            case Obstacle.SEALED:
+                return "the server is stopping"
+            case Obstacle.LEAD:
+                return (
+                    f"the wall clock is {generator.lead_ms / 1000:.0f} s behind its timestamps,"
+                    f" more than the {generator.lead_limit_ms / 1000:.0f} s of RESPID_MAX_CLOCK_LEAD: set the clock"
+                )
+            case Obstacle.LAYOUT_END:
+                return f"the layout {generator.layout.widths} ended at {format_timestamp(generator.layout.end_ms)}"
+            case Obstacle.CEILING:
+                if self.reservation.last_error is not None:
+                    return f"the reservation cannot be extended: {self.reservation.last_error}"
+                if self.lifecycle.state in (State.STARTING, State.RESERVING):
+                    return "the first reservation is being taken"
+                return "the reservation is being extended"

@@ -1,0 +1,117 @@
+"""The log: one line an event in both formats, whatever an event says."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from respid.cli.log import set_up_log
+
+MOMENT = 1_767_225_600.123  # 2026-01-01
+FORGED = "a client said\n2026-01-01T00:00:00.123Z info all is well\r\v\f\x1c\x85\u2028and more"
+
+
+@pytest.fixture(autouse=True)
+def _root_logger_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines_of(capsys: pytest.CaptureFixture[str], log_format: str, *records: logging.LogRecord) -> list[str]:
+    """What is written for these records, line by line as any reader may split it."""
+    set_up_log(log_format, "info")
+    for record in records:
+        logging.getLogger(record.name).handle(record)
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.endswith("\n") or not records
+    return written.err.splitlines()
+
+
+def event(message: str, *arguments: object, error: Exception | None = None) -> logging.LogRecord:
+    error_information = None if error is None else (type(error), error, error.__traceback__)
+    record = logging.LogRecord(
+        "respid.highwater.keeper", logging.WARNING, __file__, 1, message, arguments, error_information
+    )
+    record.created = MOMENT
+    return record
+
+
+def raised() -> Exception:
+    """An error with a traceback."""
+    with pytest.raises(RuntimeError) as caught:
+        raise RuntimeError(FORGED)
+    return caught.value
+
+
+def test_text_is_the_time_the_level_and_the_message(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = lines_of(capsys, "text", event("set %s by %d ms", "back", 50), event("100 %"))
+    assert lines == [
+        "2026-01-01T00:00:00.123Z warning set back by 50 ms",
+        "2026-01-01T00:00:00.123Z warning 100 %",
+    ]
+
+
+def test_json_is_one_object_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = lines_of(capsys, "json", event("set %s by %d ms", "back", 50))
+    assert json.loads(line) == {
+        "time": "2026-01-01T00:00:00.123Z",
+        "level": "warning",
+        "logger": "respid.keeper",
+        "message": "set back by 50 ms",
+    }
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_message_cannot_forge_another_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    (line,) = lines_of(capsys, log_format, event("%s", FORGED))
+    assert "a client said" in line
+    assert "and more" in line, "nothing of it is lost"
+
+
+def test_json_keeps_what_a_message_said(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = lines_of(capsys, "json", event("%s", FORGED))
+    assert json.loads(line)["message"] == FORGED
+
+
+def test_an_exception_in_json_is_on_the_line_of_its_event(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = lines_of(capsys, "json", event("failed", error=raised()))
+    fields = json.loads(line)
+    assert fields["message"] == "failed"
+    assert fields["exception"].startswith("Traceback (most recent call last):\n")
+    assert fields["exception"].endswith(f"RuntimeError: {FORGED}")
+
+
+def test_an_exception_in_text_follows_its_event_indented_so_that_no_line_looks_like_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first, *rest = lines_of(capsys, "text", event("failed", error=raised()))
+    assert first == "2026-01-01T00:00:00.123Z warning failed"
+    assert rest[0] == "  Traceback (most recent call last):"
+    assert "RuntimeError: a client said" in "\n".join(rest)
+    assert all(line.startswith("  ") for line in rest)
+
+
+@pytest.mark.parametrize(("level", "logged"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_what_is_below_the_level_is_not_logged(capsys: pytest.CaptureFixture[str], level: str, logged: int) -> None:
+    set_up_log("text", level)
+    log = logging.getLogger("respid.test")
+    for write in (log.debug, log.info, log.warning, log.error):
+        write("event")
+    assert len(capsys.readouterr().err.splitlines()) == logged
+
+
+@pytest.mark.parametrize(("level", "logged"), [("debug", 3), ("info", 2), ("warning", 2), ("error", 1)])
+def test_requests_to_the_api_server_are_told_of_at_debug_alone(
+    capsys: pytest.CaptureFixture[str], level: str, logged: int
+) -> None:
+    set_up_log("text", level)
+    log = logging.getLogger("httpx2")
+    for write in (log.info, log.warning, log.error):
+        write("HTTP Request: GET https://10.96.0.1/")
+    assert len(capsys.readouterr().err.splitlines()) == logged

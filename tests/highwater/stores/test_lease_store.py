@@ -1,0 +1,400 @@
+"""The lease store against a real API server, whose answers get lost when a test says so."""
+
+import asyncio
+import contextlib
+import copy
+import itertools
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, lease_api
+from respid.highwater.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
+from respid.highwater.stores.lease_api import KubernetesLeaseApi
+from respid.ids.layout import Layout
+from tests.support.kubernetes_api_server import STRANGER, write_kubeconfig
+from tests.support.running import free_port
+from tests.support.scripted_clock import ScriptedClock
+
+pytestmark = pytest.mark.kubernetes
+Result = TypeVar("Result")
+LAYOUT = Layout()
+MARK_MS = 1_800_000_000_000
+MARK = Mark(MARK_MS, LAYOUT.fingerprint)
+RESERVE_MS = 300_000
+_spaces = itertools.count(time.time_ns() // 1_000_000)
+
+
+@pytest.fixture
+async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["FaultyApi"]:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    api = FaultyApi(KubernetesLeaseApi("default"))
+    yield api
+    await api.close()
+
+
+@pytest.fixture
+def space() -> str:
+    """A part of Lease names that no other test has."""
+    return f"test-{next(_spaces)}"
+
+
+@dataclass
+class FaultyApi:
+    """The real API, of which requests or replies can be lost."""
+
+    real: LeaseApi
+    fault: str = ""  # "request" or "reply": what of the next writes is lost
+    faults_left: int = 0
+    fails: bool = False  # nothing can be read
+
+    async def get(self, name: str) -> Lease | None:
+        if self.fails:
+            raise StoreUnavailableError("away")
+        return await self.real.get(name)
+
+    async def create(self, lease: Lease) -> Lease:
+        return await self._with_fault(self.real.create, lease)
+
+    async def replace(self, lease: Lease) -> Lease:
+        return await self._with_fault(self.real.replace, lease)
+
+    async def close(self) -> None:
+        await self.real.close()
+
+    async def _with_fault(self, request: Callable[[Lease], Awaitable[Lease]], lease: Lease) -> Lease:
+        loses = self.faults_left > 0
+        self.faults_left -= loses
+        if loses and self.fault == "request":
+            raise StoreUnavailableError("the request was lost")
+        written = await request(lease)
+        if loses:
+            raise StoreUnavailableError("the reply was lost")
+        return written
+
+
+def make_store(api: LeaseApi, space: str, pod: str = "respid-3", clock: ScriptedClock | None = None) -> LeaseStore:
+    return LeaseStore(
+        api,
+        space=space,
+        worker_id=3,
+        pod=pod,
+        layout=LAYOUT,
+        reserve_ms=RESERVE_MS,
+        monotonic_ns=(clock or ScriptedClock()).monotonic_ns,
+    )
+
+
+async def test_the_first_start_finds_no_mark_and_the_next_one_the_last_stored(api: FaultyApi, space: str) -> None:
+    store = make_store(api, space)
+    assert await store.load() is None
+    await store.extend(MARK_MS - 1000)
+    await store.extend(MARK_MS + 1000)
+    await store.release(MARK_MS)
+    assert await make_store(api, space, pod="another-3").load() == MARK
+
+
+async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_notices(
+    api: FaultyApi, space: str
+) -> None:
+    former, successor = make_store(api, space), make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    assert await successor.load() == MARK
+    await former.extend(MARK_MS + 1000)
+    with pytest.raises(StoreUnavailableError, match="was taken by pod respid-3"):
+        await successor.extend(MARK_MS + 2000)
+    assert await successor.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint), "it reads again before it takes over"
+    await successor.extend(MARK_MS + 3000)
+    for write in (former.extend, former.release):
+        with pytest.raises(HolderLostError, match="worker ID 3 was taken by pod respid-3"):
+            await write(MARK_MS + 4000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 3000, LAYOUT.fingerprint)
+
+
+async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_its_duration(
+    api: FaultyApi, space: str, clock: ScriptedClock
+) -> None:
+    holder, other = make_store(api, space), make_store(api, space, pod="release-two-3", clock=clock)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    with pytest.raises(
+        StoreUnavailableError, match=r"held by pod respid-3 .* --worker-id-offset; .* not changed for 300 s"
+    ):
+        await other.load()
+    clock.pass_ms(RESERVE_MS - 1000)
+    await holder.extend(MARK_MS + 1000)
+    with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
+        await other.load()
+    clock.pass_ms(RESERVE_MS - 1000)
+    with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
+        await other.load()
+    clock.pass_ms(1000)
+    assert await other.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    await other.extend(MARK_MS + 2000)
+    with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
+        await holder.extend(MARK_MS + 3000)
+
+
+@pytest.mark.parametrize("fault", ["request", "reply"])
+@pytest.mark.parametrize("step", ["create", "extend", "release"])
+async def test_a_write_whose_outcome_is_unknown_is_told_from_anothers(
+    api: FaultyApi, space: str, fault: str, step: str
+) -> None:
+    store = make_store(api, space)
+    await store.load()
+    if step != "create":
+        await store.extend(MARK_MS)
+    write = store.release if step == "release" else store.extend
+    api.fault, api.faults_left = fault, 1
+    with pytest.raises(StoreUnavailableError, match=f"the {fault} was lost"):
+        await write(MARK_MS + 1000)
+    await write(MARK_MS + 2000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
+
+
+async def test_a_first_write_whose_reply_was_lost_does_not_move_where_ids_begin(api: FaultyApi, space: str) -> None:
+    former, store = make_store(api, space), make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    for _ in range(3):
+        assert await store.load() == MARK
+        api.fault, api.faults_left = "reply", 1
+        with pytest.raises(StoreUnavailableError):
+            await store.extend(MARK_MS + RESERVE_MS)
+    await store.extend(MARK_MS + RESERVE_MS)
+
+
+async def test_of_a_process_and_its_copy_one_stops(api: FaultyApi, space: str) -> None:
+    """As when a snapshot of a machine is restored: both have the same nonce."""
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    restored = copy.deepcopy(store, {id(api): api})
+    await store.extend(MARK_MS + 1000)
+    for write in (restored.extend, restored.release):
+        with pytest.raises(HolderLostError, match="worker ID 3 was taken by pod respid-3, a copy of this process"):
+            await write(MARK_MS + 500)
+    await store.extend(MARK_MS + 2000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
+
+
+async def test_what_others_write_beside_the_mark_is_no_takeover(api: FaultyApi, space: str) -> None:
+    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
+    from lightkube.resources import coordination_v1  # noqa: PLC0415
+
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    async with AsyncClient(namespace="default") as client:
+        labels = {"metadata": {"labels": {"team": "billing"}}}
+        await client.patch(coordination_v1.Lease, f"respid-{space}-3", labels)
+    await store.extend(MARK_MS + 1000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+
+
+async def test_time_in_which_the_lease_could_not_be_read_is_no_silence_of_its_holder(
+    api: FaultyApi, space: str, clock: ScriptedClock
+) -> None:
+    holder, other = make_store(api, space), make_store(api, space, pod="release-two-3", clock=clock)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
+            await other.load()
+        api.fails = True
+        with pytest.raises(StoreUnavailableError, match="away"):
+            await other.load()
+        clock.pass_ms(RESERVE_MS)
+        api.fails = False
+    with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
+        await other.load()
+    clock.pass_ms(RESERVE_MS)
+    assert await other.load() == MARK
+
+
+async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, space: str) -> None:
+    former, successor = make_store(api, space), make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    api.fault, api.faults_left = "reply", 1
+    with pytest.raises(StoreUnavailableError):
+        await former.extend(MARK_MS + 1000)
+    assert await successor.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    await successor.extend(MARK_MS + 2000)
+    with pytest.raises(HolderLostError):
+        await former.extend(MARK_MS + 3000)
+
+
+async def test_a_lease_that_vanished_is_made_again_with_the_own_ceiling(api: FaultyApi, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    await delete_lease(f"respid-{space}-3")
+    await store.extend(MARK_MS + 1000)
+    assert await make_store(api, space).load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+
+
+async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(api: FaultyApi, space: str) -> None:
+    store, other = make_store(api, space), make_store(api, space, pod="release-two-3")
+    await store.load()
+    await store.extend(MARK_MS)
+    await delete_lease(f"respid-{space}-3")
+    assert await other.load() is None
+    await other.extend(MARK_MS + 500)
+    with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
+        await store.extend(MARK_MS + 1000)
+
+
+async def test_of_many_that_start_at_once_one_becomes_the_holder(api: FaultyApi, space: str) -> None:
+    stores = [make_store(api, space, pod=f"respid-{number}") for number in range(8)]
+    assert await asyncio.gather(*(store.load() for store in stores)) == [None] * 8
+    outcomes = await asyncio.gather(*(store.extend(MARK_MS) for store in stores), return_exceptions=True)
+    assert sorted(map(repr, map(type, outcomes))) == sorted([repr(type(None))] + [repr(StoreUnavailableError)] * 7)
+
+
+async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    lease = await api.get(f"respid-{space}-3")
+    assert lease is not None
+    await store.extend(MARK_MS + 1000)
+    with pytest.raises(ConflictError):
+        await api.replace(lease)
+    with pytest.raises(ConflictError):
+        await api.create(replace(lease, version="", identifier=""))
+    await delete_lease(lease.name)
+    with pytest.raises(ConflictError):
+        await api.replace(lease)
+
+
+@pytest.mark.parametrize("ceiling", [None, "", "-1", "1e3", "9" * 5000])
+async def test_a_lease_of_somebody_else_is_left_alone(api: FaultyApi, space: str, ceiling: str | None) -> None:
+    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
+    from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
+    from lightkube.resources import coordination_v1  # noqa: PLC0415
+
+    name = f"respid-{space}-3"
+    async with AsyncClient(namespace="default") as client:
+        annotations = (
+            {"respid.io/ceiling-ms": ceiling, "respid.io/layout": LAYOUT.fingerprint} if ceiling is not None else {}
+        )
+        await client.create(coordination_v1.Lease(metadata=ObjectMeta(name=name, annotations=annotations)))
+    with pytest.raises(StoreError, match=f"Lease {name} holds no high-water mark of respid") as caught:
+        await make_store(api, space).load()
+    assert not isinstance(caught.value, StoreUnavailableError)
+
+
+async def test_an_api_server_that_does_not_answer_is_asked_again_later(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_kubeconfig(tmp_path / "kubeconfig", f"https://127.0.0.1:{free_port()}", "token")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    store = make_store(KubernetesLeaseApi(), space)
+    with pytest.raises(StoreUnavailableError, match="the Kubernetes API server does not answer: "):
+        await store.load()
+    await store.close()
+
+
+async def test_a_missing_right_is_named_in_one_line(
+    kubeconfig: Path, tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "KUBECONFIG" in os.environ:
+        pytest.skip("only the own API server knows the stranger")
+    (server,) = re.findall(r'server: "(.*?)"', kubeconfig.read_text())
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server, STRANGER)))
+    store = make_store(KubernetesLeaseApi(), space)
+    with pytest.raises(StoreUnavailableError) as caught:
+        await store.load()
+    await store.close()
+    assert str(caught.value) == (
+        "the service account may not get leases.coordination.k8s.io in namespace default:"
+        " its Role needs the verbs get, create and update"
+    )
+
+
+@contextlib.asynccontextmanager
+async def answering(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LeaseApi]:
+    """A stand-in for the API server: a real one cannot be made to answer like this."""
+    conversations: set[asyncio.Task[None] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversations.add(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        if not answer:
+            await reader.read()  # until the client gives up
+        writer.write(answer)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    path = write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}", "token")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    api = KubernetesLeaseApi()
+    yield api
+    await api.close()
+    server.close()
+    await server.wait_closed()
+    await asyncio.gather(*filter(None, conversations))
+
+
+def http_answer(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    headers = f"Content-Length: {len(body)}\r\n"
+    headers += f"Content-Type: {content_type}\r\n" if content_type else ""
+    return f"HTTP/1.1 {status} X\r\n{headers}\r\n".encode() + body
+
+
+@pytest.mark.parametrize("status", [401, 403, 409, 410, 429, 500, 503, 504])
+async def test_an_answer_that_is_an_error_is_told_and_passes(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    body = b'{"kind": "Status", "apiVersion": "v1", "message": "out of order"}'
+    async with answering(http_answer(status, body), tmp_path, monkeypatch) as api:
+        with pytest.raises(StoreUnavailableError, match=f"answers {status} to get Lease respid-{space}-3: out of ord"):
+            await make_store(api, space).load()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http_answer(200, b"<html>", "text/html"),
+        http_answer(200, b"{", "application/json"),
+        http_answer(200, b'{"metadata": 5}', "application/json"),
+        http_answer(404, b"<html>", "text/html"),
+        http_answer(502, b"", ""),
+        http_answer(500, b"[]", "application/json"),
+        b"what\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_is_none_of_an_api_servers_is_told_and_passes(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    async with answering(answer, tmp_path, monkeypatch) as api:
+        with pytest.raises(StoreUnavailableError, match=r"the Kubernetes API server (answers|does not answer)"):
+            await make_store(api, space).load()
+
+
+async def test_an_answer_that_does_not_come_is_waited_for_as_long_as_the_time_limit_says(
+    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_api, "TIMEOUT_SECONDS", 0.2)
+    async with answering(b"", tmp_path, monkeypatch) as api:
+        with pytest.raises(StoreUnavailableError, match=r"the Kubernetes API server did not answer within 0\.2 s"):
+            await make_store(api, space).load()
+
+
+async def delete_lease(name: str) -> None:
+    from lightkube import AsyncClient  # noqa: PLC0415
+    from lightkube.resources import coordination_v1  # noqa: PLC0415
+
+    async with AsyncClient(namespace="default") as client:
+        await client.delete(coordination_v1.Lease, name)

@@ -1,0 +1,108 @@
+"""The clock watch: every step is told, and a wall clock that leaps ahead is believed only when it stays there."""
+
+import logging
+from collections import Counter
+
+import pytest
+
+from respid.highwater.clock_watch import ClockWatch
+from tests.support.scripted_clock import ScriptedClock
+
+LIMIT_MS = 600_000
+CONFIRM_MS = 10_000
+LEAP_MS = 365 * 24 * 3600 * 1000
+
+
+@pytest.fixture
+def steps() -> Counter[str]:
+    return Counter()
+
+
+@pytest.fixture
+def watch(clock: ScriptedClock, steps: Counter[str]) -> ClockWatch:
+    return ClockWatch(clock, limit_ms=LIMIT_MS, confirm_ms=CONFIRM_MS, steps=steps, reached_ms=lambda: 0)
+
+
+@pytest.mark.parametrize("step_ms", [-LEAP_MS, -LIMIT_MS, -50, 50, LIMIT_MS])
+def test_steps_back_and_small_ones_forward_are_followed_at_once(
+    clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], step_ms: int
+) -> None:
+    clock.step_ms(step_ms)
+    assert watch.look() is clock
+    assert watch.wall_ms == clock.wall_ms()
+    assert steps == {"forward" if step_ms > 0 else "back": 1}
+
+
+def test_time_runs_on_while_a_leap_is_not_believed_and_follows_it_when_it_has_lasted(
+    clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    before_ms = clock.wall_ms()
+    clock.step_ms(LEAP_MS)
+    for passed_ms in range(0, CONFIRM_MS, 50):
+        believed = watch.look()
+        assert believed.wall_ms() == watch.wall_ms == before_ms + passed_ms
+        assert believed.wall_ns() == believed.wall_ms() * 1_000_000
+        clock.pass_ms(50)
+    assert watch.look() is clock
+    assert watch.wall_ms == clock.wall_ms() == before_ms + LEAP_MS + CONFIRM_MS
+    assert steps == {"forward": 1}
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the wall clock was set forward by {LEAP_MS} ms: not followed until it has lasted 10 s",
+        "the wall clock has stayed where it was set: followed from now on",
+    ]
+
+
+def test_a_step_forward_to_where_ids_have_been_already_uses_up_no_timestamps_and_is_followed(
+    clock: ScriptedClock, steps: Counter[str]
+) -> None:
+    reached_ms = clock.wall_ms()
+    watch = ClockWatch(clock, limit_ms=LIMIT_MS, confirm_ms=CONFIRM_MS, steps=steps, reached_ms=lambda: reached_ms)
+    for step_ms in (-LEAP_MS, LEAP_MS):
+        clock.step_ms(step_ms)
+        assert watch.look() is clock
+    assert steps == {"back": 1, "forward": 1}
+
+
+def test_one_bad_reading_changes_nothing(clock: ScriptedClock, watch: ClockWatch, steps: Counter[str]) -> None:
+    before_ms = clock.wall_ms()
+    clock.step_ms(LEAP_MS)
+    assert watch.look().wall_ms() == before_ms
+    clock.step_ms(-LEAP_MS)
+    assert watch.look() is clock
+    clock.pass_ms(CONFIRM_MS)
+    assert watch.look() is clock
+    assert watch.wall_ms == before_ms + CONFIRM_MS
+    assert steps == {"forward": 1, "back": 1}
+
+
+def test_a_leap_that_goes_on_leaping_is_not_confirmed(clock: ScriptedClock, watch: ClockWatch) -> None:
+    before_ms = clock.wall_ms()
+    for second in range(20):
+        clock.step_ms(LEAP_MS)
+        clock.pass_ms(1000)
+        assert watch.look().wall_ms() == before_ms + (second + 1) * 1000
+
+
+def test_what_is_issued_in_a_leap_stays_below_it(
+    clock: ScriptedClock, watch: ClockWatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    clock.step_ms(LIMIT_MS + 1)
+    assert watch.look() is not clock
+    clock.step_ms(-1)
+    assert watch.look() is not clock, "a change too small for a step ends nothing"
+
+
+def test_a_process_that_is_held_up_while_it_reads_its_clocks_sees_no_step(
+    clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_ups = iter([700, 90])
+
+    def read_late() -> int:
+        clock.pass_ms(next(hold_ups, 0))
+        return clock.wall * 1_000_000
+
+    monkeypatch.setattr(clock, "wall_ns", read_late)
+    watch.look()
+    assert steps == {}
+    assert watch.wall_ms == clock.wall_ms()

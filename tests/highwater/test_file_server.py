@@ -1,0 +1,245 @@
+"""Servers on disks that fill, fail, hang or are tampered with: the file store from the outside."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.drawer import Drawer, are_disjoint_and_rising
+from tests.support.needed_tools import need_tool
+from tests.support.outage import READY, through_an_outage
+from tests.support.running import RunningServer, StartServer, free_port, wait_until
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 64 KiB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounted = subprocess.run(
+        [need_tool("mount"), "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("nothing may be mounted here: only root can")
+    yield directory
+    subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def fill(directory: Path) -> None:
+    """Leaves no room until its filler is removed."""
+    with (directory / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"\0" * 512):
+            pass
+
+
+def remount(directory: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", directory], check=True)
+
+
+def without_capabilities() -> tuple[str, ...]:
+    """So that root, too, may read only what the modes of files permit."""
+    if os.geteuid() != 0:
+        return ()
+    return (need_tool("setpriv"), "--bounding-set", "-all", "--inh-caps", "-all")
+
+
+def refused_start(server: RunningServer) -> str:
+    """The one line that a start ended with."""
+    assert server.wait() == 1
+    (line,) = server.log.splitlines()
+    return line
+
+
+def ceiling_ms(state_dir: Path) -> int:
+    return int(json.loads((state_dir / "worker-1.json").read_text())["ceiling_ms"])
+
+
+def test_a_disk_that_fills_is_an_outage_until_there_is_room(start_server: StartServer, small_disk: Path) -> None:
+    server = start_server("--state-dir", str(small_disk))
+    through_an_outage(
+        server,
+        partial(fill, small_disk),
+        (small_disk / "filler").unlink,
+        "No space left on device; make room there",
+    )
+    assert server.stop() == 0
+    assert start_server("--state-dir", str(small_disk)).stop() == 0
+
+
+def test_a_directory_that_becomes_read_only_is_an_outage_until_it_can_be_written(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server("--state-dir", str(tmp_path), prefix=without_capabilities())
+    through_an_outage(server, lambda: tmp_path.chmod(0o500), lambda: tmp_path.chmod(0o700), "Permission denied")
+    assert server.stop() == 0
+
+
+def test_a_start_on_a_full_or_read_only_disk_is_refused_in_one_line(
+    start_server: StartServer, small_disk: Path
+) -> None:
+    start_server("--state-dir", str(small_disk)).stop()
+    before_ms = ceiling_ms(small_disk)
+    fill(small_disk)
+    line = refused_start(start_server("--state-dir", str(small_disk), wait=False))
+    assert "No space left on device; make room there, or set --state-dir" in line
+    (small_disk / "filler").unlink()
+    remount(small_disk, "ro")
+    line = refused_start(start_server("--state-dir", str(small_disk), wait=False))
+    assert "Read-only file system; make it a writable local directory, or set --state-dir" in line
+    remount(small_disk, "rw")
+    assert ceiling_ms(small_disk) == before_ms
+    assert start_server("--state-dir", str(small_disk)).stop() == 0
+
+
+@pytest.mark.parametrize(("name", "mode"), [("", 0o500), ("worker-1.json", 0), ("worker-1.lock", 0o400)])
+def test_what_may_not_be_read_or_written_is_named_in_one_line(
+    start_server: StartServer, tmp_path: Path, name: str, mode: int
+) -> None:
+    state = tmp_path / "state"
+    start_server("--state-dir", str(state)).stop()
+    if name:
+        (state / name).chmod(mode)
+    else:
+        (state / "worker-1.lock").unlink()
+        state.chmod(mode)
+    line = refused_start(start_server("--state-dir", str(state), wait=False, prefix=without_capabilities()))
+    state.chmod(0o700)
+    assert line.startswith(f"respid: cannot use {state}")
+    assert ": Permission denied; make it a writable local directory, or set --state-dir" in line
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is damaged: it is empty"),
+        (b"\0" * 200, "is damaged: it is not JSON"),
+        (b'{"some": "file"}', "is damaged: it is no high-water mark of respid"),
+    ],
+)
+def test_a_state_file_that_is_no_mark_stops_the_start_and_is_left_as_it_is(
+    start_server: StartServer, tmp_path: Path, content: bytes, reason: str
+) -> None:
+    (tmp_path / "worker-1.json").write_bytes(content)
+    line = refused_start(start_server("--state-dir", str(tmp_path), wait=False))
+    assert line.startswith(f"respid: {tmp_path}/worker-1.json {reason}")
+    assert "restore it from a copy, or" in line
+    assert (tmp_path / "worker-1.json").read_bytes() == content
+
+
+def test_a_state_directory_that_is_deleted_is_made_again(start_server: StartServer, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    server = start_server("--state-dir", str(state))
+    drawer = Drawer(server.port)
+    wait_until(lambda: drawer.spans)
+    shutil.rmtree(state)
+    wait_until((state / "worker-1.json").exists)
+    assert "is in use by pid" in refused_start(start_server("--state-dir", str(state), wait=False))
+    server.process.kill()
+    server.process.wait()
+    successor = start_server("--state-dir", str(state))
+    after = Drawer(successor.port)
+    wait_until(lambda: after.spans)
+    assert not drawer.refusals
+    assert are_disjoint_and_rising([[drawer.finish()], [after.finish()]])
+
+
+def test_a_state_file_that_is_damaged_while_it_runs_is_written_again(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--state-dir", str(tmp_path))
+    (tmp_path / "worker-1.json").write_text("what is this")
+    wait_until(lambda: (tmp_path / "worker-1.json").read_text().startswith("{"))
+    assert server.metric(READY) == 1
+    assert server.stop() == 0
+
+
+def test_a_mark_of_another_process_in_its_place_ends_the_server(start_server: StartServer, tmp_path: Path) -> None:
+    """As on a file system whose locks do not reach other machines."""
+    server = start_server("--state-dir", str(tmp_path))
+    state = json.loads((tmp_path / "worker-1.json").read_text())
+    (tmp_path / "other").write_text(json.dumps(state | {"nonce": "another"}))
+    (tmp_path / "other").replace(tmp_path / "worker-1.json")
+    assert server.wait() == 1
+    assert "respid: worker ID 1 was taken by another process: " in server.log.splitlines()[-1]
+
+
+def hang(state_dir: Path) -> None:
+    """Lets the next read of the state file wait until something is written to the fifo."""
+    os.mkfifo(state_dir / "fifo")
+    (state_dir / "link").hardlink_to(state_dir / "fifo")
+    (state_dir / "link").replace(state_dir / "worker-1.json")
+
+
+def test_a_disk_that_hangs_is_an_outage_until_it_answers(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--state-dir", str(tmp_path))
+    state_path = tmp_path / "worker-1.json"
+    content: list[bytes] = []
+
+    def begin() -> None:
+        content.append(state_path.read_bytes())
+        hang(tmp_path)
+
+    def end() -> None:
+        (tmp_path / "copy").write_bytes(content[0])
+        (tmp_path / "copy").replace(state_path)
+        (tmp_path / "fifo").write_bytes(content[0])
+
+    through_an_outage(server, begin, end, "the store file does not answer")
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("when", ["start", "later"])
+def test_a_disk_that_hangs_does_not_hold_up_a_stop(start_server: StartServer, tmp_path: Path, when: str) -> None:
+    if when == "start":
+        hang(tmp_path)
+        server = start_server("--state-dir", str(tmp_path), wait=False)
+        wait_until(lambda: _answers(server))
+        assert server.get("/readyz")[0] == 503
+    else:
+        server = start_server("--state-dir", str(tmp_path))
+        hang(tmp_path)
+        wait_until(lambda: server.get("/readyz")[0] == 503)
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert time.monotonic() - began < 15
+    assert "the store did not answer within 5 s: the high-water mark stays where it is" in server.log
+    assert server.log.splitlines()[-1].endswith(" stopped")
+
+
+def _answers(server: RunningServer) -> bool:
+    with contextlib.suppress(OSError):
+        return server.get("/healthz")[0] == 200
+    return False
+
+
+def test_a_mark_is_on_the_disk_before_anything_below_it_is_issued(start_server: StartServer, tmp_path: Path) -> None:
+    """What the kernel is asked for, on a disk that takes a while for each fsync."""
+    trace = tmp_path / "trace"
+    strace = f"strace -D -f -qq -o {trace} -e trace=openat,fsync,rename -e inject=fsync:delay_enter=300000".split()
+    server = start_server("--state-dir", str(tmp_path / "state"), prefix=(need_tool("strace"), *strace[1:]))
+    steps = {
+        r"openat\(.*/worker-1\.tmp\"": "make",
+        r"fsync\(": "sync",
+        r"rename\(.*worker-1\.json\"": "rename",
+        r"openat\(.*/state\", .*O_DIRECTORY": "open directory",
+    }
+    ready = [step for line in trace.read_text().splitlines() for call, step in steps.items() if re.search(call, line)]
+    assert server.stop() == 0
+    assert ready[:6] == ["sync", "make", "sync", "rename", "open directory", "sync"], "the first is of a new directory"
+
+
+def test_a_start_without_a_free_port_leaves_the_mark_alone(start_server: StartServer, tmp_path: Path) -> None:
+    port = free_port()
+    serving = start_server("--state-dir", str(tmp_path), port=port)
+    line = refused_start(start_server("--state-dir", str(tmp_path / "other"), port=port, wait=False))
+    assert "cannot listen on" in line
+    assert not (tmp_path / "other").exists()
+    assert serving.stop() == 0

@@ -1,0 +1,131 @@
+"""Servers that are killed under load and started again by clocks that were set: no ID comes twice, none falls.
+
+`RESPID_TEST_KILLS` is how many servers live and die, `RESPID_TEST_KILLS_SEED` which of the many ways; the clocks are
+moved by libfaketime.
+"""
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.support.byte_streams import request
+from tests.support.drawer import Drawer, are_disjoint_and_rising
+from tests.support.needed_tools import need_tool
+from tests.support.raw_client import RawClient
+from tests.support.running import RunningServer, StartServer, wait_until
+
+KILLS = int(os.environ.get("RESPID_TEST_KILLS", "8"))
+SEED = int(os.environ.get("RESPID_TEST_KILLS_SEED", "1"))
+HOUR, DAY = 3600, 86_400
+CLOCKS_SECONDS = [
+    0,
+    -HOUR,
+    HOUR,
+    -DAY,
+    DAY,
+    0,
+    -HOUR,
+    2 * HOUR,
+]  # by how much each server's clock is off when it starts
+STEPS_SECONDS = [-HOUR, 3, -30, HOUR]  # by how much it is moved while the server runs
+LIBRARIES = ["/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"]
+CLIENTS = 3
+
+
+def faked_clock(offset_seconds: int, file: Path | None = None) -> dict[str, str]:
+    """The variables that move a process's wall clock, and leave its other clocks alone.
+
+    The content of the file moves it while the process runs.
+    """
+    need_tool("faketime")
+    (library, *_) = [path for pattern in LIBRARIES for path in Path("/").glob(pattern.removeprefix("/"))]
+    variables = {"LD_PRELOAD": str(library), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    if file is None:
+        return variables | {"FAKETIME": f"{offset_seconds:+d}"}
+    move_clock(file, offset_seconds)
+    return variables | {"FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1"}
+
+
+def move_clock(file: Path, offset_seconds: int) -> None:
+    moved = file.with_suffix(".new")
+    moved.write_text(f"{offset_seconds:+d}\n")
+    moved.replace(file)
+
+
+def was_told(server: RunningServer, what: str) -> bool:
+    return what in server.log
+
+
+def has_one_ended(servers: list[RunningServer]) -> bool:
+    return any(server.process.poll() is not None for server in servers)
+
+
+def have_drawn(drawers: list[Drawer], more_than: int) -> bool:
+    return all(len(drawer.spans) > more_than for drawer in drawers)
+
+
+@pytest.mark.timeout(60 + 10 * KILLS)
+def test_killed_servers_with_moved_clocks_never_repeat_an_id(start_server: StartServer, tmp_path: Path) -> None:
+    random, clock_file = Random(SEED), tmp_path / "clock"
+    lives: list[list[list[tuple[int, int]]]] = []
+    for life in range(KILLS):
+        clock_seconds = CLOCKS_SECONDS[life % len(CLOCKS_SECONDS)]
+        options = ["--state-dir", str(tmp_path), "--max-clock-lead", str(3 * DAY)]
+        server = start_server(*options, **faked_clock(clock_seconds, clock_file))
+        drawers = [Drawer(server.port) for _ in range(CLIENTS)]
+        wait_until(partial(have_drawn, drawers, 500))
+        move_clock(clock_file, clock_seconds + random.choice(STEPS_SECONDS))
+        wait_until(partial(was_told, server, "the wall clock was set "))
+        drawn = max(len(drawer.spans) for drawer in drawers)
+        wait_until(partial(have_drawn, drawers, drawn + 500))
+        time.sleep(random.uniform(0, 0.4))
+        server.process.kill()
+        server.process.wait()
+        lives.append([drawer.finish() for drawer in drawers])
+    assert are_disjoint_and_rising(lives)
+
+
+def test_of_two_servers_on_one_state_directory_one_serves(start_server: StartServer, tmp_path: Path) -> None:
+    lives: list[list[list[tuple[int, int]]]] = []
+    for _ in range(3):
+        both = [start_server("--state-dir", str(tmp_path), wait=False) for _ in range(2)]
+        wait_until(partial(has_one_ended, both))
+        refused, serving = sorted(both, key=lambda server: server.process.poll() is None)
+        assert refused.process.returncode == 1
+        (line,) = refused.log.splitlines()
+        assert line.startswith(f"respid: worker ID 1 is in use by pid {serving.process.pid} ")
+        wait_until(partial(was_told, serving, "serves RESP"))
+        drawers = [Drawer(serving.port) for _ in range(CLIENTS)]
+        wait_until(partial(have_drawn, drawers, 500))
+        serving.process.kill()
+        serving.process.wait()
+        lives.append([drawer.finish() for drawer in drawers])
+    assert are_disjoint_and_rising(lives)
+
+
+def test_a_clock_a_day_behind_the_mark_issues_nothing_and_says_what_to_do(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    options = ["--state-dir", str(tmp_path)]
+    former = start_server(*options)
+    with RawClient(former.port) as client:
+        assert client.draw(request("INCR", "orders"), 1)
+    former.stop()
+    server = start_server(*options, wait=False, **faked_clock(-86_400))
+    wait_until(lambda: "ahead of the wall clock" in server.log)
+    with RawClient(server.port) as client:
+        client.send(request("INCR", "orders"))
+        refusal = client.receive_reply()
+        assert refusal.startswith(b"-LOADING respid cannot issue IDs: the wall clock is 86")
+        assert refusal.endswith(b"set the clock\r\n")
+        client.send(request("PING"))
+        assert client.receive_reply() == b"+PONG\r\n"
+        client.send(request("INFO", "persistence"))
+        assert b"loading:1" in client.receive_reply()
+    assert server.get("/readyz")[0] == 503
+    assert server.stop() == 0
+    assert "no ID is issued until the clock comes within 600 s of it" in server.log

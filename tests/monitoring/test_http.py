@@ -1,0 +1,183 @@
+"""The HTTP listener from the outside: its three paths, HTTP's own rules, and what was never meant for it."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.byte_streams import request
+from tests.support.raw_client import RawClient, exchange
+from tests.support.running import RunningServer, StartServer, wait_until
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: respid\r\n\r\n"
+JSON = "application/json"
+
+
+@pytest.fixture
+def http_client(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
+    client = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+    yield client
+    client.close()
+
+
+def test_the_server_is_alive_and_ready(server: RunningServer) -> None:
+    assert server.get("/healthz") == (200, '{"status": "alive"}\n')
+    assert server.get("/readyz") == (200, '{"status": "ready"}\n')
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "ending"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", b"\n"),
+        ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text; version=1.0.0", b"# EOF\n"),
+        ("application/openmetrics-text; version=a", "text/plain; version=0.0.4; charset=utf-8", b"\n"),
+        ("application/openmetrics-text; version=" + "1" * 5000, "text/plain; version=0.0.4; charset=utf-8", b"\n"),
+        ("text/plain; version=1.0.0\xe9", "text/plain; version=0.0.4; charset=utf-8", b"\n"),
+    ],
+)
+def test_metrics_come_in_the_format_that_is_asked_for(
+    http_client: http.client.HTTPConnection, accept: str, content_type: str, ending: bytes
+) -> None:
+    http_client.request("GET", "/metrics", headers={"Accept": accept})
+    response = http_client.getresponse()
+    assert (response.status, (response.getheader("Content-Type") or "").startswith(content_type)) == (200, True)
+    assert response.read().endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/readyz?verbose=1", 200),
+        ("HEAD", "/metrics", 200),
+        ("GET", "/", 404),
+        ("GET", "/metrics/", 404),
+        ("GET", "/%6detrics", 404),
+        ("POST", "/nowhere", 404),
+        ("POST", "/metrics", 405),
+        ("DELETE", "/healthz", 405),
+        ("OPTIONS", "/readyz", 405),
+    ],
+)
+def test_paths_and_methods_are_answered_on_one_connection(
+    http_client: http.client.HTTPConnection, method: str, path: str, status: int
+) -> None:
+    http_client.request(method, path, body=b"x" * 100_000 if method == "POST" else None)
+    response = http_client.getresponse()
+    body = response.read()
+    assert response.status == status
+    assert not response.will_close
+    assert (method == "HEAD") == (body == b"")
+    if status >= 400:
+        assert json.loads(body)["error"]
+    http_client.auto_open = 0
+    http_client.request("GET", "/healthz")
+    assert http_client.getresponse().status == 200
+
+
+def test_head_tells_what_get_would_send(http_client: http.client.HTTPConnection) -> None:
+    headers = []
+    for method in ("GET", "HEAD"):
+        http_client.request(method, "/healthz")
+        response = http_client.getresponse()
+        response.read()
+        headers.append(response.getheaders())
+    assert headers[0] == headers[1]
+
+
+def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None:
+    answered = exchange(server.http_port, GET * 2 + GET.replace(b"/healthz", b"/nowhere"), GET)
+    statuses = [line.split()[1] for line in answered.splitlines() if line.startswith(b"HTTP/1.1 ")]
+    assert statuses == [b"200", b"200", b"404", b"200"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /readyz HTTP/1.0\r\n\r\n",
+        b"GET /readyz HTTP/1.1\r\nHost: respid\r\nConnection: close\r\n\r\n",
+    ],
+    ids=["HTTP/1.0", "Connection: close"],
+)
+def test_a_client_that_wants_one_answer_gets_it_and_the_end(server: RunningServer, sent: bytes) -> None:
+    with RawClient(server.http_port) as client:
+        client.send(sent)
+        answered = client.receive_to_the_end()
+    assert answered.startswith(b"HTTP/1.1 200 ")
+    assert answered.endswith(b'\r\n\r\n{"status": "ready"}\n')
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64), b"400"),
+        (request("INCR", "orders"), b"400"),
+        (b"PING\r\n\r\n", b"400"),
+        (b"GET /readyz HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /readyz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: respid\r\nX: " + b"x" * 200_000, b"431"),
+        (b"GET /" + b"x" * 200_000, b"431"),
+    ],
+    ids=["TLS", "RESP", "inline", "no Host", "two Hosts", "bad length", "long header", "long path"],
+)
+def test_what_is_no_http_is_refused_with_a_reason_and_closed(server: RunningServer, sent: bytes, status: bytes) -> None:
+    with RawClient(server.http_port) as client:
+        client.send(sent)
+        answered = client.receive_to_the_end()
+    head, _, body = answered.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %s " % status)
+    assert json.loads(body)["error"]
+    assert server.get("/readyz")[0] == 200
+
+
+@pytest.mark.parametrize("cut", [1, 5, 25, 47, 49])
+def test_a_request_may_come_in_pieces(server: RunningServer, cut: int) -> None:
+    sent = b"GET /healthz HTTP/1.1\r\nHost: respid\r\nAccept: */*\r\n\r\n"
+    with RawClient(server.http_port) as client:
+        client.send(sent[:cut])
+        assert server.get("/healthz")[0] == 200  # by then the first piece is read
+        client.send(sent[cut:])
+        statuses = [line for line in client.finish().splitlines() if line.startswith(b"HTTP/")]
+    assert [status.split()[1] for status in statuses] == [b"200"]
+
+
+def test_scrapes_are_answered_while_pipelines_saturate_the_worker(server: RunningServer) -> None:
+    saturated = threading.Event()
+    ended = threading.Event()
+
+    def saturate() -> None:
+        with RawClient(server.port) as client:
+            while not ended.is_set():
+                client.send(request("INCR", "orders") * 20_000)
+                client.receive_lines(20_000)
+                saturated.set()
+
+    pipelines = [threading.Thread(target=saturate) for _ in range(3)]
+    for pipeline in pipelines:
+        pipeline.start()
+    try:
+        assert saturated.wait(20)
+        generated = server.metric("id_generator_ids_generated_total")
+        for path in ("/metrics", "/healthz", "/readyz") * 3:
+            started = time.monotonic()
+            assert server.get(path)[0] == 200
+            assert time.monotonic() - started < 1
+        assert server.metric("id_generator_ids_generated_total") > generated
+    finally:
+        ended.set()
+        for pipeline in pipelines:
+            pipeline.join()
+
+
+def test_a_draining_server_is_alive_and_not_ready(start_server: StartServer) -> None:
+    server = start_server("--drain-delay", "30")
+    server.process.terminate()
+    wait_until(lambda: server.get("/readyz")[0] == 503)
+    status, body = server.get("/readyz")
+    assert (status, json.loads(body)) == (503, {"status": "not ready", "reason": "the server is draining"})
+    assert server.get("/healthz")[0] == 200
+    assert server.metric("id_generator_ready") == 0
+    assert server.stop() == 143

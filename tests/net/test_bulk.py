@@ -1,0 +1,161 @@
+"""Millions of IDs by one request: all there, in flat memory, while others are served; none for a client that left."""
+
+import itertools
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.byte_streams import request
+from tests.support.raw_client import RawClient, are_rising, integers
+from tests.support.reply_parser import parse_reply
+from tests.support.running import RunningServer, StartServer, wait_until
+
+MOST = 4_096_000
+MIB = 1 << 20
+PING = request("PING")
+INCR = request("INCR", "single")
+NEXT_MOST = request("ID.NEXT", "COUNT", str(MOST))
+
+
+class Receiver(threading.Thread):
+    """Sends one request and receives so many lines, beside the test; parses nothing meanwhile."""
+
+    def __init__(self, port: int, sent: bytes, lines: int) -> None:
+        super().__init__()
+        self._port = port
+        self._sent = sent
+        self._missing = lines
+        self.chunks: list[bytes] = []
+        self.received_bytes = 0
+        self.start()
+
+    def run(self) -> None:
+        with RawClient(self._port) as client:
+            client.send(self._sent)
+            while self._missing > 0:
+                chunk = client.receive_some()
+                self._missing -= chunk.count(b"\n")
+                self.chunks.append(chunk)
+                self.received_bytes += len(chunk)
+
+    def pieces(self) -> Iterator[list[bytes]]:
+        """The lines, some at a time: all at once would take a gigabyte."""
+        rest = b""
+        for chunk in self.chunks:
+            *lines, rest = (rest + chunk).split(b"\r\n")
+            yield lines
+        assert rest == b""
+
+
+def assert_rising_ids(pieces: Iterator[list[bytes]], count: int) -> None:
+    """That the lines are the header of an array of so many IDs, and each of them, in order and never twice."""
+    header, *lines = next(pieces)
+    assert header == b"*%d" % count
+    last, seen = 0, 0
+    while True:
+        numbers = [last, *integers(lines)]
+        assert are_rising(numbers)
+        last, seen = numbers[-1], seen + len(lines)
+        if seen == count:
+            return
+        lines = next(pieces)
+
+
+def latencies_seconds(client: RawClient, sent: bytes, while_true: Callable[[], bool]) -> Iterator[float]:
+    """How long each reply takes, one request after the other."""
+    while while_true():
+        started = time.perf_counter()
+        client.send(sent)
+        client.receive_reply()
+        yield time.perf_counter() - started
+
+
+def test_4_096_000_ids_are_streamed_in_flat_memory_while_others_are_served(
+    server: RunningServer, raw_client: RawClient
+) -> None:
+    raw_client.draw(INCR * 10_000, 10_000)
+    resident_bytes = [server.resident_bytes()]
+    stream = Receiver(server.port, NEXT_MOST, MOST + 1)
+    latencies = []
+    for latency in latencies_seconds(raw_client, PING, stream.is_alive):
+        latencies.append(latency)
+        resident_bytes.append(server.resident_bytes())
+    stream.join()
+    assert_rising_ids(stream.pieces(), MOST)
+    assert max(resident_bytes) - resident_bytes[0] < 16 * MIB
+    assert len(latencies) > 100
+    assert statistics.median(latencies) < 0.005
+    assert max(latencies) < 0.25  # without turns it would be the second that the stream takes
+
+
+def test_4_096_000_ids_are_reserved_as_a_thousand_ranges(raw_client: RawClient) -> None:
+    raw_client.send(request("ID.RANGE", str(MOST)))
+    reply, _ = parse_reply(raw_client.receive_reply())
+    pairs = [integers([b":%b" % element.text for element in pair.elements if element.text]) for pair in reply.elements]
+    assert sum(count for _, count in pairs) == MOST
+    assert {count for _, count in pairs} <= set(range(1, 4097))
+    assert all(first + count <= next_first for (first, count), (next_first, _) in itertools.pairwise(pairs))
+    assert len(pairs) <= 1100
+
+
+@pytest.mark.parametrize("count", [1, 1023, 1025, 10_000])
+def test_ids_come_as_strings_when_asked_for(raw_client: RawClient, count: int) -> None:
+    raw_client.send(request("ID.NEXT", "COUNT", str(count), "AS", "STRING"))
+    lines = raw_client.receive_lines(2 * count + 1)
+    assert lines[0] == b"*%d" % count
+    assert {int(length[1:]) for length in lines[1::2]} == {len(text) for text in lines[2::2]}
+    assert are_rising([int(text) for text in lines[2::2]])
+
+
+def test_clients_that_leave_amid_a_stream_stop_it_and_leave_nothing(start_server: StartServer) -> None:
+    server = start_server()
+    resident_bytes = []
+    for _ in range(2):
+        for _ in range(10):
+            leaver = RawClient(server.port)
+            leaver.send(NEXT_MOST)
+            leaver.receive_some()
+            leaver.vanish()
+        wait_until(lambda: server.metric("id_generator_connections") == 0)
+        resident_bytes.append(server.resident_bytes())
+    assert resident_bytes[1] - resident_bytes[0] < 8 * MIB
+    drawn = server.metric("id_generator_ids_generated_total")
+    assert drawn < MOST
+    with RawClient(server.port) as client:
+        assert client.draw(INCR * 10, 10)
+    assert server.metric("id_generator_ids_generated_total") == drawn + 10
+
+
+def test_a_stream_that_nobody_reads_stops_until_it_is_read(start_server: StartServer) -> None:
+    server = start_server()
+    drawn: list[float] = []
+
+    def has_stopped() -> bool:
+        drawn.append(server.metric("id_generator_ids_generated_total"))
+        return len(drawn) > 5 and drawn[-5] == drawn[-1] > 0
+
+    with RawClient(server.port) as client:
+        before = server.resident_bytes()
+        client.send(NEXT_MOST)
+        wait_until(has_stopped)
+        assert drawn[-1] < MOST
+        assert server.resident_bytes() - before < 16 * MIB
+        assert len(client.receive_lines(MOST + 1)) == MOST + 1
+
+
+@pytest.mark.parametrize("sent", [INCR, request("INCRBY", "block", "4096")], ids=["single", "block"])
+def test_two_streams_and_small_requests_share_the_milliseconds(
+    server: RunningServer, raw_client: RawClient, sent: bytes
+) -> None:
+    count = MOST // 4
+    streams = [Receiver(server.port, request("ID.NEXT", "COUNT", str(count)), count + 1) for _ in range(2)]
+    latencies = list(latencies_seconds(raw_client, sent, lambda: all(stream.is_alive() for stream in streams)))
+    shares = sorted(stream.received_bytes for stream in streams)
+    for stream in streams:
+        stream.join()
+    assert shares[0] > 0.6 * shares[1]
+    assert len(latencies) > 50
+    assert statistics.median(latencies) < 0.02

@@ -1,0 +1,235 @@
+"""The end of a server, asked for or not: nothing that was drawn is lost, no reply is cut, the successor is above."""
+
+import contextlib
+import itertools
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from respid.ids.layout import Layout
+from respid.net.protocol import FULL_READ_BYTES
+from tests.support.byte_streams import request
+from tests.support.raw_client import RawClient, are_rising, integers
+from tests.support.running import RunningServer, StartServer, wait_until
+
+INCR = request("INCR", "orders")
+PING = request("PING")
+PONG = b"+PONG\r\n"
+IDS_GENERATED = "id_generator_ids_generated_total"
+SEQUENCE_RESET = 256
+IDLE = {  # what was sent, and its reply
+    b"": b"",
+    PING: PONG,
+    b"*2\r\n$4\r\nIN": b"",
+    request("MULTI"): b"+OK\r\n",
+    request("CLIENT", "REPLY", "OFF"): b"",
+}
+
+
+def ceiling_ms(state_dir: Path) -> int:
+    return int(json.loads((state_dir / "worker-1.json").read_text())["ceiling_ms"])
+
+
+def timestamp_ms(number: int) -> int:
+    return Layout().decompose(number).timestamp_ms
+
+
+def draw_until_closed(port: int) -> list[bytes]:
+    """The replies to a client that always has requests on their way, until the server closes its side."""
+    received: list[bytes] = []
+    missing = 0
+    with RawClient(port) as client:
+        while not received or received[-1]:
+            if missing < 200:
+                client.send(INCR * 100)
+                missing += 100
+            received.append(client.receive())
+            missing -= received[-1].count(b"\n")
+    *lines, cut_off = b"".join(received).split(b"\r\n")
+    assert cut_off == b""
+    return lines
+
+
+def follows(earlier: int, later: int) -> bool:
+    """Whether a generator issued no ID between these two."""
+    if timestamp_ms(earlier) == timestamp_ms(later):
+        return later == earlier + 1
+    carried_on = (earlier & 4095) + 1
+    return later & 4095 == (carried_on if carried_on < SEQUENCE_RESET else 0)
+
+
+def assert_all_reached_their_clients(drawn: list[int], state_dir: Path) -> None:
+    """Of a server that was stopped cleanly and gave IDs to nobody else."""
+    assert all(follows(earlier, later) for earlier, later in itertools.pairwise(sorted(drawn)))
+    assert ceiling_ms(state_dir) == timestamp_ms(max(drawn)) + 1
+
+
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_every_id_drawn_under_load_reaches_its_client(
+    start_server: StartServer, tmp_path: Path, stop_signal: signal.Signals
+) -> None:
+    server = start_server("--state-dir", str(tmp_path))
+    with ThreadPoolExecutor() as threads:
+        drawing = [threads.submit(draw_until_closed, server.port) for _ in range(4)]
+        wait_until(lambda: server.metric(IDS_GENERATED) > 20_000)
+        assert server.stop(stop_signal) == 0
+    assert_all_reached_their_clients(integers([line for each in drawing for line in each.result()]), tmp_path)
+    draining, stopped = server.log.splitlines()[-2:]
+    assert draining.endswith(f" {stop_signal.name}: draining")
+    assert stopped.endswith(" stopped")
+
+
+def test_all_requests_that_were_read_are_answered_before_the_end(start_server: StartServer) -> None:
+    server = start_server()
+    with RawClient(server.port) as client:
+        client.send(request("ID.NEXT", "COUNT", "400000") + INCR * 1_000 + PING)
+        beginning = client.receive()
+        server.process.send_signal(signal.SIGTERM)
+        lines = (beginning + client.receive_to_end()).splitlines()
+    assert (lines[0], lines[-1], len(lines)) == (b"*400000", b"+PONG", 401_002)
+    assert are_rising(integers(lines[1:-1]))
+    assert server.wait() == 0
+
+
+def test_a_client_that_does_not_read_when_the_server_stops_gets_its_replies_when_it_does(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server("--state-dir", str(tmp_path))
+    with RawClient(server.port) as client:
+        client.send_until_blocked(INCR * 10_000)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: server.get("/readyz")[0] == 503)
+        received = client.receive_to_end()
+    assert server.wait() == 0
+    assert_all_reached_their_clients(integers(received.splitlines()), tmp_path)
+
+
+def test_idle_connections_are_closed_not_reset(start_server: StartServer) -> None:
+    server = start_server()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.port)) for _ in IDLE]
+        for client, (sent, reply) in zip(clients, IDLE.items(), strict=True):
+            client.send(sent)
+            assert client.receive_until(reply) == reply
+        wait_until(lambda: server.metric("id_generator_connections") == len(IDLE))
+        server.process.send_signal(signal.SIGTERM)
+        assert {client.receive_to_end() for client in clients} == {b""}
+    assert server.wait() == 0
+
+
+def test_it_serves_on_during_the_drain_delay_but_is_not_ready(start_server: StartServer) -> None:
+    server = start_server("--drain-delay", "1")
+    with RawClient(server.port) as client:
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: server.get("/readyz")[0] == 503)
+        assert "draining" in server.get("/readyz")[1]
+        assert server.get("/healthz")[0] == 200
+        with RawClient(server.port) as late:
+            assert are_rising(late.draw(INCR * 100, 100) + client.draw(INCR * 100, 100))
+        assert client.receive_to_end() == b""
+    assert server.wait() == 0
+
+
+def test_a_second_signal_stops_it_at_once(start_server: StartServer, tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path))
+    server = start_server("--drain-delay", "3600", *state)
+    with RawClient(server.port) as client:
+        last = client.draw(INCR * 100, 100)[-1]
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: server.get("/readyz")[0] == 503)
+        assert server.stop() == 128 + signal.SIGTERM
+    assert first_of(start_server(*state)) > last
+
+
+def first_of(server: RunningServer) -> int:
+    with RawClient(server.port) as client:
+        return client.draw(INCR, 1)[0]
+
+
+def test_after_a_clean_stop_the_successor_goes_on_at_the_next_millisecond(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    state = ("--state-dir", str(tmp_path))
+    first = start_server(*state)
+    with RawClient(first.port) as client:
+        last = client.draw(INCR * 10_000, 10_000)[-1]
+    assert first.stop() == 0
+    assert ceiling_ms(tmp_path) == timestamp_ms(last) + 1
+    second = start_server(*state)
+    assert first_of(second) > last
+    assert second.metric("id_generator_clock_lead_seconds") == 0
+
+
+def test_after_a_kill_the_successor_starts_at_the_stored_ceiling(start_server: StartServer, tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path))
+    killed = start_server(*state)
+    with RawClient(killed.port) as client:
+        last = client.draw(INCR * 10_000, 10_000)[-1]
+        killed.process.kill()
+        assert killed.wait() == -signal.SIGKILL
+    ceiling = ceiling_ms(tmp_path)
+    assert timestamp_ms(last) < ceiling
+    assert timestamp_ms(first_of(start_server(*state))) >= ceiling
+
+
+def take_place(start_server: StartServer, state_dir: Path) -> RunningServer:
+    """A server that has taken a lock of the holder's name before the holder noticed that its own was removed."""
+    for _ in range(10):
+        (state_dir / "worker-1.lock").unlink()
+        with contextlib.suppress(AssertionError):  # it came too late, on a busy machine: the holder has a new lock
+            return start_server("--state-dir", str(state_dir))
+    raise AssertionError("the holder is always faster")
+
+
+def test_a_holder_whose_place_was_taken_stops_and_says_by_whom(start_server: StartServer, tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path))
+    former = start_server(*state)
+    with ThreadPoolExecutor() as threads:
+        drawing = threads.submit(draw_until_closed, former.port)
+        wait_until(lambda: former.metric(IDS_GENERATED) > 0)
+        taker = take_place(start_server, tmp_path)
+        first = first_of(taker)
+        assert former.wait() == 1
+    drawn = integers([line for line in drawing.result() if not line.startswith(b"-LOADING respid cannot issue IDs: ")])
+    assert drawn[-1] < first
+    started, told = former.log.splitlines()[-2:]
+    assert told.startswith(f"respid: worker ID 1 was taken by pid {taker.process.pid}: ")
+    assert " serves RESP on " in started
+    assert first_of(taker) > first
+
+
+def test_a_request_that_waits_in_the_socket_when_the_drain_begins_is_answered(start_server: StartServer) -> None:
+    server = start_server()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.port)) for _ in range(50)]
+        for client in clients:
+            client.send(PING)
+        assert [client.receive_reply() for client in clients] == [PONG] * 50
+        server.process.send_signal(signal.SIGSTOP)
+        for client in clients:
+            client.send(PING)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGCONT)
+        assert [client.receive_to_end() for client in clients] == [PONG] * 50
+    assert server.wait() == 0
+
+
+def test_more_than_one_read_that_waits_in_the_socket_when_the_drain_begins_is_answered(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server("--state-dir", str(tmp_path))
+    with RawClient(server.port) as client:
+        client.send(PING)
+        assert client.receive_reply() == PONG
+        server.process.send_signal(signal.SIGSTOP)
+        sent_bytes = client.send_until_blocked(INCR * 10_000)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGCONT)
+        drawn = integers(client.receive_to_end().splitlines())
+    assert sent_bytes > 4 * FULL_READ_BYTES
+    assert len(drawn) == sent_bytes // len(INCR)
+    assert server.wait() == 0
+    assert_all_reached_their_clients(drawn, tmp_path)

@@ -1,0 +1,201 @@
+"""Idle and old connections are closed; those in use, and those of drivers that would show an error, are not."""
+
+import asyncio
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from respid.net.idle import reconnects_silently
+from respid.net.protocol import RespListener, RespProtocol
+from respid.worker.worker import Worker
+from tests.support.byte_streams import request
+from tests.support.certificates import CertificateFiles
+from tests.support.command_client import CommandClient
+from tests.support.raw_client import RawClient
+from tests.support.running import RunningServer, StartServer, free_port, wait_until
+
+INCR = request("INCR", "orders")
+PING = request("PING")
+OK = b"+OK\r\n"
+IDLE = 'id_generator_connections_closed_total{reason="idle_timeout"}'
+OLD = 'id_generator_connections_closed_total{reason="max_age"}'
+
+
+@pytest.fixture(scope="module")
+def impatient(start_server: StartServer) -> RunningServer:
+    return start_server("--idle-timeout", "1")
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        (b"", b""),
+        (INCR, None),
+        (b"*2\r\n$4\r\nINC", b""),
+        (request("MULTI"), OK),
+        (request("CLIENT", "REPLY", "OFF"), b""),
+    ],
+)
+def test_an_idle_connection_is_closed(impatient: RunningServer, sent: bytes, answered: bytes | None) -> None:
+    with RawClient(impatient.port) as client:
+        client.send(sent)
+        received = client.receive_to_end()
+    assert received == answered or (answered is None and received.startswith(b":"))
+
+
+@pytest.mark.parametrize("sent", [INCR, PING, request("INCRBY", "orders", "10")])
+def test_a_connection_in_use_stays(impatient: RunningServer, sent: bytes) -> None:
+    with RawClient(impatient.port) as client:
+        ends = time.monotonic() + 4
+        while time.monotonic() < ends:
+            client.send(sent)
+            client.receive_some()
+            time.sleep(0.2)
+
+
+def test_a_transaction_that_grows_stays(impatient: RunningServer) -> None:
+    with RawClient(impatient.port) as client:
+        client.send(request("MULTI"))
+        for _ in range(20):
+            client.send(INCR)
+            time.sleep(0.2)
+        client.send(request("EXEC"))
+        assert b"*20\r\n:" in client.finish()
+
+
+def test_a_byte_now_and_then_is_no_use(impatient: RunningServer) -> None:
+    """Slowloris: it would keep its connection for as long as it likes."""
+    before = impatient.metric(IDLE)
+    with RawClient(impatient.port) as client:
+        ends = time.monotonic() + 10
+        while impatient.metric(IDLE) == before:
+            assert time.monotonic() < ends
+            client.send(b"x")
+            time.sleep(0.2)
+
+
+def test_a_client_that_never_reads_its_replies_is_closed(impatient: RunningServer) -> None:
+    before = impatient.metric(IDLE)
+    with RawClient(impatient.port) as client:
+        client.send(request("ID.NEXT", "COUNT", "4000000"))
+        wait_until(lambda: impatient.metric(IDLE) > before)
+
+
+def test_a_client_that_reads_a_long_reply_slowly_gets_all_of_it(impatient: RunningServer) -> None:
+    count = 200_000
+    received = bytearray()
+    with RawClient(impatient.port) as client:
+        client.send(request("ID.NEXT", "COUNT", str(count)))
+        while received.count(b"\n") < count + 1 and len(received) < 22 * count:
+            received += client._socket.recv(100_000)
+            time.sleep(0.08)
+    assert received.count(b"\n") == count + 1
+
+
+def set_library(client: RawClient, name: str, version: str = "1") -> None:
+    client.send(request("CLIENT", "SETINFO", "LIB-NAME", name) + request("CLIENT", "SETINFO", "LIB-VER", version))
+    assert client.receive_until(OK * 2) == OK * 2
+
+
+@pytest.fixture(scope="module")
+def ageing(start_server: StartServer) -> RunningServer:
+    return start_server("--max-connection-age", "0.5")
+
+
+@pytest.fixture(scope="module")
+def ageing_for_all(start_server: StartServer) -> RunningServer:
+    return start_server("--max-connection-age", "0.5", "--max-connection-age-clients", "all")
+
+
+def test_old_connections_of_drivers_that_reconnect_are_closed_and_no_others(ageing: RunningServer) -> None:
+    with RawClient(ageing.port) as closed, RawClient(ageing.port) as kept, RawClient(ageing.port) as unnamed:
+        set_library(closed, "go-redis(,go1.26.8)")
+        set_library(kept, "node-redis")
+        assert closed.receive() == b""
+        time.sleep(2)
+        for client in (kept, unnamed):
+            client.send(PING)
+            assert client.receive_reply() == b"+PONG\r\n"
+    assert ageing.metric(OLD) >= 1
+
+
+def test_a_driver_that_reconnects_notices_nothing(ageing: RunningServer) -> None:
+    drawn = []
+    ends = time.monotonic() + 5
+    with ageing.client() as client:
+        before = ageing.metric("id_generator_connections_total")
+        while time.monotonic() < ends:
+            drawn.append(client.incr("orders"))
+    assert ageing.metric("id_generator_connections_total") >= before + 2
+    assert drawn == sorted(set(drawn))
+
+
+@pytest.mark.parametrize("begun", [request("MULTI"), request("MULTI") + INCR, request("CLIENT", "REPLY", "OFF")])
+def test_an_old_connection_is_not_closed_between_what_belongs_together(
+    ageing_for_all: RunningServer, begun: bytes
+) -> None:
+    with RawClient(ageing_for_all.port) as client:
+        client.send(begun)
+        time.sleep(2.5)
+        client.send(PING)
+        assert b"MULTI" not in begun or client.receive_until(b"+QUEUED\r\n")
+
+
+def test_with_all_every_old_connection_goes(ageing_for_all: RunningServer) -> None:
+    with RawClient(ageing_for_all.port) as client:
+        assert client.receive() == b""
+
+
+def test_an_old_connection_with_tls_ends_without_a_cut(start_server: StartServer, tmp_path: Path) -> None:
+    files, port = CertificateFiles(tmp_path), free_port()
+    start_server(*files.options(port), "--max-connection-age", "0.5", "--max-connection-age-clients", "all")
+    with files.client_context().wrap_socket(
+        socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost", suppress_ragged_eofs=False
+    ) as client:
+        assert client.recv(1) == b""
+
+
+async def test_a_request_that_is_in_the_socket_but_not_read_yet_is_not_cut_off(worker: Worker) -> None:
+    loop = asyncio.get_running_loop()
+    listener = RespListener(worker, loop)
+    client, connected = socket.socketpair()
+    client.settimeout(10)
+    _, protocol = await loop.connect_accepted_socket(lambda: RespProtocol(listener), connected)
+    assert protocol.is_between_requests
+    client.send(PING)  # the event loop has no turn before the next lines
+    assert not protocol.is_between_requests
+    listener.drain()
+    assert await loop.run_in_executor(None, client.recv, 100) == b"+PONG\r\n"
+    assert await loop.run_in_executor(None, client.recv, 100) == b""
+    client.close()
+    while listener.protocols:
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "closes"),
+    [
+        ("redis-py", "8.1.0", True),
+        ("redis-py(django-redis_v7.0)", "6.0.0", True),
+        ("redis-py", "5.3.1", False),
+        ("redis-py", "", False),
+        ("coredis", "6.9.0", True),
+        ("go-redis(,go1.26.8)", "9.23.0", True),
+        ("ioredis", "5.11.1", True),
+        ("ioredis(tag)", "6.0.0", True),
+        ("redis-rb", "6.0.0", True),
+        ("Lettuce", "7.7.0", True),
+        ("node-redis", "6.3.1", False),
+        ("jedis", "8.0.2", False),
+        ("redis-client", "0.30.0", False),
+        ("", "", False),
+    ],
+)
+def test_the_drivers_that_reconnect_are_known_by_what_they_send(
+    client: CommandClient, name: str, version: str, *, closes: bool
+) -> None:
+    session = client.connection.session
+    session.library_name, session.library_version = name.encode(), version.encode()
+    assert reconnects_silently(session) == closes

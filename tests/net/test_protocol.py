@@ -1,0 +1,148 @@
+"""The RESP listener from the outside: order, back-pressure, limits, and clients that leave without a word."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import create_autospec
+
+import pytest
+
+from respid.ids.clock import SystemClock
+from respid.ids.layout import Layout
+from respid.net.protocol import RespListener, RespProtocol
+from respid.worker.worker import Worker
+from tests.support.byte_streams import request
+from tests.support.raw_client import RawClient, are_rising, exchange, integers
+from tests.support.running import RunningServer, StartServer, wait_until
+
+LAYOUT = Layout()
+INCR = request("INCR", "orders")
+PING = request("PING")
+PONG = b"+PONG\r\n"
+MIB = 1 << 20
+
+
+def test_200_000_pipelined_requests_get_rising_ids_of_this_worker_and_this_time(raw_client: RawClient) -> None:
+    clock = SystemClock()
+    started_ms = clock.wall_ms()
+    numbers = raw_client.draw(INCR * 200_000, 200_000)
+    ended_ms = clock.wall_ms()
+    assert len(numbers) == 200_000
+    assert are_rising(numbers)
+    assert {number >> 12 & 1023 for number in numbers} == {1}
+    assert started_ms <= LAYOUT.decompose(numbers[0]).timestamp_ms
+    assert LAYOUT.decompose(numbers[-1]).timestamp_ms <= ended_ms
+
+
+@pytest.mark.parametrize("piece_bytes", [1448, 1 << 20])
+def test_replies_come_in_the_order_of_requests_of_any_keys(raw_client: RawClient, piece_bytes: int) -> None:
+    keys = ["orders", "users", "a" * 200, "*2\r\n$4\r\nINCR\r\n", "", "7"]
+    marks = [b"-ERR unknown command 'MARK-%d', with args beginning with: " % turn for turn in range(2_000)]
+    sent = b"".join(
+        request("INCR", keys[turn % 6]) * 3 + request("INCRBY", "x", "5") + request(f"MARK-{turn}")
+        for turn in range(2_000)
+    )
+    raw_client.send(*[sent[start : start + piece_bytes] for start in range(0, len(sent), piece_bytes)])
+    lines = raw_client.receive_lines(10_000)
+    assert lines[4::5] == marks
+    assert are_rising(integers([line for line in lines if line.startswith(b":")]))
+
+
+def test_all_is_answered_to_a_client_that_sends_and_shuts_its_side(server: RunningServer) -> None:
+    lines = exchange(server.port, INCR * 20_000, PING).split(b"\r\n")
+    assert are_rising(integers(lines[:20_000]))
+    assert lines[20_000:] == [b"+PONG", b""]
+
+
+def test_replies_that_nobody_reads_take_no_memory_and_no_one_elses_time(server: RunningServer) -> None:
+    with RawClient(server.port) as deaf, RawClient(server.port) as other:
+        assert other.draw(INCR * 10_000, 10_000)
+        before = server.resident_bytes()
+        sent_bytes = deaf.send_until_blocked(INCR * 10_000)
+        other.send(PING)
+        assert other.receive_reply() == PONG
+        assert server.resident_bytes() - before < 16 * MIB
+        answered = deaf.finish().splitlines()
+    assert are_rising(integers(answered))
+    assert len(answered) == sent_bytes // len(INCR)
+
+
+def test_one_client_too_many_is_told_so_and_counted(start_server: StartServer) -> None:
+    server, refusal = start_server("--max-clients", "3"), b"-ERR max number of clients reached\r\n"
+    with RawClient(server.port) as first, RawClient(server.port) as second, RawClient(server.port) as third:
+        for client in (first, second, third):
+            client.send(PING)
+            assert client.receive_reply() == PONG
+        with RawClient(server.port) as silent:
+            assert silent.receive_until(b"\n") == refusal
+            assert silent.finish() == b""
+        for _ in range(20):
+            assert exchange(server.port, INCR) == refusal
+        assert server.metric('id_generator_connections_rejected_total{reason="max_clients"}') == 21
+        assert server.metric("id_generator_connections_total") == server.metric("id_generator_connections") == 3
+        assert third.finish() == b""
+        wait_until(lambda: exchange(server.port, PING) == PONG)
+
+
+def test_a_layout_for_javascript_gives_ids_that_a_double_holds(start_server: StartServer) -> None:
+    server = start_server("--layout", "41/4/8", worker_id="15")
+    with RawClient(server.port) as client:
+        numbers = client.draw(INCR * 5_000 + request("INCRBY", "block", "256"), 5_001)
+        assert are_rising(numbers)
+        assert numbers[-1] < 2**53
+        assert {number >> 8 & 15 for number in numbers} == {15}
+        assert numbers[-1] & 255 == 255
+        client.send(request("INCRBY", "block", "257"))
+        assert client.receive_reply() == b"-ERR increment 257 is not 1 to 256, a block of IDs\r\n"
+
+
+@pytest.mark.parametrize("before", [1, 3, 4095, 4097])
+def test_a_block_of_a_whole_millisecond_fits_after_any_number_of_ids(raw_client: RawClient, before: int) -> None:
+    *singles, last = raw_client.draw(INCR * before + request("INCRBY", "block", "4096"), before + 1)
+    assert last & 4095 == 4095
+    assert singles[-1] < last - 4095
+
+
+def test_blocks_do_not_overlap_with_what_other_clients_draw_meanwhile(server: RunningServer) -> None:
+    def draw(sent: bytes, count: int) -> list[int]:
+        with RawClient(server.port) as client:
+            return client.draw(sent, count)
+
+    with ThreadPoolExecutor() as threads:
+        drawing_singles = [threads.submit(draw, INCR * 40_000, 40_000) for _ in range(3)]
+        drawing_blocks = [threads.submit(draw, request("INCRBY", "block", size) * 40, 40) for size in ("4096", "1000")]
+        singles = [number for drawing in drawing_singles for number in drawing.result()]
+        whole, parts = (drawing.result() for drawing in drawing_blocks)
+    assert {last & 4095 for last in whole} == {4095}
+    assert all(last & 4095 >= 999 for last in parts)
+    numbers = [*singles, *[last - back for last in whole for back in range(4096)]]
+    numbers += [last - back for last in parts for back in range(1000)]
+    assert len(set(numbers)) == len(numbers) == 3 * 40_000 + 40 * 5096
+
+
+def test_a_client_that_resets_the_connection_amid_its_replies_harms_nobody(server: RunningServer) -> None:
+    wait_until(lambda: server.metric("id_generator_connections") == 0)
+    log = server.log
+    with RawClient(server.port) as other:
+        for sent in (INCR * 50_000, request("ID.NEXT", "COUNT", "4096000"), b"*2\r\n$4\r\nIN"):
+            leaver = RawClient(server.port)
+            leaver.send_until_blocked(sent, most=len(sent))
+            leaver.vanish()
+            other.send(PING)
+            assert other.receive_reply() == PONG
+        wait_until(lambda: server.metric("id_generator_connections") == 1)
+    assert server.log == log
+
+
+async def test_a_waiting_client_that_reads_slowly_stays_in_the_queue_once(worker: Worker) -> None:
+    transport = create_autospec(asyncio.Transport, instance=True)
+    transport.get_extra_info.return_value = None
+    listener = RespListener(worker, asyncio.get_running_loop())
+    protocol = RespProtocol(listener)
+    protocol.connection_made(transport)
+    worker.generator.take(4096)
+    protocol.data_received(INCR)
+    assert len(listener._queue) == 1
+    protocol.pause_writing()  # as a transport may at any time, not only when something is written
+    protocol.resume_writing()
+    assert len(listener._queue) == 1
+    transport.resume_reading.assert_not_called()

@@ -1,0 +1,344 @@
+"""TLS as clients and operators meet it: real handshakes, real certificates, renewed while the server runs."""
+
+import json
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis
+
+from respid.net.listeners import MAX_HANDSHAKES
+from tests.support.byte_streams import request
+from tests.support.certificates import CertificateFiles
+from tests.support.command_line import run_command_line
+from tests.support.needed_tools import need_tool
+from tests.support.running import RunningServer, StartServer, free_port, wait_until
+
+INCR = request("INCR", "orders")
+PING = request("PING")
+PONG = b"+PONG\r\n"
+FAILED = 'id_generator_connections_rejected_total{reason="tls_handshake_failed"}'
+REFUSED = 'id_generator_connections_rejected_total{reason="tls_handshakes"}'
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    return CertificateFiles(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def own_files(tmp_path: Path) -> CertificateFiles:
+    """Those of one test, which it may change."""
+    return CertificateFiles(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tls_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(start_server: StartServer, files: CertificateFiles, tls_port: int) -> RunningServer:
+    return start_server(*files.options(tls_port), "--log-level", "debug")
+
+
+def connect(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost")
+
+
+def ping(connection: ssl.SSLSocket) -> bytes:
+    connection.sendall(PING)
+    return connection.recv(100)
+
+
+def is_refused(port: int, context: ssl.SSLContext) -> bool:
+    """With TLS 1.3 a client learns only at its first read that its certificate was refused."""
+    try:
+        with connect(port, context) as connection:
+            return ping(connection) == b""
+    except (ssl.SSLError, ConnectionError):
+        return True
+
+
+def serial(port: int, files: CertificateFiles) -> str:
+    """The number of the certificate that new connections are shown."""
+    with connect(port, files.client_context()) as connection:
+        certificate = connection.getpeercert()
+        assert certificate is not None
+        return str(certificate["serialNumber"])
+
+
+def test_ids_are_drawn_over_tls_beside_the_plain_port(
+    server: RunningServer, files: CertificateFiles, tls_port: int
+) -> None:
+    drawn = []
+    with redis.Redis(port=tls_port, ssl=True, ssl_ca_certs=str(files.ca_file)) as client, server.client() as plain:
+        for _ in range(100):
+            drawn += [client.incr("orders"), plain.incr("orders")]
+    assert drawn == sorted(drawn)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_pipeline_larger_than_all_buffers_is_answered_in_order(files: CertificateFiles, tls_port: int) -> None:
+    with connect(tls_port, files.client_context()) as connection, ThreadPoolExecutor() as threads:
+        sending = threads.submit(connection.sendall, INCR * 200_000)
+        pieces: list[bytes] = []
+        lines = 0
+        while lines < 200_000:
+            pieces.append(connection.recv(1 << 16))
+            lines += pieces[-1].count(b"\n")
+        sending.result()
+    numbers = [int(line[1:]) for line in b"".join(pieces).split()]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 200_000
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions_of_tls_are_spoken(files: CertificateFiles, tls_port: int, version: ssl.TLSVersion) -> None:
+    context = files.client_context()
+    context.minimum_version = context.maximum_version = version
+    with connect(tls_port, context) as connection:
+        assert ping(connection) == PONG
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_older_versions_of_tls_are_refused(files: CertificateFiles, tls_port: int) -> None:
+    context = files.client_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    assert is_refused(tls_port, context)
+
+
+@pytest.mark.usefixtures("server")
+def test_redis_cli_talks_tls(files: CertificateFiles, tls_port: int) -> None:
+    command = [need_tool("redis-cli"), "-p", str(tls_port), "--tls", "--cacert", str(files.ca_file), "INCR", "orders"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert int(printed) > 1 << 53
+
+
+@pytest.mark.usefixtures("server")
+def test_respid_check_verifies_workers_over_tls(files: CertificateFiles, tls_port: int) -> None:
+    trusted = ["check", f"127.0.0.1:{tls_port}", "--tls", "--seconds", "0.3", "--connections", "2"]
+    outcome = run_command_line(*trusted, "--tls-ca-cert-file", str(files.ca_file), "--json")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert json.loads(outcome.stdout)
+    assert "its certificate is not trusted: " in run_command_line(*trusted).stderr
+
+
+def test_who_speaks_no_tls_is_counted_and_harms_nobody(
+    files: CertificateFiles, server: RunningServer, tls_port: int
+) -> None:
+    before = server.metric(FAILED)
+    with connect(tls_port, files.client_context()) as connection:
+        for sent in (INCR, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(100)):
+            with socket.create_connection(("127.0.0.1", tls_port), 10) as stranger:
+                stranger.sendall(sent)
+                stranger.shutdown(socket.SHUT_WR)
+                while stranger.recv(100):
+                    pass
+        assert ping(connection) == PONG
+    wait_until(lambda: server.metric(FAILED) == before + 3)
+    assert "Traceback" not in server.log
+    assert server.log.count("debug no TLS with ('127.0.0.1', ") >= 3
+
+
+def test_handshakes_that_do_not_end_are_bounded_and_others_are_served(
+    start_server: StartServer, files: CertificateFiles
+) -> None:
+    port = free_port()
+    server = start_server(*files.options(port))
+    held = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(MAX_HANDSHAKES)]
+    for each in held:
+        each.sendall(b"\x16\x03")
+    with socket.create_connection(("127.0.0.1", port), 10) as refused:
+        assert refused.recv(1) == b""
+    assert server.metric(REFUSED) == 1
+    assert server.client().ping()
+    for each in held:
+        each.close()
+    wait_until(lambda: server.metric(FAILED) == MAX_HANDSHAKES)
+    with connect(port, files.client_context()) as connection:
+        assert ping(connection) == PONG
+
+
+def test_a_client_that_resets_before_the_handshake_is_counted_and_no_more(
+    start_server: StartServer, files: CertificateFiles
+) -> None:
+    port = free_port()
+    server = start_server(*files.options(port))
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), 10) as leaver:
+            leaver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: server.metric(FAILED) == 20)
+    assert "Traceback" not in server.log
+
+
+def test_a_handshake_has_little_time(start_server: StartServer, files: CertificateFiles) -> None:
+    port = free_port()
+    server = start_server(*files.options(port))
+    with socket.create_connection(("127.0.0.1", port), 30) as silent:
+        assert silent.recv(1) == b""
+    assert server.metric(FAILED) == 1
+
+
+@pytest.fixture(params=["optional", "yes"])
+def verifying(start_server: StartServer, files: CertificateFiles, request: pytest.FixtureRequest) -> tuple[int, str]:
+    port = free_port()
+    start_server(*files.options(port), "--tls-auth-clients", request.param, "--tls-ca-cert-file", str(files.ca_file))
+    return port, request.param
+
+
+def test_clients_show_a_certificate_where_they_must(
+    verifying: tuple[int, str], files: CertificateFiles, tmp_path: Path
+) -> None:
+    port, mode = verifying
+    with connect(port, files.client_context(shows_certificate=True)) as connection:
+        assert ping(connection) == PONG
+    if mode == "optional":
+        with connect(port, files.client_context()) as connection:
+            assert ping(connection) == PONG
+    else:
+        assert is_refused(port, files.client_context())
+    foreign = files.client_context()
+    foreign.load_cert_chain(CertificateFiles(tmp_path).client_file)
+    assert is_refused(port, foreign)
+
+
+def test_renewed_certificates_are_shown_after_sighup_and_connections_stay(
+    start_server: StartServer, own_files: CertificateFiles
+) -> None:
+    port = free_port()
+    server = start_server(*own_files.options(port))
+    former = serial(port, own_files)
+    with connect(port, own_files.client_context()) as connection:
+        own_files.renew()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: f"read again: TLS certificate {own_files.cert_file}" in server.log)
+        assert serial(port, own_files) != former
+        assert ping(connection) == PONG
+
+
+def test_a_certificate_without_its_key_is_told_and_the_former_one_stays(
+    start_server: StartServer, own_files: CertificateFiles
+) -> None:
+    port = free_port()
+    server = start_server(*own_files.options(port))
+    former = serial(port, own_files)
+    key = own_files.key_file.read_bytes()
+    own_files.renew()
+    own_files.key_file.write_bytes(key)
+    server.process.send_signal(signal.SIGHUP)
+    told = f"TLS: the key {own_files.key_file} is not that of the certificate {own_files.cert_file}"
+    wait_until(lambda: f"not read again, what was read before stays: {told}" in server.log)
+    assert serial(port, own_files) == former
+
+
+def test_a_secret_that_kubernetes_swaps_is_read_by_itself(
+    start_server: StartServer, own_files: CertificateFiles
+) -> None:
+    """It mounts `server.pem -> ..data/server.pem`, and `..data` is the link that it replaces."""
+    mounted = own_files.directory / "mounted"
+    mounted.mkdir()
+    _swap(own_files, mounted, "first")
+    for name in ("server.pem", "server.key"):
+        (mounted / name).symlink_to(Path("..data") / name)
+    port = free_port()
+    files = ["--tls-cert-file", str(mounted / "server.pem"), "--tls-key-file", str(mounted / "server.key")]
+    server = start_server("--tls-port", str(port), *files)
+    former = serial(port, own_files)
+    own_files.renew()
+    _swap(own_files, mounted, "second")
+    wait_until(lambda: "read again: TLS certificate" in server.log, 30)
+    assert serial(port, own_files) != former
+
+
+def _swap(files: CertificateFiles, mounted: Path, version: str) -> None:
+    (mounted / version).mkdir()
+    for path in (files.cert_file, files.key_file):
+        (mounted / version / path.name).write_bytes(path.read_bytes())
+    link = mounted / "..new"
+    link.symlink_to(version)
+    link.rename(mounted / "..data")
+
+
+@pytest.mark.parametrize("wrong", ["no certificate", "no key", "another key", "no PEM", "no CA", "an encrypted key"])
+def test_a_server_that_cannot_have_its_tls_does_not_start_and_says_why(
+    start_server: StartServer, own_files: CertificateFiles, wrong: str
+) -> None:
+    cert, key, ca = own_files.cert_file, own_files.key_file, own_files.ca_file
+    more: list[str] = []
+    match wrong:
+        case "no certificate":
+            cert.unlink()
+            told = f"{cert}: No such file or directory"
+        case "no key":
+            key.unlink()
+            told = f"{key}: No such file or directory"
+        case "another key":
+            key.write_bytes(own_files.client_key_file.read_bytes())
+            told = f"the key {key} is not that of the certificate {cert}"
+        case "no PEM":
+            cert.write_bytes(b"x")
+            told = f"{cert} or {key}: there is no certificate, or no key, in PEM form in it"
+        case "no CA":
+            ca.write_bytes(b"x")
+            more = ["--tls-ca-cert-file", str(ca)]
+            told = f"{ca}: there is no certificate in PEM form in it"
+        case _:
+            encrypt = ["openssl", "pkey", "-in", str(key), "-aes256", "-passout", "pass:secret", "-out", str(key) + "2"]
+            need_tool("openssl")
+            subprocess.run(encrypt, check=True)
+            Path(str(key) + "2").rename(key)
+            told = "the key is encrypted: decrypt it, and let the permissions of its file protect it"
+    server = start_server(*own_files.options(free_port()), *more, wait=False)
+    assert server.wait() == 1
+    assert server.log == f"respid: TLS: {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--port 0", "--port 0 leaves no listener: set --tls-port or --unix-socket"),
+        ("--tls-port 6380", "--tls-port needs --tls-cert-file and --tls-key-file"),
+        ("--tls-port 6380 --tls-cert-file x", "--tls-port needs --tls-cert-file and --tls-key-file"),
+        ("--tls-auth-clients yes", "--tls-auth-clients yes needs --tls-ca-cert-file"),
+        ("--username orders", "--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD"),
+    ],
+)
+def test_settings_that_make_no_sense_together_are_refused(arguments: str, told: str) -> None:
+    outcome = run_command_line("serve", "--worker-id", "1", *arguments.split())
+    assert (outcome.exit_code, outcome.config, outcome.stderr) == (2, None, f"respid: {told}\n")
+
+
+def test_with_port_0_only_tls_is_served(start_server: StartServer, files: CertificateFiles) -> None:
+    port = free_port()
+    server = start_server(*files.options(port), "--port", "0")
+    with pytest.raises(ConnectionRefusedError):
+        server.connect()
+    assert f" serves RESP on 127.0.0.1:{port} (TLS) and HTTP on " in server.log
+    with connect(port, files.client_context()) as connection:
+        assert ping(connection) == PONG
+
+
+def test_a_drain_answers_what_was_read_and_says_goodbye(start_server: StartServer, files: CertificateFiles) -> None:
+    port = free_port()
+    server = start_server(*files.options(port))
+    with connect(port, files.client_context()) as idle, connect(port, files.client_context()) as busy:
+        assert ping(idle) == PONG
+        busy.sendall(request("ID.NEXT", "COUNT", "100000"))
+        header = busy.recv(9)
+        server.process.send_signal(signal.SIGTERM)
+        received = bytearray(header)
+        while data := busy.recv(1 << 16):  # a connection that is cut raises
+            received += data
+        assert idle.recv(1) == b""
+    assert received.count(b"\r\n") == 100_001
+    assert server.wait() == 0

@@ -1,0 +1,247 @@
+"""The waiting queue: rounds that starve nobody, and what is counted of the waiting."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from respid.commands import Session
+from respid.net.waiting_queue import WaitingQueue
+from respid.worker.worker import PATIENCE_MS, Worker
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import RESERVED_MS, connect
+
+SHARE = 100  # IDs that a turn gives a bulk request here
+NOTHING_EXHAUSTED = {"single": 0, "bulk": 0}
+
+
+@dataclass
+class Waiter:
+    """A client that wants so many IDs: `share` a turn, or all in one block."""
+
+    session: Session
+    wants: int = 1
+    share: int = 1
+    in_block: bool = False
+    is_gone: bool = False
+    drawn: list[tuple[int, int]] = field(default_factory=list)
+    turns: int = 0
+
+    def go_on(self) -> bool:
+        self.turns += 1
+        if self.is_gone or self.session.worker.refusal() is not None:
+            return False
+        generator = self.session.worker.generator
+        take = generator.take_block if self.in_block else generator.take
+        first, count = take(self.wants if self.in_block else min(self.share, self.wants), self.session.since_ms)
+        if count:
+            self.drawn.append((first, count))
+            self.wants -= count
+        return self.wants > 0
+
+
+def single(worker: Worker) -> Waiter:
+    return Waiter(_session(worker))
+
+
+def bulk(worker: Worker, wants: int) -> Waiter:
+    waiter = Waiter(_session(worker), wants, SHARE)
+    waiter.session.bulk = True
+    return waiter
+
+
+def block(worker: Worker, wants: int) -> Waiter:
+    return Waiter(_session(worker), wants, in_block=True)
+
+
+def _session(worker: Worker) -> Session:
+    session = connect(worker).session
+    session.since_ms = worker.clock.wall_ms()
+    return session
+
+
+@pytest.fixture
+def queue(worker: Worker) -> WaitingQueue:
+    """The queue of a worker whose current millisecond is spent."""
+    worker.generator.take(4096)
+    return WaitingQueue(worker)
+
+
+def join(queue: WaitingQueue, *waiters: Waiter) -> None:
+    """As connections do: they wait because they have asked and got nothing."""
+    for waiter in waiters:
+        assert waiter.session.take(1) == (0, 0)
+        queue.join(waiter)
+
+
+def test_a_round_gives_each_one_turn_in_order(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    waiters = [bulk(worker, 1000), bulk(worker, 1000), single(worker)]
+    join(queue, *waiters)
+    clock.pass_ms(1)
+    queue.serve()
+    (first,), (second,), (third,) = (waiter.drawn for waiter in waiters)
+    assert (first[1], second[1], third[1]) == (SHARE, SHARE, 1)
+    assert second[0] == first[0] + SHARE
+    assert third[0] == second[0] + SHARE, "a single request waits for one share each, not for all that bulk wants"
+    assert len(queue) == 2
+
+
+def test_rounds_go_on_until_each_has_what_it_wants(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    waiters = [bulk(worker, 250), bulk(worker, 9 * SHARE)]
+    join(queue, *waiters)
+    clock.pass_ms(1)
+    rounds = 0
+    while queue:
+        queue.serve()
+        rounds += 1
+    assert rounds == 9
+    assert [[count for _, count in waiter.drawn] for waiter in waiters] == [[100, 100, 50], [SHARE] * 9]
+
+
+def test_nobody_has_a_turn_while_there_is_no_id(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    waiter = single(worker)
+    join(queue, waiter)
+    queue.serve()
+    assert (waiter.turns, len(queue)) == (0, 1)
+    clock.pass_ms(1)
+    queue.serve()
+    assert (waiter.turns, len(queue)) == (1, 0)
+
+
+def test_one_for_whom_too_little_was_left_is_the_first_in_the_next_millisecond(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
+) -> None:
+    before, large, after = single(worker), block(worker, 4096), bulk(worker, 10_000)
+    after.share = 4095
+    join(queue, before, large, after)
+    clock.pass_ms(1)
+    queue.serve()
+    assert (len(before.drawn), large.drawn, [count for _, count in after.drawn]) == (1, [], [4095])
+    late = single(worker)
+    join(queue, late)
+    clock.pass_ms(1)
+    queue.serve()
+    assert [count for _, count in large.drawn] == [4096]
+    clock.pass_ms(1)
+    queue.serve()
+    assert ([count for _, count in after.drawn], len(late.drawn)) == ([4095, 4095], 1)
+
+
+def test_those_that_got_nothing_keep_their_order(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    blocks = [block(worker, 4096) for _ in range(3)]
+    join(queue, single(worker), *blocks)
+    for served in range(4):
+        clock.pass_ms(1)
+        queue.serve()
+        assert [len(waiter.drawn) for waiter in blocks] == [1] * served + [0] * (3 - served)
+
+
+def test_one_that_went_away_is_dropped(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    gone, there = bulk(worker, 1000), single(worker)
+    join(queue, gone, there)
+    gone.is_gone = True
+    clock.pass_ms(1)
+    queue.serve()
+    assert (len(queue), len(there.drawn), worker.generator.queued) == (0, 1, False)
+
+
+def test_newcomers_are_kept_back_while_others_wait(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    waiter = single(worker)
+    join(queue, waiter)
+    clock.pass_ms(1)
+    assert worker.generator.take(1) == (0, 0)
+    queue.serve()
+    assert len(waiter.drawn) == 1
+    assert worker.generator.take(1)[1] == 1
+
+
+def test_when_issuing_has_stopped_all_are_told_once_their_patience_ends(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
+) -> None:
+    waiters = [single(worker), bulk(worker, 1000), block(worker, 4096)]
+    join(queue, *waiters)
+    clock.pass_ms(RESERVED_MS)
+    queue.serve()
+    clock.pass_ms(PATIENCE_MS - 1)
+    queue.serve()
+    assert [waiter.turns for waiter in waiters] == [0, 0, 0]
+    clock.pass_ms(1)
+    queue.serve()
+    assert [waiter.turns for waiter in waiters] == [1, 1, 1]
+    assert (len(queue), worker.generator.queued) == (0, False)
+
+
+def test_a_millisecond_that_ran_out_is_counted_once_however_many_wait(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
+) -> None:
+    join(queue, *[single(worker) for _ in range(5)])
+    for _ in range(3):
+        queue.serve()
+    assert worker.stats.sequence_exhausted == {"single": 1, "bulk": 0}
+    clock.pass_ms(1)
+    queue.serve()
+    assert worker.stats.sequence_exhausted == {"single": 1, "bulk": 0}, "the next one sufficed"
+
+
+def test_each_millisecond_that_a_bulk_request_spends_is_counted_as_bulk(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
+) -> None:
+    join(queue, bulk(worker, 3 * 4096))
+    while queue:
+        clock.pass_ms(1)
+        for _ in range(60):
+            queue.serve()
+    assert worker.stats.sequence_exhausted["single"] == 0
+    assert worker.stats.sequence_exhausted["bulk"] == worker.generator.milliseconds_exhausted
+
+
+@pytest.mark.parametrize("bulk_is_first", [True, False])
+def test_beside_a_bulk_request_a_single_one_does_not_ask_for_more_workers(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue, *, bulk_is_first: bool
+) -> None:
+    large, small = bulk(worker, 4096), single(worker)
+    join(queue, *([large, small] if bulk_is_first else [small, large]))
+    counted = worker.stats.sequence_exhausted.copy()
+    assert counted == ({"single": 0, "bulk": 1} if bulk_is_first else {"single": 1, "bulk": 0})
+    clock.pass_ms(1)
+    for _ in range(60):
+        queue.serve()
+    join(queue, single(worker))
+    assert worker.stats.sequence_exhausted - counted == {"bulk": 1}
+
+
+def test_what_a_bulk_request_left_too_little_of_is_counted_as_bulk(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
+) -> None:
+    large, small = block(worker, 4096), bulk(worker, SHARE)
+    join(queue, small, large)
+    counted = worker.stats.sequence_exhausted.copy()
+    clock.pass_ms(1)
+    queue.serve()
+    assert (small.wants, large.drawn) == (0, [])
+    assert worker.stats.sequence_exhausted - counted == {"bulk": 1}
+
+
+def test_nothing_is_counted_while_nobody_waits(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    for _ in range(3):
+        clock.pass_ms(1)
+        worker.generator.take(4096)
+        queue.serve()
+    assert worker.stats.sequence_exhausted == NOTHING_EXHAUSTED
+    assert worker.stats.exhausted_wait_ns == 0
+
+
+def test_waits_add_up_over_those_that_wait(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    clock.pass_ms(1000)
+    worker.generator.take(4096)
+    join(queue, single(worker))
+    clock.pass_ms(0.25)
+    join(queue, single(worker))
+    clock.pass_ms(0.5)
+    queue.serve()
+    assert worker.stats.exhausted_wait_ns == 250_000 + 2 * 500_000
+    clock.step_ms(1)
+    clock.pass_ms(0.5)
+    queue.serve()
+    clock.pass_ms(1000)
+    queue.serve()
+    assert worker.stats.exhausted_wait_ns == 250_000 + 2 * 1_000_000

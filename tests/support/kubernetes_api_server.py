@@ -1,0 +1,104 @@
+"""A real Kubernetes API server with an etcd, on this machine."""
+
+import contextlib
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from ssl import CERT_NONE, create_default_context
+
+from tests.support.needed_tools import need_tool
+from tests.support.running import free_port
+
+TOKEN = "test-token"
+STRANGER = "strangers-token"  # of a user without any right
+
+
+class ApiServer:
+    """A kube-apiserver that can be stopped, started again and frozen, on an etcd that goes on."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = free_port()
+        etcd_url, peer_url = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+        etcd, api_server, openssl = (need_tool(name) for name in ("etcd", "kube-apiserver", "openssl"))
+        key = directory / "service-account.key"
+        subprocess.run([openssl, "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+        (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},stranger,2\n')
+        etcd_options = f"--data-dir={directory}/etcd --listen-client-urls={etcd_url} --advertise-client-urls={etcd_url}"
+        etcd_options += f" --listen-peer-urls={peer_url}"
+        options = f"--etcd-servers={etcd_url} --bind-address=127.0.0.1 --secure-port={self._port}"
+        options += f" --cert-dir={directory} --token-auth-file={directory}/tokens.csv --authorization-mode=RBAC"
+        options += f" --service-account-key-file={key} --service-account-signing-key-file={key}"
+        options += " --service-account-issuer=https://kubernetes.default.svc --service-cluster-ip-range=10.96.0.0/16"
+        self._command = [api_server, *options.split()]
+        self._etcd = self._run([etcd, *etcd_options.split()])
+        self.url = f"https://127.0.0.1:{self._port}"
+        self.kubeconfig = write_kubeconfig(directory / "kubeconfig", self.url, TOKEN)
+        self.start()
+
+    def start(self) -> None:
+        """Returns when it is ready."""
+        self._process = self._run(self._command)
+        try:
+            _wait_until_ready(self._port, self._directory / "log")
+        except AssertionError:
+            self.end()
+            raise
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        self.stop()
+        self._etcd.kill()
+        self._etcd.wait()
+
+    def _run(self, command: list[str]) -> "subprocess.Popen[bytes]":
+        with (self._directory / "log").open("a") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+@contextlib.contextmanager
+def running_api_server(directory: Path) -> Iterator[ApiServer]:
+    server = ApiServer(directory)
+    try:
+        yield server
+    finally:
+        server.end()
+
+
+def write_kubeconfig(path: Path, server: str, token: str, *, token_file: Path | None = None) -> Path:
+    """A kubeconfig of a user with this token, or with the one in a file."""
+    user = f"token: {token}" if token_file is None else f'tokenFile: "{token_file}"'
+    path.write_text(f"""\
+apiVersion: v1
+kind: Config
+clusters: [{{name: test, cluster: {{server: "{server}", insecure-skip-tls-verify: true}}}}]
+users: [{{name: test, user: {{{user}}}}}]
+contexts: [{{name: test, context: {{cluster: test, user: test, namespace: default}}}}]
+current-context: test
+""")
+    return path
+
+
+def _wait_until_ready(port: int, log: Path) -> None:
+    context = create_default_context()
+    context.check_hostname, context.verify_mode = False, CERT_NONE
+    request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=5):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the API server is not ready: {log.read_text()[-2000:]}")

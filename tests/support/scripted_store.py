@@ -1,0 +1,49 @@
+"""A store that is slow or fails when a test says so, and remembers what it was asked."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from respid.highwater.stores import Mark, StoreError
+from respid.ids.reservation import ReserveSpans
+
+SPANS = ReserveSpans(wall_ms=3_000, lead_ms=250)
+
+
+@dataclass
+class ScriptedStore:
+    """Keeps the mark in memory; `events` are what happened to it, in order."""
+
+    mark_ms: int | None = None
+    delay_seconds: float = 0
+    error: str = ""  # what every call fails with; empty when it works
+    look: Callable[[], None] = lambda: None  # called while an extension is being written
+    events: list[tuple[str, int]] = field(default_factory=list)
+    name: str = "scripted"
+    fingerprint: str = "41/10/12@1704067200000"  # of the layout that the mark was used with
+    spans: ReserveSpans = SPANS
+
+    async def load(self) -> Mark | None:
+        await self._answer()
+        return None if self.mark_ms is None else Mark(self.mark_ms, self.fingerprint)
+
+    async def extend(self, ceiling_ms: int) -> None:
+        self.events.append(("extending", ceiling_ms))
+        self.look()
+        await self._answer()
+        self.mark_ms = ceiling_ms
+        self.events.append(("extended", ceiling_ms))
+
+    async def release(self, mark_ms: int) -> None:
+        self.events.append(("releasing", mark_ms))
+        await self._answer()
+        self.mark_ms = mark_ms
+        self.events.append(("released", mark_ms))
+
+    async def close(self) -> None:
+        pass
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(self.delay_seconds)
+        if self.error:
+            raise StoreError(self.error)

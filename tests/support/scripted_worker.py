@@ -1,0 +1,54 @@
+"""A worker in this process, on a scripted clock, and connections to it without sockets."""
+
+from respid.ids.generator import Generator
+from respid.ids.layout import Layout
+from respid.ids.reservation import Reservation, ReserveSpans
+from respid.net.connection import Connection, Next
+from respid.resp.reader import RequestLimits
+from respid.worker.config import Config
+from respid.worker.lifecycle import State
+from respid.worker.worker import ProcessUsage, Worker
+from tests.support.scripted_clock import ScriptedClock
+
+RESERVED_MS = 60_000
+RUN_ID = "5eed" * 10
+
+
+def start_worker(
+    clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
+) -> Worker:
+    """A worker that serves: with worker ID 1, the default layout unless told, and a reservation from now on."""
+    config = Config(worker_id=1, worker_id_source="test", password=password, layout=layout or Layout())
+    generator = Generator(config.layout, config.worker_id, clock)
+    reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
+    worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5), RUN_ID)
+    reservation.first_ceiling_ms(None, clock.wall_ms())
+    reservation.begin(None, clock.wall_ms() + reserved_ms)
+    worker.lifecycle.enter(State.RESERVING)
+    worker.lifecycle.enter(State.SERVING)
+    return worker
+
+
+def connect(worker: Worker, limits: RequestLimits | None = None) -> Connection:
+    """A new client of the worker, numbered as a listener would."""
+    identifier = max(worker.clients, default=0) + 1
+    connection = Connection(worker, identifier, "127.0.0.1:50000", limits)
+    worker.clients[identifier] = connection.session
+    return connection
+
+
+def converse(connection: Connection, *pieces: bytes) -> bytes:
+    """Sends the pieces one by one; returns all that was answered before the connection was closed, or had to wait."""
+    output = b""
+    for piece in pieces:
+        if connection.next is not Next.READ:
+            break
+        output += connection.receive(piece) + _take_turns(connection)
+    return output
+
+
+def _take_turns(connection: Connection) -> bytes:
+    output = b""
+    while connection.next is Next.TURN:
+        output += connection.resume()
+    return output
