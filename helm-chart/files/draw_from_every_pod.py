@@ -1,4 +1,4 @@
-"""The program of `helm test`: draws IDs from every pod, and checks that they are unique and contain the pod's worker ID.
+"""The program of `helm test`: draws IDs from every pod; checks that they are unique and have the pod's worker ID.
 
 It goes through the pods by name, from name-0, until a name has no address. It draws so few IDs that neither clients nor
 autoscalers notice. It uses only the standard library, and its settings are environment variables.
