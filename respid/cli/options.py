@@ -11,6 +11,9 @@ from typing import Any
 
 import click
 
+from respid.ids.layout import DEFAULT_EPOCH_MS, Layout
+from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+
 # For a Service named respid Kubernetes puts RESPID_PORT=tcp://10.96.0.7:6379 into every pod of its namespace:
 # https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
 SERVICE_LINK = "tcp://"
@@ -199,3 +202,31 @@ def refuse_contradictions(settings: Mapping[str, Any], *, has_password: bool) ->
         raise click.UsageError(f"--tls-auth-clients {settings['tls_auth_clients']} needs --tls-ca-cert-file")
     if settings["username"] and not has_password:
         raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")
+
+
+def layout_settings(command: Callable[..., Any]) -> Any:
+    epoch = setting(
+        "--epoch",
+        "Zero of the timestamps: ISO 8601, or Unix milliseconds.",
+        default=format_timestamp(DEFAULT_EPOCH_MS),
+        show_default=True,
+    )
+    layout = setting(
+        "--layout",
+        "Bits of timestamp, worker ID and sequence; 53 in all for JavaScript.",
+        default="41/10/12",
+        show_default=True,
+    )
+    return epoch(layout(command))
+
+
+def parse_layout(layout: str, epoch: str) -> Layout:
+    """The layout of two settings. Raises click.UsageError."""
+    try:
+        epoch_ms = parse_timestamp_ms(epoch)
+    except ValueError as error:
+        raise click.UsageError(f"epoch {error}") from None
+    try:
+        return Layout.parse(layout, epoch_ms)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from respid import __version__
-from respid.cli.main import serve
+from respid.cli.serve import serve
 from respid.server import KEEPER_STOP_SECONDS, STOP_SECONDS, STORE_STOP_SECONDS
 from tests.chart.rendering import KEDA_API, Values, ci_values, render, render_with_apis
 

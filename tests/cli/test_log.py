@@ -62,7 +62,7 @@ def test_json_is_one_object_an_event(capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(line) == {
         "time": "2026-01-01T00:00:00.123Z",
         "level": "warning",
-        "logger": "respid.keeper",
+        "logger": "respid.highwater.keeper",
         "message": "set back by 50 ms",
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from respid.cli.main import serve
+from respid.cli.serve import serve
 from respid.commands import COMMANDS
 from respid.monitoring.metrics import WorkerCollector
 from tests.support.scripted_clock import ScriptedClock
