@@ -1,4 +1,4 @@
-"""`respid decode`: IDs as their fields, without a server."""
+"""`respid decode`: splits IDs into their fields, without a server."""
 
 import json
 import re
@@ -13,10 +13,10 @@ from respid.ids.timestamp import format_timestamp
 
 @click.command("decode")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @layout_settings
 def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> None:
-    """Show what IDs say: time, worker ID, sequence. Without an argument they are read from standard input."""
+    """Show the time, worker ID and sequence of IDs. Without arguments, read the IDs from standard input."""
     parsed_layout = parse_layout(layout, epoch)
     for word in ids or (word for line in sys.stdin or () for word in line.split()):
         try:
@@ -38,7 +38,7 @@ def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> N
 def _local_time(timestamp_ms: int) -> str:
     try:
         moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC).astimezone()
-    except (ValueError, OverflowError, OSError):  # a year that a calendar date cannot hold
+    except (ValueError, OverflowError, OSError):  # a year that datetime does not support
         return "out of range"
     return moment.isoformat(sep=" ", timespec="milliseconds")
 

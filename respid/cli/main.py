@@ -1,66 +1,71 @@
-"""The command line: the group of commands, and the exit codes.
+"""The entry point: runs the command line, turns its errors into messages and exit codes, and logs why it failed.
 
-The exit codes: 0 done, or stopped when asked; 1 failed; 2 wrong use.
+Exit codes: 0 done, or stopped on request; 1 failed; 2 wrong usage; 128 + the signal's number, stopped at once by it.
+Imports next to nothing at first, so that Ctrl-C during the slower imports ends the process without a traceback.
 """
 
 import contextlib
-import logging
 import os
 import sys
-from typing import NoReturn
-
-import click
-
-from respid import __version__
-from respid.cli.check import check
-from respid.cli.decode import decode
-from respid.cli.healthcheck import healthcheck
-from respid.cli.serve import serve
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(__version__, prog_name="respid")
-def respid() -> None:
-    """Unique, time-ordered 64-bit IDs for any Redis client: INCR returns a Snowflake ID.
-
-    Without a command, respid serves.
-    """
-
-
-for command in (serve, decode, check, healthcheck):
-    respid.add_command(command)
+def main() -> None:
+    """Runs the command line. Every error is one line."""
+    try:
+        exit_code = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        exit_code = EXIT_INTERRUPTED
+    sys.exit(exit_code)
 
 
-def main() -> NoReturn:
-    """Runs the command line; every error is one line."""
+def _run(arguments: list[str]) -> int:
+    """Returns the exit code."""
+    import click  # noqa: PLC0415 - in here, Ctrl-C is handled
+
+    from respid.cli.group import respid  # noqa: PLC0415
+
     _open_standard_files()
-    arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["serve", *arguments]
     try:
         respid.main(arguments, prog_name="respid", standalone_mode=False)
+    except click.UsageError as error:
+        _print(error.format_message())
+        return EXIT_WRONG_USE
     except click.ClickException as error:
-        _fail(error.format_message(), EXIT_WRONG_USE if isinstance(error, click.UsageError) else EXIT_FAILED)
-    except click.Abort:
-        sys.exit(EXIT_FAILED)
-    except Exception as error:
-        # A defect of respid: where it happened is for those who look for it.
-        logging.getLogger(__name__).debug("this is a defect of respid", exc_info=True)
-        _fail(f"{type(error).__name__}: {error} (respid serve --log-level debug shows where)", EXIT_FAILED)
-    sys.exit(0)
+        _report_failure(error.format_message())
+        return EXIT_FAILED
+    except click.Abort:  # Ctrl-C, as click passes it on
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a defect, which is reported with its traceback
+        _report_failure(f"internal error (please report it): {type(error).__name__}: {error}", error)
+        return EXIT_FAILED
+    return 0
 
 
 def _open_standard_files() -> None:
-    """Opens what of descriptors 0 to 2 is closed: libuv ends the process when a socket becomes one of them."""
+    """Opens descriptors 0 to 2 if they are closed: libuv aborts the process if a socket gets one of these numbers."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
         pass
     os.close(descriptor)
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    with contextlib.suppress(OSError):  # the exit code tells it, too
+def _report_failure(message: str, defect: Exception | None = None) -> None:
+    """Logs why the process fails if the log is JSON or there is a traceback, and prints it unless the log is JSON."""
+    from respid.cli.log import is_json_log, log_failure  # noqa: PLC0415
+
+    if is_json_log() or defect:
+        log_failure(message, defect)
+    if not is_json_log():
+        _print(message)
+
+
+def _print(message: str) -> None:
+    import click  # noqa: PLC0415
+
+    with contextlib.suppress(OSError):  # standard error is broken; the exit code still shows the failure
         click.echo("respid: " + " ".join(message.splitlines()), err=True)
-    sys.exit(exit_code)

@@ -35,7 +35,9 @@ def settings_table() -> Iterable[str]:
         if isinstance(option, click.Option) and option.envvar:
             shown = option.show_default
             default = shown if isinstance(shown, str) else f"`{option.default}`" if shown or option.is_flag else ""
-            yield f"| `{option.opts[0]}` | `{option.envvar}` | {default} | {option.help} |"
+            variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
+            shown_variables = ", ".join(f"`{variable}`" for variable in variables)
+            yield f"| `{option.opts[0]}` | {shown_variables} | {default} | {option.help} |"
 
 
 def metrics_table() -> Iterable[str]:

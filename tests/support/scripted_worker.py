@@ -18,7 +18,7 @@ def start_worker(
     clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
 ) -> Worker:
     """A worker that serves: with worker ID 1, the default layout unless told, and a reservation from now on."""
-    config = Config(worker_id=1, worker_id_source="test", password=password, layout=layout or Layout())
+    config = Config(worker_id=1, worker_id_source="test", store="none", password=password, layout=layout or Layout())
     generator = Generator(config.layout, config.worker_id, clock)
     reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
     worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5), RUN_ID)
