@@ -68,7 +68,7 @@ def test_a_changed_file_is_read_again_by_itself(locked: RunningServer, password_
 
 def test_a_file_that_cannot_be_used_is_told_and_the_passwords_stay(locked: RunningServer, password_file: Path) -> None:
     password_file.write_text("\n")
-    assert f" error reload failed, keeping the previous contents: passwords: {password_file}: it holds no" in hang_up(
+    assert f" error reload failed, keeping the previous contents: passwords: {password_file}: contains no" in hang_up(
         locked
     )
     password_file.unlink()
