@@ -8,6 +8,7 @@ from respid.resp.reader import RequestLimits
 from respid.worker.config import Config
 from respid.worker.lifecycle import State
 from respid.worker.worker import ProcessUsage, Worker
+from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 
 RESERVED_MS = 60_000
@@ -29,7 +30,7 @@ def start_worker(
     return worker
 
 
-def connect(worker: Worker, limits: RequestLimits | None = None) -> Connection:
+def connect(worker: Worker, limits: RequestLimits = DEFAULT_LIMITS) -> Connection:
     """A new client of the worker, numbered as a listener would."""
     identifier = max(worker.clients, default=0) + 1
     connection = Connection(worker, identifier, "127.0.0.1:50000", limits)
