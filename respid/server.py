@@ -184,6 +184,8 @@ class Server:
             keeping.result()
 
     async def _keep_reservation(self, listening: str) -> None:
+        if self._stop.is_set():  # a signal during the start
+            return
         await self._keeper.begin()
         self._log_start(listening)
         _ = self._render_metrics  # imported while requests are already answered, so that the first scrape need not wait

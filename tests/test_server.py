@@ -77,6 +77,14 @@ def test_a_signal_after_a_failure_is_the_first(caplog: pytest.LogCaptureFixture)
     assert (events(caplog), end.mock_calls) == (["draining"], [])
 
 
+async def test_a_signal_during_the_start_stops_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = Server(config(port=free_port(), http_port=free_port()))
+    server._handle_stop_signal(signal.SIGINT)
+    await server.run()
+    assert events(caplog) == ["draining", "stopped"]
+
+
 @pytest.mark.parametrize(
     ("error", "event"),
     [
@@ -108,7 +116,8 @@ async def test_logs_the_error_of_a_background_task_once(caplog: pytest.LogCaptur
     cancelled.cancel()
     await asyncio.wait([failing, cancelled])
     await asyncio.sleep(0)
-    del failing, task
+    assert events(caplog) == ["internal_error"]
+    del failing, task  # a task whose exception nobody has seen logs it when it is deleted
     assert events(caplog) == ["internal_error"]
 
 

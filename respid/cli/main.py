@@ -1,11 +1,12 @@
 """The entry point: runs the command line, turns its errors into messages and exit codes, and logs why it failed.
 
 Exit codes: 0 done, or stopped on request; 1 failed; 2 wrong usage; 128 + the signal's number, stopped at once by it.
-Imports next to nothing at first, so that Ctrl-C during the slower imports ends the process without a traceback.
+Imports almost nothing at the top, so that Ctrl-C is handled before the slower imports.
 """
 
 import contextlib
 import os
+import signal
 import sys
 
 EXIT_FAILED = 1
@@ -15,16 +16,14 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 def main() -> None:
     """Runs the command line. Every error is one line."""
-    try:
-        exit_code = _run(sys.argv[1:])
-    except KeyboardInterrupt:
-        exit_code = EXIT_INTERRUPTED
-    sys.exit(exit_code)
+    # Until the command handles Ctrl-C itself. A KeyboardInterrupt could be lost in an import, or become another error.
+    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(EXIT_INTERRUPTED))
+    sys.exit(_run(sys.argv[1:]))
 
 
 def _run(arguments: list[str]) -> int:
     """Returns the exit code."""
-    import click  # noqa: PLC0415 - in here, Ctrl-C is handled
+    import click  # noqa: PLC0415 - after Ctrl-C is handled
 
     from respid.cli.group import respid  # noqa: PLC0415
 
@@ -39,7 +38,7 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         _report_failure(error.format_message())
         return EXIT_FAILED
-    except click.Abort:  # Ctrl-C, as click passes it on
+    except click.Abort:  # Ctrl-C, after an event loop has restored Python's own handler
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - a defect, which is reported with its traceback
         _report_failure(f"internal error (please report it): {type(error).__name__}: {error}", error)

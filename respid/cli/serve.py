@@ -30,7 +30,9 @@ def serve(context: click.Context, /, unknown_variables: str, **settings: Any) ->
     RESPID_PASSWORD sets a password that clients must send with AUTH or HELLO, in addition to those in the password
     file. It has no option, because other users can see the arguments of a process.
     """
-    from respid.cli.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without the server
+    from respid.cli.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without these
+
+    set_up_log(settings["log_format"], settings["log_level"])  # before what can fail
     from respid.highwater.stores import StoreError  # noqa: PLC0415
     from respid.net.listeners import StartError  # noqa: PLC0415
     from respid.server import serve as serve_config  # noqa: PLC0415
@@ -41,7 +43,6 @@ def serve(context: click.Context, /, unknown_variables: str, **settings: Any) ->
         raise click.UsageError(
             f"unknown environment variable {', '.join(unknown)}: unset it, or set RESPID_UNKNOWN_VARIABLES=warn"
         )
-    set_up_log(settings["log_format"], settings["log_level"])
     config = make_config(settings, os.environ, socket.gethostname())
     set_up_log(config.log_format, config.log_level, config.worker_id)
     _warn(config, unknown, find_ignored_settings(os.environ, known))

@@ -25,7 +25,10 @@ import signal, sys
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "{module}":
-            signal.raise_signal(signal.SIGINT)
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise RuntimeError("as class statements do with any exception")
 sys.meta_path.insert(0, Finder())
 """
 

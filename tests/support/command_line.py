@@ -54,6 +54,7 @@ def run_command_line(
         stack.enter_context(mock.patch("socket.gethostname", return_value=hostname))
         stack.enter_context(mock.patch("respid.server.serve", serve or started.append))
         stack.enter_context(mock.patch("respid.cli.log.set_up_log"))
+        stack.enter_context(mock.patch("signal.signal"))  # Ctrl-C still stops the tests
         stack.enter_context(mock.patch.object(sys, "argv", ["respid", *arguments]))
         stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO(stdin)))
         stack.enter_context(redirect_stdout(stdout))
