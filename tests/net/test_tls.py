@@ -221,7 +221,7 @@ def test_renewed_certificates_are_shown_after_sighup_and_connections_stay(
     with connect(port, own_files.client_context()) as connection:
         own_files.renew()
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: f"read again: TLS certificate {own_files.cert_file}" in server.log)
+        wait_until(lambda: f"reloaded TLS certificate {own_files.cert_file}" in server.log)
         assert serial(port, own_files) != former
         assert ping(connection) == PONG
 
@@ -237,7 +237,7 @@ def test_a_certificate_without_its_key_is_told_and_the_former_one_stays(
     own_files.key_file.write_bytes(key)
     server.process.send_signal(signal.SIGHUP)
     told = f"TLS: the key {own_files.key_file} is not that of the certificate {own_files.cert_file}"
-    wait_until(lambda: f"not read again, what was read before stays: {told}" in server.log)
+    wait_until(lambda: f"reload failed, keeping the previous contents: {told}" in server.log)
     assert serial(port, own_files) == former
 
 
@@ -256,7 +256,7 @@ def test_a_secret_that_kubernetes_swaps_is_read_by_itself(
     former = serial(port, own_files)
     own_files.renew()
     _swap(own_files, mounted, "second")
-    wait_until(lambda: "read again: TLS certificate" in server.log, 30)
+    wait_until(lambda: "reloaded TLS certificate" in server.log, 30)
     assert serial(port, own_files) != former
 
 

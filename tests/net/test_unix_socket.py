@@ -93,7 +93,7 @@ def test_a_path_that_cannot_be_had_is_one_line(start_server: StartServer, tmp_pa
 def test_a_mode_that_is_none_is_refused(mode: str) -> None:
     outcome = run_command_line("serve", "--worker-id", "1", "--unix-socket-mode", mode)
     assert outcome.exit_code == 2
-    assert f"{mode!r} is not the mode of a file, such as 660." in outcome.stderr
+    assert f"{mode!r} is not a file mode such as 660." in outcome.stderr
 
 
 def test_a_drain_answers_what_was_read(start_server: StartServer, tmp_path: Path) -> None:
