@@ -33,7 +33,7 @@ def certificate(files: CertificateFiles) -> Path:
 
 
 def check(port: int, files: CertificateFiles, *options: str | Path) -> Outcome:
-    arguments = ["--seconds", "0.2", "--connections", "1", "--tls", "--tls-ca-cert-file", str(files.ca_file)]
+    arguments = ["--seconds", "2", "--connections", "1", "--tls", "--tls-ca-cert-file", str(files.ca_file)]
     return run_command_line("check", f"localhost:{port}", *arguments, *map(str, options))
 
 
