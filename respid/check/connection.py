@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator
 from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import NamedTuple
 
-from respid.check.draws import encode_request
 from respid.check.ledger import Source
-from respid.check.replies import ErrorReply, NotRedisError, Reply, read_reply
+from respid.check.wire import ErrorReply, InvalidReplyError, Reply, ReplyReader, encode_request
 from respid.ids.clock import Clock
 from respid.ids.layout import Layout
 
 CONNECT_SECONDS = 3.0
-REPLY_SECONDS = 10.0  # the longest that a respid lets a request wait is 5
+REPLY_SECONDS = 10.0  # respid lets a request wait for 5 at most
+CLOSE_SECONDS = 1.0  # for what was sent last, and for TLS to say goodbye
+READ_BYTES = 64 * 1024
+MAX_RUN_ID_CHARACTERS = 64
 CLOCK_SAMPLES = 3
 _PASSING = ("LOADING ", "ERR max number of clients reached")  # how errors begin that may be over soon
 
@@ -60,12 +62,26 @@ class Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._replies = ReplyReader()
 
     async def exchange(self, requests: bytes, reply_count: int) -> list[Reply]:
+        """Sends the requests; returns this many replies."""
         self._writer.write(requests)
         async with asyncio.timeout(REPLY_SECONDS):
             await self._writer.drain()
-            return [await read_reply(self._reader) for _ in range(reply_count)]
+            return await self._receive(reply_count)
+
+    async def _receive(self, reply_count: int) -> list[Reply]:
+        self._replies.begin_batch()
+        replies: list[Reply] = []
+        while len(replies) < reply_count:
+            data = await self._reader.read(READ_BYTES)
+            if not data:
+                raise EOFError
+            replies += self._replies.feed(data)
+        if len(replies) > reply_count:
+            raise InvalidReplyError("more replies than requests")
+        return replies
 
     async def ask(self, *arguments: bytes) -> Reply:
         """The reply to one request. Raises RefusedError when it is an error."""
@@ -76,7 +92,7 @@ class Connection:
 
 
 # All that a connection can end with.
-TROUBLE = (OSError, EOFError, UnicodeError, NotRedisError, RefusedError)
+TROUBLE = (OSError, EOFError, UnicodeError, InvalidReplyError, RefusedError)
 
 
 @contextlib.asynccontextmanager
@@ -86,9 +102,16 @@ async def connected(address: Address, tls: SSLContext | None) -> AsyncIterator[C
     try:
         yield Connection(reader, writer)
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
+        await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
             await writer.wait_closed()
+    except OSError:
+        writer.transport.abort()
 
 
 async def greet(connection: Connection, address: Address, password: str, clock: Clock) -> Greeting:
@@ -101,7 +124,11 @@ async def greet(connection: Connection, address: Address, password: str, clock: 
     except (KeyError, ValueError):
         raise RefusedError("what answers is no respid: its ID.INFO tells no fingerprint and worker ID") from None
     server = await connection.ask(b"INFO", b"server")
-    run_id = server.partition(b"\nrun_id:")[2].split(b"\r\n")[0].decode() if isinstance(server, bytes) else ""
+    run_id = (
+        server.partition(b"\nrun_id:")[2].split(b"\r\n")[0].decode("ascii", "replace")[:MAX_RUN_ID_CHARACTERS]
+        if isinstance(server, bytes)
+        else ""
+    )
     samples = [await _sample_clock(connection, clock) for _ in range(CLOCK_SAMPLES)]
     source = Source(str(address), worker_id, layout, run_id or str(address))
     return Greeting(source, min(samples, key=lambda sample: sample.error_seconds), lead_seconds)
@@ -134,8 +161,8 @@ def reason_of(error: BaseException) -> str:
     match error:
         case RefusedError():
             return str(error)
-        case NotRedisError():
-            return f"what answers does not speak the Redis protocol: {error}"
+        case InvalidReplyError():
+            return f"invalid reply: {error}"
         case TimeoutError():
             return "no answer in time"
         case SSLCertVerificationError():

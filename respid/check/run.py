@@ -18,9 +18,9 @@ from respid.check.connection import (
     greet,
     reason_of,
 )
-from respid.check.draws import Batch, WrongReplyError, join, make_batches
-from respid.check.ledger import NO_ID, Block, Ledger, Source
-from respid.check.replies import ErrorReply, NotRedisError, Reply
+from respid.check.draws import Batch, RawBlock, WrongReplyError, join, make_batches
+from respid.check.ledger import NO_ID, Ledger, Source
+from respid.check.wire import ErrorReply, InvalidReplyError, Reply
 from respid.ids.clock import BootTimeClock, SystemClock
 from respid.ids.layout import Layout
 
@@ -113,7 +113,9 @@ class Check:
                 self._note_greeting(await greet(connection, checked.address, self.plan.password, self._clock))
         except TROUBLE as error:
             checked.trouble = reason_of(error)
-            checked.refused = isinstance(error, NotRedisError) or (isinstance(error, RefusedError) and error.is_final)
+            checked.refused = isinstance(error, InvalidReplyError) or (
+                isinstance(error, RefusedError) and error.is_final
+            )
             return False
         return True
 
@@ -131,8 +133,8 @@ class Check:
                 checked.trouble = reason_of(error)
                 if source is not None:
                     checked.ended += 1
-                    if isinstance(error, NotRedisError):
-                        self.ledger.violations.note("reply", [source], f"{source} answered with {error}")
+                    if isinstance(error, InvalidReplyError):
+                        self.ledger.violations.note("reply", [source], f"{source} sent an invalid reply: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _draw(self, connection: Connection, source: Source, checked: CheckedAddress, number: int) -> None:
@@ -144,8 +146,9 @@ class Check:
                 return
             mark = self.ledger.mark(source)
             replies = await connection.exchange(batch.encoded, batch.reply_count)
-            blocks, loading = self._read(source, batch, replies)
-            for block in join(blocks, source.layout):
+            runs, loading = self._read(source, batch, replies)
+            blocks = join(runs, source.layout)
+            for block in blocks:
                 self.ledger.record(source, block, mark, previous)
                 previous = block.last
             self.workers[source.key].ids += sum(block.size for block in blocks)
@@ -154,20 +157,20 @@ class Check:
                 checked.trouble = checked.last_loading = loading.message
                 await asyncio.sleep(LOADING_SECONDS)
 
-    def _read(self, source: Source, batch: Batch, replies: list[Reply]) -> tuple[list[Block], ErrorReply | None]:
+    def _read(self, source: Source, batch: Batch, replies: list[Reply]) -> tuple[list[RawBlock], ErrorReply | None]:
         """The IDs in the replies, and the last of those that say to try again."""
-        blocks: list[Block] = []
+        runs: list[RawBlock] = []
         loading = None
         for request, reply in batch.answered(replies):
             if isinstance(reply, ErrorReply) and reply.is_loading:
                 loading = reply
                 continue
             try:
-                blocks += request.read(reply)
+                runs += request.read(reply)
             except WrongReplyError as error:
                 words = f"{source} answered {request.name} with {error}"
                 self.ledger.violations.note("reply", [source, request.name], words)
-        return blocks, loading
+        return runs, loading
 
     def _note_greeting(self, greeting: Greeting) -> None:
         source = greeting.source

@@ -204,10 +204,13 @@ def test_each_broken_promise_about_ids_is_found(spoil: Callable[[int, int], int]
     [
         (b"INCR", b"-ERR \x1b[2Jno\r\n", "ADDRESS (worker ID 1) answered INCR respid:check with the error ERR  [2Jno"),
         (b"INCRBY", b"+OK\r\n", "ADDRESS (worker ID 1) answered INCRBY respid:check 100 with b'OK'"),
-        (b"INCR", b"what\r\n", "ADDRESS (worker ID 1) answered with b'what\\r\\n' is no reply"),
+        (b"INCR", b"what\r\n", "ADDRESS (worker ID 1) sent an invalid reply: Protocol error, got"),
         (b"ID.INFO", b"*0\r\n", "ADDRESS cannot be used: what answers is no respid: its ID.INFO tells no fingerprint"),
         (b"TIME", b"*0\r\n", "ADDRESS cannot be used: its TIME tells no time"),
-        (b"ID.INFO", b"HTTP/1.1 400\r\n", "ADDRESS cannot be used: what answers does not speak the Redis protocol: "),
+        (b"ID.INFO", b"HTTP/1.1 400\r\n", "ADDRESS cannot be used: invalid reply: Protocol error, got"),
+        (b"ID.INFO", b"*1000000000\r\n", "ADDRESS cannot be used: invalid reply: too large: 1,000,000,000 elements"),
+        (b"ID.INFO", b"x" * 2_000_000, "ADDRESS cannot be used: invalid reply: too large: 1,"),
+        (b"INCR", b":1\r\n" * 2, "ADDRESS (worker ID 1) sent an invalid reply: more replies than requests"),
         (b"INCR", LOADING, None),
     ],
 )
@@ -219,6 +222,15 @@ def test_other_replies_than_a_workers_are_found(command: bytes, reply: bytes, to
     else:
         assert outcome.exit_code == 1
         assert "respid: " + told.replace("ADDRESS", address) in outcome.stderr
+
+
+@pytest.mark.parametrize("silent", [b"ID.INFO", b"INCR"])
+def test_a_worker_that_does_not_answer_fails(monkeypatch: pytest.MonkeyPatch, silent: bytes) -> None:
+    monkeypatch.setattr("respid.check.connection.REPLY_SECONDS", 0.5)
+    with serving(FakeWorker(instead={silent: b""})) as (address,):
+        outcome = check(address, arguments="--connections 1")
+    assert outcome.exit_code == 1
+    assert re.search(f"^respid: {address} .*: no answer in time$", outcome.stderr, re.MULTILINE)
 
 
 def test_clocks_that_differ_by_more_than_permitted_fail() -> None:

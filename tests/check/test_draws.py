@@ -1,12 +1,10 @@
 """What is asked for, and what the replies must be; every batch is asked of a worker in this process."""
 
-import asyncio
-
 import pytest
 
 from respid.check.draws import Batch, WrongReplyError, join, make_batches
 from respid.check.ledger import Block
-from respid.check.replies import ErrorReply, Reply, read_reply
+from respid.check.wire import ErrorReply, Reply, ReplyReader
 from respid.ids.layout import Layout
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, converse, start_worker
@@ -16,17 +14,8 @@ REQUESTS = {request.arguments[0].decode(): request for batch in BATCHES for requ
 TRANSACTION = BATCHES[-1]
 
 
-async def read_replies(received: bytes, count: int) -> list[Reply]:
-    stream = asyncio.StreamReader()
-    stream.feed_data(received)
-    stream.feed_eof()
-    replies = [await read_reply(stream) for _ in range(count)]
-    assert stream.at_eof()
-    return replies
-
-
 @pytest.mark.parametrize("batch", BATCHES)
-async def test_a_workers_replies_are_read_as_the_ids_that_it_issued(batch: Batch) -> None:
+def test_a_workers_replies_are_read_as_the_ids_that_it_issued(batch: Batch) -> None:
     clock = ScriptedClock()
     worker = start_worker(clock)
     connection = connect(worker)
@@ -34,11 +23,12 @@ async def test_a_workers_replies_are_read_as_the_ids_that_it_issued(batch: Batch
     for _ in range(10):  # for what takes more than a millisecond's IDs
         clock.pass_ms(1)
         received += connection.resume()
-    replies = await read_replies(received, batch.reply_count)
+    replies = ReplyReader().feed(received)
+    assert len(replies) == batch.reply_count
     blocks = [block for request, reply in batch.answered(replies) for block in request.read(reply)]
-    assert sum(block.size for block in blocks) == worker.generator.ids_issued
+    assert sum(size for _, size in blocks) == worker.generator.ids_issued
     assert blocks == sorted(blocks)
-    assert blocks[-1].last == worker.generator.last_id
+    assert sum(blocks[-1]) - 1 == worker.generator.last_id
 
 
 def test_the_requests_are_such_as_the_layout_permits() -> None:
@@ -54,13 +44,20 @@ def test_the_last_id_stands_for_the_block() -> None:
     ("command", "reply", "told"),
     [
         ("INCR", b"OK", "b'OK'"),
-        ("INCR", None, "None"),
+        ("INCR", None, "null"),
         ("INCR", [], "0 elements"),
         ("ID.RANGE", 1, "1"),
         ("ID.RANGE", [[1, 4096]], "1 elements"),
         ("ID.RANGE", [[1, 8192, 1]], "3 elements"),
         ("ID.RANGE", [[1, 8193], [9000, -1]], "2 elements"),
         ("INCRBY", b"1x", "b'1x'"),
+        ("INCR", b"1", "b'1'"),
+        ("INCR", True, "a value of RESP3, of the type bool"),
+        ("INCR", 1.5, "a value of RESP3, of the type float"),
+        ("ID.RANGE", {1: 2}, "a value of RESP3, of the type dict"),
+        ("INCRBYFLOAT", 1, "1"),
+        ("INCRBYFLOAT", b"01", "b'01'"),
+        ("INCR", b"x" * 1000, f"b'{'x' * 64}'"),
         ("INCR", ErrorReply("ERR no"), "the error ERR no"),
     ],
 )
