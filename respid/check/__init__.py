@@ -4,7 +4,7 @@
 `connection` talk to one worker, `run` to all. Knows nothing of how a server works.
 """
 
-from respid.check.connection import Address
+from respid.check.client_connection import Address
 from respid.check.report import Report
 from respid.check.run import Check, Plan
 

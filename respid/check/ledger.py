@@ -28,7 +28,7 @@ class Block(NamedTuple):
         return f"ID {self.first}" if self.size == 1 else f"IDs {self.first} to {self.last}"
 
 
-class Source(NamedTuple):
+class Issuer(NamedTuple):
     """Where IDs come from: a process, by the address that led to it."""
 
     address: str
@@ -45,7 +45,7 @@ class Source(NamedTuple):
         return f"{self.address} (worker ID {self.worker_id})"
 
 
-class Mark(NamedTuple):
+class Snapshot(NamedTuple):
     """What was known of a worker ID when a request was sent: the greatest ID received, how many processes gave any."""
 
     greatest: int
@@ -58,7 +58,7 @@ class Violations:
     def __init__(self) -> None:
         self._found: dict[tuple[str, ...], tuple[str, int]] = {}
 
-    def note(self, kind: str, who: Iterable[Source | str], words: str) -> None:
+    def note(self, kind: str, who: Iterable[Issuer | str], words: str) -> None:
         key = (kind, *sorted(map(str, who)))
         first, count = self._found.get(key, (words, 0))
         self._found[key] = (first, count + 1)
@@ -74,11 +74,11 @@ class _WorkerIds:
 
     greatest: int = NO_ID
     processes: list[str] = field(default_factory=list)
-    latest: Source | None = None  # of the processes
+    latest: Issuer | None = None  # of the processes
     ranges: dict[str, IdRanges] = field(default_factory=dict)  # by address
 
-    def mark(self) -> Mark:
-        return Mark(self.greatest, len(self.processes))
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.greatest, len(self.processes))
 
 
 class Ledger:
@@ -88,64 +88,64 @@ class Ledger:
         self.violations = Violations()
         self._workers: dict[tuple[Layout, int], _WorkerIds] = {}
 
-    def mark(self, source: Source) -> Mark:
+    def snapshot(self, issuer: Issuer) -> Snapshot:
         """To be taken before a request is sent, and given back with each ID in its reply."""
-        return self._worker(source.layout, source.worker_id).mark()
+        return self._worker(issuer.layout, issuer.worker_id).snapshot()
 
-    def record(self, source: Source, block: Block, mark: Mark, previous: int) -> None:
+    def record(self, issuer: Issuer, block: Block, snapshot: Snapshot, previous: int) -> None:
         """Notes the IDs and what they violate; `previous` is the last ID received on the same connection, or NO_ID."""
         try:
-            first, last = source.layout.decompose(block.first), source.layout.decompose(block.last)
+            first, last = issuer.layout.decompose(block.first), issuer.layout.decompose(block.last)
         except ValueError as error:
-            self.violations.note("no ID", [source], f"{source} gave {block}: {error}")
+            self.violations.note("no ID", [issuer], f"{issuer} gave {block}: {error}")
             return
         if (first.timestamp_ms, first.worker_id) != (last.timestamp_ms, last.worker_id):
-            words = f"{source} gave a block that is not of one millisecond: {block}"
-            self.violations.note("block", [source], words)
+            words = f"{issuer} gave a block that is not of one millisecond: {block}"
+            self.violations.note("block", [issuer], words)
             return
-        if first.worker_id == source.worker_id:
-            self._check_process(source, mark)
-            self._check_order(source, block, mark, previous)
+        if first.worker_id == issuer.worker_id:
+            self._check_process(issuer, snapshot)
+            self._check_order(issuer, block, snapshot, previous)
         else:
-            words = f"{source} gave {block}, of worker ID {first.worker_id}"
-            self.violations.note("worker ID", [source], words)
-        self._check_uniqueness(source, block, first.worker_id)
+            words = f"{issuer} gave {block}, of worker ID {first.worker_id}"
+            self.violations.note("worker ID", [issuer], words)
+        self._check_uniqueness(issuer, block, first.worker_id)
 
     def _worker(self, layout: Layout, worker_id: int) -> _WorkerIds:
         return self._workers.setdefault((layout, worker_id), _WorkerIds())
 
-    def _check_process(self, source: Source, mark: Mark) -> None:
+    def _check_process(self, issuer: Issuer, snapshot: Snapshot) -> None:
         """A process that has a successor gives no more IDs: its worker ID would be in use twice."""
-        worker = self._worker(source.layout, source.worker_id)
-        if source.run_id not in worker.processes:
-            worker.processes.append(source.run_id)
-            worker.latest = source
-        elif worker.processes.index(source.run_id) + 1 < mark.processes and worker.latest is not None:
-            first, second = sorted([source.address, worker.latest.address])
+        worker = self._worker(issuer.layout, issuer.worker_id)
+        if issuer.run_id not in worker.processes:
+            worker.processes.append(issuer.run_id)
+            worker.latest = issuer
+        elif worker.processes.index(issuer.run_id) + 1 < snapshot.processes and worker.latest is not None:
+            first, second = sorted([issuer.address, worker.latest.address])
             where = f"at {first} and at {second}" if first != second else f"both at {first}"
-            words = f"worker ID {source.worker_id} is in use by two processes, {where}"
+            words = f"worker ID {issuer.worker_id} is in use by two processes, {where}"
             self.violations.note("process", [first, second], f"{words}: give each a worker ID of its own")
 
-    def _check_order(self, source: Source, block: Block, mark: Mark, previous: int) -> None:
-        worker = self._worker(source.layout, source.worker_id)
+    def _check_order(self, issuer: Issuer, block: Block, snapshot: Snapshot, previous: int) -> None:
+        worker = self._worker(issuer.layout, issuer.worker_id)
         if block.first <= previous:
-            words = f"{source} gave {block} after ID {previous} on the same connection"
-            self.violations.note("order", [source], words)
-        elif block.first <= mark.greatest:
-            words = f"{source} gave {block} to a request sent after ID {mark.greatest} was received"
-            self.violations.note("order", [source], words)
+            words = f"{issuer} gave {block} after ID {previous} on the same connection"
+            self.violations.note("order", [issuer], words)
+        elif block.first <= snapshot.greatest:
+            words = f"{issuer} gave {block} to a request sent after ID {snapshot.greatest} was received"
+            self.violations.note("order", [issuer], words)
         worker.greatest = max(worker.greatest, block.last)
 
-    def _check_uniqueness(self, source: Source, block: Block, worker_id: int) -> None:
+    def _check_uniqueness(self, issuer: Issuer, block: Block, worker_id: int) -> None:
         """By the worker ID that the IDs themselves name, whoever gave them."""
-        position = _position(source.layout, block.first)
-        ranges = self._worker(source.layout, worker_id).ranges
-        own = ranges.setdefault(source.address, IdRanges())
+        position = _position(issuer.layout, block.first)
+        ranges = self._worker(issuer.layout, worker_id).ranges
+        own = ranges.setdefault(issuer.address, IdRanges())
         for address, given in ranges.items():
             shared = own.add(position, block.size) if given is own else given.overlap(position, block.size)
             if shared:
                 duplicate = Block(block.first + shared[0] - position, shared[1])
-                self._note_duplicate(duplicate, worker_id, sorted([source.address, address]))
+                self._note_duplicate(duplicate, worker_id, sorted([issuer.address, address]))
 
     def _note_duplicate(self, duplicate: Block, worker_id: int, addresses: list[str]) -> None:
         first, second = addresses

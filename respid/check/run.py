@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import NamedTuple
 
-from respid.check.connection import (
+from respid.check.client_connection import (
     TROUBLE,
     Address,
+    ClientConnection,
     ClockSample,
-    Connection,
     Greeting,
     RefusedError,
     connected,
@@ -19,7 +19,7 @@ from respid.check.connection import (
     reason_of,
 )
 from respid.check.draws import Batch, RawBlock, WrongReplyError, join, make_batches
-from respid.check.ledger import NO_ID, Ledger, Source
+from respid.check.ledger import NO_ID, Issuer, Ledger
 from respid.check.wire import ErrorReply, InvalidReplyError, Reply
 from respid.ids.clock import BootTimeClock, SystemClock
 from respid.ids.layout import Layout
@@ -121,43 +121,43 @@ class Check:
 
     async def _keep_drawing(self, checked: CheckedAddress, number: int) -> None:
         while not self._over:
-            source = None
+            issuer = None
             try:
                 async with connected(checked.address, self.plan.tls) as connection:
                     greeting = await greet(connection, checked.address, self.plan.password, self._clock)
-                    source = greeting.source
+                    issuer = greeting.issuer
                     self._note_greeting(greeting)
-                    await self._draw(connection, source, checked, number)
+                    await self._draw(connection, issuer, checked, number)
                     checked.open += 1
             except TROUBLE as error:
                 checked.trouble = reason_of(error)
-                if source is not None:
+                if issuer is not None:
                     checked.ended += 1
                     if isinstance(error, InvalidReplyError):
-                        self.ledger.violations.note("reply", [source], f"{source} sent an invalid reply: {error}")
+                        self.ledger.violations.note("reply", [issuer], f"{issuer} sent an invalid reply: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _draw(self, connection: Connection, source: Source, checked: CheckedAddress, number: int) -> None:
+    async def _draw(self, connection: ClientConnection, issuer: Issuer, checked: CheckedAddress, number: int) -> None:
         """Sends one batch after the other until the time is over."""
-        batches = make_batches(source.layout)
+        batches = make_batches(issuer.layout)
         previous = NO_ID
         for batch in itertools.islice(itertools.cycle(batches), number % len(batches), None):
             if self._over:
                 return
-            mark = self.ledger.mark(source)
+            snapshot = self.ledger.snapshot(issuer)
             replies = await connection.exchange(batch.encoded, batch.reply_count)
-            runs, loading = self._read(source, batch, replies)
-            blocks = join(runs, source.layout)
+            runs, loading = self._read(issuer, batch, replies)
+            blocks = join(runs, issuer.layout)
             for block in blocks:
-                self.ledger.record(source, block, mark, previous)
+                self.ledger.record(issuer, block, snapshot, previous)
                 previous = block.last
-            self.workers[source.key].ids += sum(block.size for block in blocks)
+            self.workers[issuer.key].ids += sum(block.size for block in blocks)
             if loading is not None:
                 checked.loading += 1
                 checked.trouble = checked.last_loading = loading.message
                 await asyncio.sleep(LOADING_SECONDS)
 
-    def _read(self, source: Source, batch: Batch, replies: list[Reply]) -> tuple[list[RawBlock], ErrorReply | None]:
+    def _read(self, issuer: Issuer, batch: Batch, replies: list[Reply]) -> tuple[list[RawBlock], ErrorReply | None]:
         """The IDs in the replies, and the last of those that say to try again."""
         runs: list[RawBlock] = []
         loading = None
@@ -168,13 +168,13 @@ class Check:
             try:
                 runs += request.read(reply)
             except WrongReplyError as error:
-                words = f"{source} answered {request.name} with {error}"
-                self.ledger.violations.note("reply", [source, request.name], words)
+                words = f"{issuer} answered {request.name} with {error}"
+                self.ledger.violations.note("reply", [issuer, request.name], words)
         return runs, loading
 
     def _note_greeting(self, greeting: Greeting) -> None:
-        source = greeting.source
-        worker = self.workers.setdefault(source.key, CheckedWorker(*source.key))
-        worker.run_ids.add(source.run_id)
+        issuer = greeting.issuer
+        worker = self.workers.setdefault(issuer.key, CheckedWorker(*issuer.key))
+        worker.run_ids.add(issuer.run_id)
         worker.lead_seconds = max(worker.lead_seconds, greeting.lead_seconds)
         worker.clock = min(worker.clock, greeting.clock, key=lambda sample: sample.error_seconds)

@@ -226,7 +226,7 @@ def test_other_replies_than_a_workers_are_found(command: bytes, reply: bytes, to
 
 @pytest.mark.parametrize("silent", [b"ID.INFO", b"INCR"])
 def test_a_worker_that_does_not_answer_fails(monkeypatch: pytest.MonkeyPatch, silent: bytes) -> None:
-    monkeypatch.setattr("respid.check.connection.REPLY_SECONDS", 0.5)
+    monkeypatch.setattr("respid.check.client_connection.REPLY_SECONDS", 0.5)
     with serving(FakeWorker(instead={silent: b""})) as (address,):
         outcome = check(address, arguments="--connections 1")
     assert outcome.exit_code == 1

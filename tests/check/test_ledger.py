@@ -3,27 +3,27 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respid.check.ledger import NO_ID, Block, Ledger, Mark, Source
+from respid.check.ledger import NO_ID, Block, Issuer, Ledger, Snapshot
 from respid.ids.generator import Generator
 from respid.ids.layout import DEFAULT_EPOCH_MS, Layout
 from tests.support.scripted_clock import ScriptedClock
 
 LAYOUT = Layout.parse("41/3/4")
-A = Source("a:1", 1, LAYOUT, "run a")
-B = Source("b:1", 2, LAYOUT, "run b")
-TWIN = Source("b:1", 1, LAYOUT, "run b")  # with the worker ID of A
+A = Issuer("a:1", 1, LAYOUT, "run a")
+B = Issuer("b:1", 2, LAYOUT, "run b")
+TWIN = Issuer("b:1", 1, LAYOUT, "run b")  # with the worker ID of A
 
 
 def an_id(millisecond: int, sequence: int, worker_id: int = 1) -> int:
     return LAYOUT.compose(DEFAULT_EPOCH_MS + millisecond, worker_id, sequence)
 
 
-def receive(ledger: Ledger, source: Source, *blocks: Block, mark: Mark | None = None) -> None:
-    """The replies of one connection to requests sent now, or at the mark."""
-    mark = mark or ledger.mark(source)
+def receive(ledger: Ledger, issuer: Issuer, *blocks: Block, snapshot: Snapshot | None = None) -> None:
+    """The replies of one connection to requests sent now, or at the snapshot."""
+    snapshot = snapshot or ledger.snapshot(issuer)
     previous = NO_ID
     for block in blocks:
-        ledger.record(source, block, mark, previous)
+        ledger.record(issuer, block, snapshot, previous)
         previous = block.last
 
 
@@ -37,9 +37,9 @@ def test_ids_of_several_workers_that_keep_their_promises() -> None:
 
 def test_replies_may_be_received_in_another_order_than_they_were_given() -> None:
     ledger = Ledger()
-    mark = ledger.mark(A)
+    snapshot = ledger.snapshot(A)
     receive(ledger, A, Block(an_id(5, 0), 1))
-    receive(ledger, A, Block(an_id(4, 0), 1), mark=mark)
+    receive(ledger, A, Block(an_id(4, 0), 1), snapshot=snapshot)
     assert ledger.violations.lines() == []
 
 
@@ -67,11 +67,11 @@ def test_a_duplicate_within_one_pipeline() -> None:
 
 def test_duplicates_of_two_processes_with_one_worker_id_are_shown_with_both() -> None:
     ledger = Ledger()
-    mark = ledger.mark(A)
-    receive(ledger, A, Block(an_id(5, 0), 4), mark=mark)
-    receive(ledger, TWIN, Block(an_id(5, 2), 8), mark=mark)
-    receive(ledger, TWIN, Block(an_id(6, 2), 1), mark=mark)
-    receive(ledger, A, Block(an_id(6, 2), 1), mark=mark)
+    snapshot = ledger.snapshot(A)
+    receive(ledger, A, Block(an_id(5, 0), 4), snapshot=snapshot)
+    receive(ledger, TWIN, Block(an_id(5, 2), 8), snapshot=snapshot)
+    receive(ledger, TWIN, Block(an_id(6, 2), 1), snapshot=snapshot)
+    receive(ledger, A, Block(an_id(6, 2), 1), snapshot=snapshot)
     (line,) = ledger.violations.lines()
     shared = f"IDs {an_id(5, 2)} to {an_id(5, 3)}"
     assert line == f"duplicate: {shared} of worker ID 1 was given by both a:1 and b:1 (2 times)"
@@ -89,9 +89,9 @@ def test_two_processes_with_one_worker_id_are_noted_when_the_former_gives_ids_ag
 def test_a_predecessors_late_reply_is_no_second_process() -> None:
     ledger = Ledger()
     receive(ledger, A, Block(an_id(5, 0), 1))
-    sent_before = ledger.mark(A)
+    sent_before = ledger.snapshot(A)
     receive(ledger, TWIN, Block(an_id(7, 0), 1))
-    receive(ledger, A, Block(an_id(6, 0), 1), mark=sent_before)
+    receive(ledger, A, Block(an_id(6, 0), 1), snapshot=sent_before)
     assert ledger.violations.lines() == []
 
 

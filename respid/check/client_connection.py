@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import NamedTuple
 
-from respid.check.ledger import Source
+from respid.check.ledger import Issuer
 from respid.check.wire import ErrorReply, InvalidReplyError, Reply, ReplyReader, encode_request
 from respid.ids.clock import Clock
 from respid.ids.layout import Layout
@@ -42,7 +42,7 @@ class ClockSample(NamedTuple):
 class Greeting(NamedTuple):
     """What a worker says of itself when a connection begins."""
 
-    source: Source
+    issuer: Issuer
     clock: ClockSample
     lead_seconds: float
 
@@ -56,7 +56,7 @@ class RefusedError(Exception):
         return not str(self).startswith(_PASSING)
 
 
-class Connection:
+class ClientConnection:
     """One connection: requests out, replies in. Raises what is in TROUBLE."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -96,11 +96,11 @@ TROUBLE = (OSError, EOFError, UnicodeError, InvalidReplyError, RefusedError)
 
 
 @contextlib.asynccontextmanager
-async def connected(address: Address, tls: SSLContext | None) -> AsyncIterator[Connection]:
+async def connected(address: Address, tls: SSLContext | None) -> AsyncIterator[ClientConnection]:
     async with asyncio.timeout(CONNECT_SECONDS):
         reader, writer = await asyncio.open_connection(*address, ssl=tls)
     try:
-        yield Connection(reader, writer)
+        yield ClientConnection(reader, writer)
     finally:
         await _close(writer)
 
@@ -114,7 +114,7 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
-async def greet(connection: Connection, address: Address, password: str, clock: Clock) -> Greeting:
+async def greet(connection: ClientConnection, address: Address, password: str, clock: Clock) -> Greeting:
     if password:
         await connection.ask(b"AUTH", os.fsencode(password))
     told = _pairs(await connection.ask(b"ID.INFO"))
@@ -130,11 +130,11 @@ async def greet(connection: Connection, address: Address, password: str, clock: 
         else ""
     )
     samples = [await _sample_clock(connection, clock) for _ in range(CLOCK_SAMPLES)]
-    source = Source(str(address), worker_id, layout, run_id or str(address))
-    return Greeting(source, min(samples, key=lambda sample: sample.error_seconds), lead_seconds)
+    issuer = Issuer(str(address), worker_id, layout, run_id or str(address))
+    return Greeting(issuer, min(samples, key=lambda sample: sample.error_seconds), lead_seconds)
 
 
-async def _sample_clock(connection: Connection, clock: Clock) -> ClockSample:
+async def _sample_clock(connection: ClientConnection, clock: Clock) -> ClockSample:
     """As Cristian's algorithm does: the worker's clock was read somewhere between the request and the reply."""
     asked_ns = clock.wall_ns()
     match await connection.ask(b"TIME"):
