@@ -1,8 +1,9 @@
-"""One connection of the check: requests out, replies in, and what the worker at its other end says of itself."""
+"""One client connection to a worker: sends requests, receives replies, and asks the worker for its identity."""
 
 import asyncio
 import contextlib
 import os
+import re
 import socket
 from collections.abc import AsyncIterator
 from ssl import SSLCertVerificationError, SSLContext, SSLError
@@ -14,16 +15,17 @@ from respid.ids.clock import Clock
 from respid.ids.layout import Layout
 
 CONNECT_SECONDS = 3.0
-REPLY_SECONDS = 10.0  # respid lets a request wait for 5 at most
-CLOSE_SECONDS = 1.0  # for what was sent last, and for TLS to say goodbye
+REPLY_SECONDS = 10.0  # respid lets a request wait for at most 5 s
+CLOSE_SECONDS = 1.0
 READ_BYTES = 64 * 1024
-MAX_RUN_ID_CHARACTERS = 64
 CLOCK_SAMPLES = 3
-_PASSING = ("LOADING ", "ERR max number of clients reached")  # how errors begin that may be over soon
+MAX_RUN_ID_CHARACTERS = 64
+_PASSING = ("LOADING ", "ERR max number of clients reached")  # errors that begin like this may go away
+_INTEGER = re.compile(rb"-?[0-9]{1,18}")
 
 
 class Address(NamedTuple):
-    """Where a worker, or a Service before several, listens."""
+    """Where a worker listens, or a Service in front of several workers."""
 
     host: str
     port: int
@@ -33,14 +35,14 @@ class Address(NamedTuple):
 
 
 class ClockSample(NamedTuple):
-    """A worker's wall clock less the one of this machine; the truth is at most `error_seconds` away."""
+    """A worker's wall clock minus this machine's; the true difference is at most `error_seconds` away."""
 
     seconds: float
     error_seconds: float
 
 
 class Greeting(NamedTuple):
-    """What a worker says of itself when a connection begins."""
+    """What a worker reports about itself when a connection begins."""
 
     issuer: Issuer
     clock: ClockSample
@@ -48,16 +50,16 @@ class Greeting(NamedTuple):
 
 
 class RefusedError(Exception):
-    """A worker does not talk to us; the message says why."""
+    """The worker refused a request, or is not a respid worker; the message says why."""
 
     @property
     def is_final(self) -> bool:
-        """Whether it would be the same if it was asked again."""
+        """Whether a retry would get the same answer."""
         return not str(self).startswith(_PASSING)
 
 
 class ClientConnection:
-    """One connection: requests out, replies in. Raises what is in TROUBLE."""
+    """Sends requests and receives replies. Raises CONNECTION_ERRORS."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -65,7 +67,7 @@ class ClientConnection:
         self._replies = ReplyReader()
 
     async def exchange(self, requests: bytes, reply_count: int) -> list[Reply]:
-        """Sends the requests; returns this many replies."""
+        """Sends encoded requests and returns their replies."""
         self._writer.write(requests)
         async with asyncio.timeout(REPLY_SECONDS):
             await self._writer.drain()
@@ -84,15 +86,14 @@ class ClientConnection:
         return replies
 
     async def ask(self, *arguments: bytes) -> Reply:
-        """The reply to one request. Raises RefusedError when it is an error."""
+        """Returns the reply to one request. Raises RefusedError if it is an error."""
         (reply,) = await self.exchange(encode_request(*arguments), 1)
         if isinstance(reply, ErrorReply):
             raise RefusedError(reply.message)
         return reply
 
 
-# All that a connection can end with.
-TROUBLE = (OSError, EOFError, UnicodeError, InvalidReplyError, RefusedError)
+CONNECTION_ERRORS = (OSError, EOFError, UnicodeError, InvalidReplyError, RefusedError)
 
 
 @contextlib.asynccontextmanager
@@ -115,64 +116,79 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 
 async def greet(connection: ClientConnection, address: Address, password: str, clock: Clock) -> Greeting:
-    if password:
-        await connection.ask(b"AUTH", os.fsencode(password))
-    told = _pairs(await connection.ask(b"ID.INFO"))
+    """Authenticates and identifies the worker. Raises CONNECTION_ERRORS, TimeoutError if it takes too long."""
+    async with asyncio.timeout(REPLY_SECONDS):
+        if password:
+            await connection.ask(b"AUTH", os.fsencode(password))
+        info = _pairs(await connection.ask(b"ID.INFO"))
+        run_id = _find_run_id(await connection.ask(b"INFO", b"server"))
+        samples = [await _sample_clock(connection, clock) for _ in range(CLOCK_SAMPLES)]
     try:
-        layout, worker_id = Layout.parse_fingerprint(told[b"fingerprint"].decode()), int(told[b"worker_id"])
-        lead_seconds = int(told[b"clock_lead_ms"]) / 1000
+        layout = Layout.parse_fingerprint(info[b"fingerprint"].decode())
+        worker_id, lead_ms = _integer(info[b"worker_id"]), _integer(info[b"clock_lead_ms"])
     except (KeyError, ValueError):
-        raise RefusedError("what answers is no respid: its ID.INFO tells no fingerprint and worker ID") from None
-    server = await connection.ask(b"INFO", b"server")
-    run_id = (
-        server.partition(b"\nrun_id:")[2].split(b"\r\n")[0].decode("ascii", "replace")[:MAX_RUN_ID_CHARACTERS]
-        if isinstance(server, bytes)
-        else ""
-    )
-    samples = [await _sample_clock(connection, clock) for _ in range(CLOCK_SAMPLES)]
+        raise RefusedError("not a respid worker: its ID.INFO has no valid fingerprint and worker ID") from None
     issuer = Issuer(str(address), worker_id, layout, run_id or str(address))
-    return Greeting(issuer, min(samples, key=lambda sample: sample.error_seconds), lead_seconds)
+    return Greeting(issuer, min(samples, key=lambda sample: sample.error_seconds), lead_ms / 1000)
+
+
+def _find_run_id(server: Reply) -> str:
+    """Returns the run ID in the reply to INFO; an empty string if there is none."""
+    if not isinstance(server, bytes):
+        return ""
+    run_id = server.partition(b"\nrun_id:")[2].split(b"\r\n")[0]
+    return run_id[:MAX_RUN_ID_CHARACTERS].decode("ascii", "replace")
 
 
 async def _sample_clock(connection: ClientConnection, clock: Clock) -> ClockSample:
-    """As Cristian's algorithm does: the worker's clock was read somewhere between the request and the reply."""
+    """Uses Cristian's algorithm: the worker read its clock at some time between the request and the reply."""
     asked_ns = clock.wall_ns()
-    match await connection.ask(b"TIME"):
-        case [bytes(seconds), bytes(microseconds)] if seconds.isdigit() and microseconds.isdigit():
-            answered_ns = clock.wall_ns()
-            told_ns = int(seconds) * 1_000_000_000 + int(microseconds) * 1000
-            difference_ns = told_ns - (asked_ns + answered_ns) / 2
-            return ClockSample(difference_ns / 1e9, (answered_ns - asked_ns) / 2e9)
-    raise RefusedError("its TIME tells no time")
+    reply = await connection.ask(b"TIME")
+    answered_ns = clock.wall_ns()
+    try:
+        seconds, microseconds = map(_integer, _texts(reply))
+    except ValueError:
+        raise RefusedError("its reply to TIME is not a time") from None
+    difference_ns = seconds * 1_000_000_000 + microseconds * 1000 - (asked_ns + answered_ns) / 2
+    return ClockSample(difference_ns / 1e9, (answered_ns - asked_ns) / 2e9)
 
 
 def _pairs(reply: Reply) -> dict[bytes, bytes]:
-    """A map as RESP2 has it, numbers as text."""
-    elements = [b"%d" % element if isinstance(element, int) else element for element in _list(reply)]
-    texts = [element for element in elements if isinstance(element, bytes)]
+    """Returns a map, which RESP2 sends as a flat array."""
+    texts = _texts(reply)
     return dict(zip(texts[::2], texts[1::2], strict=False))
 
 
-def _list(reply: Reply) -> list[Reply]:
-    return reply if isinstance(reply, list) else []
+def _texts(reply: Reply) -> list[bytes]:
+    """Returns the strings of an array, and its integers as text; an empty list for any other reply."""
+    elements = reply if isinstance(reply, list) else []
+    texts = [b"%d" % element if isinstance(element, int) else element for element in elements]
+    return [text for text in texts if isinstance(text, bytes)]
 
 
-def reason_of(error: BaseException) -> str:
+def _integer(text: bytes) -> int:
+    if _INTEGER.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not an integer of at most 18 digits")
+    return int(text)
+
+
+def describe_error(error: BaseException) -> str:
+    """Returns why a connection failed, in one line."""
     match error:
         case RefusedError():
             return str(error)
         case InvalidReplyError():
             return f"invalid reply: {error}"
         case TimeoutError():
-            return "no answer in time"
+            return "timed out"
         case SSLCertVerificationError():
-            return f"its certificate is not trusted: {error.verify_message}"
+            return f"certificate not trusted: {error.verify_message}"
         case SSLError():
             return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
         case UnicodeError():
-            return "no host has such a name"
+            return "not a valid host name"
         case EOFError():
-            return "the connection was closed"
+            return "connection closed"
         case OSError(errno=int(number)) if number > 0 and not isinstance(error, socket.gaierror):
             return os.strerror(number)
     return (isinstance(error, OSError) and error.strerror) or str(error)

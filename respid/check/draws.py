@@ -1,4 +1,4 @@
-"""What a connection asks for, in every way there is to draw IDs, and how the replies are read. Pure."""
+"""The requests of a connection, one for every way to draw IDs, and the IDs in their replies. Pure."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -13,20 +13,20 @@ PIPELINED_REQUESTS = 100
 PIPELINED_BLOCKS = 10
 BLOCK_IDS = 100
 BULK_IDS = 1000
-RANGE_MILLISECONDS = 2  # so that a reply of ID.RANGE has more than one pair
+RANGE_MILLISECONDS = 2  # the reply to ID.RANGE then has more than one pair
 _DECIMAL = re.compile(rb"[1-9][0-9]{0,18}")
 _MAX_SHOWN_BYTES = 64
 
 RawBlock = tuple[int, int]
-"""A Block as a plain tuple, which takes a quarter of the time to make: there is one for each ID."""
+"""A Block as a plain tuple, which is four times as fast to create: most IDs need one."""
 
 
 class WrongReplyError(Exception):
-    """A reply that is none to its request; the message says to which."""
+    """The reply does not fit the request; the message describes the reply."""
 
 
 class Request(NamedTuple):
-    """A request, and how its reply is read. `read` raises WrongReplyError."""
+    """A request, and the function that extracts the IDs from its reply; it raises WrongReplyError."""
 
     arguments: tuple[bytes, ...]
     read: Callable[[Reply], list[RawBlock]]
@@ -37,7 +37,7 @@ class Request(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Requests that are sent together."""
+    """Requests that are sent together, and may be a transaction."""
 
     requests: tuple[Request, ...]
     is_transaction: bool = False
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
         return len(self.requests) + (2 if self.is_transaction else 0)
 
     def answered(self, replies: list[Reply]) -> Iterator[tuple[Request, Reply]]:
-        """Each request with its reply; when EXEC has failed, all have its reply."""
+        """Pairs each request with its reply; if EXEC failed, each gets the reply to EXEC."""
         if not self.is_transaction:
             return zip(self.requests, replies, strict=True)
         executed = replies[-1]
@@ -64,7 +64,7 @@ class Batch(NamedTuple):
 
 
 def make_batches(layout: Layout) -> list[Batch]:
-    """All the ways to draw; the sizes are such as this layout permits."""
+    """Returns every way to draw IDs, in sizes that the layout allows."""
     block_ids = min(BLOCK_IDS, layout.sequence_size)
     range_ids = RANGE_MILLISECONDS * layout.sequence_size
     incr = Request((b"INCR", KEY), _read_one)
@@ -85,17 +85,17 @@ def make_batches(layout: Layout) -> list[Batch]:
     ]
 
 
-def join(runs: Iterable[RawBlock], layout: Layout) -> list[Block]:
-    """The runs as blocks: those that go on where the one before ended, within a millisecond, become one."""
+def join(raw_blocks: Iterable[RawBlock], layout: Layout) -> list[Block]:
+    """Joins consecutive IDs into blocks that each stay within one millisecond."""
     blocks: list[Block] = []
     sequence_mask = layout.sequence_size - 1
-    first = end = 0  # of the runs that are not a block yet
-    for run_first, size in runs:
-        if run_first != end or not end & sequence_mask:
+    first = end = 0  # of the block that is being joined
+    for next_first, size in raw_blocks:
+        if next_first != end or not end & sequence_mask:
             if end > first:
                 blocks.append(Block(first, end - first))
-            first = run_first
-        end = run_first + size
+            first = next_first
+        end = next_first + size
     if end > first:
         blocks.append(Block(first, end - first))
     return blocks
@@ -107,19 +107,19 @@ def _read_one(reply: Reply) -> list[RawBlock]:
 
 def _read_one_string(reply: Reply) -> list[RawBlock]:
     if not isinstance(reply, bytes) or _DECIMAL.fullmatch(reply) is None:
-        raise WrongReplyError(_shown(reply))
+        raise WrongReplyError(_describe(reply))
     return [(int(reply), 1)]
 
 
 def _block_reader(size: int) -> Callable[[Reply], list[RawBlock]]:
-    """INCRBY's reply is the last of its IDs."""
+    """INCRBY returns the last ID of its block."""
     return lambda reply: [(_number(reply) - size + 1, size)]
 
 
 def _array_reader(count: int) -> Callable[[Reply], list[RawBlock]]:
     def read(reply: Reply) -> list[RawBlock]:
         if not isinstance(reply, list) or len(reply) != count:
-            raise WrongReplyError(_shown(reply))
+            raise WrongReplyError(_describe(reply))
         return [(_number(element), 1) for element in reply]
 
     return read
@@ -127,10 +127,10 @@ def _array_reader(count: int) -> Callable[[Reply], list[RawBlock]]:
 
 def _range_reader(count: int) -> Callable[[Reply], list[RawBlock]]:
     def read(reply: Reply) -> list[RawBlock]:
-        runs = [_pair(element) for element in reply] if isinstance(reply, list) else []
-        if sum(size for _, size in runs) != count:
-            raise WrongReplyError(_shown(reply))
-        return runs
+        blocks = [_pair(element) for element in reply] if isinstance(reply, list) else []
+        if sum(size for _, size in blocks) != count:
+            raise WrongReplyError(_describe(reply))
+        return blocks
 
     return read
 
@@ -139,16 +139,16 @@ def _pair(reply: Reply) -> RawBlock:
     match reply:
         case [int(first), int(size)] if size > 0:
             return (first, size)
-    raise WrongReplyError(_shown(reply))
+    raise WrongReplyError(_describe(reply))
 
 
 def _number(reply: Reply) -> int:
     if type(reply) is not int:  # a bool of RESP3 is an int, too
-        raise WrongReplyError(_shown(reply))
+        raise WrongReplyError(_describe(reply))
     return reply
 
 
-def _shown(reply: Reply) -> str:
+def _describe(reply: Reply) -> str:
     match reply:
         case list():
             return f"{len(reply)} elements"
@@ -160,4 +160,4 @@ def _shown(reply: Reply) -> str:
             return "null"
     if type(reply) is int:
         return str(reply)
-    return f"a value of RESP3, of the type {type(reply).__name__}"
+    return f"a RESP3 value of type {type(reply).__name__}"

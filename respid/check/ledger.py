@@ -1,7 +1,7 @@
-"""The IDs that were received, and every promise that one of them breaks. Pure: it is told what came, and when.
+"""The IDs received so far, and the promises that any of them breaks. Pure: the caller says what arrived, and when.
 
-The order of a worker ID's IDs holds for all connections together: an ID is greater than every one that was received
-before its request was sent. So what `IdRanges` has forgotten cannot come again unnoticed: it would be out of order.
+The IDs of one worker ID are ordered across all connections: an ID is greater than every ID that was received before its
+request was sent. An ID that `IdRanges` has forgotten therefore cannot return unnoticed: it would be out of order.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ NO_ID = -1
 
 
 class Block(NamedTuple):
-    """Consecutive IDs that one millisecond should hold."""
+    """Consecutive IDs that should belong to one millisecond."""
 
     first: int
     size: int
@@ -29,7 +29,7 @@ class Block(NamedTuple):
 
 
 class Issuer(NamedTuple):
-    """Where IDs come from: a process, by the address that led to it."""
+    """A process that returns IDs, and the address at which it was reached."""
 
     address: str
     worker_id: int
@@ -38,7 +38,7 @@ class Issuer(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int, Layout]:
-        """What stays the same when the process is another one."""
+        """Stays the same when the process is restarted."""
         return self.address, self.worker_id, self.layout
 
     def __str__(self) -> str:
@@ -46,35 +46,38 @@ class Issuer(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What was known of a worker ID when a request was sent: the greatest ID received, how many processes gave any."""
+    """State of a worker ID when a request was sent: its greatest ID, and the number of processes that returned any."""
 
     greatest: int
     processes: int
 
 
 class Violations:
-    """Broken promises by kind and by who broke them: the first in words, all of them counted. Memory is bounded."""
+    """Broken promises, grouped by kind and by the parties involved: the first one as text, and a count of all.
+
+    Memory use does not grow with the number of violations.
+    """
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, ...], tuple[str, int]] = {}
 
-    def note(self, kind: str, who: Iterable[Issuer | str], words: str) -> None:
-        key = (kind, *sorted(map(str, who)))
-        first, count = self._found.get(key, (words, 0))
+    def note(self, kind: str, parties: Iterable[Issuer | str], text: str) -> None:
+        key = (kind, *sorted(map(str, parties)))
+        first, count = self._found.get(key, (text, 0))
         self._found[key] = (first, count + 1)
 
     def lines(self) -> list[str]:
-        """One line for each kind and each who."""
-        return [words + (f" ({count:,} times)" if count > 1 else "") for words, count in self._found.values()]
+        """Returns one line for each group."""
+        return [text + (f" ({count:,} times)" if count > 1 else "") for text, count in self._found.values()]
 
 
 @dataclass(slots=True)
 class _WorkerIds:
-    """The IDs that carry one worker ID, and the processes that gave them in the order of their first one."""
+    """The IDs of one worker ID, and the processes that returned them, ordered by their first ID."""
 
     greatest: int = NO_ID
     processes: list[str] = field(default_factory=list)
-    latest: Issuer | None = None  # of the processes
+    latest: Issuer | None = None  # the last one of the processes
     ranges: dict[str, IdRanges] = field(default_factory=dict)  # by address
 
     def snapshot(self) -> Snapshot:
@@ -89,33 +92,33 @@ class Ledger:
         self._workers: dict[tuple[Layout, int], _WorkerIds] = {}
 
     def snapshot(self, issuer: Issuer) -> Snapshot:
-        """To be taken before a request is sent, and given back with each ID in its reply."""
+        """Takes a snapshot before a request is sent; `record` needs it for each ID in the reply."""
         return self._worker(issuer.layout, issuer.worker_id).snapshot()
 
     def record(self, issuer: Issuer, block: Block, snapshot: Snapshot, previous: int) -> None:
-        """Notes the IDs and what they violate; `previous` is the last ID received on the same connection, or NO_ID."""
+        """Stores the IDs and notes violations; `previous` is the last ID on the same connection, or NO_ID."""
         try:
             first, last = issuer.layout.decompose(block.first), issuer.layout.decompose(block.last)
         except ValueError as error:
-            self.violations.note("no ID", [issuer], f"{issuer} gave {block}: {error}")
+            self.violations.note("no ID", [issuer], f"{issuer} returned {block}: {error}")
             return
         if (first.timestamp_ms, first.worker_id) != (last.timestamp_ms, last.worker_id):
-            words = f"{issuer} gave a block that is not of one millisecond: {block}"
-            self.violations.note("block", [issuer], words)
+            text = f"{issuer} returned a block that spans several milliseconds: {block}"
+            self.violations.note("block", [issuer], text)
             return
         if first.worker_id == issuer.worker_id:
             self._check_process(issuer, snapshot)
             self._check_order(issuer, block, snapshot, previous)
         else:
-            words = f"{issuer} gave {block}, of worker ID {first.worker_id}"
-            self.violations.note("worker ID", [issuer], words)
+            text = f"{issuer} returned {block} with worker ID {first.worker_id}, expected {issuer.worker_id}"
+            self.violations.note("worker ID", [issuer], text)
         self._check_uniqueness(issuer, block, first.worker_id)
 
     def _worker(self, layout: Layout, worker_id: int) -> _WorkerIds:
         return self._workers.setdefault((layout, worker_id), _WorkerIds())
 
     def _check_process(self, issuer: Issuer, snapshot: Snapshot) -> None:
-        """A process that has a successor gives no more IDs: its worker ID would be in use twice."""
+        """Notes a process that returns IDs although it has a successor: two processes use the worker ID."""
         worker = self._worker(issuer.layout, issuer.worker_id)
         if issuer.run_id not in worker.processes:
             worker.processes.append(issuer.run_id)
@@ -123,38 +126,38 @@ class Ledger:
         elif worker.processes.index(issuer.run_id) + 1 < snapshot.processes and worker.latest is not None:
             first, second = sorted([issuer.address, worker.latest.address])
             where = f"at {first} and at {second}" if first != second else f"both at {first}"
-            words = f"worker ID {issuer.worker_id} is in use by two processes, {where}"
-            self.violations.note("process", [first, second], f"{words}: give each a worker ID of its own")
+            text = f"worker ID {issuer.worker_id} is in use by two processes, {where}; give each its own worker ID"
+            self.violations.note("process", [first, second], text)
 
     def _check_order(self, issuer: Issuer, block: Block, snapshot: Snapshot, previous: int) -> None:
         worker = self._worker(issuer.layout, issuer.worker_id)
         if block.first <= previous:
-            words = f"{issuer} gave {block} after ID {previous} on the same connection"
-            self.violations.note("order", [issuer], words)
+            text = f"{issuer} returned {block} after ID {previous} on the same connection"
+            self.violations.note("order", [issuer], text)
         elif block.first <= snapshot.greatest:
-            words = f"{issuer} gave {block} to a request sent after ID {snapshot.greatest} was received"
-            self.violations.note("order", [issuer], words)
+            text = f"{issuer} returned {block} to a request sent after ID {snapshot.greatest} was received"
+            self.violations.note("order", [issuer], text)
         worker.greatest = max(worker.greatest, block.last)
 
     def _check_uniqueness(self, issuer: Issuer, block: Block, worker_id: int) -> None:
-        """By the worker ID that the IDs themselves name, whoever gave them."""
+        """Compares with the IDs that carry the same worker ID, no matter which worker returned them."""
         position = _position(issuer.layout, block.first)
         ranges = self._worker(issuer.layout, worker_id).ranges
         own = ranges.setdefault(issuer.address, IdRanges())
-        for address, given in ranges.items():
-            shared = own.add(position, block.size) if given is own else given.overlap(position, block.size)
+        for address, received in ranges.items():
+            shared = own.add(position, block.size) if received is own else received.overlap(position, block.size)
             if shared:
                 duplicate = Block(block.first + shared[0] - position, shared[1])
                 self._note_duplicate(duplicate, worker_id, sorted([issuer.address, address]))
 
     def _note_duplicate(self, duplicate: Block, worker_id: int, addresses: list[str]) -> None:
         first, second = addresses
-        givers = f"both {first} and {second}" if first != second else f"{first} twice"
-        words = f"duplicate: {duplicate} of worker ID {worker_id} was given by {givers}"
-        self.violations.note("duplicate", addresses, words)
+        by = f"both {first} and {second}" if first != second else f"{first} twice"
+        text = f"duplicate: {duplicate} with worker ID {worker_id} returned by {by}"
+        self.violations.note("duplicate", addresses, text)
 
 
 def _position(layout: Layout, identifier: int) -> int:
-    """The ID without its worker bits: those of one worker are consecutive even from one millisecond to the next."""
+    """Returns the ID without its worker bits: one worker's IDs are then consecutive across milliseconds."""
     timestamp = identifier >> layout.timestamp_shift
     return timestamp << layout.sequence_bits | identifier & (layout.sequence_size - 1)

@@ -1,4 +1,4 @@
-"""The check itself: its connections draw, verify what they get, and come back when they were closed."""
+"""Runs a check: connections draw IDs from all workers, verify them, and reconnect when they are closed."""
 
 import asyncio
 import itertools
@@ -8,15 +8,15 @@ from ssl import SSLContext
 from typing import NamedTuple
 
 from respid.check.client_connection import (
-    TROUBLE,
+    CONNECTION_ERRORS,
     Address,
     ClientConnection,
     ClockSample,
     Greeting,
     RefusedError,
     connected,
+    describe_error,
     greet,
-    reason_of,
 )
 from respid.check.draws import Batch, RawBlock, WrongReplyError, join, make_batches
 from respid.check.ledger import NO_ID, Issuer, Ledger
@@ -24,8 +24,8 @@ from respid.check.wire import ErrorReply, InvalidReplyError, Reply
 from respid.ids.clock import BootTimeClock, SystemClock
 from respid.ids.layout import Layout
 
-RETRY_SECONDS = 0.2  # between a connection that ended and the next one
-LOADING_SECONDS = 0.1  # before IDs are asked for again
+RETRY_SECONDS = 0.2  # before a lost connection is reopened
+LOADING_SECONDS = 0.1  # after a LOADING reply
 PROGRESS_SECONDS = 0.1
 
 UNKNOWN = ClockSample(0, float("inf"))
@@ -33,7 +33,7 @@ Progress = Callable[[float], None]
 
 
 class Plan(NamedTuple):
-    """What is to be checked."""
+    """The workers to check, and how."""
 
     addresses: tuple[Address, ...]
     seconds: float
@@ -44,50 +44,50 @@ class Plan(NamedTuple):
 
 @dataclass(slots=True)
 class CheckedWorker:
-    """A worker ID that was met at an address, and what was seen of it."""
+    """A worker ID that was found at an address, and observations about it."""
 
     address: str
     worker_id: int
     layout: Layout
     run_ids: set[str] = field(default_factory=set)
-    clock: ClockSample = UNKNOWN  # the most exact one
+    clock: ClockSample = UNKNOWN  # the one with the least error
     lead_seconds: float = 0
     ids: int = 0
 
 
 @dataclass(slots=True)
 class CheckedAddress:
-    """An address, and how its connections fared."""
+    """An address and the state of its connections."""
 
     address: Address
-    open: int = 0  # connections that could draw when the check ended
-    ended: int = 0  # connections that were closed on the way
-    loading: int = 0  # replies that said to try again
-    trouble: str = ""  # the last
-    last_loading: str = ""  # the error that said so
-    refused: bool = False  # there is no sense in asking again
+    open: int = 0  # connections that were drawing when the check ended
+    lost: int = 0  # connections that failed after their greeting
+    loading_replies: int = 0
+    last_error: str = ""
+    last_loading: str = ""
+    refused: bool = False  # a retry would get the same answer
 
 
 class Check:
-    """A check, and after `run` what it has found."""
+    """A check; after `run`, its findings."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.ledger = Ledger()
         self.addresses = [CheckedAddress(address) for address in plan.addresses]
         self.workers: dict[tuple[str, int, Layout], CheckedWorker] = {}
-        self.seconds = 0.0  # for which IDs were drawn
+        self.seconds = 0.0  # time spent drawing IDs
         system = SystemClock()
-        # Should this machine's wall clock be set meanwhile, the workers' clocks would seem to differ.
+        # Setting this machine's wall clock during the check must not make the workers' clocks appear to differ.
         self._clock = BootTimeClock(system, system.wall_ns() - system.boot_ns())
         self._over = False
 
     def stop(self) -> None:
-        """Ends it before its time: what is on its way is received and verified."""
+        """Ends the check early; replies to requests that were already sent are still received and verified."""
         self._over = True
 
     async def run(self, on_progress: Progress) -> None:
-        """Draws for as long as planned; `on_progress` is told the seconds that have passed."""
+        """Draws IDs for the planned time; calls `on_progress` with the seconds that have passed."""
         if not any(await asyncio.gather(*map(self._reach, self.addresses))):
             return
         async with asyncio.TaskGroup() as group:
@@ -107,12 +107,12 @@ class Check:
         self._over = True
 
     async def _reach(self, checked: CheckedAddress) -> bool:
-        """Whether a worker answers there: asked before all begin to draw, while round trips are short."""
+        """Returns whether a worker answers. Done before any drawing, while round trips are still short."""
         try:
             async with connected(checked.address, self.plan.tls) as connection:
                 self._note_greeting(await greet(connection, checked.address, self.plan.password, self._clock))
-        except TROUBLE as error:
-            checked.trouble = reason_of(error)
+        except CONNECTION_ERRORS as error:
+            checked.last_error = describe_error(error)
             checked.refused = isinstance(error, InvalidReplyError) or (
                 isinstance(error, RefusedError) and error.is_final
             )
@@ -129,16 +129,16 @@ class Check:
                     self._note_greeting(greeting)
                     await self._draw(connection, issuer, checked, number)
                     checked.open += 1
-            except TROUBLE as error:
-                checked.trouble = reason_of(error)
+            except CONNECTION_ERRORS as error:
+                checked.last_error = describe_error(error)
                 if issuer is not None:
-                    checked.ended += 1
+                    checked.lost += 1
                     if isinstance(error, InvalidReplyError):
                         self.ledger.violations.note("reply", [issuer], f"{issuer} sent an invalid reply: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _draw(self, connection: ClientConnection, issuer: Issuer, checked: CheckedAddress, number: int) -> None:
-        """Sends one batch after the other until the time is over."""
+        """Sends one batch after another until the check is over."""
         batches = make_batches(issuer.layout)
         previous = NO_ID
         for batch in itertools.islice(itertools.cycle(batches), number % len(batches), None):
@@ -146,31 +146,31 @@ class Check:
                 return
             snapshot = self.ledger.snapshot(issuer)
             replies = await connection.exchange(batch.encoded, batch.reply_count)
-            runs, loading = self._read(issuer, batch, replies)
-            blocks = join(runs, issuer.layout)
+            raw_blocks, loading = self._read(issuer, batch, replies)
+            blocks = join(raw_blocks, issuer.layout)
             for block in blocks:
                 self.ledger.record(issuer, block, snapshot, previous)
                 previous = block.last
             self.workers[issuer.key].ids += sum(block.size for block in blocks)
             if loading is not None:
-                checked.loading += 1
-                checked.trouble = checked.last_loading = loading.message
+                checked.loading_replies += 1
+                checked.last_error = checked.last_loading = loading.message
                 await asyncio.sleep(LOADING_SECONDS)
 
     def _read(self, issuer: Issuer, batch: Batch, replies: list[Reply]) -> tuple[list[RawBlock], ErrorReply | None]:
-        """The IDs in the replies, and the last of those that say to try again."""
-        runs: list[RawBlock] = []
+        """Returns the IDs in the replies, and the last LOADING reply, if any."""
+        raw_blocks: list[RawBlock] = []
         loading = None
         for request, reply in batch.answered(replies):
             if isinstance(reply, ErrorReply) and reply.is_loading:
                 loading = reply
                 continue
             try:
-                runs += request.read(reply)
+                raw_blocks += request.read(reply)
             except WrongReplyError as error:
-                words = f"{issuer} answered {request.name} with {error}"
-                self.ledger.violations.note("reply", [issuer, request.name], words)
-        return runs, loading
+                text = f"{issuer} replied to {request.name} with {error}"
+                self.ledger.violations.note("reply", [issuer, request.name], text)
+        return raw_blocks, loading
 
     def _note_greeting(self, greeting: Greeting) -> None:
         issuer = greeting.issuer
