@@ -4,7 +4,7 @@ The IDs of one worker ID are ordered across all connections: an ID is greater th
 request was sent. An ID that `IdRanges` has forgotten therefore cannot return unnoticed: it would be out of order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from respid.check.ranges import IdRanges
 from respid.ids.layout import Layout
 
 NO_ID = -1
+MAX_LAYOUTS = 8  # compared with each other; a hostile worker could report a new one on each connection
 
 
 class Block(NamedTuple):
@@ -90,6 +91,7 @@ class Ledger:
     def __init__(self) -> None:
         self.violations = Violations()
         self._workers: dict[tuple[Layout, int], _WorkerIds] = {}
+        self._layouts: set[Layout] = set()
 
     def snapshot(self, issuer: Issuer) -> Snapshot:
         """Takes a snapshot before a request is sent; `record` needs it for each ID in the reply."""
@@ -113,8 +115,12 @@ class Ledger:
             text = f"{issuer} returned {block} with worker ID {first.worker_id}, expected {issuer.worker_id}"
             self.violations.note("worker ID", [issuer], text)
         self._check_uniqueness(issuer, block, first.worker_id)
+        for layout in self._layouts - {issuer.layout}:
+            self._check_uniqueness_across(layout, issuer, block)
 
     def _worker(self, layout: Layout, worker_id: int) -> _WorkerIds:
+        if len(self._layouts) < MAX_LAYOUTS:
+            self._layouts.add(layout)
         return self._workers.setdefault((layout, worker_id), _WorkerIds())
 
     def _check_process(self, issuer: Issuer, snapshot: Snapshot) -> None:
@@ -148,16 +154,39 @@ class Ledger:
             shared = own.add(position, block.size) if received is own else received.overlap(position, block.size)
             if shared:
                 duplicate = Block(block.first + shared[0] - position, shared[1])
-                self._note_duplicate(duplicate, worker_id, sorted([issuer.address, address]))
+                self._note_duplicate(f"{duplicate} with worker ID {worker_id}", issuer.address, address)
 
-    def _note_duplicate(self, duplicate: Block, worker_id: int, addresses: list[str]) -> None:
-        first, second = addresses
+    def _check_uniqueness_across(self, layout: Layout, issuer: Issuer, block: Block) -> None:
+        """Compares with the IDs of another layout: equal numbers are duplicates, whatever their bits mean."""
+        for part in _parts(block, layout):
+            try:
+                worker_id = layout.decompose(part.first).worker_id
+            except ValueError:  # IDs of this layout have fewer bits
+                continue
+            worker = self._workers.get((layout, worker_id))
+            position = _position(layout, part.first)
+            for address, received in worker.ranges.items() if worker else ():
+                if shared := received.overlap(position, part.size):
+                    duplicate = Block(part.first + shared[0] - position, shared[1])
+                    here = f"{issuer.address} (layout {issuer.layout.fingerprint})"
+                    self._note_duplicate(str(duplicate), here, f"{address} (layout {layout.fingerprint})")
+
+    def _note_duplicate(self, duplicate: str, *issuers: str) -> None:
+        first, second = sorted(issuers)
         by = f"both {first} and {second}" if first != second else f"{first} twice"
-        text = f"duplicate: {duplicate} with worker ID {worker_id} returned by {by}"
-        self.violations.note("duplicate", addresses, text)
+        self.violations.note("duplicate", issuers, f"duplicate: {duplicate} returned by {by}")
 
 
 def _position(layout: Layout, identifier: int) -> int:
     """Returns the ID without its worker bits: one worker's IDs are then consecutive across milliseconds."""
     timestamp = identifier >> layout.timestamp_shift
     return timestamp << layout.sequence_bits | identifier & (layout.sequence_size - 1)
+
+
+def _parts(block: Block, layout: Layout) -> Iterator[Block]:
+    """Splits a block where the sequence of another layout ends."""
+    first = block.first
+    while first <= block.last:
+        end = min((first | (layout.sequence_size - 1)) + 1, block.last + 1)
+        yield Block(first, end - first)
+        first = end

@@ -74,16 +74,6 @@ def test_notes_two_addresses_of_one_process(server: RunningServer) -> None:
     assert "IDs from 1 worker," in outcome.stdout
 
 
-def test_finds_worker_id_in_two_processes(server: RunningServer, start_server: StartServer) -> None:
-    twin = start_server(worker_id="1")
-    addresses = sorted([address_of(server), address_of(twin)])
-    outcome = check(*addresses, seconds=1.5)
-    assert outcome.exit_code == 1
-    in_use, *_ = [line for line in outcome.stderr.splitlines() if "in use" in line]
-    assert in_use.startswith(f"respid: worker ID 1 is in use by two processes, at {addresses[0]} and at {addresses[1]}")
-    assert outcome.stdout.splitlines()[-1].startswith("FAILED: ")
-
-
 def test_finds_different_layouts(server: RunningServer, start_server: StartServer) -> None:
     small = start_server("--layout", "41/4/8", worker_id="3")
     outcome = check(address_of(server), address_of(small))

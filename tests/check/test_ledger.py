@@ -1,5 +1,7 @@
 """The ledger accepts the IDs of correct workers, and finds each way to break a promise."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,6 +113,30 @@ def test_finds_id_of_other_worker() -> None:
     foreign, duplicate = ledger.violations.lines()
     assert foreign == f"a:1 (worker ID 1) returned ID {an_id(5, 0, worker_id=2)} with worker ID 2, expected 1"
     assert duplicate.endswith("with worker ID 2 returned by both a:1 and b:1")
+
+
+def test_finds_duplicate_across_layouts() -> None:
+    """The same number is worker 2's in one layout and worker 1's in another."""
+    other_layout = Layout.parse("41/2/5")
+    other = Issuer("b:1", 1, other_layout, "run b")
+    number = an_id(5, 0, worker_id=2)
+    assert other_layout.decompose(number).worker_id == 1
+    for order in itertools.permutations([(B._replace(address="a:1"), Block(number, 16)), (other, Block(number, 32))]):
+        ledger = Ledger()
+        for issuer, block in order:
+            receive(ledger, issuer, block)
+        (line,) = ledger.violations.lines()
+        layouts = f"a:1 (layout {LAYOUT.fingerprint}) and b:1 (layout {other_layout.fingerprint})"
+        assert line == f"duplicate: IDs {number} to {number + 15} returned by both {layouts}"
+
+
+def test_accepts_different_ids_of_two_layouts() -> None:
+    ledger = Ledger()
+    narrow = Issuer("c:1", 1, Layout.parse("20/2/5"), "run c")
+    receive(ledger, A, Block(an_id(5, 0), 16), Block(an_id(1 << 30, 0), 16))
+    receive(ledger, narrow, Block(1 << 5, 32))
+    receive(ledger, A, Block(an_id(1 << 31, 0), 16))
+    assert ledger.violations.lines() == []
 
 
 def test_finds_block_across_milliseconds() -> None:
