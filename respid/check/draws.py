@@ -13,6 +13,8 @@ PIPELINED_REQUESTS = 100
 PIPELINED_BLOCKS = 10
 BLOCK_IDS = 100
 BULK_IDS = 1000
+LARGEST_BATCH_REQUESTS = 5  # of different sizes
+UNLIMITED = 1 << 30
 RANGE_MILLISECONDS = 2  # the reply to ID.RANGE then has more than one pair
 _DECIMAL = re.compile(rb"[1-9][0-9]{0,18}")
 _MAX_SHOWN_BYTES = 64
@@ -29,6 +31,7 @@ class Request(NamedTuple):
     """A request, and the function that extracts the IDs from its reply; it raises WrongReplyError."""
 
     arguments: tuple[bytes, ...]
+    ids: int
     read: Callable[[Reply], list[RawBlock]]
 
     @property
@@ -41,6 +44,10 @@ class Batch(NamedTuple):
 
     requests: tuple[Request, ...]
     is_transaction: bool = False
+
+    @property
+    def ids(self) -> int:
+        return sum(request.ids for request in self.requests)
 
     @property
     def encoded(self) -> bytes:
@@ -63,21 +70,25 @@ class Batch(NamedTuple):
         return zip(self.requests, executed, strict=True)
 
 
-def make_batches(layout: Layout) -> list[Batch]:
-    """Returns every way to draw IDs, in sizes that the layout allows."""
-    block_ids = min(BLOCK_IDS, layout.sequence_size)
-    range_ids = RANGE_MILLISECONDS * layout.sequence_size
-    incr = Request((b"INCR", KEY), _read_one)
-    block = Request((b"INCRBY", KEY, b"%d" % block_ids), _block_reader(block_ids))
-    field_block = Request((b"HINCRBY", KEY, b"field", b"%d" % block_ids), _block_reader(block_ids))
-    as_float = Request((b"INCRBYFLOAT", KEY, b"1"), _read_one_string)
-    one = Request((b"ID.NEXT",), _read_one)
-    one_string = Request((b"ID.NEXT", b"AS", b"STRING"), _read_one_string)
-    bulk = Request((b"ID.NEXT", b"COUNT", b"%d" % BULK_IDS), _array_reader(BULK_IDS))
-    id_range = Request((b"ID.RANGE", b"%d" % range_ids), _range_reader(range_ids))
+def make_batches(layout: Layout, most_ids: int = UNLIMITED) -> list[Batch]:
+    """Returns every way to draw IDs, with at most `most_ids` a batch, in sizes that the layout allows."""
+    share = max(1, most_ids // LARGEST_BATCH_REQUESTS)
+    block_ids = min(BLOCK_IDS, layout.sequence_size, share)
+    bulk_ids = min(BULK_IDS, share)
+    range_ids = min(RANGE_MILLISECONDS * layout.sequence_size, share)
+    incr = Request((b"INCR", KEY), 1, _read_one)
+    block = Request((b"INCRBY", KEY, b"%d" % block_ids), block_ids, _block_reader(block_ids))
+    field_block = Request((b"HINCRBY", KEY, b"field", b"%d" % block_ids), block_ids, _block_reader(block_ids))
+    as_float = Request((b"INCRBYFLOAT", KEY, b"1"), 1, _read_one_string)
+    one = Request((b"ID.NEXT",), 1, _read_one)
+    one_string = Request((b"ID.NEXT", b"AS", b"STRING"), 1, _read_one_string)
+    bulk = Request((b"ID.NEXT", b"COUNT", b"%d" % bulk_ids), bulk_ids, _array_reader(bulk_ids))
+    id_range = Request((b"ID.RANGE", b"%d" % range_ids), range_ids, _range_reader(range_ids))
+    if most_ids < LARGEST_BATCH_REQUESTS:
+        return [Batch((each,)) for each in (incr, block, field_block, as_float, one, one_string, bulk, id_range)]
     return [
-        Batch((incr,) * PIPELINED_REQUESTS),
-        Batch((block,) * PIPELINED_BLOCKS),
+        Batch((incr,) * min(PIPELINED_REQUESTS, most_ids)),
+        Batch((block,) * min(PIPELINED_BLOCKS, most_ids // block_ids)),
         Batch((bulk,)),
         Batch((id_range,)),
         Batch((incr, as_float, field_block, one, one_string)),

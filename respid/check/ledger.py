@@ -86,10 +86,11 @@ class _WorkerIds:
 
 
 class Ledger:
-    """All IDs of all workers."""
+    """All IDs of all workers, each of which must be greater than `above`, if that is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, above: int | None = None) -> None:
         self.violations = Violations()
+        self._above = above
         self._workers: dict[tuple[Layout, int], _WorkerIds] = {}
         self._layouts: set[Layout] = set()
 
@@ -99,6 +100,8 @@ class Ledger:
 
     def record(self, issuer: Issuer, block: Block, snapshot: Snapshot, previous: int) -> None:
         """Stores the IDs and notes violations; `previous` is the last ID on the same connection, or NO_ID."""
+        if self._above is not None and block.first <= self._above:
+            self.violations.note("above", [issuer], f"{issuer} returned {block}, not above {self._above}")
         try:
             first, last = issuer.layout.decompose(block.first), issuer.layout.decompose(block.last)
         except ValueError as error:

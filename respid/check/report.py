@@ -49,8 +49,9 @@ class Report:
         if self.failures:
             return f"FAILED: {len(self.failures)} failure{'s' * (len(self.failures) != 1)}, {drawn}"
         (fingerprint,) = {worker.layout.fingerprint for worker in self._workers}
+        above = "" if self._check.plan.above is None else f", all above {self._check.plan.above}"
         clocks = f"; clocks within {self._max_clock_difference_seconds:g} s" if workers > 1 else ""
-        return f"OK: {drawn}, all unique and in order; layout {fingerprint}{clocks}"
+        return f"OK: {drawn}, all unique and in order{above}; layout {fingerprint}{clocks}"
 
     def as_json(self) -> dict[str, Any]:
         addresses = self._check.addresses
@@ -82,10 +83,11 @@ class Report:
 
     def _unusable(self) -> Iterator[str]:
         for checked in self._check.addresses:
-            reason = (checked.last_error or "timed out before it could connect") + _advice(checked)
             if not checked.open:
-                yield f"cannot check {checked.address}: {reason}"
+                reason = checked.last_error or "timed out before it could connect"
+                yield f"cannot check {checked.address}: {reason}{_advice(checked)}"
             elif not any(worker.ids for worker in self._workers if worker.address == str(checked.address)):
+                reason = checked.last_error or "the check was too short, or its rate too low"
                 yield f"{checked.address} returned no ID: {reason}"
 
     def _different_layouts(self) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """Runs a check: connections draw IDs from all workers, verify them, and reconnect when they are closed."""
 
 import asyncio
+import contextlib
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ssl import SSLContext
@@ -18,8 +20,9 @@ from respid.check.client_connection import (
     describe_error,
     greet,
 )
-from respid.check.draws import Batch, RawBlock, WrongReplyError, join, make_batches
+from respid.check.draws import UNLIMITED, Batch, RawBlock, WrongReplyError, join, make_batches
 from respid.check.ledger import NO_ID, Issuer, Ledger
+from respid.check.pace import Pace
 from respid.check.wire import ErrorReply, InvalidReplyError, Reply
 from respid.ids.clock import BootTimeClock, SystemClock
 from respid.ids.layout import Layout
@@ -27,6 +30,7 @@ from respid.ids.layout import Layout
 RETRY_SECONDS = 0.2  # before a lost connection is reopened
 LOADING_SECONDS = 0.1  # after a LOADING reply
 PROGRESS_SECONDS = 0.1
+BATCH_SECONDS = 0.1  # a batch has at most the IDs that the rate allows in this time
 
 UNKNOWN = ClockSample(0, float("inf"))
 Progress = Callable[[float], None]
@@ -40,6 +44,13 @@ class Plan(NamedTuple):
     connections: int  # for each address
     password: str
     tls: SSLContext | None = None
+    ids_per_second: float = math.inf  # over all connections
+    above: int | None = None  # all IDs must be greater
+
+    @property
+    def most_ids(self) -> int:
+        """The most IDs in one batch."""
+        return max(1, int(min(UNLIMITED, self.ids_per_second * BATCH_SECONDS)))
 
 
 @dataclass(slots=True)
@@ -73,38 +84,39 @@ class Check:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.ledger = Ledger()
+        self.ledger = Ledger(plan.above)
         self.addresses = [CheckedAddress(address) for address in plan.addresses]
         self.workers: dict[tuple[str, int, Layout], CheckedWorker] = {}
         self.seconds = 0.0  # time spent drawing IDs
         system = SystemClock()
         # Setting this machine's wall clock during the check must not make the workers' clocks appear to differ.
         self._clock = BootTimeClock(system, system.wall_ns() - system.boot_ns())
-        self._over = False
+        self._pace = Pace(plan.ids_per_second)
+        self._over = asyncio.Event()
 
     def stop(self) -> None:
         """Ends the check early; replies to requests that were already sent are still received and verified."""
-        self._over = True
+        self._over.set()
 
     async def run(self, on_progress: Progress) -> None:
         """Draws IDs for the planned time; calls `on_progress` with the seconds that have passed."""
         if not any(await asyncio.gather(*map(self._reach, self.addresses))):
             return
         async with asyncio.TaskGroup() as group:
-            for checked in self.addresses:
-                for number in range(0 if checked.refused else self.plan.connections):
-                    group.create_task(self._keep_drawing(checked, number))
+            usable = [checked for checked in self.addresses if not checked.refused]
+            for number, checked in itertools.product(range(self.plan.connections), usable):
+                group.create_task(self._keep_drawing(checked, number))
             await self._wait(on_progress)
 
     async def _wait(self, on_progress: Progress) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        while not self._over and self.seconds < self.plan.seconds:
+        while not self._over.is_set() and self.seconds < self.plan.seconds:
             on_progress(self.seconds)
             await asyncio.sleep(min(PROGRESS_SECONDS, self.plan.seconds - self.seconds))
             self.seconds = min(loop.time() - began, self.plan.seconds)
         on_progress(self.seconds)
-        self._over = True
+        self._over.set()
 
     async def _reach(self, checked: CheckedAddress) -> bool:
         """Returns whether a worker answers. Done before any drawing, while round trips are still short."""
@@ -120,7 +132,7 @@ class Check:
         return True
 
     async def _keep_drawing(self, checked: CheckedAddress, number: int) -> None:
-        while not self._over:
+        while not self._over.is_set():
             issuer = None
             try:
                 async with connected(checked.address, self.plan.tls) as connection:
@@ -139,10 +151,11 @@ class Check:
 
     async def _draw(self, connection: ClientConnection, issuer: Issuer, checked: CheckedAddress, number: int) -> None:
         """Sends one batch after another until the check is over."""
-        batches = make_batches(issuer.layout)
+        batches = make_batches(issuer.layout, self.plan.most_ids)
         previous = NO_ID
         for batch in itertools.islice(itertools.cycle(batches), number % len(batches), None):
-            if self._over:
+            await self._wait_for_turn(batch)
+            if self._over.is_set():
                 return
             snapshot = self.ledger.snapshot(issuer)
             replies = await connection.exchange(batch.encoded, batch.reply_count)
@@ -156,6 +169,13 @@ class Check:
                 checked.loading_replies += 1
                 checked.last_error = checked.last_loading = loading.message
                 await asyncio.sleep(LOADING_SECONDS)
+
+    async def _wait_for_turn(self, batch: Batch) -> None:
+        """Returns when the rate allows the batch, or when the check is over."""
+        wait_seconds = self._pace.reserve(batch.ids, asyncio.get_running_loop().time())
+        if wait_seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), wait_seconds)
 
     def _read(self, issuer: Issuer, batch: Batch, replies: list[Reply]) -> tuple[list[RawBlock], ErrorReply | None]:
         """Returns the IDs in the replies, and the last LOADING reply, if any."""

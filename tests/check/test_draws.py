@@ -10,11 +10,12 @@ from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, converse, start_worker
 
 BATCHES = make_batches(Layout())
+SMALL_BATCHES = [*make_batches(Layout(), 1), *make_batches(Layout(), 7)]
 REQUESTS = {request.arguments[0].decode(): request for batch in BATCHES for request in batch.requests}
 TRANSACTION = BATCHES[-1]
 
 
-@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("batch", BATCHES + SMALL_BATCHES)
 def test_reads_the_ids_that_were_issued(batch: Batch) -> None:
     clock = ScriptedClock()
     worker = start_worker(clock)
@@ -26,7 +27,7 @@ def test_reads_the_ids_that_were_issued(batch: Batch) -> None:
     replies = ReplyReader().feed(received)
     assert len(replies) == batch.reply_count
     blocks = [block for request, reply in batch.answered(replies) for block in request.read(reply)]
-    assert sum(size for _, size in blocks) == worker.generator.ids_issued
+    assert sum(size for _, size in blocks) == batch.ids == worker.generator.ids_issued
     assert blocks == sorted(blocks)
     assert sum(blocks[-1]) - 1 == worker.generator.last_id
 
@@ -34,6 +35,15 @@ def test_reads_the_ids_that_were_issued(batch: Batch) -> None:
 def test_sizes_fit_small_layout() -> None:
     requests = [request for batch in make_batches(Layout.parse("41/4/3")) for request in batch.requests]
     assert {request.name for request in requests} >= {"INCRBY respid:check 8", "ID.RANGE 16"}
+
+
+@pytest.mark.parametrize("most_ids", [1, 4, 5, 9, 100, 5000])
+def test_batches_stay_below_most_ids(most_ids: int) -> None:
+    batches = make_batches(Layout(), most_ids)
+    assert 0 < max(batch.ids for batch in batches) <= most_ids
+    assert {request.arguments[0] for batch in batches for request in batch.requests} == {
+        *(b"INCR", b"INCRBY", b"HINCRBY", b"INCRBYFLOAT", b"ID.NEXT", b"ID.RANGE")
+    }
 
 
 def test_incrby_returns_last_id_of_block() -> None:

@@ -115,6 +115,15 @@ def test_finds_id_of_other_worker() -> None:
     assert duplicate.endswith("with worker ID 2 returned by both a:1 and b:1")
 
 
+def test_finds_id_that_is_not_above() -> None:
+    ledger = Ledger(above=an_id(5, 3))
+    receive(ledger, A, Block(an_id(5, 0), 4))
+    receive(ledger, A, Block(an_id(5, 4), 4))
+    receive(ledger, B, Block(an_id(6, 0, worker_id=2), 4))
+    (line,) = ledger.violations.lines()
+    assert line == f"a:1 (worker ID 1) returned IDs {an_id(5, 0)} to {an_id(5, 3)}, not above {an_id(5, 3)}"
+
+
 def test_finds_duplicate_across_layouts() -> None:
     """The same number is worker 2's in one layout and worker 1's in another."""
     other_layout = Layout.parse("41/2/5")
