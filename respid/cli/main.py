@@ -6,6 +6,7 @@ The exit codes: 0 done, or stopped when asked; 1 failed; 2 wrong use.
 import contextlib
 import json
 import logging
+import math
 import os
 import re
 import socket
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
+MAX_ID = (1 << 63) - 1
 
 
 def layout_settings(command: Callable[..., Any]) -> Any:
@@ -335,6 +337,19 @@ def _default_state_dir() -> Path:
     show_default=True,
     help="Seconds by which the workers' clocks may differ.",
 )
+@click.option(
+    "--rate",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="no limit",
+    help="Draw at most this many IDs per second in total, to check workers in production gently.",
+)
+@click.option(
+    "--above",
+    type=click.IntRange(0, MAX_ID),
+    metavar="ID",
+    help="Fail if any ID is not greater than this one, such as the result of SELECT max(id).",
+)
 @click.option("--tls", is_flag=True, help="Connect with TLS.")
 @click.option(
     "--tls-ca-cert-file",
@@ -359,6 +374,8 @@ def check(
     seconds: float,
     connections: int,
     max_clock_difference: float,
+    rate: int | None,
+    above: int | None,
     tls: bool,
     tls_ca_cert_file: Path | None,
     tls_cert_file: Path | None,
@@ -378,7 +395,8 @@ def check(
 
     distinct = tuple(Address(*address) for address in dict.fromkeys(addresses))
     context = _make_tls_context(tls_ca_cert_file, tls_cert_file) if tls else None
-    run = Check(Plan(distinct, seconds, connections, _find_password(requirepass_file), context))
+    password = _find_password(requirepass_file)
+    run = Check(Plan(distinct, seconds, connections, password, context, rate or math.inf, above))
 
     async def run_or_stop(on_progress: Callable[[float], None]) -> None:
         loop = asyncio.get_running_loop()

@@ -278,7 +278,10 @@ def test_refuses_invalid_address(address: str) -> None:
     assert f"{address!r} is not of the form HOST:PORT" in line
 
 
-@pytest.mark.parametrize("arguments", ["--seconds 0", "--connections 0", "--max-clock-difference nan", "--bogus"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["--seconds 0", "--connections 0", "--max-clock-difference nan", "--rate 0", "--above -1", "--above x", "--bogus"],
+)
 def test_refuses_invalid_options(arguments: str) -> None:
     outcome = check(f"{HERE}:1", arguments=arguments)
     assert outcome.exit_code == 2
@@ -330,6 +333,30 @@ def test_interrupt_ends_with_summary(server: RunningServer, signals: int) -> Non
     *_, note, verdict = stdout.splitlines()
     assert re.fullmatch(r"note: drew IDs for \d+\.\d s instead of 600 s", note)
     assert verdict.startswith("OK: ")
+
+
+def test_limits_rate_of_real_workers(server: RunningServer, second: RunningServer) -> None:
+    before = [worker.metric(IDS_GENERATED) for worker in (server, second)]
+    began = time.monotonic()
+    outcome = check(address_of(server), address_of(second), seconds=2, arguments="--rate 500")
+    seconds = time.monotonic() - began
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    drawn = [worker.metric(IDS_GENERATED) - count for worker, count in zip((server, second), before, strict=True)]
+    assert min(drawn) > 0
+    assert sum(drawn) <= 500 * seconds + 50
+
+
+def test_proves_that_ids_are_above(server: RunningServer) -> None:
+    with server.client() as client:
+        drawn = client.incr("id")
+    proved = check(address_of(server), arguments=f"--above {drawn}")
+    assert (proved.exit_code, proved.stderr) == (0, "")
+    assert f"all unique and in order, all above {drawn}; " in proved.stdout
+    limit = (1 << 63) - 1
+    failed = check(address_of(server), arguments=f"--above {limit}")
+    assert failed.exit_code == 1
+    ids = rf"^respid: {address_of(server)} \(worker ID 1\) returned IDs? \d+.*, not above {limit} \([\d,]+ times\)$"
+    assert re.fullmatch(ids, failed.stderr.rstrip())
 
 
 def test_service_shows_all_its_workers(server: RunningServer, second: RunningServer) -> None:
