@@ -1,7 +1,7 @@
 """Requests to bytes and bytes to replies, with hiredis: a defect in respid's own parser or encoder cannot hide here.
 
-hiredis allocates an array as soon as it has read the array's header, and nests arrays without a limit. `ReplyReader`
-therefore adds up all announced lengths before it passes the bytes on.
+hiredis allocates an array as soon as it has read the array's header. `ReplyReader` therefore adds up all announced
+lengths before it passes the bytes on.
 """
 
 import re
