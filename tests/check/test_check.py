@@ -325,11 +325,11 @@ def test_interrupt_ends_with_summary(server: RunningServer, signals: int) -> Non
             checking.send_signal(signal.SIGINT)
         server.process.send_signal(signal.SIGCONT)
         stdout, stderr = checking.communicate(timeout=60)
-    assert stderr.strip() == ""
     if signals == 2:
-        assert (checking.returncode, stdout) == (1, "")
+        assert stdout == ""
+        assert checking.returncode in (1, -signal.SIGINT)  # a third signal may arrive while the process exits
         return
-    assert checking.returncode == 0
+    assert (checking.returncode, stderr.strip()) == (0, "")
     *_, note, verdict = stdout.splitlines()
     assert re.fullmatch(r"note: drew IDs for \d+\.\d s instead of 600 s", note)
     assert verdict.startswith("OK: ")
