@@ -5,7 +5,7 @@ from enum import Enum
 from respid.commands import Parts, ReplyMode, Session, run
 from respid.resp import encoder, errors
 from respid.resp.fast_path import RunReader
-from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, limits_of_strangers
+from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
 from respid.worker.worker import Worker
 
 # How much a client gets done before others have their turn: a bound on memory, and on how long the others wait.
@@ -64,7 +64,7 @@ class Connection:
 
     @property
     def _current_limits(self) -> RequestLimits:
-        return self._limits if self.session.authenticated else limits_of_strangers(self._limits)
+        return self._limits if self.session.authenticated else unauthenticated_limits(self._limits)
 
     def receive(self, data: bytes) -> bytes:
         """Takes what was read; returns what to write. Look at `next` for how to go on."""
