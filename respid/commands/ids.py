@@ -1,6 +1,4 @@
-"""The commands that give IDs, and those that explain them. Any key draws from the same sequence; none is stored."""
-
-import re
+"""ID.NEXT, ID.RANGE, and the commands that explain IDs."""
 
 from respid.commands.session import Parts, Reply, Session
 from respid.commands.table import CommandGroup
@@ -12,70 +10,8 @@ from respid.resp.reader import parse_integer
 
 BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE give up to a second's worth of one worker
 SLICE_IDS = 1024  # a bulk reply is made in slices, between which other clients get their turn
-_FLOAT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
-_MAX_FLOAT_BYTES = 255  # as in redis-server
 
 group = CommandGroup("generic")
-
-
-@group.command("INCR key", "Returns the next ID.", "write fast draws")
-def incr(session: Session, _arguments: list[bytes]) -> Reply:
-    first, count = session.take(1)
-    return encoder.integer(first) if count else session.refusal()
-
-
-@group.command("INCRBY key increment", "Reserves that many consecutive IDs and returns the last.", "write fast draws")
-def incrby(session: Session, arguments: list[bytes]) -> Reply:
-    return _take_block(session, arguments[2])
-
-
-@group.command("HINCRBY key field increment", "As INCRBY.", "write fast draws", since="2.0.0")
-def hincrby(session: Session, arguments: list[bytes]) -> Reply:
-    return _take_block(session, arguments[3])
-
-
-def _take_block(session: Session, text: bytes) -> Reply:
-    count = parse_integer(text)
-    if count is None:
-        return errors.NOT_AN_INTEGER
-    generator = session.worker.generator
-    if not 1 <= count <= generator.layout.sequence_size:
-        return errors.error(f"ERR increment {count} is not 1 to {generator.layout.sequence_size}, a block of IDs")
-    first, taken = generator.take_block(count, session.since_ms)
-    return encoder.integer(first + taken - 1) if taken else session.refusal()
-
-
-@group.command("INCRBYFLOAT key increment", "Returns the next ID as a string.", "write fast draws", since="2.6.0")
-def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
-    if len(arguments[2]) > _MAX_FLOAT_BYTES or _FLOAT.fullmatch(arguments[2]) is None:
-        return errors.NOT_A_FLOAT
-    if float(arguments[2]) not in (0, 1):  # some drivers' incr() of a float sends 0.0 or 1.0
-        return errors.error("ERR INCRBYFLOAT gives one ID at a time: its increment must be 1")
-    first, count = session.take(1)
-    return encoder.bulk_string(b"%d" % first) if count else session.refusal()
-
-
-@group.command("GET key", "Returns null: no value is stored.", "readonly fast")
-def get(session: Session, _arguments: list[bytes]) -> Reply:
-    return encoder.null(session.version)
-
-
-@group.command("EXISTS key [key ...]", "Returns the number of keys: each is a generator.", "readonly fast")
-def exists(_session: Session, arguments: list[bytes]) -> Reply:
-    return encoder.integer(len(arguments) - 1)
-
-
-@group.command(
-    "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]",
-    "Returns null with NX, since every key is there; else an error: no value is stored.",
-    "write",
-)
-def set_(session: Session, arguments: list[bytes]) -> Reply:
-    if b"NX" in [argument.upper() for argument in arguments[3:]]:
-        return encoder.null(session.version)
-    return errors.error(
-        "ERR respid stores no values: every key is an ID generator already, so INCR needs no SET before it"
-    )
 
 
 @group.command(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respid.commands.connection import MAX_NAME_BYTES
+from respid.commands.names import MAX_NAME_BYTES
 from respid.net.connection import Next
 from respid.resp import encoder, errors
 from tests.support.command_client import CommandClient
