@@ -26,10 +26,12 @@ from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.monitoring.http import HttpListener, HttpProtocol, Response, Route, json_response
 from respid.net.auth_log import AuthFailureLog
+from respid.net.bind import StartError, listen
+from respid.net.clients import Clients
 from respid.net.idle import Sweep
-from respid.net.listeners import MAX_HANDSHAKES, RespListeners, StartError, listen
-from respid.net.protocol import RespListener
+from respid.net.listeners import RespListeners
 from respid.net.tls import Tls
+from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
 from respid.worker.config import Config
 from respid.worker.credentials import read_passwords
@@ -115,17 +117,17 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self._reloader.reload)
         for stop_signal in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
-        resp = RespListener(self._worker, loop)
+        clients = Clients(self._worker, loop)
         http = HttpListener(self._routes(), loop)
         http_server = await listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
-        listeners = RespListeners(resp, self._tls)
+        listeners = RespListeners(clients, self._tls)
         await listeners.open()
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends by itself only when it fails
-        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(resp).run())]
+        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(clients).run())]
         try:
             await self._stop.wait()
-            await self._drain(resp, listeners, 0 if keeping.done() else config.drain_delay_seconds)
+            await self._drain(clients, listeners, 0 if keeping.done() else config.drain_delay_seconds)
         finally:
             for task in background:
                 task.cancel()
@@ -169,15 +171,15 @@ class Server:
         _log.info("%s: draining", stop_signal.name)
         self._stop.set()
 
-    async def _drain(self, resp: RespListener, listeners: RespListeners, delay_seconds: float) -> None:
+    async def _drain(self, clients: Clients, listeners: RespListeners, delay_seconds: float) -> None:
         self._worker.lifecycle.enter(State.DRAINING)
         await asyncio.sleep(delay_seconds)
         listeners.close()
-        resp.drain()
+        clients.drain()
         deadline = time.monotonic() + STOP_SECONDS
-        while resp.protocols and time.monotonic() < deadline:
+        while clients.sockets and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        resp.abort()
+        clients.abort()
 
     @cached_property
     def _render_metrics(self) -> Callable[[str], tuple[str, bytes]]:

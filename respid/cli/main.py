@@ -181,7 +181,7 @@ def serve(context: click.Context, /, **settings: Any) -> None:
     """
     from respid.cli.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without the server
     from respid.highwater.stores import StoreError  # noqa: PLC0415
-    from respid.net.listeners import StartError  # noqa: PLC0415
+    from respid.net.bind import StartError  # noqa: PLC0415
     from respid.server import serve as serve_config  # noqa: PLC0415
 
     if context.get_parameter_source("worker_id") is ParameterSource.ENVIRONMENT:

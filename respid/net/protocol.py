@@ -1,21 +1,15 @@
-"""The RESP listener's skin of asyncio: sockets, back-pressure, and when the waiting queue is served. Never parses."""
+"""The skin of asyncio around a connection: its socket and back-pressure. Never parses."""
 
 import asyncio
-import itertools
 import select
-import socket
 from typing import cast
 
 from respid.commands import Session
+from respid.net.clients import Clients
 from respid.net.connection import Connection, Next
-from respid.net.waiting_queue import WaitingQueue
+from respid.net.peer import describe_peer, keep_alive
 from respid.resp import errors
-from respid.resp.reader import RequestLimits
-from respid.worker.worker import Worker
 
-KEEPALIVE_PROBES = 3  # that are not answered, a third of the time apart, before a client is gone; as Redis does
-STOPPED_POLL_SECONDS = 0.01  # how often waiting requests are looked at while nothing can be issued
-BULK_POLL_SECONDS = 0.005  # and how often bulk requests are looked at while no single one waits
 _READ = Next.READ  # looking a member of an enumeration up takes 80 ns more than a global, in a request of 850
 HIGH_WATER_BYTES = 64 * 1024  # of replies that a client does not read, before no more are made
 # The size of uvloop's buffer. While reads fill it, it goes on reading from the same client, up to 32 times before any
@@ -24,78 +18,14 @@ FULL_READ_BYTES = 256_000
 LINGER_SECONDS = 1.0  # for how long a connection that is being closed waits for the client to close it too
 
 
-class RespListener:
-    """What the connections of one listener share: the worker, the waiting queue, and its place in the event loop."""
-
-    def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
-        self.worker = worker
-        self.loop = loop
-        self.protocols: set[RespProtocol] = set()
-        self.draining = False
-        config = worker.config
-        self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
-        self._identifiers = itertools.count(1)
-        self._queue = WaitingQueue(worker)
-        self._tick_scheduled = False
-        self._tick_timer: asyncio.TimerHandle | None = None  # of a tick that is not due at once
-
-    def next_identifier(self) -> int:
-        return next(self._identifiers)
-
-    def wait_for_id(self, protocol: "RespProtocol") -> None:
-        """Puts a connection into the queue, and sees to it that the queue is served."""
-        self._queue.join(protocol)
-        self._schedule_tick()
-
-    def _schedule_tick(self) -> None:
-        delay_seconds = self._tick_delay_seconds()
-        if self._tick_timer is not None and not delay_seconds:
-            self._tick_timer.cancel()
-        elif self._tick_scheduled:
-            return
-        self._tick_scheduled = True
-        # Between two ticks the event loop looks at its sockets, however short the delay is.
-        self._tick_timer = self.loop.call_later(delay_seconds, self._tick) if delay_seconds else None
-        if not delay_seconds:
-            self.loop.call_soon(self._tick)
-
-    def _tick_delay_seconds(self) -> float:
-        generator = self.worker.generator
-        if generator.obstacle() is not None:
-            return STOPPED_POLL_SECONDS
-        if self._queue.is_bulk_only() and not generator.has_ids_now():
-            # They make up for a timer that is late, by the IDs that passed meanwhile: ID.RANGE takes a twentieth of a
-            # core instead of a whole one.
-            return BULK_POLL_SECONDS
-        return 0
-
-    def _tick(self) -> None:
-        self._tick_scheduled = False
-        self._tick_timer = None
-        self._queue.serve()
-        if self._queue:
-            self._schedule_tick()
-
-    def drain(self) -> None:
-        """Closes every connection between two requests: at once when idle, else when its requests are answered."""
-        self.draining = True
-        for protocol in list(self.protocols):
-            protocol.close_if_idle()
-
-    def abort(self) -> None:
-        """Closes what is still open, whatever it does."""
-        for protocol in list(self.protocols):
-            protocol.abort()
-
-
 class RespProtocol(asyncio.Protocol):
     """One client's socket."""
 
     __slots__ = (
+        "_clients",
         "_connection",
         "_ended",
         "_lingering",
-        "_listener",
         "_queued",
         "_reading_paused",
         "_transport",
@@ -105,8 +35,8 @@ class RespProtocol(asyncio.Protocol):
     _connection: Connection
     _transport: asyncio.Transport
 
-    def __init__(self, listener: RespListener) -> None:
-        self._listener = listener
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
         self._reading_paused = False
         self._writing_paused = False
         self._queued = False  # for an ID: the waiting queue says when to go on
@@ -118,7 +48,7 @@ class RespProtocol(asyncio.Protocol):
         return self._connection.session
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        listener, worker = self._listener, self._listener.worker
+        clients, worker = self._clients, self._clients.worker
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(HIGH_WATER_BYTES)  # that of TLS would be eight times as much
         if len(worker.clients) >= worker.config.max_clients:
@@ -127,11 +57,9 @@ class RespProtocol(asyncio.Protocol):
             self._transport.write(errors.MAX_CLIENTS)
             self._transport.close()
             return
-        address = _address(self._transport)
-        self._connection = Connection(worker, listener.next_identifier(), address, listener.limits)
-        worker.clients[self.session.identifier] = self.session
-        worker.stats.connections += 1
-        listener.protocols.add(self)
+        address = describe_peer(self._transport)
+        self._connection = Connection(worker, clients.next_identifier(), address, clients.limits)
+        clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -145,8 +73,8 @@ class RespProtocol(asyncio.Protocol):
             self.settle()
         elif len(data) >= FULL_READ_BYTES:
             self._pause_reading()
-            self._listener.loop.call_soon(self.settle)
-        elif self._listener.draining:
+            self._clients.loop.call_soon(self.settle)
+        elif self._clients.draining:
             self.settle()
 
     def eof_received(self) -> bool:
@@ -158,9 +86,7 @@ class RespProtocol(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._ended = self._lingering = True
-        if self in self._listener.protocols:
-            self._listener.protocols.remove(self)
-            del self._listener.worker.clients[self.session.identifier]
+        self._clients.remove(self)
 
     def pause_writing(self) -> None:
         """The client does not read its replies: makes no more of them."""
@@ -190,7 +116,7 @@ class RespProtocol(asyncio.Protocol):
         if self._lingering or self._writing_paused or self._queued:
             return
         match self._connection.next:
-            case Next.READ if self._ended or (self._listener.draining and not self._has_unread()):
+            case Next.READ if self._ended or (self._clients.draining and not self._has_unread()):
                 self._close()
             case Next.READ:
                 if self._reading_paused:
@@ -198,11 +124,11 @@ class RespProtocol(asyncio.Protocol):
                     self._transport.resume_reading()
             case Next.TURN:
                 self._pause_reading()
-                self._listener.loop.call_soon(self._take_turn)
+                self._clients.loop.call_soon(self._take_turn)
             case Next.WAIT:
                 self._pause_reading()
                 self._queued = True
-                self._listener.wait_for_id(self)
+                self._clients.wait_for_id(self)
             case Next.CLOSE:
                 self._close()
 
@@ -230,7 +156,7 @@ class RespProtocol(asyncio.Protocol):
         """Closes whatever the client does, and counts why."""
         if self._lingering:
             return
-        self._listener.worker.stats.connections_closed[reason] += 1
+        self._clients.worker.stats.connections_closed[reason] += 1
         if self.unsent_bytes or self.is_answering:
             self.abort()
         else:
@@ -277,25 +203,4 @@ class RespProtocol(asyncio.Protocol):
         self._transport.write_eof()
         if self._reading_paused:
             self._transport.resume_reading()
-        self._listener.loop.call_later(LINGER_SECONDS, self._transport.close)
-
-
-def _address(transport: asyncio.Transport) -> str:
-    """Where the client is, as HOST:PORT; unknown when it has gone already."""
-    match transport.get_extra_info("peername"):
-        case (host, port, *_):
-            return f"{host}:{port}"
-        case str() | bytes():
-            return "unix:0"
-    return "unknown:0"
-
-
-def keep_alive(connected: socket.socket | None, seconds: int) -> None:
-    """Has the system find out that a client is gone, when it has been silent for so long; 0 is never."""
-    if not seconds or connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // KEEPALIVE_PROBES))
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+        self._clients.loop.call_later(LINGER_SECONDS, self._transport.close)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from respid.net.clients import Clients
 from respid.net.idle import reconnects_silently
-from respid.net.protocol import RespListener, RespProtocol
+from respid.net.protocol import RespProtocol
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
@@ -159,18 +160,18 @@ def test_an_old_connection_with_tls_ends_without_a_cut(start_server: StartServer
 
 async def test_a_request_that_is_in_the_socket_but_not_read_yet_is_not_cut_off(worker: Worker) -> None:
     loop = asyncio.get_running_loop()
-    listener = RespListener(worker, loop)
+    clients = Clients(worker, loop)
     client, connected = socket.socketpair()
     client.settimeout(10)
-    _, protocol = await loop.connect_accepted_socket(lambda: RespProtocol(listener), connected)
+    _, protocol = await loop.connect_accepted_socket(lambda: RespProtocol(clients), connected)
     assert protocol.is_between_requests
     client.send(PING)  # the event loop has no turn before the next lines
     assert not protocol.is_between_requests
-    listener.drain()
+    clients.drain()
     assert await loop.run_in_executor(None, client.recv, 100) == b"+PONG\r\n"
     assert await loop.run_in_executor(None, client.recv, 100) == b""
     client.close()
-    while listener.protocols:
+    while clients.sockets:
         await asyncio.sleep(0.01)
 
 

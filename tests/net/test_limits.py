@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from respid.net.protocol import keep_alive
+from respid.net.peer import keep_alive
 from respid.server import RESERVED_DESCRIPTORS
 from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient

@@ -8,7 +8,8 @@ import pytest
 
 from respid.ids.clock import SystemClock
 from respid.ids.layout import Layout
-from respid.net.protocol import RespListener, RespProtocol
+from respid.net.clients import Clients
+from respid.net.protocol import RespProtocol
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient, are_rising, exchange, integers
@@ -136,13 +137,13 @@ def test_a_client_that_resets_the_connection_amid_its_replies_harms_nobody(serve
 async def test_a_waiting_client_that_reads_slowly_stays_in_the_queue_once(worker: Worker) -> None:
     transport = create_autospec(asyncio.Transport, instance=True)
     transport.get_extra_info.return_value = None
-    listener = RespListener(worker, asyncio.get_running_loop())
-    protocol = RespProtocol(listener)
+    clients = Clients(worker, asyncio.get_running_loop())
+    protocol = RespProtocol(clients)
     protocol.connection_made(transport)
     worker.generator.take(4096)
     protocol.data_received(INCR)
-    assert len(listener._queue) == 1
+    assert len(clients._queue) == 1
     protocol.pause_writing()  # as a transport may at any time, not only when something is written
     protocol.resume_writing()
-    assert len(listener._queue) == 1
+    assert len(clients._queue) == 1
     transport.resume_reading.assert_not_called()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from respid.net.listeners import MAX_HANDSHAKES
+from respid.net.tls_listener import MAX_HANDSHAKES
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.command_line import run_command_line

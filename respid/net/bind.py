@@ -1,0 +1,36 @@
+"""Opening the sockets on which clients are waited for, and what to say when one cannot be opened."""
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import Callable, Iterator
+
+BACKLOG = 1024
+
+
+class StartError(Exception):
+    """The server cannot start; the message is one line that says what to do."""
+
+
+async def listen(
+    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], bind: str, port: int, prefix: str = ""
+) -> asyncio.Server:
+    """Listens where the options `--{prefix}bind` and `--{prefix}port` say. Raises StartError."""
+    with start_errors(f"{bind}:{port}", f"--{prefix}bind", f"--{prefix}port"):
+        return await loop.create_server(factory, bind, port, backlog=BACKLOG)
+
+
+@contextlib.contextmanager
+def start_errors(address: str, bind_option: str, port_option: str) -> Iterator[None]:
+    """Explains what went wrong by a StartError."""
+    try:
+        yield
+    except (OSError, UnicodeError) as error:  # the latter of a name that cannot be looked up
+        number = getattr(error, "errno", None)
+        advice = f"set {bind_option} to an address of this machine"
+        if number in (errno.EADDRINUSE, errno.EACCES):
+            advice = f"choose another {port_option}"
+        if number == errno.EADDRINUSE:
+            advice += ", or stop what uses it"
+        reason = getattr(error, "strerror", None) or error
+        raise StartError(f"cannot listen on {address}: {reason}; {advice}") from None

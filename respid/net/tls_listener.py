@@ -1,0 +1,77 @@
+"""The TLS listener. It accepts connections by itself. Never reads one."""
+
+import asyncio
+import logging
+import socket
+
+from respid.net.bind import BACKLOG, start_errors
+from respid.net.clients import Clients
+from respid.net.protocol import LINGER_SECONDS, RespProtocol
+from respid.net.tls import Tls
+
+# Handshakes that are not complete are no clients yet, so they have a bound of their own.
+HANDSHAKE_SECONDS = 10.0
+MAX_HANDSHAKES = 256
+ACCEPT_PAUSE_SECONDS = 1.0  # when no more files can be opened
+_log = logging.getLogger(__name__)
+
+
+class TlsListener:
+    """Accepts connections by itself, so that it can bound the handshakes, and has the newest certificate for each."""
+
+    def __init__(self, clients: Clients, tls: Tls) -> None:
+        self._clients = clients
+        self._tls = tls
+        self.sockets: list[socket.socket] = []
+        self._accepting: list[asyncio.Task[None]] = []
+        self._handshakes: set[asyncio.Task[None]] = set()
+
+    def open(self, bind: str, port: int) -> None:
+        """Raises StartError."""
+        with start_errors(f"{bind}:{port}", "--bind", "--tls-port"):
+            found = socket.getaddrinfo(bind or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            for family, _, _, _, address in dict.fromkeys(found):
+                self.sockets.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+        for listening in self.sockets:
+            listening.settimeout(0)
+            self._accepting.append(self._clients.loop.create_task(self._accept(listening)))
+
+    def close(self) -> None:
+        for task in (*self._accepting, *self._handshakes):
+            task.cancel()
+        for listening in self.sockets:
+            self._clients.loop.remove_reader(listening)
+            listening.close()
+
+    async def _accept(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connected, address = await self._clients.loop.sock_accept(listening)
+            except OSError as error:
+                _log.error("cannot accept a connection: %s", error.strerror)
+                await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
+                continue
+            if len(self._handshakes) == MAX_HANDSHAKES:
+                self._clients.worker.stats.connections_rejected["tls_handshakes"] += 1
+                connected.close()
+                continue
+            task = self._clients.loop.create_task(self._shake_hands(connected, address))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, connected: socket.socket, address: object) -> None:
+        try:
+            await self._clients.loop.connect_accepted_socket(
+                lambda: RespProtocol(self._clients),
+                connected,
+                ssl=self._tls.context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=LINGER_SECONDS,
+            )
+        except OSError as error:
+            connected.close()
+            self._clients.worker.stats.connections_rejected["tls_handshake_failed"] += 1
+            _log.debug("no TLS with %s: %s", address, error)
+        except asyncio.CancelledError:
+            connected.close()
+            raise
