@@ -4,9 +4,11 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import h11
+
+from respid.net.flow_control import FlowControl, Next, State
 
 IDLE_SECONDS = 120.0  # longer than Prometheus's longest usual interval between scrapes
 MAX_CONNECTIONS = 32  # what the file descriptors that the server reserves have room for
@@ -80,89 +82,74 @@ class HttpListener:
             protocol.close()
 
 
-class HttpProtocol(asyncio.Protocol):
+class HttpProtocol(FlowControl):
     """One HTTP client's socket. While a request waits for its turn, or an answer to be taken, no more is read."""
 
-    _transport: asyncio.Transport
     _deadline: asyncio.TimerHandle
 
     def __init__(self, listener: HttpListener) -> None:
+        super().__init__(listener.loop)
         self._listener = listener
         self._http = h11.Connection(h11.SERVER)
-        self._reading_paused = False
-        self._writing_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._deadline = self._listener.loop.call_later(IDLE_SECONDS, self.abort)
+        super().connection_made(transport)
+        self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
         self._listener.add(self)
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
         self._deadline.cancel()
         self._listener.remove(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._transport.is_closing():
+        if self._state is State.CLOSING:
             return
         self._http.receive_data(data)
-        self._reading_paused = True
-        self._transport.pause_reading()
+        if self._state is State.READING:
+            self._step(Next.TURN)
+
+    def schedule_turn(self) -> None:
         self._listener.join(self)
-
-    def pause_writing(self) -> None:
-        self._writing_paused = True
-
-    def resume_writing(self) -> None:
-        self._writing_paused = False
-        if self._reading_paused:
-            self._listener.join(self)
-
-    def take_turn(self) -> None:
-        """Answers a request, if one is complete."""
-        if self._transport.is_closing() or self._writing_paused:
-            return
-        if self._answer_next():
-            self._listener.join(self)
-        elif self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = False
-            self._transport.resume_reading()
 
     def close(self) -> None:
         """Closes once the answers are written."""
-        self._transport.close()
+        self._step(Next.CLOSE)
 
     def abort(self) -> None:
         """Closes now: a client that does not read its answers would keep the connection open for ever."""
         self._listener.remove(self)
-        self._transport.abort()
+        super().abort()
 
-    def _answer_next(self) -> bool:
-        """Whether a request was answered; what was sent after it comes next."""
+    def answer(self) -> Next:
+        """Answers one request, if one is complete; later requests of the same read come in the next turn."""
         try:
-            while isinstance(event := self._http.next_event(), h11.Event):
-                if isinstance(event, h11.Request):
-                    self._send(event, self._listener.answer(event))
-                elif isinstance(event, h11.EndOfMessage):
-                    self._start_next_cycle()
-                    return True
-                elif isinstance(event, h11.ConnectionClosed):
-                    self.close()
-                    return False
-            if self._http.their_state is h11.IDLE and self._http.trailing_data[0].startswith(b"*"):
-                # A client of Redis: without this it would wait for an answer as long as h11 for the end of a header.
-                self._refuse(h11.RemoteProtocolError("this is the HTTP port; clients of Redis need the other one"))
-            if event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE:
-                self.close()
+            return self._answer_next()
         except h11.RemoteProtocolError as error:
             self._refuse(error)
-        return False
+            return Next.CLOSE
+
+    def _answer_next(self) -> Next:
+        while isinstance(event := self._http.next_event(), h11.Event):
+            if isinstance(event, h11.Request):
+                self._send(event, self._listener.answer(event))
+            elif isinstance(event, h11.EndOfMessage):
+                self._start_next_cycle()
+                return Next.TURN
+            elif isinstance(event, h11.ConnectionClosed):
+                return Next.CLOSE
+        if self._http.their_state is h11.IDLE and self._http.trailing_data[0].startswith(b"*"):
+            # h11 would wait for the end of a header, and the client for a reply, until one of them times out.
+            raise h11.RemoteProtocolError("this is the HTTP port: Redis clients must use the RESP port")
+        is_over = event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE
+        return Next.CLOSE if is_over else Next.READ
 
     def _start_next_cycle(self) -> None:
         self._listener.touch(self)
         if self._http.our_state is h11.DONE:
             self._http.start_next_cycle()
             self._deadline.cancel()
-            self._deadline = self._listener.loop.call_later(IDLE_SECONDS, self.abort)
+            self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
 
     def _send(self, request: h11.Request | None, response: Response) -> None:
         headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
@@ -175,4 +162,3 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._send(None, json_response(error.error_status_hint, {"error": str(error)}))
-        self.close()

@@ -1,8 +1,7 @@
 """One client without its socket: bytes in, bytes out. Knows no asyncio, no sockets, no clock of its own."""
 
-from enum import Enum
-
 from respid.commands import Parts, ReplyMode, Session, run
+from respid.net.states import Next
 from respid.resp import encoder, errors
 from respid.resp.fast_path import RunReader
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, limits_of_strangers
@@ -16,15 +15,6 @@ STREAM_PATIENCE_MS = 5_000  # for how long a reply that has begun waits for an I
 
 
 _ANSWERING = (ReplyMode.ON, ReplyMode.SKIP_NEXT)
-
-
-class Next(Enum):
-    """What a connection needs to go on."""
-
-    READ = "read"  # more bytes
-    TURN = "turn"  # nothing: it has only had its turn
-    WAIT = "wait"  # an ID, which there is none now
-    CLOSE = "close"  # nothing: its replies are complete
 
 
 class Connection:
@@ -77,12 +67,15 @@ class Connection:
             if count == commands:
                 return b":%d\r\n" % first if count == 1 else encoder.consecutive_integers(first, count)
             self._run_left = commands - count
-            return encoder.consecutive_integers(first, count) + self.resume()
+            return encoder.consecutive_integers(first, count) + self._answer_turn()
         self._reader.feed(data)
-        return self.resume() if self.next is Next.READ else b""
+        return self._answer_turn() if self.next is Next.READ else b""
 
     def resume(self) -> bytes:
         """Goes on where it stopped; returns what to write. Look at `next` for how to go on."""
+        return self._answer_turn() if self.next in (Next.TURN, Next.WAIT) else b""
+
+    def _answer_turn(self) -> bytes:
         session = self.session
         output: list[bytes] = []
         output_bytes = 0

@@ -6,7 +6,8 @@ import socket
 
 from respid.net.bind import BACKLOG, start_errors
 from respid.net.clients import Clients
-from respid.net.protocol import LINGER_SECONDS, RespProtocol
+from respid.net.flow_control import LINGER_SECONDS
+from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
 
 # Handshakes that are not complete are no clients yet, so they have a bound of their own.

@@ -3,7 +3,7 @@
 import pytest
 
 from respid.commands.names import MAX_NAME_BYTES
-from respid.net.connection import Next
+from respid.net.states import Next
 from respid.resp import encoder, errors
 from tests.support.command_client import CommandClient
 from tests.support.scripted_clock import ScriptedClock

@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 
 from respid.ids.clock import Clock
-from respid.net.connection import TURN_NS, TURN_REQUESTS, Next
+from respid.net.connection import TURN_NS, TURN_REQUESTS
+from respid.net.states import Next
 from respid.resp import encoder, errors
 from respid.worker.worker import Worker
 from tests.support.byte_streams import requests

@@ -4,7 +4,8 @@ import pytest
 
 from respid.commands.ids import SLICE_IDS
 from respid.ids.layout import Layout
-from respid.net.connection import TURN_OUTPUT_BYTES, Connection, Next
+from respid.net.connection import TURN_OUTPUT_BYTES, Connection
+from respid.net.states import Next
 from respid.resp import encoder, errors
 from tests.support.command_client import CommandClient
 from tests.support.reply_parser import Reply, parse_replies

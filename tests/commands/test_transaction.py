@@ -2,7 +2,7 @@
 
 import pytest
 
-from respid.net.connection import Next
+from respid.net.states import Next
 from respid.resp import encoder, errors
 from tests.support.command_client import CommandClient
 from tests.support.reply_parser import parse_replies

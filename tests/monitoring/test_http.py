@@ -126,7 +126,7 @@ def test_a_client_that_wants_one_answer_gets_it_and_the_end(server: RunningServe
 def test_what_is_no_http_is_refused_with_a_reason_and_closed(server: RunningServer, sent: bytes, status: bytes) -> None:
     with RawClient(server.http_port) as client:
         client.send(sent)
-        answered = client.receive_to_the_end()
+        answered = client.receive_to_end()
     head, _, body = answered.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %s " % status)
     assert json.loads(body)["error"]
