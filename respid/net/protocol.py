@@ -95,6 +95,8 @@ class RespProtocol(FlowControl):
     def give_up(self, reason: str) -> None:
         """Closes whatever the client does, and counts why."""
         if self._state is State.CLOSING:
+            if self.unsent_bytes:  # it would stay for as long as the client does not read its last replies
+                self._transport.abort()
             return
         self._clients.worker.stats.connections_closed[reason] += 1
         if self.unsent_bytes or self.is_answering:

@@ -2,7 +2,8 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from unittest.mock import create_autospec
+from typing import cast
+from unittest.mock import Mock, create_autospec
 
 import pytest
 
@@ -134,16 +135,33 @@ def test_a_client_that_resets_the_connection_amid_its_replies_harms_nobody(serve
     assert server.log == log
 
 
-async def test_a_waiting_client_that_reads_slowly_stays_in_the_queue_once(worker: Worker) -> None:
+@pytest.fixture
+async def protocol(worker: Worker) -> RespProtocol:
+    """A connected client whose transport is a mock."""
     transport = create_autospec(asyncio.Transport, instance=True)
     transport.get_extra_info.return_value = None
-    clients = Clients(worker, asyncio.get_running_loop())
-    protocol = RespProtocol(clients)
+    transport.get_write_buffer_size.return_value = 0
+    protocol = RespProtocol(Clients(worker, asyncio.get_running_loop()))
     protocol.connection_made(transport)
+    return protocol
+
+
+async def test_slow_reader_joins_the_queue_once(worker: Worker, protocol: RespProtocol) -> None:
+    transport, queue = cast("Mock", protocol._transport), protocol._clients._queue
     worker.generator.take(4096)
     protocol.data_received(INCR)
-    assert len(clients._queue) == 1
+    assert len(queue) == 1
     protocol.pause_writing()  # as a transport may at any time, not only when something is written
     protocol.resume_writing()
-    assert len(clients._queue) == 1
+    assert len(queue) == 1
     transport.resume_reading.assert_not_called()
+
+
+@pytest.mark.parametrize("unsent_bytes", [0, 5])
+async def test_give_up_ends_unread_last_replies(protocol: RespProtocol, unsent_bytes: int) -> None:
+    transport = cast("Mock", protocol._transport)
+    transport.get_write_buffer_size.return_value = unsent_bytes
+    protocol.data_received(request("QUIT"))
+    transport.abort.assert_not_called()
+    protocol.give_up("idle_timeout")
+    assert transport.abort.called == bool(unsent_bytes)
