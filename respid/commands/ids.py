@@ -47,7 +47,7 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
 def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
     """The array of `count` IDs in slices. Once its header is out it can no longer be an error: it waits."""
     encode = encoder.consecutive_strings if as_string else encoder.consecutive_integers
-    session.bulk = True
+    session.wait.is_bulk = True
     header = encoder.array_header(count)
     while count:
         first, taken = session.take(min(count, SLICE_IDS))
@@ -70,7 +70,7 @@ def id_range(session: Session, arguments: list[bytes]) -> Reply:
 
 def _collect_ranges(session: Session, count: int) -> Parts:
     """All ranges, sent whole: how many there are is known only at the end."""
-    session.bulk = True
+    session.wait.is_bulk = True
     ranges: list[bytes] = []
     while count:
         first, taken = session.take(count)

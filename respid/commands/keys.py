@@ -36,7 +36,7 @@ def _take_block(session: Session, text: bytes) -> Reply:
     generator = session.worker.generator
     if not 1 <= count <= generator.layout.sequence_size:
         return errors.error(f"ERR increment {count} is not 1 to {generator.layout.sequence_size}, a block of IDs")
-    first, taken = generator.take_block(count, session.since_ms)
+    first, taken = generator.take_block(count, session.wait.since_ms)
     return encoder.integer(first + taken - 1) if taken else session.refusal()
 
 

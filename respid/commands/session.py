@@ -32,13 +32,30 @@ class QueuedCommand(NamedTuple):
     draws_ids: bool
 
 
+class Wait:
+    """How long a client's requests have waited for an ID, and what kind of request waits."""
+
+    __slots__ = ("is_bulk", "since_ms")
+
+    def __init__(self) -> None:
+        self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
+        self.is_bulk = False  # a bulk request, for which an autoscaler should add no worker
+
+    def begin(self, now_ms: int) -> None:
+        """Keeps the earlier time when a wait has begun already."""
+        if self.since_ms is None:
+            self.since_ms = now_ms
+
+    def end(self) -> None:
+        self.since_ms = None
+
+
 class Session:
     """The state of one connection that commands read and change."""
 
     __slots__ = (
         "address",
         "authenticated",
-        "bulk",
         "closing",
         "connected_ns",
         "database",
@@ -49,11 +66,11 @@ class Session:
         "name",
         "queued_size",
         "reply_mode",
-        "since_ms",
         "transaction",
         "transaction_broken",
         "user",
         "version",
+        "wait",
         "worker",
     )
 
@@ -66,9 +83,8 @@ class Session:
         self.library_version = b""
         self.last_command = ""
         self.closing = False  # close once the replies are written
-        self.since_ms: int | None = None  # the Unix millisecond since which a request waits for an ID
+        self.wait = Wait()
         self.reply_mode = ReplyMode.ON
-        self.bulk = False  # whether that is one of the bulk requests, which no autoscaler should count
         self.reset()
 
     def reset(self) -> None:
@@ -95,7 +111,7 @@ class Session:
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, with the turn that this session has earned by waiting."""
-        return self.worker.generator.take(count, self.since_ms)
+        return self.worker.generator.take(count, self.wait.since_ms)
 
     def refusal(self) -> bytes | None:
         """The reply to a request for which there was no ID: None while it is better to wait, else why there is none."""

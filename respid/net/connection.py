@@ -162,7 +162,7 @@ class Connection:
         self._reader.limits = self._current_limits
         request = self._reader.next_request()
         if request is None:
-            session.since_ms = None
+            session.wait.end()
             self.next = Next.READ
         return request
 
@@ -171,7 +171,7 @@ class Connection:
         request, self._request = self._request, None
         if request == []:
             return  # a blank line leaves CLIENT REPLY SKIP to the command after it
-        session.bulk = False
+        session.wait.is_bulk = False
         if session.reply_mode is ReplyMode.SKIPPING:
             session.reply_mode = ReplyMode.ON
         elif session.reply_mode is ReplyMode.SKIP_NEXT:
@@ -180,8 +180,7 @@ class Connection:
     def _wait(self) -> None:
         worker = self.session.worker
         self.next = Next.WAIT
-        if self.session.since_ms is None:
-            self.session.since_ms = worker.clock.wall_ms()
+        self.session.wait.begin(worker.clock.wall_ms())
         if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
             self.session.closing = True
             self.next = Next.CLOSE

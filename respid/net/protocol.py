@@ -82,7 +82,7 @@ class RespProtocol(FlowControl):
         if self._state is State.CLOSING:
             return False
         needed = self.answer()
-        if needed is Next.TURN and self.session.since_ms is not None:
+        if needed is Next.TURN and self.session.wait.since_ms is not None:
             needed = Next.WAIT  # a long reply has got some of its IDs, and waits for more
         self._step(needed)
         return self._state is State.QUEUED

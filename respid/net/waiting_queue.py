@@ -47,7 +47,7 @@ class WaitingQueue:
         self._account()
         self._queue.append(waiter)
         self._worker.generator.queued = True
-        self._count_exhausted(self._bulk_waiting + waiter.session.bulk)
+        self._count_exhausted(self._bulk_waiting + waiter.session.wait.is_bulk)
 
     def serve(self) -> None:
         """One round."""
@@ -67,7 +67,7 @@ class WaitingQueue:
                 self._queue.append(waiter)
         self._queue.extendleft(reversed(unserved))
         generator.queued = bool(self._queue)
-        self._count_exhausted(sum(waiter.session.bulk for waiter in self._queue))
+        self._count_exhausted(sum(waiter.session.wait.is_bulk for waiter in self._queue))
 
     def _account(self) -> None:
         """Adds up for how long requests have waited."""

@@ -32,7 +32,7 @@ class Waiter:
             return False
         generator = self.session.worker.generator
         take = generator.take_block if self.in_block else generator.take
-        first, count = take(self.wants if self.in_block else min(self.share, self.wants), self.session.since_ms)
+        first, count = take(self.wants if self.in_block else min(self.share, self.wants), self.session.wait.since_ms)
         if count:
             self.drawn.append((first, count))
             self.wants -= count
@@ -45,7 +45,7 @@ def single(worker: Worker) -> Waiter:
 
 def bulk(worker: Worker, wants: int) -> Waiter:
     waiter = Waiter(_session(worker), wants, SHARE)
-    waiter.session.bulk = True
+    waiter.session.wait.is_bulk = True
     return waiter
 
 
@@ -55,7 +55,7 @@ def block(worker: Worker, wants: int) -> Waiter:
 
 def _session(worker: Worker) -> Session:
     session = connect(worker).session
-    session.since_ms = worker.clock.wall_ms()
+    session.wait.since_ms = worker.clock.wall_ms()
     return session
 
 
