@@ -1,4 +1,4 @@
-"""HELLO, AUTH, SELECT, CLIENT and the like."""
+"""HELLO, AUTH, RESET, CLIENT and other commands about the connection."""
 
 import pytest
 
@@ -9,14 +9,14 @@ from tests.support.command_client import CommandClient
 from tests.support.scripted_clock import ScriptedClock
 
 
-def test_hello_switches_the_version_from_its_own_reply_on(client: CommandClient) -> None:
+def test_hello_switches_version(client: CommandClient) -> None:
     (hello, null) = client.ask("HELLO 3; GET a")
     assert (hello.type, null.type) == ("%", "_")
     (hello, null) = client.ask("HELLO 2; GET a")
     assert (hello.type, null.type) == ("*", "$")
 
 
-def test_hello_introduces_the_server_in_the_order_of_redis(client: CommandClient) -> None:
+def test_hello_describes_server(client: CommandClient) -> None:
     (hello,) = client.ask("HELLO 3")
     names = [name.text for name in hello.elements[::2]]
     assert names == [b"server", b"version", b"proto", b"id", b"mode", b"role", b"modules"]
@@ -24,46 +24,52 @@ def test_hello_introduces_the_server_in_the_order_of_redis(client: CommandClient
     assert [*values[:1], *values[2:6]] == [b"redis", b"3", b"1", b"standalone", b"master"]
 
 
-def test_a_hello_that_fails_changes_nothing(client: CommandClient) -> None:
+def test_failed_hello_changes_nothing(client: CommandClient) -> None:
     for failing in ("HELLO 4", "HELLO 3 AUTH nobody x", "HELLO 3 SETNAME me BOGUS", "HELLO 3 SETNAME"):
         assert client.tell(failing).startswith(b"-")
         assert client.tell("GET a; CLIENT GETNAME") == b"$-1\r\n$-1\r\n"
 
 
-def test_hello_authenticates_and_names_in_one_step(stranger: CommandClient) -> None:
-    assert stranger.tell("HELLO 3") == errors.HELLO_NOT_AUTHENTICATED
-    assert stranger.tell("HELLO 3 AUTH default secret SETNAME me").startswith(b"%7\r\n")
-    assert stranger.tell("CLIENT GETNAME") == b"$2\r\nme\r\n"
+def test_hello_sets_user_and_name(unauthenticated_client: CommandClient) -> None:
+    assert unauthenticated_client.tell("HELLO 3") == errors.HELLO_NOT_AUTHENTICATED
+    assert unauthenticated_client.tell("HELLO 3 AUTH default secret SETNAME me").startswith(b"%7\r\n")
+    assert unauthenticated_client.tell("CLIENT GETNAME") == b"$2\r\nme\r\n"
 
 
 @pytest.mark.parametrize(
     "attempt", ["AUTH wrong", "AUTH default wrong", "AUTH nobody secret", "AUTH ''", "AUTH secret2"]
 )
-def test_a_wrong_password_is_refused_every_time(stranger: CommandClient, attempt: str) -> None:
+def test_wrong_password_is_refused(unauthenticated_client: CommandClient, attempt: str) -> None:
     for _ in range(3):
-        assert stranger.tell(attempt) == errors.WRONG_PASSWORD
-    assert stranger.tell("PING") == errors.NOT_AUTHENTICATED
+        assert unauthenticated_client.tell(attempt) == errors.WRONG_PASSWORD
+    assert unauthenticated_client.tell("PING") == errors.NOT_AUTHENTICATED
 
 
-def test_a_wrong_password_takes_no_authentication_away(stranger: CommandClient) -> None:
-    assert stranger.tell("AUTH secret; AUTH wrong; PING") == encoder.OK + errors.WRONG_PASSWORD + encoder.PONG
+def test_wrong_password_keeps_authentication(unauthenticated_client: CommandClient) -> None:
+    assert (
+        unauthenticated_client.tell("AUTH secret; AUTH wrong; PING")
+        == encoder.OK + errors.WRONG_PASSWORD + encoder.PONG
+    )
 
 
-def test_without_a_password_auth_says_so_but_hello_lets_pass(client: CommandClient) -> None:
+def test_auth_without_configured_password(client: CommandClient) -> None:
     assert client.tell("AUTH x") == errors.NO_PASSWORD_SET
     assert client.tell("AUTH default x") == encoder.OK
     assert client.tell("HELLO 3 AUTH default x").startswith(b"%7\r\n")
 
 
-def test_reset_makes_the_connection_as_it_was(stranger: CommandClient) -> None:
-    stranger.tell("AUTH secret; HELLO 3 SETNAME me; SELECT 5; CLIENT REPLY OFF; MULTI")
-    assert stranger.tell("RESET; PING") == encoder.RESET + errors.NOT_AUTHENTICATED
-    assert stranger.tell("AUTH secret; CLIENT GETNAME; EXEC") == encoder.OK + b"$-1\r\n" + errors.EXEC_WITHOUT_MULTI
-    assert stranger.connection.session.database == 0
+def test_reset_restores_initial_state(unauthenticated_client: CommandClient) -> None:
+    unauthenticated_client.tell("AUTH secret; HELLO 3 SETNAME me; SELECT 5; CLIENT REPLY OFF; MULTI")
+    assert unauthenticated_client.tell("RESET; PING") == encoder.RESET + errors.NOT_AUTHENTICATED
+    assert (
+        unauthenticated_client.tell("AUTH secret; CLIENT GETNAME; EXEC")
+        == encoder.OK + b"$-1\r\n" + errors.EXEC_WITHOUT_MULTI
+    )
+    assert unauthenticated_client.connection.session.database == 0
 
 
 @pytest.mark.parametrize("conversation", ["QUIT; PING", "MULTI; QUIT; EXEC", "QUIT whatever; PING"])
-def test_nothing_is_answered_after_quit(client: CommandClient, conversation: str) -> None:
+def test_quit_ends_replies(client: CommandClient, conversation: str) -> None:
     assert client.tell(conversation).count(encoder.OK) == conversation.count("QUIT") + conversation.count("MULTI")
     assert client.needs() is Next.CLOSE
 
@@ -79,42 +85,40 @@ def test_nothing_is_answered_after_quit(client: CommandClient, conversation: str
         ("CLIENT REPLY SKIP; ID.NEXT COUNT 3000; PING", encoder.PONG),
     ],
 )
-def test_replies_are_left_out_as_told(client: CommandClient, conversation: str, replies: bytes) -> None:
+def test_client_reply_suppresses_replies(client: CommandClient, conversation: str, replies: bytes) -> None:
     assert client.tell(conversation) == replies
 
 
-def test_what_is_not_answered_is_done_all_the_same(client: CommandClient) -> None:
+def test_commands_run_without_replies(client: CommandClient) -> None:
     client.tell("CLIENT REPLY OFF; INCR a; INCR a; CLIENT SETNAME me; CLIENT REPLY ON")
     assert client.connection.session.worker.generator.ids_issued == 2
     assert client.tell("CLIENT GETNAME") == b"$2\r\nme\r\n"
 
 
-def test_an_empty_name_takes_the_name_away(client: CommandClient) -> None:
+def test_empty_name_removes_name(client: CommandClient) -> None:
     assert client.tell("CLIENT SETNAME me; CLIENT SETNAME ''; CLIENT GETNAME") == encoder.OK * 2 + b"$-1\r\n"
 
 
 @pytest.mark.parametrize(
-    "told", ["CLIENT SETNAME", "CLIENT SETINFO LIB-NAME", "CLIENT SETINFO LIB-VER", "HELLO 3 SETNAME"]
+    "command", ["CLIENT SETNAME", "CLIENT SETINFO LIB-NAME", "CLIENT SETINFO LIB-VER", "HELLO 3 SETNAME"]
 )
-def test_a_name_is_not_long_since_client_list_has_those_of_all(client: CommandClient, told: str) -> None:
+def test_long_name_is_refused(client: CommandClient, command: str) -> None:
     name = "x" * MAX_NAME_BYTES
-    assert client.tell(f"{told} {name}x").endswith(b" cannot be longer than 512 bytes\r\n")
-    assert not client.tell(f"{told} {name}").startswith(b"-")
+    assert client.tell(f"{command} {name}x").endswith(b" cannot be longer than 512 bytes\r\n")
+    assert not client.tell(f"{command} {name}").startswith(b"-")
 
 
-def test_client_list_tells_of_all_clients_and_client_info_of_one(
-    client: CommandClient, other_client: CommandClient, clock: ScriptedClock
-) -> None:
+def test_client_list_and_info(client: CommandClient, other_client: CommandClient, clock: ScriptedClock) -> None:
     client.tell(
         "CLIENT SETNAME first; CLIENT SETINFO LIB-NAME driver; CLIENT SETINFO LIB-VER 1.2; SELECT 3; MULTI; PING"
     )
     clock.pass_ms(2_500)
     (listed,) = other_client.ask("CLIENT LIST")
-    (told,) = other_client.ask("CLIENT INFO")
+    (info,) = other_client.ask("CLIENT INFO")
     assert listed.text is not None
     first, second = listed.text.decode().splitlines()
-    assert told.text is not None
-    assert told.text.decode() == second.replace("cmd=client|list", "cmd=client|info") + "\n"
+    assert info.text is not None
+    assert info.text.decode() == second.replace("cmd=client|list", "cmd=client|info") + "\n"
     for field in (
         "id=1",
         "name=first",
@@ -146,5 +150,5 @@ def test_client_list_tells_of_all_clients_and_client_info_of_one(
         ("ON OPTIN OPTOUT", errors.TRACKING_OPTIN_AND_OPTOUT),
     ],
 )
-def test_tracking_is_accepted_in_the_forms_of_redis(client: CommandClient, options: str, reply: bytes) -> None:
+def test_client_tracking_options(client: CommandClient, options: str, reply: bytes) -> None:
     assert client.tell(f"CLIENT TRACKING {options}") == reply
