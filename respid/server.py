@@ -24,12 +24,14 @@ from respid.highwater.stores.none import NoStore
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
-from respid.monitoring.http import HttpListener, HttpProtocol, Response, Route, json_response
+from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.net.auth_log import AuthFailureLog
+from respid.net.bind import StartError, listen
+from respid.net.clients import Clients
 from respid.net.idle import Sweep
-from respid.net.listeners import MAX_HANDSHAKES, RespListeners, StartError, listen
-from respid.net.protocol import RespListener
+from respid.net.listeners import RespListeners
 from respid.net.tls import Tls
+from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
 from respid.worker.config import Config
 from respid.worker.credentials import read_passwords
@@ -114,18 +116,18 @@ class Server:
         self._read_files()
         self._worker.on_auth_failure = AuthFailureLog(loop).note
         self._handle_signals(loop)
-        resp = RespListener(self._worker, loop)
-        http = HttpListener(self._routes(), loop)
-        listeners = RespListeners(resp, self._tls)
+        clients = Clients(self._worker, loop)
+        http = HttpClients(self._routes(), loop)
+        listeners = RespListeners(clients, self._tls)
         http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(resp).run())]
+        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(clients).run())]
         for task in background:
             task.add_done_callback(report_task_error)
         try:
             await self._stop.wait()
-            await self._drain(resp, listeners, 0 if keeping.done() else self._config.drain_delay_seconds)
+            await self._drain(clients, listeners, 0 if keeping.done() else self._config.drain_delay_seconds)
         finally:
             for task in background:
                 task.cancel()
@@ -149,7 +151,7 @@ class Server:
         for stop_signal in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
 
-    async def _listen(self, http: HttpListener, listeners: RespListeners) -> asyncio.Server:
+    async def _listen(self, http: HttpClients, listeners: RespListeners) -> asyncio.Server:
         """Opens all listeners; returns the HTTP server. Raises StartError, which names both if both fail."""
         config = self._config
         opening_http = listen(http.loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
@@ -204,15 +206,15 @@ class Server:
             _log.warning("second %s: stopping at once", stop_signal.name, extra={"event": "stop_forced"})
             os._exit(128 + stop_signal)  # the successor starts at the stored mark, which is above all issued IDs
 
-    async def _drain(self, resp: RespListener, listeners: RespListeners, delay_seconds: float) -> None:
+    async def _drain(self, clients: Clients, listeners: RespListeners, delay_seconds: float) -> None:
         self._worker.lifecycle.enter(State.DRAINING)
         await asyncio.sleep(delay_seconds)
         listeners.close()
-        resp.drain()
+        clients.drain()
         deadline = time.monotonic() + STOP_SECONDS
-        while resp.protocols and time.monotonic() < deadline:
+        while clients.sockets and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        resp.abort()
+        clients.abort()
 
     @cached_property
     def _render_metrics(self) -> Callable[[str], tuple[str, bytes]]:

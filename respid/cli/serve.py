@@ -34,7 +34,7 @@ def serve(context: click.Context, /, unknown_variables: str, **settings: Any) ->
 
     set_up_log(settings["log_format"], settings["log_level"])  # before what can fail
     from respid.highwater.stores import StoreError  # noqa: PLC0415
-    from respid.net.listeners import StartError  # noqa: PLC0415
+    from respid.net.bind import StartError  # noqa: PLC0415
     from respid.server import serve as serve_config  # noqa: PLC0415
 
     known = known_variables(context.command)

@@ -12,7 +12,8 @@ import pytest
 
 import respid.resp.reader
 from respid.ids.layout import Layout
-from respid.net.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection, Next
+from respid.net.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection
+from respid.net.states import Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader
 from respid.resp.reader import ProtocolError, RequestReader, unauthenticated_limits
 from tests.support.byte_streams import LOCKED, STREAMS, request

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import respid.resp.reader
-from respid.net.connection import Next
+from respid.net.states import Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader, find_run
 from tests.support.byte_streams import request
 from tests.support.request_limits import DEFAULT_LIMITS

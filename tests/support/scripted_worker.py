@@ -3,7 +3,8 @@
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation, ReserveSpans
-from respid.net.connection import Connection, Next
+from respid.net.connection import Connection
+from respid.net.states import Next
 from respid.resp.reader import RequestLimits
 from respid.worker.config import Config
 from respid.worker.lifecycle import State
