@@ -305,7 +305,8 @@ def test_an_interrupt_ends_it_with_a_summary_and_a_second_one_without(server: Ru
         stdout, stderr = checking.communicate(timeout=60)
     assert stderr.strip() == ""
     if signals == 2:
-        assert (checking.returncode, stdout) == (130, "")
+        assert checking.returncode in (130, -signal.SIGINT)  # the latter of a third one, when Python is about to end
+        assert stdout == ""
         return
     assert checking.returncode == 0
     *_, note, verdict = stdout.splitlines()
