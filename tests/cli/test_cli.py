@@ -18,7 +18,8 @@ import respid
 from respid.cli.main import respid as commands
 from respid.worker.config import Config
 from tests.support.byte_streams import request
-from tests.support.command_line import Outcome, clean_environment, run_command_line
+from tests.support.command_line import Outcome, run_command_line
+from tests.support.environment import clean_environment
 from tests.support.raw_client import exchange
 from tests.support.running import RunningServer, StartServer, free_port, wait_until
 

@@ -1,4 +1,4 @@
-"""The command line in this process, up to where it would start the server."""
+"""Runs the command line in this process, with a stand-in for the server."""
 
 import io
 import os
@@ -12,24 +12,16 @@ import pytest
 
 from respid.cli.main import main
 from respid.worker.config import Config
+from tests.support.environment import clean_environment
 
 
 class Outcome(NamedTuple):
-    """How a run of the command line ended; `config` is None when no server was to be started."""
+    """The result of a run; `config` is None when no server was started."""
 
     exit_code: int
     stdout: str
     stderr: str
     config: Config | None
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment without what respid reads."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("RESPID_") and name not in ("WORKER_ID", "POD_NAME")
-    }
 
 
 def run_command_line(
@@ -39,7 +31,7 @@ def run_command_line(
     hostname: str = "host",
     serve: Callable[[Config], None] | None = None,
 ) -> Outcome:
-    """Runs `respid`; `serve` stands for the server."""
+    """Runs `respid` with these arguments; `serve` replaces the server."""
     started: list[Config] = []
     stdout, stderr = io.StringIO(), io.StringIO()
     with ExitStack() as stack:

@@ -3,15 +3,13 @@
 import contextlib
 import signal
 import subprocess
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from ssl import CERT_NONE, create_default_context
 
 from tests.support.needed_tools import need_tool
-from tests.support.running import free_port
+from tests.support.running import free_port, wait_until
 
 TOKEN = "test-token"
 STRANGER = "strangers-token"  # of a user without any right
@@ -44,7 +42,8 @@ class ApiServer:
         """Returns when it is ready."""
         self._process = self._run(self._command)
         try:
-            _wait_until_ready(self._port, self._directory / "log")
+            log = self._directory / "log"
+            wait_until(lambda: _is_ready(self._port), seconds=90, explain=lambda: log.read_text()[-2000:])
         except AssertionError:
             self.end()
             raise
@@ -92,13 +91,10 @@ current-context: test
     return path
 
 
-def _wait_until_ready(port: int, log: Path) -> None:
+def _is_ready(port: int) -> bool:
     context = create_default_context()
     context.check_hostname, context.verify_mode = False, CERT_NONE
     request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=5):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"the API server is not ready: {log.read_text()[-2000:]}")
+    with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=5):
+        return True
+    return False
