@@ -13,11 +13,18 @@ import pytest
 
 from respid.worker.worker import Worker
 from tests.support.command_client import CommandClient
-from tests.support.kubernetes_api_server import ApiServer, running_api_server
+from tests.support.kubernetes_api_server import ApiServer, running_api_server, write_kubeconfig
 from tests.support.needed_tools import leave_out
 from tests.support.raw_client import RawClient
 from tests.support.redis_oracle import running_redis
-from tests.support.running import RunningServer, StartServer, launch_server
+from tests.support.running import (
+    RunningServer,
+    StartServer,
+    accepts_connections,
+    free_port,
+    launch_server,
+    wait_until,
+)
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
 
@@ -108,6 +115,16 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 def server(start_server: StartServer) -> RunningServer:
     """A server with default settings and worker ID 1, shared by the tests that leave it as they found it."""
     return start_server()
+
+
+@pytest.fixture(scope="session")
+def loading_server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+    """A server that cannot issue IDs yet: no API server answers its lease store."""
+    path = tmp_path_factory.mktemp("kubeconfig") / "config"
+    kubeconfig = write_kubeconfig(path, f"http://127.0.0.1:{free_port()}", "token")
+    server = start_server("--store", "lease", wait=False, KUBECONFIG=str(kubeconfig), POD_NAME="respid-1")
+    wait_until(lambda: accepts_connections(server.http_port), explain=lambda: server.log)
+    return server
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import cut
 from benchmarks.bulk import percentile
+from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
 
 ROOT = Path(__file__).parent.parent.parent
@@ -17,7 +18,8 @@ ROOT = Path(__file__).parent.parent.parent
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     need_tool("redis-benchmark")
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = clean_environment(measured=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_part_of_a_run_prints_its_report_and_writes_it_only_where_it_is_told(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Drivers as applications use them: each step of README.md, in each way to connect."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,22 +57,6 @@ def get_server(request: pytest.FixtureRequest) -> GetServer:
         return server, {"host": "127.0.0.1", "port": str(server.port)} | options
 
     return get
-
-
-@pytest.fixture(scope="session")
-def loading_server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
-    """A server that cannot issue IDs, since the Kubernetes API that is to keep its mark does not answer."""
-    kubeconfig: Path = tmp_path_factory.mktemp("kubeconfig") / "config"
-    nowhere = {
-        "current-context": "nowhere",
-        "contexts": [{"name": "nowhere", "context": {"cluster": "nowhere", "user": "nobody"}}],
-        "clusters": [{"name": "nowhere", "cluster": {"server": "http://127.0.0.1:9"}}],
-        "users": [{"name": "nobody", "user": {}}],
-    }
-    kubeconfig.write_text(json.dumps(nowhere))
-    server = start_server("--store", "lease", wait=False, KUBECONFIG=str(kubeconfig), POD_NAME="respid-1")
-    wait_until(lambda: "the reservation cannot be extended" in server.log, seconds=60)
-    return server
 
 
 def in_all_cases() -> list[object]:
@@ -207,6 +190,7 @@ def draw_again(program: Program, *, connect: bool) -> tuple[int, int]:
 
 @each_driver
 def test_each_driver_raises_what_keeps_respid_from_issuing(driver: Driver, loading_server: RunningServer) -> None:
+    wait_until(lambda: loading_server.metric("id_generator_reservation_failures_total") > 0)
     with driver.start(host="127.0.0.1", port=str(loading_server.port)) as program:
         program.step("connect")
         if driver.loading == "waits":

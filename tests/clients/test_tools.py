@@ -9,14 +9,13 @@ import subprocess
 import termios
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, are_rising
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, free_port, running_program, wait_until
 
 PASSWORD = "correct horse"
 
@@ -135,16 +134,6 @@ def test_redis_benchmark_gives_a_password(locked_server: RunningServer) -> None:
     assert "requests per second" in printed
 
 
-@contextlib.contextmanager
-def running(*command: str, log: Path) -> Iterator[None]:
-    """A program that serves until it is stopped."""
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
-
-
 def get(url: str) -> str:
     """The body, or nothing while nobody answers."""
     with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as response:
@@ -158,7 +147,7 @@ def test_redis_exporter_finds_a_redis_that_is_up(locked_server: RunningServer, t
     log = tmp_path / "log"
     command = [need_tool("prometheus-redis-exporter"), "-web.listen-address", f"127.0.0.1:{port}"]
     command += ["-redis.addr", f"redis://127.0.0.1:{locked_server.port}", "-redis.password", PASSWORD]
-    with running(*command, log=log):
+    with running_program(*command, log=log):
         wait_until(lambda: "redis_up" in get(f"http://127.0.0.1:{port}/metrics"))
         exposed = get(f"http://127.0.0.1:{port}/metrics")
     samples = dict(line.rsplit(" ", 1) for line in exposed.splitlines() if not line.startswith("#"))
@@ -204,7 +193,7 @@ def test_haproxy_checks_a_server_and_passes_clients_on(server: RunningServer, tm
     haproxy, front, statistics = need_tool("haproxy"), free_port(), free_port()
     configuration = tmp_path / "haproxy.cfg"
     configuration.write_text(HAPROXY.format(front=front, statistics=statistics, port=server.port, backend=backend))
-    with running(haproxy, "-db", "-f", str(configuration), log=tmp_path / "log"):
+    with running_program(haproxy, "-db", "-f", str(configuration), log=tmp_path / "log"):
         wait_until(lambda: check_of(backend, statistics).startswith("L7OK"))
         with RawClient(front) as client:
             (drawn,) = client.draw(b"INCR orders\r\n", 1)

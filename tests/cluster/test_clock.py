@@ -1,16 +1,13 @@
 """The node's clock set in one pod alone, by libfaketime, while a client draws from all of them."""
 
-import glob
 import time
-from pathlib import Path
 
 import pytest
 
 from respid.ids.layout import Layout
 from tests.cluster.installation import RETRYABLE, SMALL, Client, Drawn, Release, repeated, wait_for
-from tests.support.needed_tools import need_tool
+from tests.support.faked_clock import faketime_library
 
-LIBRARIES = ["/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"]
 HOUR = 3600
 # What a client would get that does not come through the Service.
 DRAW = "import socket; s = socket.create_connection(('127.0.0.1', 6379)); s.sendall(b'INCR a\\r\\n'); print(s.recv(99))"
@@ -26,8 +23,7 @@ FAKETIME = {
 @pytest.fixture
 def values(release: Release) -> dict[str, object]:
     """To install workers whose clocks can be set one by one."""
-    need_tool("faketime")
-    (library,) = (Path(path) for pattern in LIBRARIES for path in glob.glob(pattern))  # noqa: PTH207 - absolute patterns
+    library = faketime_library()
     release.namespace.create_files("faketime", {library.name: library.read_bytes()})
     return {
         "extraEnv": [{"name": name, "value": value} for name, value in FAKETIME.items()],

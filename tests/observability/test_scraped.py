@@ -6,14 +6,12 @@ for one by one: here each of them has samples.
 
 import json
 import re
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +22,7 @@ from tests.observability.promtool import SERVICE, alert_rules, queries
 from tests.support.byte_streams import request, requests
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, exchange
-from tests.support.running import StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, free_port, running_program, wait_until
 
 DASHBOARD = json.loads((CHART / "dashboards" / "respid.json").read_text())
 PANELS = [
@@ -72,13 +70,12 @@ class Prometheus:
 
 
 @pytest.fixture(scope="module")
-def prometheus(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """It has scraped a worker that has met everything, and one that waits for an API server that is not there."""
+def prometheus(
+    start_server: StartServer, loading_server: RunningServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """It scrapes a worker whose counters all have samples, and one that waits for its API server."""
     directory = tmp_path_factory.mktemp("prometheus")
     busy = start_server(worker_id="0")
-    waiting = start_server(
-        *("--store", "lease"), worker_id="1", wait=False, KUBECONFIG=str(_dead_kubeconfig(directory)), POD_NAME="demo-1"
-    )
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(directory / "rules.yaml")],
@@ -90,7 +87,7 @@ def prometheus(start_server: StartServer, tmp_path_factory: pytest.TempPathFacto
                         "targets": [f"127.0.0.1:{server.http_port}"],
                         "labels": {"namespace": NAMESPACE, "service": SERVICE, "pod": f"demo-respid-{number}"},
                     }
-                    for number, server in enumerate((busy, waiting))
+                    for number, server in enumerate((busy, loading_server))
                 ],
             }
         ],
@@ -100,25 +97,12 @@ def prometheus(start_server: StartServer, tmp_path_factory: pytest.TempPathFacto
     port = free_port()
     command = [need_tool("prometheus"), f"--config.file={directory / 'prometheus.yaml'}"]
     command += [f"--storage.tsdb.path={directory / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
-    with (directory / "log").open("w") as log, subprocess.Popen(command, stderr=log, stdout=log) as process:
-        try:
-            found = Prometheus(port)
-            wait_until(lambda: found.counts(3), 60)
-            _use(busy.port)
-            wait_until(lambda: found.query('increase(id_generator_sequence_exhausted_total{request="single"}[1m]) > 0'))
-            yield found
-        finally:
-            process.terminate()
-
-
-def _dead_kubeconfig(directory: Path) -> Path:
-    path = directory / "kubeconfig"
-    cluster = {"name": "dead", "cluster": {"server": f"http://127.0.0.1:{free_port()}"}}
-    context = {"name": "dead", "context": {"cluster": "dead", "user": "nobody"}}
-    users = [{"name": "nobody", "user": {"token": "none"}}]
-    configuration = {"current-context": "dead", "clusters": [cluster], "contexts": [context], "users": users}
-    path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config"} | configuration))
-    return path
+    with running_program(*command, log=directory / "log"):
+        found = Prometheus(port)
+        wait_until(lambda: found.counts(3))
+        _use(busy.port)
+        wait_until(lambda: found.query('increase(id_generator_sequence_exhausted_total{request="single"}[1m]) > 0'))
+        yield found
 
 
 def _use(port: int) -> None:

@@ -16,14 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.byte_streams import request
-from tests.support.needed_tools import need_tool
+from tests.support.faked_clock import faked_clock, move_clock
 from tests.support.raw_client import RawClient, are_rising, integers
 from tests.support.running import RunningServer, StartServer, wait_until
 
 SECONDS = float(os.environ.get("RESPID_TEST_SOAK_SECONDS", "120"))
 LIVES = 2
 STEPS_SECONDS = [0, 5, -5, 300, -300, 0]
-LIBRARIES = ["usr/lib/*/faketime/libfaketime.so.1", "usr/lib/faketime/libfaketime.so.1"]
 INCR = request("INCR", "orders")
 LOADING = b"-LOADING respid cannot issue IDs: "
 SLOW_DISK = "error the reservation cannot be extended: the store file does not answer"  # for 6 s: others write
@@ -104,30 +103,25 @@ def threads_of(server: RunningServer) -> int:
 
 @pytest.mark.timeout(120 + 2 * SECONDS)
 def test_under_steady_load_nothing_grows_and_no_id_comes_twice(start_server: StartServer, tmp_path: Path) -> None:
-    need_tool("faketime")
-    (library, *_) = [path for pattern in LIBRARIES for path in Path("/").glob(pattern)]
-    control = tmp_path / "clock"
-    control.write_text("+0")
-    clock = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(control), "FAKETIME_NO_CACHE": "1"}
+    clock_file = tmp_path / "clock"
     lives = []
     for _ in range(LIVES):
-        control.write_text("+0")
-        server = start_server("--state-dir", str(tmp_path), FAKETIME_DONT_FAKE_MONOTONIC="1", **clock)
-        lives.append(live(server, control, SECONDS / LIVES))
+        server = start_server("--state-dir", str(tmp_path), measured=False, **faked_clock(0, clock_file))
+        lives.append(live(server, clock_file, SECONDS / LIVES))
     for spans in lives:
         assert spans == sorted(set(spans))
         assert are_rising([number for first, last in spans for number in sorted({first, last})])
     assert all(former[-1][1] < later[0][0] for former, later in itertools.pairwise(lives))
 
 
-def live(server: RunningServer, control: Path, seconds: float) -> list[tuple[int, int]]:
+def live(server: RunningServer, clock_file: Path, seconds: float) -> list[tuple[int, int]]:
     """A life of a server, from its first load to its end by a kill; what it has given out, in order."""
     files, threads, log = server.open_files(), threads_of(server), server.log
     load = Load(server)
     samples: list[tuple[float, int]] = []
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
-        control.write_text(f"{STEPS_SECONDS[int(len(STEPS_SECONDS) * passed / seconds)]:+d}")
+        move_clock(clock_file, STEPS_SECONDS[int(len(STEPS_SECONDS) * passed / seconds)])
         samples.append((passed, server.resident_bytes()))
         time.sleep(seconds / 100)
     assert growth_bytes_per_second(samples) < MAX_GROWTH_BYTES_PER_SECOND + NOISE_BYTES / seconds
