@@ -69,7 +69,7 @@ def clock() -> ScriptedClock:
 
 @pytest.fixture
 def worker(clock: ScriptedClock) -> Worker:
-    """A worker in this process that issues IDs by the scripted clock."""
+    """A worker in this process, on the scripted clock."""
     return start_worker(clock)
 
 
@@ -93,7 +93,7 @@ def stranger(clock: ScriptedClock) -> CommandClient:
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Starts servers with more arguments and variables, ready when it returns them; stops them at the end."""
+    """Starts servers with more arguments and variables and waits until they are ready. They stop at the end."""
     servers: list[RunningServer] = []
 
     def start(*arguments: str, wait: bool = True, **options: Any) -> RunningServer:
@@ -113,7 +113,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 
 @pytest.fixture(scope="session")
 def server(start_server: StartServer) -> RunningServer:
-    """A server with default settings and worker ID 1, shared by the tests that leave it as they found it."""
+    """A server with default settings and worker ID 1, shared by tests that do not change its state."""
     return start_server()
 
 
@@ -136,14 +136,14 @@ def raw_client(server: RunningServer) -> Iterator[RawClient]:
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A Kubernetes API server that tests may stop, if they start it again."""
+    """A Kubernetes API server. A test that stops it must start it again."""
     with running_api_server(tmp_path_factory.mktemp("kubernetes")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def kubeconfig(request: pytest.FixtureRequest) -> Path:
-    """The kubeconfig of a Kubernetes API server: the variable's, else that of one on this machine."""
+    """The kubeconfig in KUBECONFIG, or that of an API server on this machine."""
     if "KUBECONFIG" in os.environ:
         return Path(os.environ["KUBECONFIG"])
     server: ApiServer = request.getfixturevalue("api_server")
@@ -152,6 +152,6 @@ def kubeconfig(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a real redis-server, the oracle."""
+    """The port of a real redis-server."""
     with running_redis(tmp_path_factory.mktemp("redis")) as port:
         yield port

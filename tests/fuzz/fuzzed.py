@@ -1,6 +1,6 @@
-"""What must hold for any bytes that a client may send: the property that the fuzzer tries to break. Needs no atheris.
+"""The property that must hold for any bytes that a client sends, and that the fuzzer tries to break. Needs no atheris.
 
-An input is one byte that chooses the worker, four that choose where reads cut the rest, and the rest: what is sent.
+An input is one byte that chooses the worker, four bytes that choose how reads cut the rest, and the bytes to send.
 """
 
 import re
@@ -35,11 +35,11 @@ class Broken(Exception):  # noqa: N818 - what libFuzzer reports is read by its n
 
 @dataclass
 class Outcome:
-    """All that a client and a scraper can tell of one conversation."""
+    """Everything that a client and a scraper can observe of a conversation."""
 
     output: bytes
     needs: str
-    broke_off: bool  # in the middle of a stream, because no ID came for too long
+    broke_off: bool  # in the middle of a stream, because no ID was available for too long
     last_id: int | None
     last_command: str
     transaction: int
@@ -49,10 +49,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Case:
-    """One input, taken apart."""
+    """An input, split into its parts."""
 
     sent: bytes
-    cuts: tuple[int, ...]  # the sizes of the reads, in turn
+    cuts: tuple[int, ...]  # sizes of the reads, used in turn
     locked: bool
     few_ids: bool
     reserved_ms: int
@@ -100,7 +100,7 @@ def play(case: Case, pieces: list[bytes]) -> Outcome:
 
 
 def _bounded(connection: Connection, output: bytes) -> bytes:
-    """Looks at what one step has made, and at what is kept after it."""
+    """Checks the output of one step and the memory kept after it."""
     if len(output) > TURN_OUTPUT_BYTES + LARGEST_REPLY_BYTES:
         raise Broken(f"{len(output)} bytes of output in one turn")
     reader = connection._reader
@@ -119,7 +119,7 @@ def count_none(_reader: RunReader, _data: bytes) -> int:
 
 
 def check(data: bytes) -> None:
-    """Raises Broken when the property does not hold for these bytes, or whatever respid raises."""
+    """Raises Broken if the property does not hold for these bytes, or any exception of respid."""
     case = Case.of(data)
     whole = play(case, [case.sent])
     _compare("cut", whole, play(case, case.pieces()))
@@ -134,11 +134,11 @@ def check(data: bytes) -> None:
 
 def _compare(how: str, whole: Outcome, other: Outcome) -> None:
     if whole != other:
-        raise Broken(f"{how} it is otherwise: {other} instead of {whole}")
+        raise Broken(f"{how} the outcome differs: {other} instead of {whole}")
 
 
 def _parse(outcome: Outcome, *, may_break_off: bool) -> list[object]:
-    """The replies as hiredis, which drivers use, reads them. CLIENT REPLY within MULTI spoils EXEC's, as in Redis."""
+    """Parses the replies with hiredis, as drivers do. CLIENT REPLY within MULTI breaks EXEC's reply, as in Redis."""
     reader = hiredis.Reader()
     reader.feed(outcome.output + LAST)
     replies: list[object] = []
@@ -150,7 +150,7 @@ def _parse(outcome: Outcome, *, may_break_off: bool) -> list[object]:
 
 
 def _check_replies(case: Case, outcome: Outcome, replies: list[object]) -> None:
-    """Without the commands that change what is answered: a reply to each request, and IDs that rise."""
+    """Checks that each request has a reply and that IDs rise. Not for commands that change how replies are sent."""
     requests, refused = _requests(case)
     if len(replies) != len(requests) + refused and not outcome.broke_off:
         raise Broken(f"{len(replies)} replies to {len(requests)} requests, {refused} refused")
@@ -176,7 +176,7 @@ def _requests(case: Case) -> tuple[list[list[bytes]], bool]:
 
 
 def seeds() -> list[bytes]:
-    """Inputs to begin with: every stream that the tests compare with Redis, and runs of what the fast path knows."""
+    """Returns the first inputs: every stream that is compared with Redis, and runs that the fast path recognises."""
     streams = [(0, stream.sent) for stream in STREAMS] + [(1, stream.sent) for stream in LOCKED]
     for changed in [b"", request("HELLO", "3"), request("MULTI"), request("CLIENT", "REPLY", "SKIP"), request("RESET")]:
         for run in (request("INCR", "key"), request("INCRBY", "key", "1")):

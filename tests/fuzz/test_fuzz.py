@@ -1,7 +1,7 @@
-"""Inputs that a fuzzer found to reach all code still keep the property, and so do those that it finds in a short run.
+"""The inputs of the corpus keep the property, and a short run of the fuzzer finds none that breaks it.
 
-`RESPID_TEST_FUZZ_SECONDS` lets it go on for longer than its few seconds. What breaks the property is written to a file
-that the failure names: mend the defect, and keep the file in `corpus`.
+`RESPID_TEST_FUZZ_SECONDS` makes the run longer. An input that breaks the property is written to a file that the failure
+names: fix the bug, and add the file to `corpus`.
 """
 
 import os
@@ -23,7 +23,7 @@ CORPUS = Path(__file__).parent / "corpus"
 HEAD = bytes(fuzzed.HEAD_BYTES)
 
 
-def test_seeds_and_what_the_fuzzer_has_found_keep_the_property() -> None:
+def test_seeds_and_corpus_keep_the_property() -> None:
     kept = [path.read_bytes() for path in CORPUS.iterdir()]
     assert kept
     for data in fuzzed.seeds() + kept:
@@ -31,7 +31,7 @@ def test_seeds_and_what_the_fuzzer_has_found_keep_the_property() -> None:
 
 
 @pytest.mark.parametrize("sent", [request("INCR", "a") * 3, request("INCRBY", "a", "1") * 2])
-def test_the_property_shows_a_fast_path_that_miscounts(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+def test_property_detects_a_miscounting_fast_path(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     def miscount(buffer: bytes, position: int) -> Run:
         run = find_run(buffer, position)
         return run if run is NO_RUN else (run[0], max(1, run[1] - 1), run[2])
@@ -44,7 +44,7 @@ def test_the_property_shows_a_fast_path_that_miscounts(monkeypatch: pytest.Monke
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed: it has no wheel for this machine")
 @pytest.mark.timeout(120 + SECONDS)
-def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
+def test_fuzzer_finds_nothing(tmp_path: Path) -> None:
     for directory in ("corpus", "broken"):
         (tmp_path / directory).mkdir()
     command = [sys.executable, str(Path(__file__).parent / "program.py"), str(tmp_path / "corpus"), str(CORPUS)]

@@ -1,7 +1,7 @@
-"""A real Prometheus scrapes real workers: every metric, label and value that a query names is there.
+"""A real Prometheus scrapes real workers: every metric, label and value in the chart's queries exists.
 
-A query of the chart returns nothing when all is well, and nothing when a name in it is misspelt. So its parts are asked
-for one by one: here each of them has samples.
+An alert's query returns nothing when all is well, and also when a name in it is misspelt. So each of its selectors is
+queried alone, and must have samples.
 """
 
 import json
@@ -46,7 +46,7 @@ class Prometheus:
     port: int
 
     def read(self, path: str, **parameters: str) -> Any:
-        """The data of an answer. Raises AssertionError with what Prometheus says of a query that it refuses."""
+        """Returns the data of a response. Raises AssertionError with the message for a query that is refused."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=10) as response:
@@ -61,7 +61,7 @@ class Prometheus:
         return samples
 
     def counts(self, seconds: int) -> bool:
-        """Whether it has scraped both workers for so long."""
+        """Whether it has scraped both workers for this many seconds."""
         try:
             found = self.query(f"count_over_time(id_generator_info[{seconds}s]) > {seconds - 1}")
         except OSError:  # it is starting
@@ -106,16 +106,16 @@ def prometheus(
 
 
 def _use(port: int) -> None:
-    """What makes every counter with labels have samples: commands, errors, and milliseconds that run out."""
+    """Gives every counter with labels a sample: commands, errors and exhausted milliseconds."""
     exchange(port, requests("BOGUS; INCR orders; ID.NEXT COUNT 20000"))
     with RawClient(port) as client:
         client.draw(request("INCR", "orders") * 20_000, 20_000)
 
 
 @pytest.mark.parametrize("expression", [*ALERTS, *PANELS, *TRIGGERS])
-def test_every_part_of_a_query_has_samples(prometheus: Prometheus, expression: str) -> None:
+def test_every_selector_has_samples(prometheus: Prometheus, expression: str) -> None:
     expression = _with_variables(expression)
-    prometheus.query(expression)  # it is understood
+    prometheus.query(expression)  # raises if it is not understood
     selectors = list(SELECTOR.finditer(expression))
     assert selectors
     for selector in selectors:
@@ -130,12 +130,12 @@ def test_every_part_of_a_query_has_samples(prometheus: Prometheus, expression: s
 
 
 @pytest.mark.parametrize("expression", [*ALERTS, *PANELS, *TRIGGERS])
-def test_no_part_of_a_query_is_overlooked(expression: str) -> None:
+def test_every_selector_is_found(expression: str) -> None:
     assert len(SELECTOR.findall(expression)) == len(re.findall(r"\b(?:id_generator|process)_|\bup\b", expression))
 
 
 @pytest.mark.parametrize("expression", [*ALERTS, *PANELS, *TRIGGERS])
-def test_what_is_grouped_by_is_there(prometheus: Prometheus, expression: str) -> None:
+def test_grouping_labels_exist(prometheus: Prometheus, expression: str) -> None:
     selectors = [selector[0] for selector in SELECTOR.finditer(_with_variables(expression))]
     labels = set().union(*(sample["metric"] for selector in selectors for sample in prometheus.query(selector)))
     for grouping in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
@@ -143,31 +143,31 @@ def test_what_is_grouped_by_is_there(prometheus: Prometheus, expression: str) ->
 
 
 @pytest.mark.parametrize("expression", PANELS)
-def test_every_panel_shows_something(prometheus: Prometheus, expression: str) -> None:
+def test_every_panel_has_data(prometheus: Prometheus, expression: str) -> None:
     assert prometheus.query(_with_variables(expression))
 
 
 @pytest.mark.parametrize("expression", TRIGGERS)
-def test_a_trigger_has_one_value(prometheus: Prometheus, expression: str) -> None:
+def test_each_trigger_has_one_value(prometheus: Prometheus, expression: str) -> None:
     (sample,) = prometheus.query(expression)
     assert sample["metric"] == {}
     assert float(sample["value"][1]) >= 0
 
 
-def test_the_first_trigger_sees_real_exhaustion(prometheus: Prometheus) -> None:
+def test_first_trigger_sees_real_exhaustion(prometheus: Prometheus) -> None:
     asked = queries({"autoscaling": {"keda": {"threshold": "0.01"}}})
     assert float(prometheus.query(asked.exhausted)[0]["value"][1]) == pytest.approx(0.01 * 3)
 
 
 @pytest.mark.parametrize("definition", VARIABLES)
-def test_the_dashboard_offers_what_there_is_to_choose_from(prometheus: Prometheus, definition: str) -> None:
+def test_dashboard_variables_have_the_right_values(prometheus: Prometheus, definition: str) -> None:
     match = re.fullmatch(r"label_values\((.+), (\w+)\)", definition)
     assert match
     values = {sample["metric"][match[2]] for sample in prometheus.query(_with_variables(match[1]))}
     assert values == {{"namespace": NAMESPACE, "service": SERVICE}[match[2]]}
 
 
-def test_the_legends_name_labels_that_the_samples_have(prometheus: Prometheus) -> None:
+def test_legends_use_existing_labels(prometheus: Prometheus) -> None:
     for panel in DASHBOARD["panels"]:
         for target in panel["targets"]:
             named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
@@ -175,14 +175,14 @@ def test_the_legends_name_labels_that_the_samples_have(prometheus: Prometheus) -
                 assert named <= set(sample["metric"]), panel["title"]
 
 
-def test_the_rules_are_loaded_and_their_texts_come_out_whole(prometheus: Prometheus) -> None:
+def test_rules_load_and_their_texts_render(prometheus: Prometheus) -> None:
     def alerts() -> list[dict[str, Any]]:
         return [alert for alert in prometheus.read("alerts")["alerts"] if alert["labels"]["alertname"] in expected]
 
     expected = {
         "RespidNotReady",
         "RespidReservationFailing",
-    }  # of the worker that waits, pending until they have lasted
+    }  # of the waiting worker, pending for now
     wait_until(lambda: {alert["labels"]["alertname"] for alert in alerts()} == expected)
     for alert in alerts():
         assert alert["labels"]["pod"] == "demo-respid-1"
@@ -192,12 +192,12 @@ def test_the_rules_are_loaded_and_their_texts_come_out_whole(prometheus: Prometh
     assert {rule["health"] for rule in group["rules"]} == {"ok"}
 
 
-def test_the_configmap_holds_the_dashboard() -> None:
+def test_configmap_holds_the_dashboard() -> None:
     data = render({"grafanaDashboard": {"enabled": True}}).one("ConfigMap")["data"]
     assert {name: json.loads(text) for name, text in data.items()} == {"respid.json": DASHBOARD}
 
 
-def test_panels_have_a_place_and_a_number_of_their_own() -> None:
+def test_panels_do_not_overlap() -> None:
     places = [
         (column, row)
         for panel in DASHBOARD["panels"]
@@ -211,7 +211,7 @@ def test_panels_have_a_place_and_a_number_of_their_own() -> None:
 
 
 def _with_variables(expression: str) -> str:
-    """As Grafana sends it."""
+    """Returns the expression as Grafana sends it."""
     variables = {"$namespace": NAMESPACE, "$service": SERVICE, "$__rate_interval": "1m"}
     for name, value in variables.items():
         expression = expression.replace(name, value)

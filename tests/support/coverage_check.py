@@ -1,4 +1,4 @@
-"""`python -m tests.support.coverage_check`: prints how much of respid/ the tests cover, and fails below the least."""
+"""`python -m tests.support.coverage_check`: prints the measured coverage of respid/ and fails if it is too low."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ LEAST_BRANCHES_PERCENT = 97
 
 
 def main() -> int:
-    """Returns the exit code: 0, or 1 after a table of what is not covered."""
+    """Returns the exit code: 0, or 1 after a table of the lines and branches that are not covered."""
     with TemporaryDirectory() as directory:
         report = Path(directory) / "coverage.json"
         _coverage("json", "--quiet", "-o", str(report))
@@ -19,7 +19,7 @@ def main() -> int:
     print(f"coverage of respid/: {lines:.1f} % of lines, {branches:.1f} % of branches")  # noqa: T201 - its purpose
     if branches >= LEAST_BRANCHES_PERCENT:
         return 0
-    print(f"too few: {LEAST_BRANCHES_PERCENT} % of branches is the least", file=sys.stderr)  # noqa: T201
+    print(f"coverage of branches is below {LEAST_BRANCHES_PERCENT} %", file=sys.stderr)  # noqa: T201
     _coverage("report")
     return 1
 

@@ -1,4 +1,4 @@
-"""A real Kubernetes API server with an etcd, on this machine."""
+"""Runs a real Kubernetes API server with an etcd on this machine."""
 
 import contextlib
 import signal
@@ -12,11 +12,11 @@ from tests.support.needed_tools import need_tool
 from tests.support.running import free_port, wait_until
 
 TOKEN = "test-token"
-STRANGER = "strangers-token"  # of a user without any right
+STRANGER = "unprivileged-token"  # of a user without any permission
 
 
 class ApiServer:
-    """A kube-apiserver that can be stopped, started again and frozen, on an etcd that goes on."""
+    """A kube-apiserver that can be stopped, restarted and frozen, while its etcd keeps running."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -25,7 +25,7 @@ class ApiServer:
         etcd, api_server, openssl = (need_tool(name) for name in ("etcd", "kube-apiserver", "openssl"))
         key = directory / "service-account.key"
         subprocess.run([openssl, "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-        (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},stranger,2\n')
+        (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},unprivileged,2\n')
         etcd_options = f"--data-dir={directory}/etcd --listen-client-urls={etcd_url} --advertise-client-urls={etcd_url}"
         etcd_options += f" --listen-peer-urls={peer_url}"
         options = f"--etcd-servers={etcd_url} --bind-address=127.0.0.1 --secure-port={self._port}"
@@ -39,7 +39,7 @@ class ApiServer:
         self.start()
 
     def start(self) -> None:
-        """Returns when it is ready."""
+        """Starts it and waits until it is ready."""
         self._process = self._run(self._command)
         try:
             log = self._directory / "log"
@@ -78,7 +78,7 @@ def running_api_server(directory: Path) -> Iterator[ApiServer]:
 
 
 def write_kubeconfig(path: Path, server: str, token: str, *, token_file: Path | None = None) -> Path:
-    """A kubeconfig of a user with this token, or with the one in a file."""
+    """Writes a kubeconfig for a user with this token, or with the token in a file."""
     user = f"token: {token}" if token_file is None else f'tokenFile: "{token_file}"'
     path.write_text(f"""\
 apiVersion: v1

@@ -1,4 +1,4 @@
-"""What must hold while a store is away, whichever it is and whatever ails it."""
+"""The behaviour that every store must show during an outage, whatever its cause."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,10 @@ FAILURES = "id_generator_reservation_failures_total"
 def through_an_outage(
     server: RunningServer, begin: Callable[[], None], end: Callable[[], None], reason: str, seconds: float = 0
 ) -> None:
-    """Under load: it issues to the ceiling, refuses, says why, and comes back by itself. Lasts at least so long."""
+    """Checks a server under load: it issues up to the ceiling, refuses with the reason, and recovers by itself.
+
+    The outage lasts at least this many seconds.
+    """
     drawers = [Drawer(server.port) for _ in range(2)]
     wait_until(lambda: all(drawer.spans for drawer in drawers))
     begin()

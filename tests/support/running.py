@@ -21,7 +21,7 @@ WAIT_SECONDS = 60  # for what takes a fraction of a second on an idle machine
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nothing listens on."""
+    """Returns a port of the loopback interface that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -84,7 +84,7 @@ class RunningServer:
             return error.code, error.read().decode()
 
     def metric(self, name: str) -> float:
-        """Returns the value of a sample, named with its labels as it is exposed. Raises KeyError without one."""
+        """Returns the value of a sample, named with its labels as exposed. Raises KeyError if there is none."""
         for line in self.get("/metrics")[1].splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[1])
@@ -108,7 +108,7 @@ class RunningServer:
         return self.process.wait(timeout=WAIT_SECONDS)
 
     def wait_until_ready(self) -> None:
-        """Raises AssertionError when the process ends before."""
+        """Raises AssertionError if the process exits first."""
         wait_until(self._is_ready, explain=lambda: self.log)
 
     def _is_ready(self) -> bool:

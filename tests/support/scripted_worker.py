@@ -1,4 +1,4 @@
-"""A worker in this process, on a scripted clock, and connections to it without sockets."""
+"""A worker in this process on a scripted clock, and connections to it without sockets."""
 
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
@@ -17,7 +17,7 @@ RUN_ID = "5eed" * 10
 def start_worker(
     clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
 ) -> Worker:
-    """A worker that serves: with worker ID 1, the default layout unless told, and a reservation from now on."""
+    """Returns a worker that serves, with worker ID 1 and a reservation that starts now."""
     config = Config(worker_id=1, worker_id_source="test", password=password, layout=layout or Layout())
     generator = Generator(config.layout, config.worker_id, clock)
     reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
@@ -30,7 +30,7 @@ def start_worker(
 
 
 def connect(worker: Worker, limits: RequestLimits | None = None) -> Connection:
-    """A new client of the worker, numbered as a listener would."""
+    """Connects a new client, numbered as a listener would."""
     identifier = max(worker.clients, default=0) + 1
     connection = Connection(worker, identifier, "127.0.0.1:50000", limits)
     worker.clients[identifier] = connection.session
@@ -38,7 +38,7 @@ def connect(worker: Worker, limits: RequestLimits | None = None) -> Connection:
 
 
 def converse(connection: Connection, *pieces: bytes) -> bytes:
-    """Sends the pieces one by one; returns all that was answered before the connection was closed, or had to wait."""
+    """Sends the pieces one by one. Returns all replies until the connection is closed or has to wait."""
     output = b""
     for piece in pieces:
         if connection.next is not Next.READ:
