@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, are_rising
-from tests.support.running import RunningServer, StartServer, free_port, running_program, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, running_program, wait_until
 
 PASSWORD = "correct horse"
 
@@ -71,18 +71,18 @@ def test_redis_cli_works_at_a_terminal(server: RunningServer, options: list[str]
             os.write(ours, line.encode() + b"\r")
             receive_until(ours, answer + ".*> ")  # it discards what is typed before its prompt
         os.write(ours, b"quit\r")
-        assert cli.wait(10) == 0
+        assert cli.wait(WAIT_SECONDS) == 0
     finally:
         cli.kill()
         cli.wait()
         os.close(ours)
 
 
-def receive_until(terminal: int, pattern: str, seconds: float = 20) -> None:
+def receive_until(terminal: int, pattern: str) -> None:
     """Reads the output of the program until the pattern matches."""
     shown = ""
     while not re.search(pattern, shown, re.DOTALL):
-        ready, _, _ = select.select([terminal], [], [], seconds)
+        ready, _, _ = select.select([terminal], [], [], WAIT_SECONDS)
         assert ready, f"no {pattern!r} in {shown!r}"
         shown += os.read(terminal, 1 << 16).decode()
 

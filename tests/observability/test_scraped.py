@@ -22,7 +22,7 @@ from tests.observability.promtool import SERVICE, alert_rules, queries
 from tests.support.byte_streams import request, requests
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, exchange
-from tests.support.running import RunningServer, StartServer, free_port, running_program, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, running_program, wait_until
 
 DASHBOARD = json.loads((CHART / "dashboards" / "respid.json").read_text())
 PANELS = [
@@ -49,7 +49,7 @@ class Prometheus:
         """Returns the data of a response. Raises AssertionError with the message for a query that is refused."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=WAIT_SECONDS) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.SERVICE_UNAVAILABLE:  # it is starting

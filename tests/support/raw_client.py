@@ -10,7 +10,7 @@ from typing import Self
 
 from tests.support.reply_parser import IncompleteReplyError, parse_reply
 
-TIMEOUT_SECONDS = 20  # longer than any conversation of a test takes on a busy machine
+TIMEOUT_SECONDS = 60  # longer than any conversation of a test takes on a busy machine
 
 
 class RawClient:
@@ -53,22 +53,16 @@ class RawClient:
         """Returns one reply; nothing may follow it."""
         received = b""
         while True:
+            received += self.receive_some()
             with contextlib.suppress(IncompleteReplyError):
-                if received and parse_reply(received)[1] == len(received):
+                if parse_reply(received)[1] == len(received):
                     return received
-            data = self._socket.recv(1 << 20)
-            if not data:
-                raise EOFError(received)
-            received += data
 
     def receive_until(self, ending: bytes) -> bytes:
         """Returns all bytes up to this ending. Raises EOFError if the connection ends before."""
         received = b""
         while not received.endswith(ending):
-            data = self._socket.recv(1 << 20)
-            if not data:
-                raise EOFError(received)
-            received += data
+            received += self.receive_some()
         return received
 
     def receive_lines(self, count: int) -> list[bytes]:
@@ -113,7 +107,7 @@ class RawClient:
         """Returns all bytes until the connection ends, by a reset too."""
         received = []
         with contextlib.suppress(ConnectionError):
-            while data := self._socket.recv(1 << 20):
+            while data := self.receive():
                 received.append(data)
         return b"".join(received)
 
