@@ -1,6 +1,6 @@
-"""Upgrades of a release that is installed, where the chart looks at what is live: Helm against a real API server.
+"""Upgrades an installed release, with Helm against a real API server, because the chart looks at live objects.
 
-There is no KEDA here, nor anything else that acts: the tests do to the objects what those would do.
+No controllers run, and no KEDA: the tests make their changes to the objects.
 """
 
 import itertools
@@ -39,7 +39,7 @@ _namespaces = (f"chart-{number}" for number in itertools.count())
 @pytest.fixture(scope="module")
 def kubeconfig_with_keda_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("KUBECONFIG", raising=False)  # a cluster with a KEDA that acts would be in the way
+        patch.delenv("KUBECONFIG", raising=False)  # a KEDA that runs in a cluster would interfere
         with running_api_server(tmp_path_factory.mktemp("kubernetes")) as server:
             with _client(server.kubeconfig) as client:
                 for definition in definitions("keda.sh"):
@@ -73,7 +73,7 @@ class Installation:
         self.client.create(Namespace(metadata=ObjectMeta(name=self.namespace)))
 
     def install(self, values: Values) -> str:
-        """What Helm prints."""
+        """Returns the output of Helm."""
         flag = f"--server-side={str(self.server_side).lower()}"
         return self._helm("install", "ids", str(CHART), flag, "--values", "-", values=values)
 
@@ -116,7 +116,7 @@ class Installation:
         return found
 
     def act_as_keda(self) -> str:
-        """Makes the ScaledObject's HPA, and copies Helm's labels and annotations as KEDA does. Gives its name."""
+        """Creates the HPA of the ScaledObject, with Helm's labels and annotations, as KEDA does. Returns its name."""
         scaled = self.scaled_object()
         name: str = scaled.spec["advanced"]["horizontalPodAutoscalerConfig"]["name"]
         owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": NAME, "uid": scaled.metadata.uid}
@@ -133,7 +133,7 @@ class Installation:
         return name
 
     def act_as_garbage_collector(self) -> None:
-        """Deletes the HPAs of ScaledObjects that are gone."""
+        """Deletes the HPAs of deleted ScaledObjects."""
         owners = {each.metadata.uid for each in self.client.list(ScaledObject) if each.metadata}
         for hpa in self.client.list(HorizontalPodAutoscaler):
             assert hpa.metadata is not None
@@ -145,13 +145,13 @@ class Installation:
 def installation(
     kubeconfig_with_keda_api: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Installation]:
-    """Nothing yet; to be installed as Helm 4 does, and as Helm 3 did."""
+    """Not installed yet; server-side as in Helm 4, or client-side as in Helm 3."""
     installation = Installation(kubeconfig_with_keda_api, tmp_path, server_side=request.param)
     with installation.client:
         yield installation
 
 
-def test_upgrades_and_rollbacks_leave_the_number_of_workers_to_the_autoscaler(installation: Installation) -> None:
+def test_upgrade_and_rollback_keep_the_autoscalers_number(installation: Installation) -> None:
     installation.install(HPA)
     assert installation.workers == 1
     installation.scale(5)
@@ -162,7 +162,7 @@ def test_upgrades_and_rollbacks_leave_the_number_of_workers_to_the_autoscaler(in
     assert installation.workers == 7
 
 
-def test_enabling_an_autoscaler_goes_on_with_the_live_number_of_workers(installation: Installation) -> None:
+def test_enabling_an_autoscaler_keeps_the_live_number(installation: Installation) -> None:
     installation.install(FIXED | {"replicaCount": 4})
     assert installation.workers == 4
     installation.scale(6)
@@ -173,7 +173,7 @@ def test_enabling_an_autoscaler_goes_on_with_the_live_number_of_workers(installa
     assert installation.workers == 8
 
 
-def test_an_upgrade_to_another_layout_needs_all_workers_stopped(installation: Installation) -> None:
+def test_layout_change_needs_all_workers_stopped(installation: Installation) -> None:
     installation.install(HPA)
     for other in ({"layout": "41/11/11"}, {"epoch": "2025-01-01T00:00:00Z"}):
         with pytest.raises(subprocess.CalledProcessError):
@@ -183,14 +183,14 @@ def test_an_upgrade_to_another_layout_needs_all_workers_stopped(installation: In
     assert installation.workers == 0
 
 
-def test_disabling_the_autoscaler_sets_the_number_of_workers(installation: Installation) -> None:
+def test_disabling_the_autoscaler_sets_replicas(installation: Installation) -> None:
     installation.install(HPA)
     installation.scale(5)
     installation.upgrade(FIXED)
     assert installation.workers == 3
 
 
-def test_a_number_that_another_has_changed_is_set_by_force_on_the_servers_side(installation: Installation) -> None:
+def test_server_side_conflict_needs_force(installation: Installation) -> None:
     installation.install(FIXED)
     installation.scale(5)
     if installation.server_side:
@@ -203,7 +203,7 @@ def test_a_number_that_another_has_changed_is_set_by_force_on_the_servers_side(i
     assert installation.workers == (3 if installation.server_side else 4)
 
 
-def test_from_hpa_to_keda_and_back_there_is_always_an_autoscaler(installation: Installation) -> None:
+def test_hpa_to_keda_and_back_always_has_an_autoscaler(installation: Installation) -> None:
     installation.install(HPA)
     installation.scale(5)
     for own, kedas in ((NAME, NAME), (SECOND_NAME, SECOND_NAME), (NAME, NAME)):
@@ -214,7 +214,7 @@ def test_from_hpa_to_keda_and_back_there_is_always_an_autoscaler(installation: I
         installation.upgrade(HPA | {"drainDelaySeconds": 3})
         assert installation.hpa_names() == [own]
 
-        # KEDA accepts a ScaledObject beside an HPA only of the name that it gives.
+        # KEDA accepts a ScaledObject beside an existing HPA only if it names that HPA.
         printed = installation.upgrade(KEDA)
         assert "set by KEDA" in printed
         assert installation.act_as_keda() == kedas
@@ -225,7 +225,7 @@ def test_from_hpa_to_keda_and_back_there_is_always_an_autoscaler(installation: I
         assert installation.workers == 5
 
 
-def test_the_notes_name_the_queries_to_try(installation: Installation) -> None:
+def test_notes_contain_the_queries(installation: Installation) -> None:
     printed = installation.install(KEDA)
     for trigger in installation.scaled_object().spec["triggers"][:2]:
         assert trigger["metadata"]["query"] in printed

@@ -1,4 +1,4 @@
-"""The chart's values: each is documented and has its place in the schema, and bad ones are refused with advice."""
+"""The chart's values are documented and in the schema; bad ones are refused with advice."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ def test_every_value_has_a_comment() -> None:
     assert [value.path for value in chart_values.documented_values() if not value.comment] == []
 
 
-def test_the_readme_has_every_value() -> None:
+def test_readme_table_is_generated() -> None:
     text = chart_values.README.read_text()
-    assert text == chart_values.with_table(text), "run .venv/bin/python tests/chart/chart_values.py"
+    assert text == chart_values.with_table(text), "run .venv/bin/python -m tests.chart.chart_values"
 
 
-def test_the_schema_has_the_values_and_no_others() -> None:
+def test_schema_has_exactly_the_values() -> None:
     with helm_python.Chart.load(CHART) as chart:
         schema, values = chart.schema, chart.values
     assert schema is not None
@@ -44,7 +44,7 @@ def _keys_of_values(values: Values, schema: Values, prefix: str = "") -> set[str
 
 
 @pytest.mark.parametrize("case", [None, *CASES])
-def test_the_chart_passes_the_strict_lint(case: str | None) -> None:
+def test_chart_passes_strict_lint(case: str | None) -> None:
     report = helm_python.lint(CHART, ci_values(case) if case else None, strict=True)
     assert report["errors"] == []
     assert [each for each in report["messages"] if each["severity"] > 1] == []
@@ -59,7 +59,7 @@ def nested(path: str, value: Any) -> Values:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("replicaCout", 3),  # a slip of the pen
+        ("replicaCout", 3),  # a typo
         ("autoscaling.keda.treshold", 5),
         ("replicaCount", -1),
         ("replicaCount", "three"),
@@ -77,7 +77,7 @@ def nested(path: str, value: Any) -> Values:
         ("service.type", "ExternalName"),
         ("image.digest", "latest"),
         ("image.pullPolicy", "Sometimes"),
-        ("autoscaling.minReplicas", 0),  # nobody would be there to count what is exhausted
+        ("autoscaling.minReplicas", 0),  # no worker would be left to report exhausted sequences
         ("autoscaling.targetCPUAverageValue", "70%"),
         ("autoscaling.keda.prometheusServerAddress", ""),
         ("autoscaling.keda.prometheusServerAddress", "prometheus:9090"),
@@ -90,7 +90,7 @@ def nested(path: str, value: Any) -> Values:
         ("extraEnv", [{"value": "1"}]),
     ],
 )
-def test_the_schema_refuses_what_no_value_may_be(path: str, value: Any) -> None:
+def test_schema_refuses_bad_values(path: str, value: Any) -> None:
     name = path.rpartition(".")[2]
     with pytest.raises(helm_python.HelmError, match=name):
         render(nested(path, value))
@@ -135,7 +135,7 @@ def test_the_schema_refuses_what_no_value_may_be(path: str, value: Any) -> None:
         ("extraEnv: [{name: POD_NAME, value: respid-0}]", "To use other worker IDs, set workerIdOffset"),
     ],
 )
-def test_values_that_cannot_work_together_are_refused_with_advice(values: str, advice: str) -> None:
+def test_conflicting_values_are_refused_with_advice(values: str, advice: str) -> None:
     with pytest.raises(helm_python.HelmError) as refusal:
         render(yaml.safe_load(values))
     assert advice in str(refusal.value)
@@ -155,5 +155,5 @@ def test_values_that_cannot_work_together_are_refused_with_advice(values: str, a
         "image: {tag: 1.5}",
     ],
 )
-def test_values_at_the_bounds_are_taken(values: str) -> None:
+def test_values_at_the_bounds_are_accepted(values: str) -> None:
     render(yaml.safe_load(values))

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.command_line import Outcome, clean_environment, run_command_line
+from tests.support.command_line import Outcome, run_command_line
 from tests.support.documents import CHECK, code_blocks
+from tests.support.environment import clean_environment
 from tests.support.fake_worker import LOADING, FakeWorker, serving
 from tests.support.proxy import proxy
 from tests.support.running import RunningServer, StartServer, free_port, wait_until

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.check.test_check import IDS_GENERATED, address_of, check
-from tests.support.command_line import clean_environment
+from tests.support.environment import clean_environment
 from tests.support.running import RunningServer, StartServer, wait_until
 
 

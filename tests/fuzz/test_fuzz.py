@@ -16,6 +16,7 @@ import respid.resp.reader
 from respid.resp.fast_path import NO_RUN, Run, find_run
 from tests.fuzz import fuzzed
 from tests.support.byte_streams import request
+from tests.support.environment import clean_environment
 
 SECONDS = int(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "4"))
 CORPUS = Path(__file__).parent / "corpus"
@@ -48,6 +49,7 @@ def test_fuzzer_finds_nothing(tmp_path: Path) -> None:
         (tmp_path / directory).mkdir()
     command = [sys.executable, str(Path(__file__).parent / "program.py"), str(tmp_path / "corpus"), str(CORPUS)]
     options = [f"-max_total_time={SECONDS}", "-max_len=4096", "-timeout=60", f"-artifact_prefix={tmp_path}/broken/"]
-    ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    environment = clean_environment(measured=False)
+    ended = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-5000:]
     assert "Done " in ended.stderr

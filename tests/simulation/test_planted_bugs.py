@@ -1,4 +1,4 @@
-"""The simulation can fail: each of these bugs, planted, is found by it."""
+"""The simulation finds each of these planted bugs."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def mark_stored_after_use(patch: Patch) -> None:
 
 
 def failed_write_taken_for_confirmed(patch: Patch) -> None:
-    """The ceiling in memory rises when the store has failed."""
+    """The ceiling in memory rises although the store failed."""
     fail = Reservation.extension_failed
 
     def fail_and_use(reservation: Reservation, error: str) -> None:
@@ -61,7 +61,7 @@ def no_fsync_of_the_directory(patch: Patch) -> None:
 
 
 def written_in_place(patch: Patch) -> None:
-    """The state file is written over, instead of replaced by one that is complete."""
+    """The state file is overwritten instead of replaced by a complete one."""
     write = SimulatedDisk.write_synced
 
     def write_in_place(disk: SimulatedDisk, path: Path, content: bytes) -> None:
@@ -79,7 +79,7 @@ def ceiling_included(patch: Patch) -> None:
 
 
 def start_at_the_clock(patch: Patch) -> None:
-    """The successor starts where its wall clock is, not at the stored ceiling."""
+    """The successor starts at its wall clock, not at the stored ceiling."""
     begin = Generator.begin
     patch.setattr(Generator, "begin", lambda generator, _floor_ms, ceiling_ms: begin(generator, 0, ceiling_ms))
 
@@ -97,7 +97,7 @@ def release_before_the_seal(patch: Patch) -> None:
 
 
 def release_of_a_mark_from_before_the_start(patch: Patch) -> None:
-    """What is to be released is noted before a first reservation that is still being taken."""
+    """The mark to release is read before the first reservation is complete."""
 
     async def end(keeper: Keeper) -> None:
         keeper._ending = True
@@ -111,7 +111,7 @@ def release_of_a_mark_from_before_the_start(patch: Patch) -> None:
 
 
 def takeover_without_reading(patch: Patch) -> None:
-    """A mark is read, and another one used: as if it were the last that this process has seen."""
+    """The stored mark is ignored: the process uses the last one that it has seen."""
 
     async def load(store: LeaseStore) -> Mark | None:
         store._current = await store._api.get(store._own.name)
@@ -121,7 +121,7 @@ def takeover_without_reading(patch: Patch) -> None:
 
 
 def conflict_ignored(patch: Patch) -> None:
-    """After a conflict the Lease is written over, whoever has it."""
+    """After a conflict the Lease is overwritten, whoever holds it."""
 
     async def read_again(store: LeaseStore, wanted: Lease) -> None:
         store._current = await store._api.get(wanted.name)
@@ -131,7 +131,7 @@ def conflict_ignored(patch: Patch) -> None:
 
 
 def lost_reply_taken_for_a_takeover(patch: Patch) -> None:
-    """After a conflict the worker ID is given up, whoever wrote."""
+    """After a conflict the worker ID is given up, whoever wrote the Lease."""
 
     async def give_up(_store: LeaseStore, wanted: Lease) -> None:
         raise HolderLostError(wanted.name)
@@ -140,7 +140,7 @@ def lost_reply_taken_for_a_takeover(patch: Patch) -> None:
 
 
 def expiry_by_the_holders_clock(patch: Patch) -> None:
-    """A Lease counts as left alone when its ceiling, by the own wall clock, has passed."""
+    """A Lease counts as expired when its ceiling has passed by the process's own wall clock."""
 
     async def load(store: LeaseStore) -> Mark | None:
         lease = store._current = await store._api.get(store._own.name)
@@ -157,7 +157,7 @@ def lock_on_the_renamed_file(patch: Patch) -> None:
         store._lock_path = store._path
 
     read = SimulatedDisk.read
-    patch.setattr(SimulatedDisk, "read", lambda disk, path: read(disk, path) or None)  # it is made by locking it
+    patch.setattr(SimulatedDisk, "read", lambda disk, path: read(disk, path) or None)  # locking creates it
     patch.setattr(FileStore, "__init__", lock_state_file)
     patch.setattr(SimulatedLock, "stands", lambda _lock: True)
 
@@ -202,7 +202,7 @@ TWINS = (Event.START, Event.FREEZE, Event.THAW)
 LOCKS = (Event.DELETE_LOCK, Event.START)
 
 
-# Each with the events that bring it to light, in any order, or in the one that is needed: so it takes seconds.
+# Each has the events that reveal it, in any order or in the necessary one, so that finding it takes seconds.
 @pytest.mark.parametrize(
     ("kind", "bug", "events"),
     [
@@ -226,9 +226,7 @@ LOCKS = (Event.DELETE_LOCK, Event.START)
         ("file", lock_not_looked_at_again, LOCKS),
     ],
 )
-def test_a_planted_bug_is_found(
-    kind: str, bug: Bug, events: tuple[Event, ...] | list[Step], monkeypatch: Patch
-) -> None:
+def test_planted_bug_is_found(kind: str, bug: Bug, events: tuple[Event, ...] | list[Step], monkeypatch: Patch) -> None:
     assert not any(is_violated(kind, seed, events) for seed in range(10)), "without the bug all is well"
     bug(monkeypatch)
     assert any(is_violated(kind, seed, events) for seed in range(3000))

@@ -1,4 +1,4 @@
-"""A store that is slow or fails when a test says so, and remembers what it was asked."""
+"""A store that is slow or fails as the test says, and records the calls."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,15 +12,15 @@ SPANS = ReserveSpans(wall_ms=3_000, lead_ms=250)
 
 @dataclass
 class ScriptedStore:
-    """Keeps the mark in memory; `events` are what happened to it, in order."""
+    """Keeps the mark in memory; `events` has the calls in order."""
 
     mark_ms: int | None = None
     delay_seconds: float = 0
-    error: str = ""  # what every call fails with; empty when it works
-    look: Callable[[], None] = lambda: None  # called while an extension is being written
+    error: str = ""  # the error of every call; empty when they succeed
+    look: Callable[[], None] = lambda: None  # called while an extension is written
     events: list[tuple[str, int]] = field(default_factory=list)
     name: str = "scripted"
-    fingerprint: str = "41/10/12@1704067200000"  # of the layout that the mark was used with
+    fingerprint: str = "41/10/12@1704067200000"  # of the layout that the mark belongs to
     spans: ReserveSpans = SPANS
 
     async def load(self) -> Mark | None:

@@ -1,4 +1,4 @@
-"""A worker in this process, on a scripted clock, and connections to it without sockets."""
+"""A worker in this process on a scripted clock, and connections to it without sockets."""
 
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
@@ -40,7 +40,7 @@ def connect(worker: Worker, limits: RequestLimits = DEFAULT_LIMITS) -> Connectio
 
 
 def converse(connection: Connection, *pieces: bytes) -> bytes:
-    """Sends the pieces one by one; returns all that was answered before the connection was closed, or had to wait."""
+    """Sends the pieces one by one. Returns all replies until the connection is closed or has to wait."""
     output = b""
     for piece in pieces:
         if connection.next is not Next.READ:
