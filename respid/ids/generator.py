@@ -43,7 +43,6 @@ class Generator:
     """
 
     __slots__ = (
-        "_base_id",
         "_ceiling_ms",
         "_clock",
         "_end_id",
@@ -104,8 +103,8 @@ class Generator:
         self._lead_limit_ms = lead_limit_ms
         self._timestamp_ms = layout.epoch_ms - 1
         self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
-        # The current millisecond: its first possible ID, the first issued, the next one, the first beyond it.
-        self._base_id = self._start_id = self._next_id = self._end_id = 0
+        # The current millisecond: the first ID issued in it, the next one, the first beyond it.
+        self._start_id = self._next_id = self._end_id = 0
         # When it begins and ends, in Unix ns: comparing costs less than dividing the time at every call.
         self._start_ns = self._end_ns = 0
         self._issued_before = 0
@@ -138,10 +137,11 @@ class Generator:
 
         May be called again: a generator that was sealed before it began tells where it would have begun.
         """
+        end_ms = self._timestamp_ms + 1
         self._sealed = True
         self._ceiling_ms = 0
         self._end_id = self._next_id
-        return self._timestamp_ms + 1
+        return end_ms
 
     def take(self, count: int, since_ms: int | None = None) -> tuple[int, int]:
         """Up to `count` consecutive IDs of one millisecond, as (first ID, how many); (0, 0) when there is none now.
@@ -195,8 +195,8 @@ class Generator:
             self._stopped_ns = None
             return True
         if timestamp_ms != self._exhausted_ms:
-            self._exhausted_ms = timestamp_ms
             self.milliseconds_exhausted += 1
+            self._exhausted_ms = timestamp_ms
         if timestamp_ms >= now_ms and self._clock.monotonic_ns() - self._opened_ns < _MILLISECOND_NS:
             return False
         return self._open(timestamp_ms + 1, count)
@@ -205,17 +205,26 @@ class Generator:
         if timestamp_ms >= self._ceiling_ms:
             self._end_id = self._next_id  # what is left of the last millisecond is no help to a block: it would wait
             return self._stop()
-        used = self._next_id - self._base_id
+        used = self._next_id & (self._sequence_size - 1)
         if used >= self._sequence_reset or used + count > self._sequence_size:
             used = 0
-        self._issued_before += self._next_id - self._start_id
+        issued_before = self._issued_before + self._next_id - self._start_id
+        opened_ns = self._clock.monotonic_ns()
+        base_id = (timestamp_ms - self._epoch_ms) << self._shift | self._worker_part
+        start_id = base_id + used
+        end_id = base_id + self._sequence_size
+        start_ns = timestamp_ms * _MILLISECOND_NS
+        end_ns = start_ns + _MILLISECOND_NS
+        # From here on only assignments, which cannot fail: if memory runs out above, nothing has changed. Their order
+        # is safe, too: cut off after any of them, the generator repeats no ID and issues none of another worker.
         self._timestamp_ms = timestamp_ms
-        self._opened_ns = self._clock.monotonic_ns()
-        self._base_id = (timestamp_ms - self._epoch_ms) << self._shift | self._worker_part
-        self._start_id = self._next_id = self._base_id + used
-        self._end_id = self._base_id + self._sequence_size
-        self._start_ns = timestamp_ms * _MILLISECOND_NS
-        self._end_ns = self._start_ns + _MILLISECOND_NS
+        self._opened_ns = opened_ns
+        self._issued_before = issued_before
+        self._start_id = start_id
+        self._next_id = start_id
+        self._end_id = end_id
+        self._start_ns = start_ns
+        self._end_ns = end_ns
         self._stopped_ns = None
         return True
 
