@@ -30,6 +30,7 @@ from respid.cli.options import (
 )
 from respid.cli.worker_id import WorkerIdError, find_worker_id
 from respid.ids.clock import SystemClock
+from respid.ids.generator import max_sequence_reset
 from respid.ids.layout import DEFAULT_EPOCH_MS, Layout
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
 from respid.worker.config import Config
@@ -99,7 +100,7 @@ def respid() -> None:
 @layout_settings
 @setting(
     "--sequence-reset",
-    "Below this a new millisecond carries the sequence on.",
+    "A new millisecond starts at a random sequence below this, which keeps `id % N` even for N up to it; at most 1024.",
     type=click.IntRange(1),
     show_default="256, or a sixteenth of the sequence",
 )
@@ -210,9 +211,9 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     except (ValueError, WorkerIdError) as error:
         raise click.UsageError(str(error)) from None
     sequence_reset = settings["sequence_reset"]
-    if sequence_reset is not None and sequence_reset > layout.sequence_size:
+    if sequence_reset is not None and sequence_reset > max_sequence_reset(layout):
         raise click.UsageError(
-            f"--sequence-reset {sequence_reset} is above {layout.sequence_size}, the sequence of {layout.widths}"
+            f"--sequence-reset {sequence_reset} is above {max_sequence_reset(layout)}, the most for {layout.widths}"
         )
     reserve, max_clock_lead = settings["reserve"], settings["max_clock_lead"]
     if settings["store"] == "lease" and reserve * 2 > max_clock_lead:

@@ -4,14 +4,18 @@ Pure: it is given a clock and a ceiling, does no IO, never sleeps, logs nothing.
 so; whoever asked comes back later.
 """
 
+import random
+from collections.abc import Callable
 from enum import Enum
 
 from respid.ids.clock import Clock
 from respid.ids.layout import Layout
 
 NOTHING = (0, 0)
-MAX_SEQUENCE_RESET = 256
+MAX_SEQUENCE_RESET = 1024
+DEFAULT_SEQUENCE_RESET = 256
 CATCH_UP_MS = 100
+_RANDOM_BITS = 32
 _MILLISECOND_NS = 1_000_000
 
 
@@ -25,8 +29,13 @@ class Obstacle(Enum):
 
 
 def default_sequence_reset(layout: Layout) -> int:
-    """Where a new millisecond's sequence starts again at 0: 256, or a sixteenth of a small sequence."""
-    return max(1, min(MAX_SEQUENCE_RESET, layout.sequence_size // 16))
+    """256, or a sixteenth of the sequence if that is less."""
+    return max(1, min(DEFAULT_SEQUENCE_RESET, layout.sequence_size // 16))
+
+
+def max_sequence_reset(layout: Layout) -> int:
+    """1024, or the size of the sequence if that is less."""
+    return min(MAX_SEQUENCE_RESET, layout.sequence_size)
 
 
 class Generator:
@@ -36,34 +45,35 @@ class Generator:
     millisecond and goes to the next one only when the sequence is spent, and no sooner than one monotonic millisecond
     after it opened the last. So its lead over a clock that was set back only shrinks.
 
-    A new millisecond carries the sequence on from the last ID while it is below `sequence_reset`, so that `id % N` is
-    even at low load too; from there on it starts at 0.
+    A new millisecond starts at a random sequence below `sequence_reset`, which keeps `id % N` even for N up to that, at
+    low load and when a client draws for several tables in turn. It starts at 0 right after a millisecond whose sequence
+    was spent, so that a saturated worker loses no ID, and for a block that would not fit otherwise. `random_bits`
+    returns that many random bits, as `random.getrandbits` does; uniqueness does not depend on them.
 
-    Raises ValueError for a worker ID or a sequence reset that the layout does not have.
+    Raises ValueError for a worker ID or a sequence reset that is out of the layout's range.
     """
 
     __slots__ = (
+        "_before_first",
         "_ceiling_ms",
-        "_clock",
         "_end_id",
         "_end_ns",
-        "_epoch_ms",
         "_exhausted_ms",
-        "_issued_before",
         "_lead_limit_ms",
+        "_monotonic_ns",
         "_next_id",
         "_opened_ns",
+        "_origin_id",
+        "_random_bits",
         "_sealed",
         "_sequence_reset",
         "_sequence_size",
         "_shift",
-        "_start_id",
         "_start_ns",
         "_stopped_ns",
         "_timestamp_ms",
         "_wall_ms",
         "_wall_ns",
-        "_worker_part",
         "layout",
         "milliseconds_exhausted",
         "queued",
@@ -78,6 +88,7 @@ class Generator:
         *,
         sequence_reset: int | None = None,
         lead_limit_ms: int = 600_000,
+        random_bits: Callable[[int], int] = random.getrandbits,
     ) -> None:
         if not 0 <= worker_id < layout.workers:
             raise ValueError(
@@ -85,8 +96,9 @@ class Generator:
             )
         if sequence_reset is None:
             sequence_reset = default_sequence_reset(layout)
-        if not 1 <= sequence_reset <= layout.sequence_size:
-            raise ValueError(f"sequence reset {sequence_reset} is not 1 to {layout.sequence_size}, the sequence's size")
+        most = max_sequence_reset(layout)
+        if not 1 <= sequence_reset <= most:
+            raise ValueError(f"sequence reset {sequence_reset} is not 1 to {most}, the range for {layout.widths}")
         self.layout = layout
         self.worker_id = worker_id
         # True while requests wait: then only those that waited may open a millisecond, so that none is overtaken.
@@ -95,26 +107,27 @@ class Generator:
         self.milliseconds_exhausted = 0
         self._exhausted_ms = 0
         self.use_clock(clock)
-        self._epoch_ms = layout.epoch_ms
         self._shift = layout.timestamp_shift
-        self._worker_part = worker_id << layout.sequence_bits
+        self._origin_id = layout.compose(0, worker_id, 0)
         self._sequence_size = layout.sequence_size
         self._sequence_reset = sequence_reset
+        self._random_bits = random_bits
         self._lead_limit_ms = lead_limit_ms
         self._timestamp_ms = layout.epoch_ms - 1
         self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
-        # The current millisecond: the first ID issued in it, the next one, the first beyond it.
-        self._start_id = self._next_id = self._end_id = 0
+        # The current millisecond: its next ID, and the first beyond it.
+        self._next_id = self._end_id = 0
         # When it begins and ends, in Unix ns: comparing costs less than dividing the time at every call.
         self._start_ns = self._end_ns = 0
-        self._issued_before = 0
+        # The next ID less this is how many were issued: counting so costs nothing where no millisecond is opened.
+        self._before_first = 0
         self._ceiling_ms = 0
         self._sealed = False
         self._stopped_ns: int | None = None
 
     def use_clock(self, clock: Clock) -> None:
         """Takes the time from this clock from now on."""
-        self._clock = clock
+        self._monotonic_ns = clock.monotonic_ns
         self._wall_ms = clock.wall_ms
         self._wall_ns = clock.wall_ns
 
@@ -182,7 +195,6 @@ class Generator:
         if self.queued and since_ms is None:
             return False
         timestamp_ms = self._timestamp_ms
-        has_room = self._end_id - self._next_id >= count
         if timestamp_ms < now_ms:
             if since_ms is None:
                 return self._open(now_ms, count)
@@ -191,13 +203,13 @@ class Generator:
                 return self._open(min(earliest_ms, now_ms), count)
         elif timestamp_ms - now_ms > self._lead_limit_ms:
             return self._stop()
-        if has_room:
+        if self._end_id - self._next_id >= count:
             self._stopped_ns = None
             return True
         if timestamp_ms != self._exhausted_ms:
             self.milliseconds_exhausted += 1
             self._exhausted_ms = timestamp_ms
-        if timestamp_ms >= now_ms and self._clock.monotonic_ns() - self._opened_ns < _MILLISECOND_NS:
+        if timestamp_ms >= now_ms and self._monotonic_ns() - self._opened_ns < _MILLISECOND_NS:
             return False
         return self._open(timestamp_ms + 1, count)
 
@@ -205,13 +217,15 @@ class Generator:
         if timestamp_ms >= self._ceiling_ms:
             self._end_id = self._next_id  # what is left of the last millisecond is no help to a block: it would wait
             return self._stop()
-        used = self._next_id & (self._sequence_size - 1)
-        if used >= self._sequence_reset or used + count > self._sequence_size:
-            used = 0
-        issued_before = self._issued_before + self._next_id - self._start_id
-        opened_ns = self._clock.monotonic_ns()
-        base_id = (timestamp_ms - self._epoch_ms) << self._shift | self._worker_part
-        start_id = base_id + used
+        base_id = (timestamp_ms << self._shift) + self._origin_id
+        start_id = base_id
+        is_saturated = self._next_id == self._end_id or self._exhausted_ms == self._timestamp_ms
+        if not is_saturated or timestamp_ms != self._timestamp_ms + 1:
+            sequence = self._random_bits(_RANDOM_BITS) * self._sequence_reset >> _RANDOM_BITS
+            if sequence + count <= self._sequence_size:
+                start_id += sequence
+        before_first = self._before_first + start_id - self._next_id
+        opened_ns = self._monotonic_ns()
         end_id = base_id + self._sequence_size
         start_ns = timestamp_ms * _MILLISECOND_NS
         end_ns = start_ns + _MILLISECOND_NS
@@ -219,8 +233,7 @@ class Generator:
         # is safe, too: cut off after any of them, the generator repeats no ID and issues none of another worker.
         self._timestamp_ms = timestamp_ms
         self._opened_ns = opened_ns
-        self._issued_before = issued_before
-        self._start_id = start_id
+        self._before_first = before_first
         self._next_id = start_id
         self._end_id = end_id
         self._start_ns = start_ns
@@ -230,7 +243,7 @@ class Generator:
 
     def _stop(self) -> bool:
         if self._stopped_ns is None:
-            self._stopped_ns = self._clock.monotonic_ns()
+            self._stopped_ns = self._monotonic_ns()
         return False
 
     def obstacle(self) -> Obstacle | None:
@@ -260,7 +273,7 @@ class Generator:
         """For how long an obstacle has stopped it, since it was first met; 0 while there is none."""
         if self._stopped_ns is None:
             return 0
-        return (self._clock.monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
+        return (self._monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
 
     def has_ids_now(self) -> bool:
         """Whether `take` would find an ID for a request that has waited."""
@@ -268,7 +281,7 @@ class Generator:
             return False
         if self._next_id != self._end_id or self._timestamp_ms < self._wall_ms():
             return True
-        return self._clock.monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
+        return self._monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
 
     @property
     def timestamp_ms(self) -> int:
@@ -292,7 +305,7 @@ class Generator:
     @property
     def ids_issued(self) -> int:
         """How many IDs have been issued."""
-        return self._issued_before + self._next_id - self._start_id
+        return self._next_id - self._before_first
 
     @property
     def last_id(self) -> int | None:

@@ -109,7 +109,7 @@ def test_without_any_argument_it_serves_as_its_variables_say() -> None:
         ("--worker-id 1 --layout 30/10/12", {}, "ends within a year"),
         ("--worker-id 1 --epoch 2199-01-01", {}, "epoch 2199-01-01T00:00:00.000Z is in the future"),
         ("--worker-id 1", {"RESPID_EPOCH": "newyear"}, "epoch 'newyear' is neither"),
-        ("--worker-id 1 --sequence-reset 4097", {}, "--sequence-reset 4097 is above 4096"),
+        ("--worker-id 1 --sequence-reset 1025", {}, "--sequence-reset 1025 is above 1024"),
         ("--worker-id 1 --port 65536", {}, "RESPID_PORT"),
         ("--worker-id 1", {"RESPID_PORT": "0"}, "--port 0 leaves no listener"),
         ("--worker-id 1 --drain-delay nan", {}, "RESPID_DRAIN_DELAY"),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from random import Random
 from types import FrameType
 from typing import Any
 
@@ -79,7 +80,7 @@ def act(generator: Generator, clock: ScriptedClock, action: str, amount: int) ->
 def play(act_or_fail: Act) -> Iterator[tuple[Generator, range]]:
     """Follows the history, repeating what fails, then draws some more; yields the IDs of each action."""
     clock = ScriptedClock()
-    generator = Generator(LAYOUT, WORKER_ID, clock)
+    generator = Generator(LAYOUT, WORKER_ID, clock, sequence_reset=8, random_bits=Random(6).getrandbits)
     generator.begin(clock.wall, clock.wall + RESERVED_MS)
     for action, amount, passed_ms in HISTORY:
         if passed_ms < 0:
@@ -148,18 +149,29 @@ def read_state(generator: Generator) -> dict[str, Any]:
     return {name: getattr(generator, name) for name in Generator.__slots__}
 
 
-def test_failing_clock_changes_nothing(clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = Generator(LAYOUT, WORKER_ID, clock)
+@pytest.mark.parametrize("source", ["clock", "random"])
+def test_failing_source_changes_nothing(source: str) -> None:
+    failing = False
+
+    class FailingClock(ScriptedClock):
+        def monotonic_ns(self) -> int:
+            if failing and source == "clock":
+                raise MemoryError
+            return super().monotonic_ns()
+
+    def random_bits(_bits: int) -> int:
+        if failing and source == "random":
+            raise MemoryError
+        return 0
+
+    clock = FailingClock()
+    generator = Generator(LAYOUT, WORKER_ID, clock, random_bits=random_bits)
     generator.begin(clock.wall, clock.wall + RESERVED_MS)
     generator.take(3)
     before = read_state(generator)
     clock.pass_ms(1)
-
-    def run_out_of_memory() -> int:
-        raise MemoryError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(clock, "monotonic_ns", run_out_of_memory)
+    failing = True
+    for draw in (generator.take, generator.take_block):
         with pytest.raises(MemoryError):
-            generator.take(1)
+            draw(1)
     assert read_state(generator) == before

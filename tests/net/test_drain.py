@@ -19,7 +19,7 @@ INCR = request("INCR", "orders")
 PING = request("PING")
 PONG = b"+PONG\r\n"
 IDS_GENERATED = "id_generator_ids_generated_total"
-SEQUENCE_RESET = 256
+FROM_ZERO = ("--sequence-reset", "1")  # each millisecond starts at sequence 0, so that a gap is an ID that was lost
 IDLE = {  # what was sent, and its reply
     b"": b"",
     PING: PONG,
@@ -57,8 +57,7 @@ def follows(earlier: int, later: int) -> bool:
     """Whether a generator issued no ID between these two."""
     if timestamp_ms(earlier) == timestamp_ms(later):
         return later == earlier + 1
-    carried_on = (earlier & 4095) + 1
-    return later & 4095 == (carried_on if carried_on < SEQUENCE_RESET else 0)
+    return later & 4095 == 0
 
 
 def assert_all_reached_their_clients(drawn: list[int], state_dir: Path) -> None:
@@ -71,7 +70,7 @@ def assert_all_reached_their_clients(drawn: list[int], state_dir: Path) -> None:
 def test_every_id_drawn_under_load_reaches_its_client(
     start_server: StartServer, tmp_path: Path, stop_signal: signal.Signals
 ) -> None:
-    server = start_server("--state-dir", str(tmp_path))
+    server = start_server("--state-dir", str(tmp_path), *FROM_ZERO)
     with ThreadPoolExecutor() as threads:
         drawing = [threads.submit(draw_until_closed, server.port) for _ in range(4)]
         wait_until(lambda: server.metric(IDS_GENERATED) > 20_000)
@@ -97,7 +96,7 @@ def test_all_requests_that_were_read_are_answered_before_the_end(start_server: S
 def test_a_client_that_does_not_read_when_the_server_stops_gets_its_replies_when_it_does(
     start_server: StartServer, tmp_path: Path
 ) -> None:
-    server = start_server("--state-dir", str(tmp_path))
+    server = start_server("--state-dir", str(tmp_path), *FROM_ZERO)
     with RawClient(server.port) as client:
         client.send_until_blocked(INCR * 10_000)
         server.process.send_signal(signal.SIGTERM)
@@ -220,7 +219,7 @@ def test_a_request_that_waits_in_the_socket_when_the_drain_begins_is_answered(st
 def test_more_than_one_read_that_waits_in_the_socket_when_the_drain_begins_is_answered(
     start_server: StartServer, tmp_path: Path
 ) -> None:
-    server = start_server("--state-dir", str(tmp_path))
+    server = start_server("--state-dir", str(tmp_path), *FROM_ZERO)
     with RawClient(server.port) as client:
         client.send(PING)
         assert client.receive_reply() == PONG
