@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from respid import __version__
+from respid import BUILD_DATE, __version__
 from respid.cli.options import (
     READABLE_FILE,
     Seconds,
@@ -125,10 +125,9 @@ def respid() -> None:
 )
 @setting(
     "--reserve",
-    "Seconds that the lease store's reservations reach ahead: how long an outage of the API server may last.",
+    "Seconds that the store reserves ahead of the clock: how long a worker survives an outage of the store.",
     type=Seconds(1),
-    default=300,
-    show_default=True,
+    show_default="300 for the lease store, 10 for the file store",
 )
 @setting(
     "--accept-layout-change",
@@ -204,7 +203,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     """The settings of a server from the options' values. Raises click.UsageError."""
     layout = parse_layout(settings["layout"], settings["epoch"])
     try:
-        layout.refuse_unusable(SystemClock().wall_ms())
+        layout.refuse_unusable(parse_timestamp_ms(BUILD_DATE), SystemClock().wall_ms())
         worker_id, source = find_worker_id(
             settings["worker_id"], environment, hostname, offset=settings["worker_id_offset"], workers=layout.workers
         )
@@ -215,15 +214,9 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         raise click.UsageError(
             f"--sequence-reset {sequence_reset} is above {max_sequence_reset(layout)}, the most for {layout.widths}"
         )
-    reserve, max_clock_lead = settings["reserve"], settings["max_clock_lead"]
-    if settings["store"] == "lease" and reserve * 2 > max_clock_lead:
-        raise click.UsageError(
-            f"--reserve {reserve:g} is more than half of --max-clock-lead {max_clock_lead:g}: a worker that starts"
-            " again could lead its clock by too much; lower the one or raise the other"
-        )
     password = environment.get("RESPID_PASSWORD", "")
     refuse_contradictions(settings, has_password=bool(password or settings["requirepass_file"]))
-    return Config(
+    config = Config(
         worker_id=worker_id,
         worker_id_source=source,
         layout=layout,
@@ -263,6 +256,18 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         log_format=settings["log_format"],
         log_level=settings["log_level"],
     )
+    refuse_long_reserve(config)
+    return config
+
+
+def refuse_long_reserve(config: Config) -> None:
+    """Raises click.UsageError if a restarted worker could be too far ahead of its clock."""
+    if (config.store == "lease" or config.reserve_seconds) and config.reserve_ms > config.max_clock_lead_seconds * 500:
+        raise click.UsageError(
+            f"--reserve {config.reserve_ms / 1000:g} is more than half of --max-clock-lead"
+            f" {config.max_clock_lead_seconds:g}: a restarted worker could be too far ahead of its clock; reduce"
+            " --reserve or increase --max-clock-lead"
+        )
 
 
 @respid.command("decode")

@@ -32,7 +32,10 @@ class Keeper:
             reached_ms=lambda: worker.generator.timestamp_ms,
             confirm_ms=round(config.clock_jump_confirm_seconds * 1000),
             steps=worker.stats.clock_steps,
+            is_plausible=worker.generator.is_plausible,
+            is_reserved=worker.reservation.covers,
         )
+        self._is_clock_wrong = False  # whether that is logged
         self._is_holder = False
         self._ending = False
         self._storing = asyncio.Lock()
@@ -46,14 +49,16 @@ class Keeper:
         worker = self._worker
         worker.lifecycle.enter(State.RESERVING)
         while not self._ending:
-            worker.use_clock(self._clock_watch.look())  # it may be hours until another holder has gone
+            self._look()  # it may be hours until another holder has gone
+            if self._is_clock_wrong:
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
             try:
-                await self._take_first_reservation()
+                if await self._take_first_reservation():
+                    break
             except StoreUnavailableError as error:
                 self._note_failure(error)
                 await asyncio.sleep(RETRY_SECONDS)
-            else:
-                break
         if worker.lifecycle.state is State.RESERVING:
             worker.lifecycle.enter(State.SERVING)
 
@@ -66,8 +71,7 @@ class Keeper:
                 before = loop.time()
                 await asyncio.sleep(LOOK_SECONDS)
                 worker.stats.event_loop_lag_seconds = max(0.0, loop.time() - before - LOOK_SECONDS)
-                worker.use_clock(self._clock_watch.look())
-                worker.generator.obstacle()  # so that it is known since when nothing is issued, though nobody asks
+                self._look()
             await extending
         finally:
             extending.cancel()
@@ -84,12 +88,31 @@ class Keeper:
                 _log.warning("the high-water mark could not be lowered to the last ID: %s", error)
             await self._store.close()
 
-    async def _take_first_reservation(self) -> None:
+    def _look(self) -> None:
+        """Looks at the wall clock, and decides which clock the worker goes by."""
+        self._worker.use_clock(self._clock_watch.look())
+        self._worker.generator.obstacle()  # so that it is known since when nothing is issued, though nobody asks
+        shown_ms, was_wrong = self._clock_watch.wall_ms, self._is_clock_wrong
+        self._is_clock_wrong = not self._worker.generator.is_plausible(shown_ms)
+        if self._is_clock_wrong and not was_wrong:
+            _log.error(
+                "the wall clock shows %s, which cannot be right: no ID is issued until it is set",
+                format_timestamp(shown_ms),
+                extra={"event": "clock_wrong"},
+            )
+        elif was_wrong and not self._is_clock_wrong:
+            message = "the wall clock shows %s: it has been set right"
+            _log.info(message, format_timestamp(shown_ms), extra={"event": "clock_right"})
+
+    async def _take_first_reservation(self) -> bool:
+        """False when the wall clock has turned out wrong: no mark is stored from it."""
         worker, reservation = self._worker, self._worker.reservation
         async with self._storing, self._impatience():
             asked_ns = worker.clock.boot_ns()
             mark = await self._store.load()
-            worker.use_clock(self._clock_watch.look())  # which may have been set while the store was slow
+            self._look()  # the clock may have been set while the store was slow
+            if self._is_clock_wrong:
+                return False
             now_ms = self._clock_watch.wall_ms
             floor_ms = None if mark is None else self._floor_ms(mark, now_ms)
             if floor_ms is not None and floor_ms <= worker.generator.layout.epoch_ms:
@@ -101,6 +124,7 @@ class Keeper:
             reservation.last_error = None
             reservation.begin(floor_ms, ceiling_ms)
         self._tell_of_mark(floor_ms, now_ms)
+        return True
 
     def _floor_ms(self, mark: Mark, now_ms: int) -> int:
         """Where IDs may begin, given the stored mark. Raises StoreError when they could repeat another layout's."""
@@ -156,7 +180,11 @@ class Keeper:
     async def _extend_if_due(self) -> bool:
         """False when it was due and failed. Raises HolderLostError."""
         reservation, now_ns = self._worker.reservation, self._worker.clock.boot_ns()
-        ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.wall_ms, (now_ns - self._stored_ns) // 1_000_000)
+        age_ms = (now_ns - self._stored_ns) // 1_000_000
+        if self._is_clock_wrong:
+            ceiling_ms = reservation.renewal_ms(age_ms)
+        else:
+            ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.trusted_ms, age_ms)
         if ceiling_ms is None:
             return True
         reservation.extending(ceiling_ms)
@@ -177,6 +205,7 @@ class Keeper:
             _log.info("the reservation is extended again")
         self._stored_ns = now_ns
         reservation.extended(ceiling_ms)
+        self._look()  # the wall clock may have waited for it
         return True
 
     @contextlib.asynccontextmanager

@@ -22,7 +22,8 @@ _MILLISECOND_NS = 1_000_000
 class Obstacle(Enum):
     """Why a generator issues nothing, other than that the sequence of this millisecond is spent."""
 
-    CEILING = "ceiling"  # the reservation is used up, or not there yet
+    CEILING = "ceiling"  # the reservation is used up, has expired, or is not there yet
+    CLOCK = "clock"  # the wall clock shows a time that cannot be right, such as 1970
     LEAD = "lead"  # the wall clock was set back by more than the permitted lead
     SEALED = "sealed"  # stopped for good
     LAYOUT_END = "layout end"  # the timestamp bits are used up
@@ -50,16 +51,22 @@ class Generator:
     was spent, so that a saturated worker loses no ID, and for a block that would not fit otherwise. `random_bits`
     returns that many random bits, as `random.getrandbits` does; uniqueness does not depend on them.
 
+    A wall clock that shows a time before `earliest_ms` or the epoch is wrong: nothing is issued until it is set.
+
     Raises ValueError for a worker ID or a sequence reset that is out of the layout's range.
     """
 
     __slots__ = (
         "_before_first",
+        "_boot_ns",
         "_ceiling_ms",
+        "_earliest_ms",
         "_end_id",
         "_end_ns",
         "_exhausted_ms",
+        "_expires_ns",
         "_lead_limit_ms",
+        "_limit_ms",
         "_monotonic_ns",
         "_next_id",
         "_opened_ns",
@@ -88,6 +95,7 @@ class Generator:
         *,
         sequence_reset: int | None = None,
         lead_limit_ms: int = 600_000,
+        earliest_ms: int = 0,
         random_bits: Callable[[int], int] = random.getrandbits,
     ) -> None:
         if not 0 <= worker_id < layout.workers:
@@ -113,6 +121,7 @@ class Generator:
         self._sequence_reset = sequence_reset
         self._random_bits = random_bits
         self._lead_limit_ms = lead_limit_ms
+        self._earliest_ms = max(earliest_ms, layout.epoch_ms)
         self._timestamp_ms = layout.epoch_ms - 1
         self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
         # The current millisecond: its next ID, and the first beyond it.
@@ -122,12 +131,16 @@ class Generator:
         # The next ID less this is how many were issued: counting so costs nothing where no millisecond is opened.
         self._before_first = 0
         self._ceiling_ms = 0
+        # The ceiling, or 0 while `obstacle` has found that nothing may be issued below it either.
+        self._limit_ms = 0
+        self._expires_ns: int | None = None
         self._sealed = False
         self._stopped_ns: int | None = None
 
     def use_clock(self, clock: Clock) -> None:
         """Takes the time from this clock from now on."""
         self._monotonic_ns = clock.monotonic_ns
+        self._boot_ns = clock.boot_ns
         self._wall_ms = clock.wall_ms
         self._wall_ns = clock.wall_ns
 
@@ -139,11 +152,21 @@ class Generator:
     def raise_ceiling(self, ceiling_ms: int) -> None:
         """Permits timestamps up to, not including, this Unix millisecond: only when that is durably stored."""
         if not self._sealed:
-            self._ceiling_ms = max(self._ceiling_ms, min(ceiling_ms, self.layout.end_ms))
+            self._ceiling_ms = self._limit_ms = max(self._ceiling_ms, min(ceiling_ms, self.layout.end_ms))
 
     def lower_ceiling(self, ceiling_ms: int) -> None:
         """Gives up timestamps from this Unix millisecond on: before that is stored, so that no less is ever stored."""
         self._ceiling_ms = min(self._ceiling_ms, max(ceiling_ms, self._timestamp_ms + 1))
+        self._limit_ms = min(self._limit_ms, self._ceiling_ms)
+
+    def expire_at(self, boot_ns: int) -> None:
+        """Sets the boot time at which the reservation below the ceiling ends, whatever the wall clock shows.
+
+        Until then, a wall clock that was set forward to the ceiling or beyond stops nothing: timestamps go on as far
+        below the ceiling as the boot time is from this. Without it, the reservation lasts as long as the wall clock is
+        below the ceiling.
+        """
+        self._expires_ns = boot_ns
 
     def seal(self) -> int:
         """Stops issuing for good. Returns the Unix millisecond from which on a successor may issue.
@@ -152,7 +175,7 @@ class Generator:
         """
         end_ms = self._timestamp_ms + 1
         self._sealed = True
-        self._ceiling_ms = 0
+        self._ceiling_ms = self._limit_ms = 0
         self._end_id = self._next_id
         return end_ms
 
@@ -197,10 +220,10 @@ class Generator:
         timestamp_ms = self._timestamp_ms
         if timestamp_ms < now_ms:
             if since_ms is None:
-                return self._open(now_ms, count)
+                return self._open(now_ms, count) or self._open_reserved(now_ms, count)
             earliest_ms = max(since_ms, now_ms - CATCH_UP_MS)
             if timestamp_ms < earliest_ms:
-                return self._open(min(earliest_ms, now_ms), count)
+                return self._open(min(earliest_ms, now_ms), count) or self._open_reserved(now_ms, count)
         elif timestamp_ms - now_ms > self._lead_limit_ms:
             return self._stop()
         if self._end_id - self._next_id >= count:
@@ -211,12 +234,12 @@ class Generator:
             self._exhausted_ms = timestamp_ms
         if timestamp_ms >= now_ms and self._monotonic_ns() - self._opened_ns < _MILLISECOND_NS:
             return False
-        return self._open(timestamp_ms + 1, count)
+        return self._open(timestamp_ms + 1, count) or self._close()
 
     def _open(self, timestamp_ms: int, count: int) -> bool:
-        if timestamp_ms >= self._ceiling_ms:
-            self._end_id = self._next_id  # what is left of the last millisecond is no help to a block: it would wait
-            return self._stop()
+        """False at the ceiling."""
+        if timestamp_ms >= self._limit_ms:
+            return False
         base_id = (timestamp_ms << self._shift) + self._origin_id
         start_id = base_id
         is_saturated = self._next_id == self._end_id or self._exhausted_ms == self._timestamp_ms
@@ -241,6 +264,23 @@ class Generator:
         self._stopped_ns = None
         return True
 
+    def _open_reserved(self, now_ms: int, count: int) -> bool:
+        """Goes on below the ceiling, which the wall clock has reached."""
+        reserved_ms = self._bounded_ms(now_ms)
+        if reserved_ms >= self._limit_ms:
+            return self._close()
+        return self._advance(reserved_ms, reserved_ms, count)
+
+    def _bounded_ms(self, now_ms: int) -> int:
+        """The time to go by: `now_ms` below the ceiling; from there on the reservation's own time, until it expires."""
+        if now_ms < self._ceiling_ms or self._expires_ns is None or now_ms >= self.layout.end_ms:
+            return now_ms
+        return min(now_ms, self._ceiling_ms + (self._boot_ns() - self._expires_ns) // _MILLISECOND_NS)
+
+    def _close(self) -> bool:
+        self._end_id = self._next_id  # what is left of the last millisecond is no help to a block: it would wait
+        return self._stop()
+
     def _stop(self) -> bool:
         if self._stopped_ns is None:
             self._stopped_ns = self._monotonic_ns()
@@ -251,23 +291,32 @@ class Generator:
 
         `stopped_for_ms` counts from the first call that finds something.
         """
-        obstacle = self._find_obstacle()
+        is_expired = self._expires_ns is not None and self._boot_ns() >= self._expires_ns
+        obstacle = self._find_obstacle(is_expired=is_expired)
+        # `take` only compares timestamps with a limit, which is fast. So what they do not show has to lower the limit.
+        if is_expired or obstacle is Obstacle.CLOCK:
+            self._limit_ms = 0
+            self._close()
+        else:
+            self._limit_ms = self._ceiling_ms
         if obstacle is None:
             self._stopped_ns = None
         else:
             self._stop()
         return obstacle
 
-    def _find_obstacle(self) -> Obstacle | None:
+    def _find_obstacle(self, *, is_expired: bool) -> Obstacle | None:
         if self._sealed:
             return Obstacle.SEALED
-        now_ms = self._wall_ms()
+        now_ms = self._bounded_ms(self._wall_ms())
+        if now_ms < self._earliest_ms:
+            return Obstacle.CLOCK
         if self._timestamp_ms - now_ms > self._lead_limit_ms:
             return Obstacle.LEAD
         timestamp_ms = max(now_ms, self._timestamp_ms + (self._next_id == self._end_id))
         if timestamp_ms >= self.layout.end_ms:
             return Obstacle.LAYOUT_END
-        return Obstacle.CEILING if timestamp_ms >= self._ceiling_ms else None
+        return Obstacle.CEILING if is_expired or timestamp_ms >= self._ceiling_ms else None
 
     def stopped_for_ms(self) -> int:
         """For how long an obstacle has stopped it, since it was first met; 0 while there is none."""
@@ -279,9 +328,30 @@ class Generator:
         """Whether `take` would find an ID for a request that has waited."""
         if self.obstacle() is not None:
             return False
-        if self._next_id != self._end_id or self._timestamp_ms < self._wall_ms():
+        if self._next_id != self._end_id or self._timestamp_ms < self._bounded_ms(self._wall_ms()):
             return True
         return self._monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
+
+    def is_plausible(self, wall_ms: int) -> bool:
+        """Whether a wall clock that shows this time can be right: see `earliest_ms`; and the layout has not ended."""
+        return self._earliest_ms <= wall_ms < self.layout.end_ms
+
+    def remaining_ms(self, wall_ms: int) -> int:
+        """For how long the reservation lasts from this time on; 0 when it is used up or has expired."""
+        left_ms = self._ceiling_ms - max(self._bounded_ms(wall_ms), self._timestamp_ms)
+        if self._expires_ns is not None:
+            left_ms = min(left_ms, (self._expires_ns - self._boot_ns()) // _MILLISECOND_NS)
+        return max(0, left_ms)
+
+    @property
+    def boot_ns(self) -> int:
+        """The boot time, in nanoseconds."""
+        return self._boot_ns()
+
+    @property
+    def earliest_ms(self) -> int:
+        """The Unix millisecond before which a wall clock is wrong."""
+        return self._earliest_ms
 
     @property
     def timestamp_ms(self) -> int:

@@ -119,13 +119,17 @@ class Layout:
         """The greatest ID that any worker can issue in this millisecond. Raises ValueError as `least_id`."""
         return self.least_id(timestamp_ms) | ((1 << self.timestamp_shift) - 1)
 
-    def refuse_unusable(self, now_ms: int) -> None:
-        """Raises ValueError when the layout is of no use at this time: not begun yet, or over within a year."""
-        if now_ms < self.epoch_ms:
+    def refuse_unusable(self, released_ms: int, now_ms: int) -> None:
+        """Raises ValueError if the epoch is after the program's release, or the layout ends within a year.
+
+        The wall clock may be wrong, so it condemns no layout alone: one that it shows to have ended is let through.
+        """
+        if released_ms < self.epoch_ms:
             raise ValueError(
-                f"epoch {format_timestamp(self.epoch_ms)} is in the future (it is {format_timestamp(now_ms)})"
+                f"epoch {format_timestamp(self.epoch_ms)} is in the future: the latest that this release takes is"
+                f" {format_timestamp(released_ms)}"
             )
-        if now_ms + YEAR_MS >= self.end_ms:
+        if released_ms + YEAR_MS >= self.end_ms or now_ms < self.end_ms <= now_ms + YEAR_MS:
             raise ValueError(
                 f"layout {self.widths} with epoch {format_timestamp(self.epoch_ms)} ends within a year,"
                 f" {format_timestamp(self.end_ms)}: choose more timestamp bits or a later epoch"

@@ -24,11 +24,12 @@ class ReserveSpans:
 class Reservation:
     """The span of timestamps that one worker may issue."""
 
-    __slots__ = ("_generator", "_spans", "extensions_failed", "found_mark", "last_error")
+    __slots__ = ("_generator", "_sent_ns", "_spans", "extensions_failed", "found_mark", "last_error")
 
     def __init__(self, generator: Generator, spans: ReserveSpans) -> None:
         self._generator = generator
         self._spans = spans
+        self._sent_ns = 0  # boot time when the last ceiling was sent to the store
         self.found_mark: bool | None = None  # whether a predecessor's high-water mark was found; None before the start
         self.extensions_failed = 0
         self.last_error: str | None = None
@@ -36,10 +37,12 @@ class Reservation:
     def first_ceiling_ms(self, mark_ms: int | None, wall_ms: int) -> int:
         """The ceiling to store before the first ID, given the stored high-water mark, if there is one."""
         self.found_mark = mark_ms is not None
+        self._sent_ns = self._generator.boot_ns
         return self._ceiling_above(mark_ms or 0, wall_ms)
 
     def begin(self, mark_ms: int | None, ceiling_ms: int) -> None:
         """Lets the generator begin at the mark, below the ceiling that is now durably stored."""
+        self._generator.expire_at(self._sent_ns + self._spans.wall_ms * 1_000_000)
         self._generator.begin(mark_ms or 0, ceiling_ms)
 
     def due_ceiling_ms(self, wall_ms: int, age_ms: int) -> int | None:
@@ -49,21 +52,39 @@ class Reservation:
         nothing is heard for longer counts as gone. It may be below the present one: that is of a clock that was wrong
         when it is ahead by more than half a reservation, and a successor might have to wait for it.
         """
-        generator, ceiling_ms = self._generator, self._generator.ceiling_ms
-        issuable_ms = max(wall_ms, generator.timestamp_ms)
-        target_ms = min(self._ceiling_above(generator.timestamp_ms, wall_ms), generator.layout.end_ms)
+        ceiling_ms, target_ms = self._generator.ceiling_ms, self._target_ms(wall_ms)
         if (ceiling_ms - target_ms) * 2 > self._spans.wall_ms:
             return target_ms
-        is_low = target_ms > ceiling_ms and (ceiling_ms - issuable_ms) * 2 <= target_ms - issuable_ms
-        return max(target_ms, ceiling_ms) if is_low or age_ms * 2 >= self._spans.wall_ms else None
+        is_due = self._is_low(wall_ms, target_ms) or self._is_old(age_ms)
+        return max(target_ms, ceiling_ms) if is_due else None
+
+    def renewal_ms(self, age_ms: int) -> int | None:
+        """The ceiling to store now without regard to a wall clock that is wrong: the present one, so as to stay holder.
+
+        None while it is not due.
+        """
+        return self._generator.ceiling_ms if self._is_old(age_ms) else None
+
+    def _is_old(self, age_ms: int) -> bool:
+        return age_ms * 2 >= self._spans.wall_ms
+
+    def _is_low(self, wall_ms: int, target_ms: int) -> bool:
+        ceiling_ms, issuable_ms = self._generator.ceiling_ms, max(wall_ms, self._generator.timestamp_ms)
+        return target_ms > ceiling_ms and (ceiling_ms - issuable_ms) * 2 <= target_ms - issuable_ms
+
+    def _target_ms(self, wall_ms: int) -> int:
+        generator = self._generator
+        return min(self._ceiling_above(generator.timestamp_ms, wall_ms), generator.layout.end_ms)
 
     def extending(self, ceiling_ms: int) -> None:
         """To be called before the store is told this ceiling: one that comes down does so here first."""
+        self._sent_ns = self._generator.boot_ns
         self._generator.lower_ceiling(ceiling_ms)
 
     def extended(self, ceiling_ms: int) -> None:
         """To be called when the store has confirmed this ceiling, and not before."""
         self.last_error = None
+        self._generator.expire_at(self._sent_ns + self._spans.wall_ms * 1_000_000)
         self._generator.raise_ceiling(ceiling_ms)
 
     def extension_failed(self, error: str) -> None:
@@ -72,7 +93,11 @@ class Reservation:
 
     def remaining_ms(self, wall_ms: int) -> int:
         """For how long IDs can be issued without another extension; 0 when none can."""
-        return max(0, self._generator.ceiling_ms - max(wall_ms, self._generator.timestamp_ms))
+        return self._generator.remaining_ms(wall_ms)
+
+    def covers(self, wall_ms: int) -> bool:
+        """Whether no extension is due at this time: also before the first reservation, which depends on that time."""
+        return not self._generator.ceiling_ms or not self._is_low(wall_ms, self._target_ms(wall_ms))
 
     def _ceiling_above(self, timestamp_ms: int, wall_ms: int) -> int:
         return max(wall_ms + self._spans.wall_ms, timestamp_ms + self._spans.lead_ms)

@@ -108,7 +108,14 @@ def test_without_any_argument_it_serves_as_its_variables_say() -> None:
         ("--worker-id 1 --layout 41/10/13", {}, "layout 41/10/13 has 64 bits"),
         ("--worker-id 1 --layout 30/10/12", {}, "ends within a year"),
         ("--worker-id 1 --epoch 2199-01-01", {}, "epoch 2199-01-01T00:00:00.000Z is in the future"),
+        (
+            "--worker-id 1 --epoch 2100-01-01",
+            {},
+            f"the latest that this release takes is {respid.BUILD_DATE}T00:00:00.000Z",
+        ),
         ("--worker-id 1", {"RESPID_EPOCH": "newyear"}, "epoch 'newyear' is neither"),
+        ("--worker-id 1 --reserve 301", {}, "--reserve 301 is more than half of --max-clock-lead 600"),
+        ("--worker-id 1 --store lease --max-clock-lead 500", {}, "--reserve 300 is more than half of"),
         ("--worker-id 1 --sequence-reset 1025", {}, "--sequence-reset 1025 is above 1024"),
         ("--worker-id 1 --port 65536", {}, "RESPID_PORT"),
         ("--worker-id 1", {"RESPID_PORT": "0"}, "--port 0 leaves no listener"),
@@ -135,6 +142,23 @@ def test_wrong_use_is_refused_with_one_line_that_names_what_is_wrong(
     line = the_line(outcome.stderr)
     assert line.startswith("respid: ")
     assert told in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reserve_ms"),
+    [
+        ("", 10_000),
+        ("--max-clock-lead 8", 4000),
+        ("--max-clock-lead 0", 1000),
+        ("--reserve 60", 60_000),
+        ("--store lease", 300_000),
+        ("--store lease --reserve 20 --max-clock-lead 40", 20_000),
+    ],
+)
+def test_reserve_depends_on_store(arguments: str, reserve_ms: int) -> None:
+    config = run_command_line("--worker-id", "1", *arguments.split()).config
+    assert config is not None
+    assert config.reserve_ms == reserve_ms
 
 
 def test_a_worker_id_from_the_hostname_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -48,7 +48,7 @@ def test_time_runs_on_while_a_leap_is_not_believed_and_follows_it_when_it_has_la
     assert steps == {"forward": 1}
     assert [record.getMessage() for record in caplog.records] == [
         f"the wall clock was set forward by {LEAP_MS} ms: not followed until it has lasted 10 s",
-        "the wall clock has stayed where it was set: followed from now on",
+        "the wall clock has stayed where it was set: following it",
     ]
 
 
@@ -106,3 +106,63 @@ def test_a_process_that_is_held_up_while_it_reads_its_clocks_sees_no_step(
     watch.look()
     assert steps == {}
     assert watch.wall_ms == clock.wall_ms()
+
+
+def test_waits_for_reservation_before_following(clock: ScriptedClock, steps: Counter[str]) -> None:
+    ceiling_ms = clock.wall_ms() + 1000
+    watch = ClockWatch(
+        clock,
+        limit_ms=LIMIT_MS,
+        confirm_ms=CONFIRM_MS,
+        steps=steps,
+        reached_ms=lambda: 0,
+        is_reserved=lambda wall_ms: wall_ms < ceiling_ms,
+    )
+    before_ms = clock.wall_ms()
+    clock.step_ms(5000)
+    for passed_ms in range(0, 1000, 100):
+        believed = watch.look()
+        assert believed.wall_ms() == watch.wall_ms == before_ms + passed_ms
+        assert watch.trusted_ms == clock.wall_ms(), "for which the extension is due"
+        clock.pass_ms(100)
+    ceiling_ms += 10_000
+    assert watch.look() is clock
+    assert watch.wall_ms == clock.wall_ms()
+    assert steps == {"forward": 1}
+
+
+def test_slewing_without_reservation_is_followed_for_50_ms(clock: ScriptedClock, steps: Counter[str]) -> None:
+    watch = ClockWatch(
+        clock,
+        limit_ms=LIMIT_MS,
+        confirm_ms=CONFIRM_MS,
+        steps=steps,
+        reached_ms=lambda: 0,
+        is_reserved=lambda _wall_ms: False,
+    )
+    started_ms = clock.wall_ms()
+    for _ in range(100):
+        clock.step_ms(5)
+        clock.pass_ms(100)
+        watch.look()
+    assert watch.wall_ms == started_ms + 10_000
+    assert watch.trusted_ms == started_ms + 10_500
+    clock.step_ms(-500)
+    assert watch.look() is clock
+    assert not steps["forward"]
+
+
+def test_clock_that_was_wrong_is_corrected_at_once(clock: ScriptedClock, steps: Counter[str]) -> None:
+    right_ms = clock.wall_ms()
+    clock.wall = 5000
+    watch = ClockWatch(
+        clock,
+        limit_ms=LIMIT_MS,
+        confirm_ms=CONFIRM_MS,
+        steps=steps,
+        reached_ms=lambda: 0,
+        is_plausible=lambda wall_ms: wall_ms > LEAP_MS,
+    )
+    clock.wall = right_ms
+    assert watch.look() is clock
+    assert watch.wall_ms == right_ms

@@ -296,3 +296,91 @@ def test_what_it_says_of_its_ids_now_is_what_take_finds(clock: ScriptedClock) ->
 def test_a_worker_id_that_does_not_fit_is_refused(clock: ScriptedClock, worker_id: int) -> None:
     with pytest.raises(ValueError, match="0 to 1023"):
         Generator(Layout(), worker_id, clock)
+
+
+RESERVED_MS = 300 * SECOND_MS
+
+
+def begin_limited(clock: ScriptedClock, layout: Layout | None = None) -> Generator:
+    """A generator whose reservation lasts as long in boot time as by the wall clock."""
+    generator = begin(clock, layout, reserved_ms=RESERVED_MS)
+    generator.expire_at(clock.boot_ns() + RESERVED_MS * 1_000_000)
+    return generator
+
+
+@pytest.mark.parametrize("issued_before", [0, 1])
+def test_goes_on_below_ceiling_after_step_forward(clock: ScriptedClock, issued_before: int) -> None:
+    generator = begin_limited(clock)
+    began_ms = clock.wall_ms()
+    generator.take(issued_before)
+    clock.pass_ms(20 * SECOND_MS)
+    clock.step_ms(RESERVED_MS + 10 * SECOND_MS)
+    for passed_ms in range(20 * SECOND_MS, RESERVED_MS, 7):
+        assert generator.obstacle() is None
+        assert generator.remaining_ms(clock.wall_ms()) == RESERVED_MS - passed_ms
+        first, count = generator.take(1)
+        assert (timestamp_ms(generator, first), count) == (began_ms + passed_ms, 1)
+        clock.pass_ms(7)
+    clock.pass_ms(RESERVED_MS)
+    assert generator.obstacle() is Obstacle.CEILING
+    assert generator.take(1) == NOTHING
+    assert generator.remaining_ms(clock.wall_ms()) == 0
+
+
+def test_reserved_milliseconds_are_full(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock, SMALL)
+    clock.step_ms(2 * RESERVED_MS)
+    for _ in range(50):
+        assert generator.take(40)[1] == 16
+        assert generator.take(1) == generator.take_block(1) == NOTHING
+        assert not generator.has_ids_now()
+        clock.pass_ms(1)
+        assert generator.has_ids_now()
+
+
+def test_reserved_milliseconds_go_to_who_waits(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock)
+    clock.step_ms(2 * RESERVED_MS)
+    generator.queued = True
+    assert generator.take(1) == NOTHING
+    assert generator.take(1, clock.wall_ms())[1] == 1
+
+
+def test_expires_though_clock_was_set_back(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock)
+    generator.take(1)
+    clock.step_ms(-RESERVED_MS)
+    clock.pass_ms(RESERVED_MS - 1)
+    assert generator.obstacle() is None
+    assert generator.remaining_ms(clock.wall_ms()) == 1
+    clock.pass_ms(1)
+    assert generator.obstacle() is Obstacle.CEILING
+    assert generator.take(1) == generator.take_block(1) == NOTHING
+    generator.expire_at(clock.boot_ns() + RESERVED_MS * 1_000_000)
+    assert generator.obstacle() is None
+    assert generator.take(1)[1] == 1
+
+
+def test_thawed_worker_does_not_go_on(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock)
+    generator.take(1)
+    clock.pass_ms(RESERVED_MS)
+    assert generator.take(1) == NOTHING, "at once, before anything else looks"
+
+
+def test_clock_before_earliest_time_stops_it(clock: ScriptedClock) -> None:
+    generator = Generator(Layout(), 1, clock, earliest_ms=clock.wall_ms() - DAY_MS)
+    generator.begin(0, clock.wall_ms() + FAR_MS)
+    clock.step_ms(-2 * DAY_MS)
+    assert generator.obstacle() is Obstacle.CLOCK
+    assert generator.take(1) == generator.take_block(1) == NOTHING
+    clock.step_ms(2 * DAY_MS)
+    assert generator.obstacle() is None
+    assert generator.take(1)[1] == 1
+
+
+def test_clock_past_layout_end_stops_it(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock)
+    clock.step_ms(Layout().end_ms - clock.wall_ms())
+    assert generator.obstacle() is Obstacle.LAYOUT_END
+    assert generator.take(1) == NOTHING

@@ -31,6 +31,8 @@ HISTORY = (
     ("block", 8, 2),
     ("block", 15, 1),
     ("take", 1, 50),  # at the ceiling
+    ("expire", 30, 0),
+    ("take", 5, 1),
     ("raise", 90, 0),
     ("take", 5, 1),
     ("block", 16, 2),
@@ -74,6 +76,9 @@ def act(generator: Generator, clock: ScriptedClock, action: str, amount: int) ->
             return generator.take_block(amount)
         case "raise":
             generator.raise_ceiling(clock.wall + amount)
+        case "expire":
+            generator.expire_at(clock.monotonic + amount * 1_000_000)
+            generator.obstacle()
     return NOTHING
 
 

@@ -45,6 +45,11 @@ def test_53_bits_stay_below_what_a_double_holds_exactly() -> None:
     assert layout.greatest_id(layout.end_ms - 1) == 2**53 - 1
 
 
+@pytest.mark.parametrize("now_ms", [0, DEFAULT_EPOCH_MS - 1, Layout().end_ms, Layout().end_ms * 2])
+def test_wrong_clock_condemns_no_layout(now_ms: int) -> None:
+    Layout().refuse_unusable(DEFAULT_EPOCH_MS, now_ms)
+
+
 @pytest.mark.parametrize("identifier", [-1, 1 << 63, 1 << 70])
 def test_a_number_that_is_no_id_is_refused(identifier: int) -> None:
     with pytest.raises(ValueError, match="not an ID"):
@@ -60,9 +65,13 @@ def test_times_outside_of_the_layout_have_no_ids() -> None:
 
 def test_an_epoch_in_the_future_and_an_end_within_a_year_are_refused() -> None:
     layout = Layout()
-    layout.refuse_unusable(DEFAULT_EPOCH_MS)
+    released_ms = DEFAULT_EPOCH_MS
+    layout.refuse_unusable(released_ms, DEFAULT_EPOCH_MS)
     with pytest.raises(ValueError, match="in the future"):
-        layout.refuse_unusable(DEFAULT_EPOCH_MS - 1)
-    layout.refuse_unusable(layout.end_ms - YEAR_MS - 1)
+        layout.refuse_unusable(DEFAULT_EPOCH_MS - 1, DEFAULT_EPOCH_MS)
+    layout.refuse_unusable(released_ms, layout.end_ms - YEAR_MS - 1)
+    for now_ms in (layout.end_ms - YEAR_MS, layout.end_ms - 1):
+        with pytest.raises(ValueError, match="within a year"):
+            layout.refuse_unusable(released_ms, now_ms)
     with pytest.raises(ValueError, match="within a year"):
-        layout.refuse_unusable(layout.end_ms - YEAR_MS)
+        layout.refuse_unusable(layout.end_ms - YEAR_MS, 0)
