@@ -136,6 +136,13 @@ def respid() -> None:
     default=False,
 )
 @setting(
+    "--start-above",
+    "Issue only IDs greater than this one, such as the greatest ID in a database.",
+    type=click.IntRange(0, (1 << 63) - 1),
+    metavar="ID",
+    show_default="none",
+)
+@setting(
     "--max-clock-lead",
     "Seconds that IDs may lead a wall clock that was set back; beyond, none are issued.",
     type=Seconds(),
@@ -203,6 +210,8 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     """The settings of a server from the options' values. Raises click.UsageError."""
     layout = parse_layout(settings["layout"], settings["epoch"])
     try:
+        if settings["start_above"] is not None:
+            layout.refuse_no_id_above(settings["start_above"])
         layout.refuse_unusable(parse_timestamp_ms(BUILD_DATE), SystemClock().wall_ms())
         worker_id, source = find_worker_id(
             settings["worker_id"], environment, hostname, offset=settings["worker_id_offset"], workers=layout.workers
@@ -224,6 +233,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         max_clock_lead_seconds=settings["max_clock_lead"],
         clock_jump_confirm_seconds=settings["clock_jump_confirm"],
         accept_layout_change=settings["accept_layout_change"],
+        start_above=settings["start_above"],
         store=settings["store"],
         state_dir=settings["state_dir"] or (_default_state_dir() if settings["store"] == "file" else Path()),
         lease_id_space=settings["lease_id_space"],

@@ -117,14 +117,32 @@ class Keeper:
             floor_ms = None if mark is None else self._floor_ms(mark, now_ms)
             if floor_ms is not None and floor_ms <= worker.generator.layout.epoch_ms:
                 floor_ms = None  # left by a start that found none, and issued nothing
-            ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms)
+            above_ms = self._above_ms(floor_ms, now_ms)
+            ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms, above_ms)
             await self._store.extend(ceiling_ms)
             self._is_holder = True
             self._stored_ns = asked_ns
             reservation.last_error = None
             reservation.begin(floor_ms, ceiling_ms)
         self._tell_of_mark(floor_ms, now_ms)
+        if above_ms:
+            _log.info(
+                "every ID of this start is greater than %d", worker.config.start_above, extra={"event": "start_above"}
+            )
         return True
+
+    def _above_ms(self, floor_ms: int | None, now_ms: int) -> int:
+        """The first Unix millisecond whose IDs are all above `start_above`; 0 without it. Raises StoreError."""
+        identifier, generator = self._worker.config.start_above, self._worker.generator
+        if identifier is None:
+            return 0
+        above_ms = generator.layout.first_above(identifier)
+        if above_ms > (floor_ms or 0):  # else the mark was stored from it
+            try:
+                generator.layout.refuse_above(identifier, now_ms, generator.lead_limit_ms)
+            except ValueError as error:
+                raise StoreError(f"--start-above: {error}") from None
+        return above_ms
 
     def _floor_ms(self, mark: Mark, now_ms: int) -> int:
         """Where IDs may begin, given the stored mark. Raises StoreError when they could repeat another layout's."""

@@ -115,6 +115,27 @@ class Layout:
         """The first Unix millisecond whose IDs are all greater than this number, which may be another layout's ID."""
         return max(self.epoch_ms, self.epoch_ms + (identifier >> self.timestamp_shift) + 1)
 
+    def refuse_above(self, identifier: int, now_ms: int, lead_limit_ms: int) -> None:
+        """Raises ValueError if IDs above this number would be too far ahead of the clock, or there are none."""
+        self.refuse_no_id_above(identifier)
+        ahead_ms = self.first_above(identifier) - now_ms
+        if ahead_ms <= lead_limit_ms:
+            return
+        latest_epoch_ms = now_ms - 1 - (identifier >> self.timestamp_shift)
+        epoch = (
+            f"--epoch to {format_timestamp(latest_epoch_ms)} or earlier" if latest_epoch_ms >= 0 else "another layout"
+        )
+        raise ValueError(
+            f"IDs greater than {identifier} are those of {format_timestamp(self.first_above(identifier))} and later,"
+            f" {ahead_ms / 1000:.0f} s ahead of the clock, more than the {lead_limit_ms / 1000:g} s of max clock lead:"
+            f" set the clock if it is wrong, raise --max-clock-lead, or set {epoch}"
+        )
+
+    def refuse_no_id_above(self, identifier: int) -> None:
+        """Raises ValueError if this number is not an ID of the layout, nor any of its IDs greater."""
+        if self.first_above(identifier) >= self.end_ms:
+            raise ValueError(f"no ID of layout {self.widths} is greater than {identifier}: use more bits")
+
     def greatest_id(self, timestamp_ms: int) -> int:
         """The greatest ID that any worker can issue in this millisecond. Raises ValueError as `least_id`."""
         return self.least_id(timestamp_ms) | ((1 << self.timestamp_shift) - 1)

@@ -24,26 +24,31 @@ class ReserveSpans:
 class Reservation:
     """The span of timestamps that one worker may issue."""
 
-    __slots__ = ("_generator", "_sent_ns", "_spans", "extensions_failed", "found_mark", "last_error")
+    __slots__ = ("_begin_ms", "_generator", "_sent_ns", "_spans", "extensions_failed", "found_mark", "last_error")
 
     def __init__(self, generator: Generator, spans: ReserveSpans) -> None:
         self._generator = generator
         self._spans = spans
+        self._begin_ms = 0  # the first Unix millisecond that may be issued
         self._sent_ns = 0  # boot time when the last ceiling was sent to the store
         self.found_mark: bool | None = None  # whether a predecessor's high-water mark was found; None before the start
         self.extensions_failed = 0
         self.last_error: str | None = None
 
-    def first_ceiling_ms(self, mark_ms: int | None, wall_ms: int) -> int:
-        """The ceiling to store before the first ID, given the stored high-water mark, if there is one."""
+    def first_ceiling_ms(self, mark_ms: int | None, wall_ms: int, above_ms: int = 0) -> int:
+        """The ceiling to store before the first ID, given the stored high-water mark, None if there is none.
+
+        No ID is issued in a Unix millisecond before `above_ms`, either.
+        """
         self.found_mark = mark_ms is not None
+        self._begin_ms = max(mark_ms or 0, above_ms)
         self._sent_ns = self._generator.boot_ns
-        return self._ceiling_above(mark_ms or 0, wall_ms)
+        return self._ceiling_above(self._begin_ms, wall_ms)
 
     def begin(self, mark_ms: int | None, ceiling_ms: int) -> None:
-        """Lets the generator begin at the mark, below the ceiling that is now durably stored."""
+        """Lets the generator begin, at the mark or above, below the ceiling that is now durably stored."""
         self._generator.expire_at(self._sent_ns + self._spans.wall_ms * 1_000_000)
-        self._generator.begin(mark_ms or 0, ceiling_ms)
+        self._generator.begin(max(mark_ms or 0, self._begin_ms), ceiling_ms)
 
     def due_ceiling_ms(self, wall_ms: int, age_ms: int) -> int | None:
         """The ceiling to store now; None while more is left than half of what a new reservation would give.
