@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from respid.ids.clock import BootTimeClock, Clock
 
-STEP_MS = 50  # a wall clock that moves by this much more or less than the boot-time clock between two looks was set
-# A process that is held up between reading the two clocks would take the delay for a step: then it reads them again.
+STEP_MS = 50  # a wall clock that gains or loses this much against the boot-time clock between two looks was set
+# If the process is held up between reading the two clocks, the delay would look like a step. Then they are read again.
 QUICK_NS = 1_000_000
 READINGS = 3
 _MILLISECOND_NS = 1_000_000
@@ -41,25 +41,27 @@ class ClockWatch:
         self._limit_ms = max(limit_ms, STEP_MS)
         self._confirm_ms = confirm_ms
         self._steps = steps
-        self._reached_ms = reached_ms  # the timestamp of the last ID: up to there a step forward uses up none
+        self._reached_ms = reached_ms  # the timestamp of the last ID; a step forward up to there uses up no timestamps
         self._is_plausible = is_plausible  # whether a wall clock that shows this time can be right
         self._is_reserved = is_reserved  # whether the reservation reaches far enough beyond this time
+        # By how much the wall clock is ahead of the boot-time clock: as last seen, as last trusted, as the worker goes
+        # by it, and when the reservation last sufficed.
         self._looked_ns, self._seen_ns = self._read()
         self._trusted_ns = self._followed_ns = self._reserved_ns = self._seen_ns
-        self._since_ns: int | None = None  # boot time since which a step is not followed; None while there is none
+        self._since_ns: int | None = None  # boot time since which a step forward has to last; None if there is none
 
     @property
     def wall_ms(self) -> int:
-        """The time of the last look, by the clock that it gave: not a second reading, which a step could change."""
+        """The time of the last look, by the clock that it returned. Not a second reading, which a step could change."""
         return (self._looked_ns + self._followed_ns) // _MILLISECOND_NS
 
     @property
     def trusted_ms(self) -> int:
-        """The time of the last look by the wall clock, if only the reservation was missing to follow it."""
+        """The time of the last look, by a wall clock that would be followed if the reservation reached far enough."""
         return (self._looked_ns + self._trusted_ns) // _MILLISECOND_NS
 
     def look(self) -> Clock:
-        """The clock to go by until the next look: the wall clock, or one that runs on as if it had not been set."""
+        """The clock to go by until the next look: the wall clock, or one that goes on as if it had not been set."""
         self._looked_ns, offset_ns = self._read()
         step_ms = (offset_ns - self._seen_ns) // _MILLISECOND_NS
         self._seen_ns = offset_ns
@@ -84,7 +86,7 @@ class ClockWatch:
         return self._clock
 
     def _must_wait(self, offset_ns: int) -> bool:
-        """Whether the wall clock has gained since the reservation last sufficed, and it does not suffice any more."""
+        """Whether the wall clock has gained since the reservation last sufficed, so that it no longer does."""
         wall_ms, waiting_ms = ((self._looked_ns + each) // _MILLISECOND_NS for each in (offset_ns, self._reserved_ns))
         is_wrong = not (self._is_plausible(wall_ms) and self._is_plausible(waiting_ms))
         if offset_ns <= self._reserved_ns or is_wrong or self._is_reserved(wall_ms):
@@ -92,7 +94,7 @@ class ClockWatch:
         return offset_ns - self._reserved_ns >= STEP_MS * _MILLISECOND_NS
 
     def _read(self) -> tuple[int, int]:
-        """Boot time, and by how much the wall clock is ahead of it: of some readings the one that took the least."""
+        """Boot time, and by how much the wall clock is ahead of it: the quickest of some readings."""
         readings = []
         for _ in range(READINGS):
             before_ns, wall_ns, after_ns = self._clock.boot_ns(), self._clock.wall_ns(), self._clock.boot_ns()

@@ -1,7 +1,7 @@
-"""Issues IDs: never one twice, never one below an earlier one, never one at or above the ceiling.
+"""Issues IDs: none twice, each greater than those before it, all below the ceiling.
 
-Pure: it is given a clock and a ceiling, does no IO, never sleeps, logs nothing. When no ID can be issued now it says
-so; whoever asked comes back later.
+Pure: it is given a clock and a ceiling, does no IO, never sleeps and logs nothing. If no ID can be issued now, it says
+so, and the caller comes back later.
 """
 
 import random
@@ -20,12 +20,12 @@ _MILLISECOND_NS = 1_000_000
 
 
 class Obstacle(Enum):
-    """Why a generator issues nothing, other than that the sequence of this millisecond is spent."""
+    """Why a generator issues nothing, apart from a spent sequence."""
 
     CEILING = "ceiling"  # the reservation is used up, has expired, or is not there yet
     CLOCK = "clock"  # the wall clock shows a time that cannot be right, such as 1970
     LEAD = "lead"  # the wall clock was set back by more than the permitted lead
-    SEALED = "sealed"  # stopped for good
+    SEALED = "sealed"  # it has stopped for good
     LAYOUT_END = "layout end"  # the timestamp bits are used up
 
 
@@ -40,11 +40,11 @@ def max_sequence_reset(layout: Layout) -> int:
 
 
 class Generator:
-    """The IDs of one worker, from `take` and `take_block`.
+    """Issues the IDs of one worker: `take` and `take_block`.
 
-    Its time is the wall clock's, but never before the last ID's: when the wall clock is behind, it stays on its last
-    millisecond and goes to the next one only when the sequence is spent, and no sooner than one monotonic millisecond
-    after it opened the last. So its lead over a clock that was set back only shrinks.
+    Its time is that of the wall clock, but never before its last ID. If the wall clock is behind, the generator stays
+    on its last millisecond. It goes on to the next one only when the sequence is spent, and no sooner than a monotonic
+    millisecond after it opened the last one. So its lead over a clock that was set back only shrinks.
 
     A new millisecond starts at a random sequence below `sequence_reset`, which keeps `id % N` even for N up to that, at
     low load and when a client draws for several tables in turn. It starts at 0 right after a millisecond whose sequence
@@ -109,9 +109,9 @@ class Generator:
             raise ValueError(f"sequence reset {sequence_reset} is not 1 to {most}, the range for {layout.widths}")
         self.layout = layout
         self.worker_id = worker_id
-        # True while requests wait: then only those that waited may open a millisecond, so that none is overtaken.
+        # True while requests wait. Then only requests that have waited may open a millisecond, so none is overtaken.
         self.queued = False
-        # How many milliseconds had too few IDs left for a request. A plain number, read by whoever exports it.
+        # How many milliseconds had too few IDs left for a request.
         self.milliseconds_exhausted = 0
         self._exhausted_ms = 0
         self.use_clock(clock)
@@ -126,9 +126,9 @@ class Generator:
         self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
         # The current millisecond: its next ID, and the first beyond it.
         self._next_id = self._end_id = 0
-        # When it begins and ends, in Unix ns: comparing costs less than dividing the time at every call.
+        # Its begin and end in Unix nanoseconds: to compare them is faster than to divide the time in each call.
         self._start_ns = self._end_ns = 0
-        # The next ID less this is how many were issued: counting so costs nothing where no millisecond is opened.
+        # The next ID minus this is the number of issued IDs, which `take` need not count.
         self._before_first = 0
         self._ceiling_ms = 0
         # The ceiling, or 0 while `obstacle` has found that nothing may be issued below it either.
@@ -138,24 +138,24 @@ class Generator:
         self._stopped_ns: int | None = None
 
     def use_clock(self, clock: Clock) -> None:
-        """Takes the time from this clock from now on."""
+        """Uses this clock from now on."""
         self._monotonic_ns = clock.monotonic_ns
         self._boot_ns = clock.boot_ns
         self._wall_ms = clock.wall_ms
         self._wall_ns = clock.wall_ns
 
     def begin(self, floor_ms: int, ceiling_ms: int) -> None:
-        """Permits timestamps from `floor_ms` up to, not including, `ceiling_ms`. Once, before the first ID."""
+        """Permits Unix milliseconds from `floor_ms` up to, not including, `ceiling_ms`. Call once, before any ID."""
         self._timestamp_ms = max(floor_ms, self.layout.epoch_ms) - 1
         self.raise_ceiling(ceiling_ms)
 
     def raise_ceiling(self, ceiling_ms: int) -> None:
-        """Permits timestamps up to, not including, this Unix millisecond: only when that is durably stored."""
+        """Permits timestamps up to, not including, this Unix millisecond, which must be durably stored already."""
         if not self._sealed:
             self._ceiling_ms = self._limit_ms = max(self._ceiling_ms, min(ceiling_ms, self.layout.end_ms))
 
     def lower_ceiling(self, ceiling_ms: int) -> None:
-        """Gives up timestamps from this Unix millisecond on: before that is stored, so that no less is ever stored."""
+        """Gives up timestamps from this Unix millisecond on. Call it before the lower ceiling is stored."""
         self._ceiling_ms = min(self._ceiling_ms, max(ceiling_ms, self._timestamp_ms + 1))
         self._limit_ms = min(self._limit_ms, self._ceiling_ms)
 
@@ -169,9 +169,9 @@ class Generator:
         self._expires_ns = boot_ns
 
     def seal(self) -> int:
-        """Stops issuing for good. Returns the Unix millisecond from which on a successor may issue.
+        """Stops issuing for good. Returns the first Unix millisecond that a successor may issue.
 
-        May be called again: a generator that was sealed before it began tells where it would have begun.
+        It can be called again, which matters if `begin` came in between.
         """
         end_ms = self._timestamp_ms + 1
         self._sealed = True
@@ -180,10 +180,10 @@ class Generator:
         return end_ms
 
     def take(self, count: int, since_ms: int | None = None) -> tuple[int, int]:
-        """Up to `count` consecutive IDs of one millisecond, as (first ID, how many); (0, 0) when there is none now.
+        """Takes up to `count` consecutive IDs of one millisecond: (first ID, number), or (0, 0) if there is none now.
 
-        `since_ms` is given by a request that has waited: the Unix millisecond in which it began to. Milliseconds that
-        passed meanwhile are its due, so a waiter that comes back a little late loses none of the worker's IDs.
+        `since_ms` is the Unix millisecond since which the request has waited, if it has. It may still use the
+        milliseconds that have passed since, at most `CATCH_UP_MS` of them, so IDs are not lost if it comes back late.
         """
         now_ns = self._wall_ns()
         first = self._next_id
@@ -198,13 +198,13 @@ class Generator:
         return first, count
 
     def take_block(self, count: int, since_ms: int | None = None) -> tuple[int, int]:
-        """`count` consecutive IDs of one millisecond, or (0, 0) when they are not to be had now.
+        """Takes exactly `count` consecutive IDs of one millisecond, or (0, 0) if that is not possible now.
 
-        What does not fit into the rest of a millisecond opens the next one at sequence 0, so any block up to the size
-        of the sequence is served sooner or later. Raises ValueError for a larger one.
+        A block that does not fit into the rest of a millisecond opens the next one, at sequence 0 if need be, so any
+        block up to the size of the sequence is served in the end. Raises ValueError for a larger one.
         """
         if not 1 <= count <= self._sequence_size:
-            raise ValueError(f"a block of {count} IDs is not 1 to {self._sequence_size}, what one millisecond has")
+            raise ValueError(f"a block of {count} IDs is not 1 to {self._sequence_size}, the size of the sequence")
         now_ns = self._wall_ns()
         is_current = self._start_ns <= now_ns < self._end_ns and self._end_id - self._next_id >= count
         if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, count):
@@ -214,7 +214,7 @@ class Generator:
         return first, count
 
     def _advance(self, now_ms: int, since_ms: int | None, count: int) -> bool:
-        """Makes the current millisecond one that has `count` IDs left; False when there is none now."""
+        """Makes sure that the current millisecond has `count` IDs left; False if that is not possible now."""
         if self.queued and since_ms is None:
             return False
         timestamp_ms = self._timestamp_ms
@@ -287,13 +287,14 @@ class Generator:
         return False
 
     def obstacle(self) -> Obstacle | None:
-        """What stands against issuing an ID now, or in the next millisecond when this one is spent; None if nothing.
+        """Why no ID can be issued now, or in the next millisecond if this one is spent; None if one can.
 
-        `stopped_for_ms` counts from the first call that finds something.
+        `stopped_for_ms` counts from the first call that finds an obstacle. Call it often: only it notices a reservation
+        that has expired below the ceiling, and a wall clock that is wrong.
         """
         is_expired = self._expires_ns is not None and self._boot_ns() >= self._expires_ns
         obstacle = self._find_obstacle(is_expired=is_expired)
-        # `take` only compares timestamps with a limit, which is fast. So what they do not show has to lower the limit.
+        # `take` only compares timestamps with a limit, which is fast. Whatever they do not show must lower the limit.
         if is_expired or obstacle is Obstacle.CLOCK:
             self._limit_ms = 0
             self._close()
@@ -319,13 +320,13 @@ class Generator:
         return Obstacle.CEILING if is_expired or timestamp_ms >= self._ceiling_ms else None
 
     def stopped_for_ms(self) -> int:
-        """For how long an obstacle has stopped it, since it was first met; 0 while there is none."""
+        """For how many milliseconds an obstacle has been known; 0 if there is none."""
         if self._stopped_ns is None:
             return 0
         return (self._monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
 
     def has_ids_now(self) -> bool:
-        """Whether `take` would find an ID for a request that has waited."""
+        """Whether `take` would return an ID to a request that has waited."""
         if self.obstacle() is not None:
             return False
         if self._next_id != self._end_id or self._timestamp_ms < self._bounded_ms(self._wall_ms()):
@@ -333,11 +334,11 @@ class Generator:
         return self._monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
 
     def is_plausible(self, wall_ms: int) -> bool:
-        """Whether a wall clock that shows this time can be right: see `earliest_ms`; and the layout has not ended."""
+        """Whether a wall clock that shows this Unix millisecond can be right: not too early, nor past the layout."""
         return self._earliest_ms <= wall_ms < self.layout.end_ms
 
     def remaining_ms(self, wall_ms: int) -> int:
-        """For how long the reservation lasts from this time on; 0 when it is used up or has expired."""
+        """For how many milliseconds the reservation lasts from this time on; 0 if it is used up or has expired."""
         left_ms = self._ceiling_ms - max(self._bounded_ms(wall_ms), self._timestamp_ms)
         if self._expires_ns is not None:
             left_ms = min(left_ms, (self._expires_ns - self._boot_ns()) // _MILLISECOND_NS)
@@ -355,17 +356,17 @@ class Generator:
 
     @property
     def timestamp_ms(self) -> int:
-        """The Unix millisecond of the last ID, or the one below the first permitted."""
+        """The Unix millisecond of the last ID; before any, the one below the first permitted."""
         return self._timestamp_ms
 
     @property
     def ceiling_ms(self) -> int:
-        """The Unix millisecond that no ID may reach yet."""
+        """The first Unix millisecond that is not permitted yet."""
         return self._ceiling_ms
 
     @property
     def lead_ms(self) -> int:
-        """How far the last timestamp is ahead of the wall clock; 0 when it is not."""
+        """How many milliseconds the last timestamp is ahead of the wall clock; 0 if it is not."""
         return max(0, self._timestamp_ms - self._wall_ms())
 
     @property
@@ -374,15 +375,15 @@ class Generator:
 
     @property
     def ids_issued(self) -> int:
-        """How many IDs have been issued."""
+        """The number of IDs issued."""
         return self._next_id - self._before_first
 
     @property
     def last_id(self) -> int | None:
-        """The last ID issued; None before the first."""
+        """The last ID issued; None before any."""
         return self._next_id - 1 if self.ids_issued else None
 
     @property
     def sequence(self) -> int:
-        """The sequence of the last ID; 0 before the first."""
+        """The sequence of the last ID; 0 before any."""
         return (self._next_id - 1) & (self._sequence_size - 1) if self.ids_issued else 0
