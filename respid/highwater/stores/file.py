@@ -17,6 +17,8 @@ from respid.highwater.stores.disk import Disk, LocalDisk, Lock, LockedError
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
 
+RESERVE_MS = 10_000  # how far a reservation reaches: an extension every 5 s, which a busy disk may delay by as much
+LEAD_MS = 1_000  # and in a lead, where crashes add up
 _FORMAT = "respid high-water mark"
 _VERSION = 1
 
@@ -35,9 +37,17 @@ class FileStore:
     """
 
     name = "file"
-    spans = ReserveSpans(wall_ms=3_000, lead_ms=250)
 
-    def __init__(self, directory: Path, worker_id: int, layout: Layout, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        worker_id: int,
+        layout: Layout,
+        disk: Disk | None = None,
+        *,
+        reserve_ms: int = RESERVE_MS,
+    ) -> None:
+        self.spans = ReserveSpans(reserve_ms, min(LEAD_MS, reserve_ms))
         self._directory = directory
         self._worker_id = worker_id
         self._layout = layout
