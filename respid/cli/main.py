@@ -117,6 +117,12 @@ def respid() -> None:
     show_default="the user's state directory",
 )
 @setting(
+    "--state-dir-exclusive",
+    "No other worker ID uses the state directory: refuse to start if it has another one's mark. Set by the Helm chart.",
+    is_flag=True,
+    default=False,
+)
+@setting(
     "--lease-id-space",
     "Worker IDs are kept apart within it: part of the names of the lease store's Leases.",
     default="default",
@@ -232,9 +238,11 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         accept_layout_change=settings["accept_layout_change"],
         store=settings["store"],
         state_dir=settings["state_dir"] or (_default_state_dir() if settings["store"] == "file" else Path()),
+        state_dir_exclusive=settings["state_dir_exclusive"],
         lease_id_space=settings["lease_id_space"],
         reserve_seconds=settings["reserve"],
         pod_name=environment.get("POD_NAME") or hostname,
+        pod_uid=environment.get("POD_UID", ""),
         bind=settings["bind"],
         port=settings["port"],
         unix_socket=settings["unix_socket"],

@@ -19,9 +19,11 @@ class Config:
     accept_layout_change: bool = False
     store: str = "none"
     state_dir: Path = Path()
+    state_dir_exclusive: bool = False
     lease_id_space: str = "default"
     reserve_seconds: float = 300
     pod_name: str = ""
+    pod_uid: str = ""
     bind: str = "127.0.0.1"
     port: int = 6379
     unix_socket: Path | None = None

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from respid.highwater.stores import HolderLostError, Mark, StoreError
-from respid.highwater.stores.disk import LocalDisk
+from respid.highwater.stores.disk import Disk, LocalDisk, Lock
 from respid.highwater.stores.file import FileStore
 from respid.ids.layout import Layout
 
@@ -21,8 +22,25 @@ MARK_MS = 1_800_000_000_000
 MARK = Mark(MARK_MS, LAYOUT.fingerprint)
 
 
-def make_store(directory: Path, worker_id: int = 3) -> FileStore:
-    return FileStore(directory, worker_id, LAYOUT)
+class NoClaim:
+    def stands(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+class ClaimlessDisk(LocalDisk):
+    """The disk as seen by two containers that share a directory, but not their network namespace."""
+
+    def claim(self, _path: Path) -> Lock:
+        return NoClaim()
+
+
+def make_store(
+    directory: Path, worker_id: int = 3, *, layout: Layout = LAYOUT, disk: Disk | None = None, **options: Any
+) -> FileStore:
+    return FileStore(directory, worker_id, layout, disk, **options)
 
 
 @pytest.fixture
@@ -37,11 +55,11 @@ def state_path(tmp_path: Path) -> Path:
 
 async def test_the_first_start_finds_no_mark_in_a_directory_that_it_makes(tmp_path: Path) -> None:
     store = make_store(tmp_path / "a" / "b")
-    assert await store.load() is None
+    assert (await store.load()).own is None
     await store.extend(MARK_MS)
     await store.release(MARK_MS)
     await store.close()
-    assert await make_store(tmp_path / "a" / "b").load() == MARK
+    assert (await make_store(tmp_path / "a" / "b").load()).own == MARK
 
 
 async def test_the_mark_is_the_last_one_stored(store: FileStore, tmp_path: Path) -> None:
@@ -50,18 +68,19 @@ async def test_the_mark_is_the_last_one_stored(store: FileStore, tmp_path: Path)
     await store.extend(MARK_MS + 6000)
     await store.release(MARK_MS)
     await store.close()
-    assert await make_store(tmp_path).load() == MARK
+    assert (await make_store(tmp_path).load()).own == MARK
 
 
 async def test_worker_ids_do_not_share_marks_or_locks(store: FileStore, tmp_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS)
-    assert await make_store(tmp_path, worker_id=4).load() is None
+    assert (await make_store(tmp_path, worker_id=4).load()).own is None
 
 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
+from typing import Any
 from respid.ids.layout import Layout
 from respid.highwater.stores.file import FileStore
 store = FileStore(Path(sys.argv[1]), 3, Layout())
@@ -80,7 +99,7 @@ async def test_a_second_process_is_refused_with_the_first_ones_pid_until_that_is
         with pytest.raises(StoreError, match=f"worker ID 3 is in use by pid {holder.pid} .*--worker-id"):
             await make_store(tmp_path).load()
         holder.send_signal(signal.SIGKILL)
-    assert await make_store(tmp_path).load() == MARK
+    assert (await make_store(tmp_path).load()).own == MARK
 
 
 @pytest.mark.parametrize(
@@ -90,14 +109,16 @@ async def test_a_second_process_is_refused_with_the_first_ones_pid_until_that_is
         (b"\0" * 512, "it is not JSON"),
         (b'{"format": "respid high-wat', "it is not JSON"),
         (b"\xff\xfe", "it is not JSON"),
-        (b"[]", "it is no high-water mark of respid"),
-        (b'{"ceiling_ms": 5}', "it is no high-water mark of respid"),
-        ({"version": 2}, "its version is 2, this respid reads 1"),
+        (b"[]", "it is not a high-water mark of respid"),
+        (b'{"ceiling_ms": 5}', "it is not a high-water mark of respid"),
+        ({"version": 2}, "it has version 2; this respid reads 1"),
         ({"ceiling_ms": -1}, "its ceiling_ms is -1"),
         ({"ceiling_ms": True}, "its ceiling_ms is True"),
         ({"ceiling_ms": "5"}, "its ceiling_ms is '5'"),
-        ({"worker_id": 4}, "it is of worker ID 4"),
+        ({"worker_id": 4}, "it belongs to worker ID 4"),
         ({"layout": None}, "its layout is None"),
+        ({"layout": "paper"}, "its layout is 'paper'"),
+        ({"former_id": -2}, "its former_id is -2"),
         ({"nonce": [1]}, "its nonce is [1]"),
         ({"ceiling_ms": 10**26}, "its ceiling_ms is 1000"),
         (b"[" * 100_000, "it is not JSON"),
@@ -107,7 +128,7 @@ async def test_a_damaged_file_stops_the_start_and_is_left_as_it_is(
     store: FileStore, state_path: Path, content: bytes | dict[str, object], reason: str
 ) -> None:
     if isinstance(content, dict):
-        good = {"format": "respid high-water mark", "version": 1, "worker_id": 3, "ceiling_ms": MARK_MS}
+        good = {"format": "respid high-water mark", "version": 1, "worker_id": 3, "ceiling_ms": MARK_MS, "nonce": ""}
         content = json.dumps(good | {"layout": LAYOUT.fingerprint} | content).encode()
     state_path.write_bytes(content)
     with pytest.raises(StoreError) as caught:
@@ -123,7 +144,7 @@ async def test_the_layout_that_a_mark_was_used_with_is_told(store: FileStore, tm
     await store.release(MARK_MS)
     await store.close()
     other = FileStore(tmp_path, 3, Layout.parse("41/4/8"))
-    assert await other.load() == MARK
+    assert (await other.load()).own == MARK
 
 
 @pytest.mark.parametrize("name", ["directory", "worker-3.json", "worker-3.lock"])
@@ -218,7 +239,7 @@ async def test_a_mark_of_another_process_is_noticed_though_the_lock_stands(
     await former.load()
     await former.extend(MARK_MS)
     await former.close()
-    assert await store.load() == MARK
+    assert (await store.load()).own == MARK
     if when == "later":
         await store.extend(MARK_MS + 1000)
     state = json.loads(state_path.read_bytes())
@@ -237,7 +258,7 @@ async def test_a_mark_that_is_damaged_while_its_holder_runs_is_written_again(
     state_path.write_text(content)
     await store.extend(MARK_MS)
     await store.close()
-    assert await make_store(tmp_path).load() == MARK
+    assert (await make_store(tmp_path).load()).own == MARK
 
 
 async def test_a_directory_that_is_deleted_is_made_again_with_the_own_mark(store: FileStore, tmp_path: Path) -> None:
@@ -253,12 +274,13 @@ async def test_a_directory_that_is_deleted_is_made_again_with_the_own_mark(store
 
 @pytest.mark.parametrize("successor_runs", [True, False])
 async def test_a_holder_whose_lock_was_replaced_stops_when_another_has_held_it(
-    store: FileStore, tmp_path: Path, *, successor_runs: bool
+    tmp_path: Path, *, successor_runs: bool
 ) -> None:
+    store = make_store(tmp_path, disk=ClaimlessDisk())
     await store.load()
     await store.extend(MARK_MS)
     (tmp_path / "worker-3.lock").unlink()
-    successor = make_store(tmp_path)
+    successor = make_store(tmp_path, disk=ClaimlessDisk())
     await successor.load()
     await successor.extend(MARK_MS + 3000)
     if not successor_runs:
@@ -272,9 +294,9 @@ async def test_a_holder_whose_lock_was_replaced_stops_when_another_has_held_it(
 
 
 async def test_a_mark_that_was_stored_after_another_had_read_the_former_one_does_not_count(tmp_path: Path) -> None:
-    successor = make_store(tmp_path)
+    successor = make_store(tmp_path, disk=ClaimlessDisk())
 
-    class OvertakenDisk(LocalDisk):
+    class OvertakenDisk(ClaimlessDisk):
         def rename(self, source: Path, target: Path) -> None:
             (tmp_path / "worker-3.lock").unlink(missing_ok=True)
             successor._load()

@@ -7,14 +7,21 @@ import itertools
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, lease_api
+from respid.highwater.stores import (
+    HolderLostError,
+    Mark,
+    StoreError,
+    StoreUnavailableError,
+    Survey,
+    lease_api,
+)
 from respid.highwater.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
 from respid.highwater.stores.lease_api import KubernetesLeaseApi
 from respid.ids.layout import Layout
@@ -28,21 +35,34 @@ LAYOUT = Layout()
 MARK_MS = 1_800_000_000_000
 MARK = Mark(MARK_MS, LAYOUT.fingerprint)
 RESERVE_MS = 300_000
-_spaces = itertools.count(time.time_ns() // 1_000_000)
+_numbers = itertools.count(time.time_ns() // 1_000_000)
 
 
 @pytest.fixture
-async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["FaultyApi"]:
+async def namespace(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """A namespace of the test's own."""
+    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
+    from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
+    from lightkube.resources import core_v1  # noqa: PLC0415
+
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    api = FaultyApi(KubernetesLeaseApi("default"))
+    name = f"store-{next(_numbers)}"
+    async with AsyncClient() as client:
+        await client.create(core_v1.Namespace(metadata=ObjectMeta(name=name)))
+        yield name
+        await client.delete(core_v1.Namespace, name)
+
+
+@pytest.fixture
+async def api(namespace: str) -> AsyncIterator["FaultyApi"]:
+    api = FaultyApi(KubernetesLeaseApi(namespace, pod="respid-3", pod_uid="an-uid"))
     yield api
     await api.close()
 
 
 @pytest.fixture
 def space() -> str:
-    """A part of Lease names that no other test has."""
-    return f"test-{next(_spaces)}"
+    return "test"
 
 
 @dataclass
@@ -53,11 +73,21 @@ class FaultyApi:
     fault: str = ""  # "request" or "reply": what of the next writes is lost
     faults_left: int = 0
     fails: bool = False  # nothing can be read
+    reported: list[str] = field(default_factory=list)
 
     async def get(self, name: str) -> Lease | None:
         if self.fails:
             raise StoreUnavailableError("away")
         return await self.real.get(name)
+
+    async def list_all(self) -> Sequence[Lease]:
+        if self.fails:
+            raise StoreUnavailableError("away")
+        return await self.real.list_all()
+
+    async def report(self, reason: str, message: str) -> None:
+        self.reported.append(reason)
+        await self.real.report(reason, message)
 
     async def create(self, lease: Lease) -> Lease:
         return await self._with_fault(self.real.create, lease)
@@ -87,17 +117,18 @@ def make_store(api: LeaseApi, space: str, pod: str = "respid-3", clock: Scripted
         pod=pod,
         layout=LAYOUT,
         reserve_ms=RESERVE_MS,
-        monotonic_ns=(clock or ScriptedClock()).monotonic_ns,
+        monotonic_ns=(clock := clock or ScriptedClock()).monotonic_ns,
+        boot_ns=clock.boot_ns,
     )
 
 
 async def test_the_first_start_finds_no_mark_and_the_next_one_the_last_stored(api: FaultyApi, space: str) -> None:
     store = make_store(api, space)
-    assert await store.load() is None
+    assert (await store.load()).own is None
     await store.extend(MARK_MS - 1000)
     await store.extend(MARK_MS + 1000)
     await store.release(MARK_MS)
-    assert await make_store(api, space, pod="another-3").load() == MARK
+    assert (await make_store(api, space, pod="another-3").load()).own == MARK
 
 
 async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_notices(
@@ -106,16 +137,18 @@ async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_not
     former, successor = make_store(api, space), make_store(api, space)
     await former.load()
     await former.extend(MARK_MS)
-    assert await successor.load() == MARK
+    assert (await successor.load()).own == MARK
     await former.extend(MARK_MS + 1000)
     with pytest.raises(StoreUnavailableError, match="was taken by pod respid-3"):
         await successor.extend(MARK_MS + 2000)
-    assert await successor.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint), "it reads again before it takes over"
+    assert (await successor.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint), (
+        "it reads again before it takes over"
+    )
     await successor.extend(MARK_MS + 3000)
     for write in (former.extend, former.release):
         with pytest.raises(HolderLostError, match="worker ID 3 was taken by pod respid-3"):
             await write(MARK_MS + 4000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 3000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 3000, LAYOUT.fingerprint)
 
 
 async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_its_duration(
@@ -136,7 +169,7 @@ async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_i
     with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
         await other.load()
     clock.pass_ms(1000)
-    assert await other.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    assert (await other.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
     await other.extend(MARK_MS + 2000)
     with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
         await holder.extend(MARK_MS + 3000)
@@ -156,7 +189,7 @@ async def test_a_write_whose_outcome_is_unknown_is_told_from_anothers(
     with pytest.raises(StoreUnavailableError, match=f"the {fault} was lost"):
         await write(MARK_MS + 1000)
     await write(MARK_MS + 2000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
 
 
 async def test_a_first_write_whose_reply_was_lost_does_not_move_where_ids_begin(api: FaultyApi, space: str) -> None:
@@ -164,7 +197,7 @@ async def test_a_first_write_whose_reply_was_lost_does_not_move_where_ids_begin(
     await former.load()
     await former.extend(MARK_MS)
     for _ in range(3):
-        assert await store.load() == MARK
+        assert (await store.load()).own == MARK
         api.fault, api.faults_left = "reply", 1
         with pytest.raises(StoreUnavailableError):
             await store.extend(MARK_MS + RESERVE_MS)
@@ -182,21 +215,21 @@ async def test_of_a_process_and_its_copy_one_stops(api: FaultyApi, space: str) -
         with pytest.raises(HolderLostError, match="worker ID 3 was taken by pod respid-3, a copy of this process"):
             await write(MARK_MS + 500)
     await store.extend(MARK_MS + 2000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
 
 
-async def test_what_others_write_beside_the_mark_is_no_takeover(api: FaultyApi, space: str) -> None:
+async def test_what_others_write_beside_the_mark_is_no_takeover(api: FaultyApi, namespace: str, space: str) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.resources import coordination_v1  # noqa: PLC0415
 
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
-    async with AsyncClient(namespace="default") as client:
+    async with AsyncClient(namespace=namespace) as client:
         labels = {"metadata": {"labels": {"team": "billing"}}}
         await client.patch(coordination_v1.Lease, f"respid-{space}-3", labels)
     await store.extend(MARK_MS + 1000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
 async def test_time_in_which_the_lease_could_not_be_read_is_no_silence_of_its_holder(
@@ -216,7 +249,7 @@ async def test_time_in_which_the_lease_could_not_be_read_is_no_silence_of_its_ho
     with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
         await other.load()
     clock.pass_ms(RESERVE_MS)
-    assert await other.load() == MARK
+    assert (await other.load()).own == MARK
 
 
 async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, space: str) -> None:
@@ -226,27 +259,31 @@ async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, s
     api.fault, api.faults_left = "reply", 1
     with pytest.raises(StoreUnavailableError):
         await former.extend(MARK_MS + 1000)
-    assert await successor.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    assert (await successor.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
     await successor.extend(MARK_MS + 2000)
     with pytest.raises(HolderLostError):
         await former.extend(MARK_MS + 3000)
 
 
-async def test_a_lease_that_vanished_is_made_again_with_the_own_ceiling(api: FaultyApi, space: str) -> None:
+async def test_a_lease_that_vanished_is_made_again_with_the_own_ceiling(
+    api: FaultyApi, namespace: str, space: str
+) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
-    await delete_lease(f"respid-{space}-3")
+    await delete_lease(namespace, f"respid-{space}-3")
     await store.extend(MARK_MS + 1000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
-async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(api: FaultyApi, space: str) -> None:
+async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(
+    api: FaultyApi, namespace: str, space: str
+) -> None:
     store, other = make_store(api, space), make_store(api, space, pod="release-two-3")
     await store.load()
     await store.extend(MARK_MS)
-    await delete_lease(f"respid-{space}-3")
-    assert await other.load() is None
+    await delete_lease(namespace, f"respid-{space}-3")
+    assert (await other.load()).own is None
     await other.extend(MARK_MS + 500)
     with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
         await store.extend(MARK_MS + 1000)
@@ -254,12 +291,12 @@ async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(api: Faulty
 
 async def test_of_many_that_start_at_once_one_becomes_the_holder(api: FaultyApi, space: str) -> None:
     stores = [make_store(api, space, pod=f"respid-{number}") for number in range(8)]
-    assert await asyncio.gather(*(store.load() for store in stores)) == [None] * 8
+    assert await asyncio.gather(*(store.load() for store in stores)) == [Survey(None)] * 8
     outcomes = await asyncio.gather(*(store.extend(MARK_MS) for store in stores), return_exceptions=True)
     assert sorted(map(repr, map(type, outcomes))) == sorted([repr(type(None))] + [repr(StoreUnavailableError)] * 7)
 
 
-async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, space: str) -> None:
+async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, namespace: str, space: str) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
@@ -270,19 +307,21 @@ async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, space
         await api.replace(lease)
     with pytest.raises(ConflictError):
         await api.create(replace(lease, version="", identifier=""))
-    await delete_lease(lease.name)
+    await delete_lease(namespace, lease.name)
     with pytest.raises(ConflictError):
         await api.replace(lease)
 
 
 @pytest.mark.parametrize("ceiling", [None, "", "-1", "1e3", "9" * 5000])
-async def test_a_lease_of_somebody_else_is_left_alone(api: FaultyApi, space: str, ceiling: str | None) -> None:
+async def test_a_lease_of_somebody_else_is_left_alone(
+    api: FaultyApi, namespace: str, space: str, ceiling: str | None
+) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
     from lightkube.resources import coordination_v1  # noqa: PLC0415
 
     name = f"respid-{space}-3"
-    async with AsyncClient(namespace="default") as client:
+    async with AsyncClient(namespace=namespace) as client:
         annotations = (
             {"respid.io/ceiling-ms": ceiling, "respid.io/layout": LAYOUT.fingerprint} if ceiling is not None else {}
         )
@@ -316,7 +355,7 @@ async def test_a_missing_right_is_named_in_one_line(
     await store.close()
     assert str(caught.value) == (
         "the service account may not get leases.coordination.k8s.io in namespace default:"
-        " its Role needs the verbs get, create and update"
+        " its Role needs the verbs get, list, create and update"
     )
 
 
@@ -392,9 +431,9 @@ async def test_an_answer_that_does_not_come_is_waited_for_as_long_as_the_time_li
             await make_store(api, space).load()
 
 
-async def delete_lease(name: str) -> None:
+async def delete_lease(namespace: str, name: str) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415
     from lightkube.resources import coordination_v1  # noqa: PLC0415
 
-    async with AsyncClient(namespace="default") as client:
+    async with AsyncClient(namespace=namespace) as client:
         await client.delete(coordination_v1.Lease, name)
