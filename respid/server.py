@@ -46,7 +46,13 @@ _log = logging.getLogger(__name__)
 
 def make_store(config: Config) -> Store:
     if config.store == "file":
-        return FileStore(config.state_dir, config.worker_id, config.layout, is_exclusive=config.state_dir_exclusive)
+        return FileStore(
+            config.state_dir,
+            config.worker_id,
+            config.layout,
+            is_exclusive=config.state_dir_exclusive,
+            start_above=config.start_above,
+        )
     if config.store == "lease":
         try:
             from respid.highwater.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import

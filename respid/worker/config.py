@@ -17,6 +17,7 @@ class Config:
     max_clock_lead_seconds: float = 600
     clock_jump_confirm_seconds: float = 10
     accept_layout_change: bool = False
+    start_above: int | None = None
     store: str = "none"
     state_dir: Path = Path()
     state_dir_exclusive: bool = False

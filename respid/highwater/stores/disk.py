@@ -31,6 +31,10 @@ class LockedError(Exception):
         self.holder = holder
 
 
+class UnsafeFileError(OSError):
+    """Something that is not a regular file stands at a path."""
+
+
 class Lock(Protocol):
     """Held exclusively until it is released or the process ends."""
 
@@ -253,18 +257,18 @@ def _listening_pid(address: bytes, trusted: set[int]) -> int | None:
 
 
 def _open_regular(path: Path, flags: int) -> int:
-    """Raises OSError for a symbolic link, a FIFO, a device, a directory."""
+    """Raises UnsafeFileError for a symbolic link, a FIFO, a device, a directory; OSError."""
     try:
         descriptor = os.open(path, flags | _SAFELY, FILE_MODE)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from None
+            raise UnsafeFileError(errno.ELOOP, "it is a symbolic link", str(path)) from None
         if error.errno == errno.ENXIO:  # a FIFO that nobody reads
-            raise OSError(errno.ENXIO, "it is not a regular file", str(path)) from None
+            raise UnsafeFileError(errno.ENXIO, "it is not a regular file", str(path)) from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        raise UnsafeFileError(errno.EINVAL, "it is not a regular file", str(path))
     return descriptor
 
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from respid.highwater.stores import HolderLostError, Mark, StoreError, Survey, printable
-from respid.highwater.stores.disk import Disk, LocalDisk, Lock, LockedError
-from respid.highwater.stores.mark_file import DamagedError, StoredMark, read_mark, write_mark
+from respid.highwater.stores.disk import Disk, LocalDisk, Lock, LockedError, UnsafeFileError
+from respid.highwater.stores.mark_file import DamagedError, StoredMark, damaged, read_mark, write_mark
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
 
@@ -70,7 +70,11 @@ class FileStore:
         self._obsolete: list[int] = []  # worker IDs whose marks the own one replaces
 
     async def load(self) -> Survey:
-        return await asyncio.to_thread(self._load)
+        try:
+            return await asyncio.to_thread(self._load)
+        except StoreError:
+            self._release()
+            raise
 
     async def extend(self, ceiling_ms: int) -> None:
         await asyncio.to_thread(self._write, ceiling_ms)
@@ -82,6 +86,9 @@ class FileStore:
         return self._lock is None or self._lock.stands()
 
     async def close(self) -> None:
+        self._release()
+
+    def _release(self) -> None:
         for lock in (self._lock, self._claim):
             if lock is not None:
                 lock.release()
@@ -116,21 +123,27 @@ class FileStore:
         return Survey(own.mark if own else None, marks, is_layout_in_use)
 
     def _read_own(self) -> StoredMark | None:
-        content = self._disk.read(self._path)
-        if content is None:
-            return None
-        stored = read_mark(content, self._path, self._worker_id)
-        self._known_nonces.add(stored.nonce)
+        stored = self._read(self._worker_id)
+        if stored is not None:
+            self._known_nonces.add(stored.nonce)
         return stored
+
+    def _read(self, worker_id: int) -> StoredMark | None:
+        """Raises DamagedError, OSError."""
+        path = self._mark_path(worker_id)
+        try:
+            content = self._disk.read(path)
+        except UnsafeFileError as error:
+            raise damaged(path, str(error.strerror)) from None
+        return None if content is None else read_mark(content, path, worker_id)
 
     def _read_others(self) -> dict[int, Mark] | None:
         """The marks of the directory's other worker IDs; None if one of them cannot be read."""
         marks = {}
         for worker_id in self._other_worker_ids("json"):
-            path = self._mark_path(worker_id)
             try:
-                if (content := self._disk.read(path)) is not None:
-                    marks[worker_id] = read_mark(content, path, worker_id).mark
+                if (stored := self._read(worker_id)) is not None:
+                    marks[worker_id] = stored.mark
             except (DamagedError, PermissionError) as error:
                 _log.warning("ignoring the mark of another worker: %s", error, extra={"event": "mark_unreadable"})
                 return None
@@ -257,8 +270,8 @@ class FileStore:
         return lock
 
     def _refuse_foreign_mark(self) -> None:
-        content = self._disk.read(self._path)
-        if content is not None and read_mark(content, self._path, self._worker_id).nonce not in self._known_nonces:
+        stored = self._read(self._worker_id)
+        if stored is not None and stored.nonce not in self._known_nonces:
             raise HolderLostError(
                 f"worker ID {self._worker_id} was taken by another process: {self._path} was replaced"
             )

@@ -42,25 +42,25 @@ def read_mark(content: bytes, path: Path, worker_id: int) -> StoredMark:
     try:
         state = json.loads(content)
     except (ValueError, RecursionError):
-        raise _damaged(path, "it is not JSON" if content.strip() else "it is empty") from None
+        raise damaged(path, "it is not JSON" if content.strip() else "it is empty") from None
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise _damaged(path, "it is not a high-water mark of respid")
+        raise damaged(path, "it is not a high-water mark of respid")
     if state.get("version") != _VERSION:
-        raise _damaged(path, f"it has version {state.get('version')!r}"[:100] + f"; this respid reads {_VERSION}")
+        raise damaged(path, f"it has version {state.get('version')!r}"[:100] + f"; this respid reads {_VERSION}")
     if state.get("worker_id") != worker_id:
-        raise _damaged(path, f"it belongs to worker ID {state.get('worker_id')!r}"[:100])
+        raise damaged(path, f"it belongs to worker ID {state.get('worker_id')!r}"[:100])
     ceiling_ms = _number(state, "ceiling_ms", 0, _MAX_MS, path)
     former_id = _number({"former_id": NO_ID} | state, "former_id", NO_ID, _MAX_ID, path)
     nonce = state.get("nonce")
     if not isinstance(nonce, str):
-        raise _damaged(path, f"its nonce is {nonce!r}"[:100])
+        raise damaged(path, f"its nonce is {nonce!r}"[:100])
     return StoredMark(Mark(ceiling_ms, _fingerprint(state.get("layout"), path), former_id), nonce)
 
 
 def _number(state: dict[str, Any], name: str, least: int, end: int, path: Path) -> int:
     number = state.get(name)
     if type(number) is not int or not least <= number < end:
-        raise _damaged(path, f"its {name} is {number!r}"[:100])
+        raise damaged(path, f"its {name} is {number!r}"[:100])
     return number
 
 
@@ -68,10 +68,10 @@ def _fingerprint(value: object, path: Path) -> str:
     try:
         return Layout.parse_fingerprint(value).fingerprint  # type: ignore[arg-type]
     except (ValueError, AttributeError):
-        raise _damaged(path, f"its layout is {value!r}"[:100]) from None
+        raise damaged(path, f"its layout is {value!r}"[:100]) from None
 
 
-def _damaged(path: Path, why: str) -> DamagedError:
+def damaged(path: Path, why: str) -> DamagedError:
     return DamagedError(
         f"{path} is damaged: {why}. Without it respid cannot know which IDs were issued: restore it from a copy; or,"
         " if the clock is right and no ID was issued ahead of it, remove it and start again"

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from respid.highwater.stores import HolderLostError, Mark, StoreError
+from respid.highwater.stores import HolderLostError, Mark, StoreError, Survey, disk, file
 from respid.highwater.stores.disk import Disk, LocalDisk, Lock
 from respid.highwater.stores.file import FileStore
 from respid.ids.layout import Layout
@@ -147,7 +148,7 @@ async def test_the_layout_that_a_mark_was_used_with_is_told(store: FileStore, tm
     assert (await other.load()).own == MARK
 
 
-@pytest.mark.parametrize("name", ["directory", "worker-3.json", "worker-3.lock"])
+@pytest.mark.parametrize("name", ["directory", "worker-3.lock"])
 async def test_what_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None:
     directory = tmp_path / "directory"
     path = directory if name == "directory" else directory / name
@@ -334,3 +335,210 @@ async def test_the_event_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> 
     loop.call_later(0.01, turned.set)
     await store.extend(MARK_MS)
     assert turned.is_set()
+
+
+# Layouts and worker IDs that change.
+
+
+OTHER = Layout.parse("41/11/11")
+
+
+async def leave_mark(directory: Path, worker_id: int, layout: Layout = LAYOUT, mark_ms: int = MARK_MS) -> None:
+    store = make_store(directory, worker_id, layout=layout)
+    await store.load()
+    await store.extend(mark_ms + 5000)
+    await store.release(mark_ms)
+    await store.close()
+
+
+async def test_surveys_the_marks_of_all_workers(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 4)
+    await leave_mark(tmp_path, 5, OTHER, MARK_MS + 7)
+    survey = await make_store(tmp_path).load()
+    bound = OTHER.greatest_id(MARK_MS + 6)
+    assert survey == Survey(None, (MARK, Mark(MARK_MS + 7, OTHER.fingerprint, MARK.greatest_id())))
+    assert survey.former_id(LAYOUT) == bound
+
+
+async def test_keeps_how_far_former_layouts_reached(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 5, OTHER)
+    await leave_mark(tmp_path, 3)
+    (tmp_path / "worker-5.json").unlink()
+    survey = await make_store(tmp_path, 7).load()
+    assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+
+
+async def test_refuses_a_second_layout_while_the_first_runs(tmp_path: Path) -> None:
+    holder = make_store(tmp_path, 4, layout=OTHER)
+    await holder.load()  # it has no mark yet
+    with pytest.raises(
+        StoreError, match=r"worker ID 4 \(pid \d+\) runs with layout 41/11/11@\d+ in .* stop that worker"
+    ):
+        await make_store(tmp_path).load()
+    await holder.extend(MARK_MS)
+    await holder.close()
+    assert (await make_store(tmp_path).load()).others == (Mark(MARK_MS, OTHER.fingerprint),)
+
+
+async def test_says_whether_another_worker_runs(tmp_path: Path) -> None:
+    neighbour = make_store(tmp_path, 4)
+    await neighbour.load()
+    await neighbour.extend(MARK_MS)
+    store = make_store(tmp_path)
+    assert (await store.load()).is_layout_in_use
+    await store.close()
+    await neighbour.close()
+    assert not (await make_store(tmp_path).load()).is_layout_in_use
+
+
+async def test_knows_no_other_marks_where_one_is_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await leave_mark(tmp_path, 3)
+    await leave_mark(tmp_path, 4)
+    (tmp_path / "worker-4.json").write_text("paper")
+    assert await make_store(tmp_path).load() == Survey(MARK, None)
+    assert [getattr(record, "event", "") for record in caplog.records] == ["mark_unreadable"]
+
+
+async def test_gives_up_when_another_layout_came_while_its_lock_was_gone(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    await store.load()
+    await store.extend(MARK_MS)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    await make_store(tmp_path, 4, layout=OTHER).load()
+    assert not store.stands()
+    with pytest.raises(HolderLostError, match=r"worker ID 4 .* runs with layout 41/11/11"):
+        await store.extend(MARK_MS + 1000)
+
+
+async def test_starts_one_after_the_other_in_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "DIRECTORY_LOCK_SECONDS", 0.1)
+    starting = LocalDisk().lock(tmp_path / "starting.lock", "pid 7 layout 41/10/12@0")
+    with pytest.raises(StoreError, match=f"{tmp_path} is locked by pid 7, which is starting there"):
+        await make_store(tmp_path).load()
+    starting.release()
+    await make_store(tmp_path).load()
+
+
+async def test_refuses_a_volume_of_its_own_with_another_workers_mark(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 6)
+    await make_store(tmp_path, 4).load()  # a directory that workers share
+    (tmp_path / "worker-4.lock").unlink()
+    advice = "the mark of worker ID 6, and this is worker ID 3.* offset; or stop all workers and .* --start-above"
+    with pytest.raises(StoreError, match=advice):
+        await make_store(tmp_path, is_exclusive=True).load()
+
+
+async def test_an_offset_is_changed_by_starting_above_all_ids(tmp_path: Path) -> None:
+    """The way out that the refusal names: stop all, then start above the greatest ID issued."""
+    await leave_mark(tmp_path, 6)
+    greatest = LAYOUT.compose(MARK_MS - 1, 5, 17)  # issued by another worker, in the last millisecond
+    for too_low in (0, LAYOUT.compose(MARK_MS - 2, 1023, 4095)):
+        store = make_store(tmp_path, is_exclusive=True, start_above=too_low)
+        with pytest.raises(StoreError, match="the mark of worker ID 6"):
+            await store.load()
+        await store.close()
+    store = make_store(tmp_path, is_exclusive=True, start_above=greatest)
+    survey = await store.load()
+    assert survey.own is None
+    assert survey.former_id(LAYOUT) == MARK.greatest_id()
+    assert (tmp_path / "worker-6.json").exists(), "until the own mark says what it said"
+    await store.extend(MARK_MS + 1000)
+    assert not (tmp_path / "worker-6.json").exists()
+    await store.close()
+
+    again = make_store(tmp_path, is_exclusive=True)
+    assert (await again.load()).former_id(LAYOUT) == MARK.greatest_id()
+    await again.close()
+    with pytest.raises(StoreError, match="the mark of worker ID 3, and this is worker ID 6"):  # a rollback
+        await make_store(tmp_path, 6, is_exclusive=True, start_above=greatest).load()
+
+
+# Files that others have put there.
+
+
+async def test_makes_its_directory_and_files_private(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    store = make_store(directory)
+    await store.load()
+    await store.extend(MARK_MS)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == dict.fromkeys(
+        ("worker-3.json", "worker-3.lock", "starting.lock"), 0o600
+    )
+
+
+async def test_makes_a_lock_that_everybody_could_read_private(tmp_path: Path) -> None:
+    lock = tmp_path / "worker-3.lock"
+    lock.touch(0o644)
+    await make_store(tmp_path).load()
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["worker-3.lock", "worker-3.json", "starting.lock"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "directory"])
+async def test_opens_regular_files_only(tmp_path: Path, name: str, kind: str) -> None:
+    target, path = tmp_path / "precious", tmp_path / "state" / name
+    path.parent.mkdir()
+    target.write_text("content")
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(target if kind == "link" else tmp_path / "nothing")
+    with pytest.raises(StoreError, match=f"{path}"):
+        await make_store(path.parent).load()
+    assert target.read_text() == "content"
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+async def test_replaces_what_was_put_in_place_of_its_mark(tmp_path: Path, state_path: Path, kind: str) -> None:
+    store = make_store(tmp_path)
+    await store.load()
+    await store.extend(MARK_MS - 1000)
+    state_path.unlink()
+    if kind == "fifo":
+        os.mkfifo(state_path)
+    else:
+        state_path.symlink_to("/dev/zero")
+    await store.extend(MARK_MS)
+    await store.close()
+    assert (await make_store(tmp_path).load()).own == MARK
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("pid 812", "pid 812 "),
+        ("pid 812 layout 41/10/12@0", "pid 812 "),
+        ("", "an unknown process "),
+        ("\x1b]0;owned\x07", "an unknown process"),
+        ("pid 1\nrespid: all is well", "an unknown process"),
+    ],
+)
+async def test_shows_of_a_locks_holder_only_what_is_harmless(tmp_path: Path, written: str, shown: str) -> None:
+    LocalDisk().lock(tmp_path / "worker-3.lock", written)
+    with pytest.raises(StoreError) as caught:
+        await make_store(tmp_path).load()
+    assert str(caught.value).isprintable()
+    assert str(caught.value).startswith(f"worker ID 3 is in use by {shown}")
+
+
+async def test_a_path_stays_claimed_when_its_directory_moves(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "a" / "state")
+    await store.load()
+    (tmp_path / "a").rename(tmp_path / "b")
+    for directory in (tmp_path / "a" / "state", tmp_path / "b" / "state"):
+        with pytest.raises(StoreError, match=f"worker ID 3 is in use by pid {os.getpid()} "):
+            await make_store(directory).load()
+    await store.close()
+    await make_store(tmp_path / "a" / "state").load()
+
+
+async def test_another_users_claim_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make_store(tmp_path).load()
+    (tmp_path / "worker-3.lock").unlink()
+    monkeypatch.setattr(disk, "_listening_pid", lambda _address, trusted: None if 0 in trusted else 5)
+    await make_store(tmp_path).load()
