@@ -311,8 +311,12 @@ def test_a_layout_change_begins_above_a_worker_whose_clock_was_ahead(start_serve
     drawn = draw(first)
     assert first.stop() == 0
     assert start_server(*state, worker_id="2").stop() == 0
-    other = ("--layout", "41/11/11", "--accept-layout-change", "--max-clock-lead", "7200")
-    second = start_server(*state, *other, worker_id="2")
+    other = ("--layout", "41/11/11", "--accept-layout-change")
+    second = start_server(*state, *other, worker_id="2", wait=False)
+    wait_until(lambda: "ahead of the wall clock: no ID is issued" in second.log)
+    assert second.get("/readyz")[0] == 503
+    assert second.stop() == 0
+    second = start_server(*state, *other, "--max-clock-lead", "7200", worker_id="2")
     assert min(draw(second)) > max(drawn)
     assert second.stop() == 0
 

@@ -109,13 +109,21 @@ class FaultyApi:
         return written
 
 
-def make_store(api: LeaseApi, space: str, pod: str = "respid-3", clock: ScriptedClock | None = None) -> LeaseStore:
+def make_store(
+    api: LeaseApi,
+    space: str,
+    pod: str = "respid-3",
+    clock: ScriptedClock | None = None,
+    *,
+    worker_id: int = 3,
+    layout: Layout = LAYOUT,
+) -> LeaseStore:
     return LeaseStore(
         api,
         space=space,
-        worker_id=3,
+        worker_id=worker_id,
         pod=pod,
-        layout=LAYOUT,
+        layout=layout,
         reserve_ms=RESERVE_MS,
         monotonic_ns=(clock := clock or ScriptedClock()).monotonic_ns,
         boot_ns=clock.boot_ns,
@@ -437,3 +445,200 @@ async def delete_lease(namespace: str, name: str) -> None:
 
     async with AsyncClient(namespace=namespace) as client:
         await client.delete(coordination_v1.Lease, name)
+
+
+# Layouts, ID spaces and offsets that change.
+
+OTHER = Layout.parse("41/11/11")
+
+
+async def test_surveys_the_marks_of_its_id_space(api: FaultyApi, space: str) -> None:
+    for worker_id, layout in ((4, LAYOUT), (5, OTHER)):
+        store = make_store(api, space, f"respid-{worker_id}", worker_id=worker_id, layout=layout)
+        await store.load()
+        await store.extend(MARK_MS + worker_id + 5000)
+        await store.release(MARK_MS + worker_id)
+    elsewhere = make_store(api, "another", "other-6", worker_id=6, layout=OTHER)
+    await elsewhere.load()
+    await elsewhere.extend(MARK_MS + 9999)
+    survey = await make_store(api, space).load()
+    bound = OTHER.greatest_id(MARK_MS + 4)
+    assert survey.own is None
+    assert set(survey.others or ()) == {
+        Mark(MARK_MS + 4, LAYOUT.fingerprint),
+        Mark(MARK_MS + 5, OTHER.fingerprint, LAYOUT.greatest_id(MARK_MS + 3)),
+    }
+    assert survey.former_id(LAYOUT) == bound
+
+
+async def test_keeps_how_far_former_layouts_reached(api: FaultyApi, namespace: str, space: str) -> None:
+    former = make_store(api, space, "respid-5", worker_id=5, layout=OTHER)
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.release(MARK_MS)
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    await delete_lease(namespace, f"respid-{space}-5")
+    survey = await make_store(api, space, "respid-7", worker_id=7).load()
+    assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+
+
+async def test_waits_while_another_layout_is_in_use(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
+    holder = make_store(api, space, "respid-4", worker_id=4, layout=OTHER)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    store = make_store(api, space, clock=clock)
+    for _ in range(2):
+        with pytest.raises(
+            StoreUnavailableError, match=r"layout 41/11/11@\d+ is in use by pod respid-4 .*stop all workers"
+        ):
+            await store.load()
+        clock.pass_ms(RESERVE_MS - 1)
+        await holder.extend(MARK_MS + 1000)
+    assert api.reported == ["LayoutInUse"], "not again before five minutes have passed"
+    await holder.release(MARK_MS + 10)
+    survey = await store.load()
+    assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS + 9)
+    assert not survey.is_layout_in_use
+
+
+async def test_a_holder_that_is_silent_for_its_duration_does_not_keep_its_layout_in_use(
+    api: FaultyApi, space: str, clock: ScriptedClock
+) -> None:
+    silent_clock = ScriptedClock()
+    silent = make_store(api, space, "respid-4", silent_clock, worker_id=4, layout=OTHER)
+    await silent.load()
+    await silent.extend(MARK_MS)
+    store = make_store(api, space, clock=clock)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-4"):
+        await store.load()
+    clock.pass_ms(RESERVE_MS)
+    silent_clock.pass_ms(RESERVE_MS)
+    assert (await store.load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+    await store.extend(MARK_MS + 5000)
+    with pytest.raises(HolderLostError, match=f"layout {LAYOUT.widths}@.* is in use by pod respid-3"):
+        await silent.extend(MARK_MS + RESERVE_MS)
+    assert (await make_store(api, space).load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+
+
+async def test_of_two_layouts_that_start_at_once_the_second_gives_its_worker_id_back(
+    api: FaultyApi, space: str
+) -> None:
+    first = make_store(api, space, "respid-0", worker_id=0, layout=OTHER)
+    second = make_store(api, space, "respid-1", worker_id=1)
+    await first.load()
+    await second.load()
+    await first.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-0"):
+        await second.extend(MARK_MS)
+    lease = await api.get(f"respid-{space}-1")
+    assert lease is not None
+    assert (lease.holder, lease.mark.is_used()) == ("", False), "as it was: nothing was issued"
+    await first.extend(MARK_MS + 1000)
+
+
+async def test_of_two_layouts_that_write_before_either_looks_none_is_used(
+    api: FaultyApi, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [make_store(api, space, "respid-0", worker_id=0, layout=OTHER)]
+    stores.append(make_store(api, space, "respid-1", worker_id=1))
+    for store in stores:
+        await store.load()
+    have_written = asyncio.Barrier(2)
+    list_all = api.real.list_all
+
+    async def list_when_both_have_written() -> Sequence[Lease]:
+        await have_written.wait()
+        listed = await list_all()
+        await have_written.wait()
+        return listed
+
+    monkeypatch.setattr(api.real, "list_all", list_when_both_have_written)
+    outcomes = await asyncio.gather(*(store.extend(MARK_MS) for store in stores), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 2
+    monkeypatch.undo()
+    await stores[0].load()
+    await stores[0].extend(MARK_MS)
+
+
+async def test_a_refused_start_leaves_the_mark_that_it_found(api: FaultyApi, space: str) -> None:
+    former = make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.release(MARK_MS)
+    store = make_store(api, space, layout=OTHER)
+    await store.load()
+    other = make_store(api, space, "respid-4", worker_id=4)
+    await other.load()
+    await other.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-4"):
+        await store.extend(MARK_MS + RESERVE_MS)
+    assert (await make_store(api, space).load()).own == MARK
+
+
+async def test_looks_again_when_a_mark_of_the_former_layout_rose(api: FaultyApi, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    quick = make_store(api, space, "respid-4", worker_id=4, layout=OTHER)
+    await quick.load()
+    await quick.extend(MARK_MS)
+    await quick.release(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="the marks of another layout have risen"):
+        await store.extend(MARK_MS + 1000)
+    assert (await store.load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+    await store.extend(MARK_MS + 1000)
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+async def test_begins_above_what_its_pod_left_in_another_id_space(api: FaultyApi, *, is_released: bool) -> None:
+    former = make_store(api, "former")
+    await former.load()
+    await former.extend(MARK_MS)
+    if is_released:
+        await former.release(MARK_MS)
+    stranger = make_store(api, "another", pod="other-3")
+    await stranger.load()
+    await stranger.extend(MARK_MS + 9999)
+    assert await make_store(api, "new").load() == Survey(MARK)
+    again = make_store(api, "new", layout=OTHER)
+    assert await again.load() == Survey(MARK)
+
+
+async def test_a_rollout_over_an_offset_says_why_it_cannot_go_on(api: FaultyApi, namespace: str, space: str) -> None:
+    from lightkube import AsyncClient  # noqa: PLC0415
+    from lightkube.resources import core_v1  # noqa: PLC0415
+
+    holder = make_store(api, space, "respid-1")
+    await holder.load()
+    await holder.extend(MARK_MS)
+    store = make_store(api, space)
+    for _ in range(3):
+        with pytest.raises(
+            StoreUnavailableError, match=r"the worker ID offset was changed .* go back to the former off"
+        ):
+            await store.load()
+    async with AsyncClient(namespace=namespace) as client:
+        events = [event async for event in client.list(core_v1.Event)]
+    (event,) = events
+    assert (event.reason, event.type, event.involvedObject.name) == ("WorkerIDHeld", "Warning", "respid-3")
+    assert event.involvedObject.uid == "an-uid"
+    assert str(event.message).startswith(
+        "worker ID 3 is held by pod respid-1 (Lease respid-test-3): both belong to one Stat"
+    )
+
+
+async def test_goes_on_where_it_may_not_list(
+    api: FaultyApi, space: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> Sequence[Lease]:
+        raise StoreError("the service account may not list leases")
+
+    monkeypatch.setattr(api.real, "list_all", refuse)
+    former = make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    store = make_store(api, space)
+    assert await store.load() == Survey(MARK, None)
+    await store.extend(MARK_MS + 1000)
+    assert [getattr(record, "event", "") for record in caplog.records] == ["leases_unknown"] * 2, "once per worker"
