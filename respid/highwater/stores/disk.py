@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import socket
@@ -20,6 +21,7 @@ from typing import Protocol
 MAX_FILE_BYTES = 64 * 1024  # a high-water mark has about 200
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+_log = logging.getLogger(__name__)
 _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -97,6 +99,7 @@ class LocalDisk:
 
     def make_directory(self, path: Path) -> None:
         if path.is_dir():
+            _warn_if_open(path)
             return
         self.make_directory(path.parent)
         path.mkdir(DIRECTORY_MODE, exist_ok=True)
@@ -254,6 +257,17 @@ def _listening_pid(address: bytes, trusted: set[int]) -> int | None:
         pid, uid, _ = struct.unpack("3i", credentials)
         return pid if uid in trusted else None
     return None
+
+
+def _warn_if_open(directory: Path) -> None:
+    mode = directory.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        _log.warning(
+            "%s can be written by any local user: chmod o-w %s",
+            directory,
+            directory,
+            extra={"event": "state_dir_open"},
+        )
 
 
 def _open_regular(path: Path, flags: int) -> int:

@@ -117,6 +117,11 @@ class FileStore:
         own = self._read_own()
         others = self._read_others()
         is_layout_in_use = self._refuse_other_layouts()
+        if self._is_exclusive and is_layout_in_use:
+            raise StoreError(
+                f"{self._directory} belongs to this worker alone, but another one runs there: stop it, or give this one"
+                " another --state-dir, or no --state-dir-exclusive"
+            )
         if self._is_exclusive and others:
             others = self._take_over(others)
         marks = None if others is None else tuple(others.values())
@@ -138,13 +143,18 @@ class FileStore:
         return None if content is None else read_mark(content, path, worker_id)
 
     def _read_others(self) -> dict[int, Mark] | None:
-        """The marks of the directory's other worker IDs; None if one of them cannot be read."""
+        """The marks of the directory's other worker IDs; None if one of them cannot be read.
+
+        Raises DamagedError if it may be one of this worker's former marks, and OSError.
+        """
         marks = {}
         for worker_id in self._other_worker_ids("json"):
             try:
                 if (stored := self._read(worker_id)) is not None:
                     marks[worker_id] = stored.mark
             except (DamagedError, PermissionError) as error:
+                if self._is_exclusive:
+                    raise
                 _log.warning("ignoring the mark of another worker: %s", error, extra={"event": "mark_unreadable"})
                 return None
         return marks

@@ -454,6 +454,22 @@ async def test_an_offset_is_changed_by_starting_above_all_ids(tmp_path: Path) ->
         await make_store(tmp_path, 6, is_exclusive=True, start_above=greatest).load()
 
 
+async def test_refuses_a_volume_of_its_own_in_which_another_worker_runs(tmp_path: Path) -> None:
+    neighbour = make_store(tmp_path, 6)
+    await neighbour.load()
+    await neighbour.extend(MARK_MS)
+    above = LAYOUT.greatest_id(MARK_MS)
+    with pytest.raises(StoreError, match="belongs to this worker alone, but another one runs there: stop it"):
+        await make_store(tmp_path, is_exclusive=True, start_above=above).load()
+    await neighbour.extend(MARK_MS + 1000)
+
+
+async def test_refuses_a_volume_of_its_own_with_a_damaged_mark(tmp_path: Path) -> None:
+    (tmp_path / "worker-6.json").write_text("paper")
+    with pytest.raises(StoreError, match=r"worker-6\.json is damaged: it is not JSON"):
+        await make_store(tmp_path, is_exclusive=True).load()
+
+
 # Files that others have put there.
 
 
@@ -466,6 +482,12 @@ async def test_makes_its_directory_and_files_private(tmp_path: Path) -> None:
     assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == dict.fromkeys(
         ("worker-3.json", "worker-3.lock", "starting.lock"), 0o600
     )
+
+
+async def test_warns_of_a_directory_that_anybody_can_write(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tmp_path.chmod(0o777)
+    await make_store(tmp_path).load()
+    assert [getattr(record, "event", "") for record in caplog.records] == ["state_dir_open"]
 
 
 async def test_makes_a_lock_that_everybody_could_read_private(tmp_path: Path) -> None:
