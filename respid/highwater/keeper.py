@@ -86,14 +86,16 @@ class Keeper:
 
     async def _take_first_reservation(self) -> None:
         worker, reservation = self._worker, self._worker.reservation
-        async with self._storing, self._impatience():
+        async with self._storing:
             asked_ns = worker.clock.boot_ns()
-            survey = await self._store.load()
+            async with self._impatience():
+                survey = await self._store.load()
             worker.use_clock(self._clock_watch.look())  # which may have been set while the store was slow
             now_ms = self._clock_watch.wall_ms
             floor_ms = self._floor_ms(survey, now_ms)
             ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms)
-            await self._store.extend(ceiling_ms)
+            async with self._impatience():
+                await self._store.extend(ceiling_ms)
             self._is_holder = True
             self._stored_ns = asked_ns
             reservation.last_error = None

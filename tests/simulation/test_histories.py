@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tests.simulation.world import (
     FILE_EVENTS,
+    FILE_LAYOUT_PLACES,
     FILE_PLACES,
+    LAYOUT_PLACES,
     LEASE_EVENTS,
     LEASE_PLACES,
     Event,
@@ -37,6 +39,16 @@ def test_no_history_of_processes_on_one_state_directory_repeats_an_id(history: l
 @given(histories(LEASE_EVENTS, len(LEASE_PLACES)), st.integers(0, 1 << 32))
 def test_no_history_of_pods_with_leases_repeats_an_id(history: list[Step], seed: int) -> None:
     World(LEASE_PLACES, "lease", Random(seed)).play(history)
+
+
+@pytest.mark.timeout(60 + HISTORIES)
+@pytest.mark.parametrize("kind", ["file", "lease"])
+@play_many
+@given(data=st.data(), seed=st.integers(0, 1 << 32))
+def test_no_history_of_two_layouts_repeats_an_id(kind: str, data: st.DataObject, seed: int) -> None:
+    events = FILE_EVENTS if kind == "file" else LEASE_EVENTS
+    places = FILE_LAYOUT_PLACES if kind == "file" else LAYOUT_PLACES
+    World(places, kind, Random(seed)).play(data.draw(histories(events, len(places))))
 
 
 @pytest.mark.parametrize("kind", ["file", "lease"])

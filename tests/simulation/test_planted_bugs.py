@@ -8,14 +8,16 @@ from random import Random
 import pytest
 
 from respid.highwater.keeper import Keeper
-from respid.highwater.stores import HolderLostError, Survey
+from respid.highwater.stores import HolderLostError, Survey, lease
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from tests.simulation.simulated_disk import SimulatedDisk, SimulatedLock
 from tests.simulation.world import (
+    FILE_LAYOUT_PLACES,
     FILE_PLACES,
+    LAYOUT_PLACES,
     LEASE_PLACES,
     Event,
     Step,
@@ -159,10 +161,29 @@ def lock_not_looked_at_again(patch: Patch) -> None:
     patch.setattr(SimulatedLock, "stands", lambda _lock: True)
 
 
+def layouts_not_compared(patch: Patch) -> None:
+    """A start does not care which layouts are in use."""
+    patch.setattr(lease, "find_other_layout", lambda _others, _own, _silence: None)
+    patch.setattr(FileStore, "_refuse_other_layouts", lambda _store: False)
+
+
+def space_not_listed_after_the_write(patch: Patch) -> None:
+    """Two that start at once, each with its own layout, do not see each other."""
+
+    async def believe(_store: LeaseStore, _former: Lease) -> None:
+        return
+
+    patch.setattr(LeaseStore, "_confirm_layout", believe)
+
+
+def silent_holder_goes_on(patch: Patch) -> None:
+    """A holder that others may consider gone does not look whether another layout came into use."""
+    patch.setattr(LeaseStore, "_was_silent", lambda _store, _now_ns: False)
+
+
 def is_violated(kind: str, seed: int, events: tuple[Event, ...] | list[Step]) -> bool:
-    places = FILE_PLACES if kind == "file" else LEASE_PLACES
-    random = Random(seed)
-    world = World(places, kind, random)
+    places, random = PLACES[kind], Random(seed)
+    world = World(places, kind.split(maxsplit=1)[0], random)
     if isinstance(events, list):
         history = events
         world.draws_every_seconds = (0.002,)
@@ -175,6 +196,12 @@ def is_violated(kind: str, seed: int, events: tuple[Event, ...] | list[Step]) ->
     return False
 
 
+PLACES = {
+    "file": FILE_PLACES,
+    "file layouts": FILE_LAYOUT_PLACES,
+    "lease": LEASE_PLACES,
+    "lease layouts": LAYOUT_PLACES,
+}
 RESTARTS = (Event.RESTART,)
 STOPS = (Event.STOP, Event.START)
 OUTAGES = (Event.STORE_FAILS, Event.STORE_WORKS, Event.RESTART)
@@ -192,6 +219,11 @@ STOPPED_AT_THE_START = [
 LOST_REPLIES = (Event.STORE_FAILS, Event.STORE_WORKS)
 POWER = (Event.LOSE_POWER, Event.KILL_WRITING)
 TWINS = (Event.START, Event.FREEZE, Event.THAW)
+FROZEN_FOR_LONG = [
+    Step(3000, Event.FREEZE, 0),
+    Step(0, Event.FREEZE, 2),
+    Step(15_000, Event.THAW, 0),
+]
 LOCKS = (Event.DELETE_LOCK, Event.START)
 
 
@@ -217,6 +249,10 @@ LOCKS = (Event.DELETE_LOCK, Event.START)
         ("lease", expiry_by_the_holders_clock, TWINS),
         ("file", lock_on_the_renamed_file, (Event.START,)),
         ("file", lock_not_looked_at_again, LOCKS),
+        ("file layouts", layouts_not_compared, RESTARTS),
+        ("lease layouts", layouts_not_compared, RESTARTS),
+        ("lease layouts", space_not_listed_after_the_write, RESTARTS),
+        ("lease layouts", silent_holder_goes_on, FROZEN_FOR_LONG),
     ],
 )
 def test_a_planted_bug_is_found(
