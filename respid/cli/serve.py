@@ -93,6 +93,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         worker_id_source=worker_id.source,
         layout=layout,
         pod_name=environment.get("POD_NAME") or hostname,
+        pod_uid=environment.get("POD_UID", ""),
         password=environment.get(PASSWORD_VARIABLE, ""),
         **fields,
     )
@@ -145,7 +146,7 @@ def _refuse_numbers(config: Config) -> None:
     largest = max_sequence_reset(config.layout)
     if config.sequence_reset is not None and config.sequence_reset > largest:
         raise click.UsageError(
-            f"--sequence-reset {config.sequence_reset} is above {largest}, the largest for layout {config.layout.widths}"
+            f"--sequence-reset {config.sequence_reset} is above {largest}, the most for layout {config.layout.widths}"
         )
     has_own_reserve = config.store == "lease" or config.reserve_seconds is not None
     if has_own_reserve and config.reserve_ms > config.max_clock_lead_seconds * 500:

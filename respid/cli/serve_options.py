@@ -132,6 +132,13 @@ id_settings = combine(
         show_default="the user's state directory",
     ),
     config_setting(
+        "state_dir_exclusive",
+        "--state-dir-exclusive",
+        "Refuse to start if the state directory has another worker's high-water mark. Set by the Helm chart.",
+        is_flag=True,
+        show_default=False,
+    ),
+    config_setting(
         "lease_id_space",
         "--lease-id-space",
         "Name of the ID space. Workers in one space never share a worker ID. Used in the Lease names.",

@@ -27,9 +27,11 @@ class Config:
     start_above: int | None = None
     store: str = "file"
     state_dir: Path | None = None  # required by the file store
+    state_dir_exclusive: bool = False
     lease_id_space: str = "default"
     reserve_seconds: float | None = None
     pod_name: str = ""
+    pod_uid: str = ""
     bind: str = "127.0.0.1"
     port: int = 6379
     unix_socket: Path | None = None
