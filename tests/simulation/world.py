@@ -25,6 +25,7 @@ from respid.highwater.stores import HolderLostError, StoreError
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import LeaseStore
 from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
 from respid.server import make_worker
 from respid.worker.config import Config
 from respid.worker.worker import Worker
@@ -35,6 +36,7 @@ from tests.support.scripted_clock import ScriptedClock
 
 LAYOUT = Layout.parse("41/2/4")
 LEASE_RESERVE_MS = 2_000
+FILE_SPANS = ReserveSpans(wall_ms=3_000, lead_ms=250)  # short, so that a history of some seconds uses them up
 LEAD_LIMIT_SECONDS = 60
 
 
@@ -273,7 +275,9 @@ class World:
 
     def _make_store(self, place: Place, clock: WallClock) -> FileStore | LeaseStore:
         if self.kind == "file":
-            return FileStore(Path(), place.worker_id, LAYOUT, self.disks[place.host])
+            store = FileStore(Path(), place.worker_id, LAYOUT, self.disks[place.host])
+            store.spans = FILE_SPANS
+            return store
         return LeaseStore(
             self.api,
             space="test",
