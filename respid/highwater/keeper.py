@@ -168,8 +168,8 @@ class Keeper:
         lead_ms = floor_ms - now_ms
         if self._worker.generator.obstacle() is Obstacle.LEAD:
             _log.error(
-                "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock is within %d s of"
-                " it; set the clock if it is wrong, or raise --max-clock-lead to issue IDs ahead of the clock",
+                "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
+                " of it; set the clock if it is wrong, or raise --max-clock-lead to issue IDs ahead of the clock",
                 lead_ms // 1000,
                 self._worker.generator.lead_limit_ms // 1000,
                 extra={"event": "mark_too_far_ahead"},
