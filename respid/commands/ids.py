@@ -1,6 +1,4 @@
-"""The commands that give IDs, and those that explain them. Any key draws from the same sequence; none is stored."""
-
-import re
+"""The ID.* commands: drawing IDs in bulk, and decoding them."""
 
 from respid.commands.session import Parts, Reply, Session
 from respid.commands.table import CommandGroup
@@ -10,72 +8,10 @@ from respid.resp import encoder, errors
 from respid.resp.encoder import Value
 from respid.resp.reader import parse_integer
 
-BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE give up to a second's worth of one worker
-SLICE_IDS = 1024  # a bulk reply is made in slices, between which other clients get their turn
-_FLOAT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
-_MAX_FLOAT_BYTES = 255  # as in redis-server
+BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE return up to a second of one worker's IDs
+SLICE_IDS = 1024  # a bulk reply is made in slices; other clients have their turn between two of them
 
 group = CommandGroup("generic")
-
-
-@group.command("INCR key", "Returns the next ID.", "write fast draws")
-def incr(session: Session, _arguments: list[bytes]) -> Reply:
-    first, count = session.take(1)
-    return encoder.integer(first) if count else session.refusal()
-
-
-@group.command("INCRBY key increment", "Reserves that many consecutive IDs and returns the last.", "write fast draws")
-def incrby(session: Session, arguments: list[bytes]) -> Reply:
-    return _take_block(session, arguments[2])
-
-
-@group.command("HINCRBY key field increment", "As INCRBY.", "write fast draws", since="2.0.0")
-def hincrby(session: Session, arguments: list[bytes]) -> Reply:
-    return _take_block(session, arguments[3])
-
-
-def _take_block(session: Session, text: bytes) -> Reply:
-    count = parse_integer(text)
-    if count is None:
-        return errors.NOT_AN_INTEGER
-    generator = session.worker.generator
-    if not 1 <= count <= generator.layout.sequence_size:
-        return errors.error(f"ERR increment {count} is not 1 to {generator.layout.sequence_size}, a block of IDs")
-    first, taken = generator.take_block(count, session.since_ms)
-    return encoder.integer(first + taken - 1) if taken else session.refusal()
-
-
-@group.command("INCRBYFLOAT key increment", "Returns the next ID as a string.", "write fast draws", since="2.6.0")
-def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
-    if len(arguments[2]) > _MAX_FLOAT_BYTES or _FLOAT.fullmatch(arguments[2]) is None:
-        return errors.NOT_A_FLOAT
-    if float(arguments[2]) not in (0, 1):  # some drivers' incr() of a float sends 0.0 or 1.0
-        return errors.error("ERR INCRBYFLOAT gives one ID at a time: its increment must be 1")
-    first, count = session.take(1)
-    return encoder.bulk_string(b"%d" % first) if count else session.refusal()
-
-
-@group.command("GET key", "Returns null: no value is stored.", "readonly fast")
-def get(session: Session, _arguments: list[bytes]) -> Reply:
-    return encoder.null(session.version)
-
-
-@group.command("EXISTS key [key ...]", "Returns the number of keys: each is a generator.", "readonly fast")
-def exists(_session: Session, arguments: list[bytes]) -> Reply:
-    return encoder.integer(len(arguments) - 1)
-
-
-@group.command(
-    "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]",
-    "Returns null with NX, since every key is there; else an error: no value is stored.",
-    "write",
-)
-def set_(session: Session, arguments: list[bytes]) -> Reply:
-    if b"NX" in [argument.upper() for argument in arguments[3:]]:
-        return encoder.null(session.version)
-    return errors.error(
-        "ERR respid stores no values: every key is an ID generator already, so INCR needs no SET before it"
-    )
 
 
 @group.command(
@@ -109,9 +45,9 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
 
 
 def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
-    """The array of `count` IDs in slices. Once its header is out it can no longer be an error: it waits."""
+    """The array of `count` IDs in slices. Once the header is sent it cannot become an error, so it waits for IDs."""
     encode = encoder.consecutive_strings if as_string else encoder.consecutive_integers
-    session.bulk = True
+    session.wait.is_bulk = True
     header = encoder.array_header(count)
     while count:
         first, taken = session.take(min(count, SLICE_IDS))
@@ -133,8 +69,8 @@ def id_range(session: Session, arguments: list[bytes]) -> Reply:
 
 
 def _collect_ranges(session: Session, count: int) -> Parts:
-    """All ranges, sent whole: how many there are is known only at the end."""
-    session.bulk = True
+    """All ranges in one reply: their number is known only at the end."""
+    session.wait.is_bulk = True
     ranges: list[bytes] = []
     while count:
         first, taken = session.take(count)
@@ -150,18 +86,18 @@ def _collect_ranges(session: Session, count: int) -> Parts:
 
 
 def _bulk_count(session: Session, text: bytes) -> int | bytes:
-    """How many IDs are asked for, or the error to reply."""
+    """The number of IDs that a request asks for, or an error reply."""
     most = BULK_MILLISECONDS * session.worker.generator.layout.sequence_size
     count = parse_integer(text)
     if count is None:
         return errors.NOT_AN_INTEGER
     if not 1 <= count <= most:
-        return errors.error(f"ERR count {count} is not 1 to {most}, a second's IDs of one worker")
+        return errors.error(f"ERR count must be between 1 and {most}, got {count}")
     return count
 
 
 @group.command(
-    "ID.DECODE id [id ...]", "Returns what each ID says: time, worker ID, sequence.", "readonly", since="0.1.0"
+    "ID.DECODE id [id ...]", "Returns the time, worker ID and sequence of each ID.", "readonly", since="0.1.0"
 )
 def id_decode(session: Session, arguments: list[bytes]) -> Reply:
     layout = session.worker.generator.layout
@@ -186,7 +122,10 @@ def id_decode(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.command(
-    "ID.MIN time", "Returns the least ID of a millisecond (Unix ms or ISO 8601).", "readonly fast", since="0.1.0"
+    "ID.MIN time",
+    "Returns the smallest possible ID of a millisecond (Unix ms or ISO 8601).",
+    "readonly fast",
+    since="0.1.0",
 )
 def id_min(session: Session, arguments: list[bytes]) -> Reply:
     layout = session.worker.generator.layout
@@ -197,7 +136,10 @@ def id_min(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.command(
-    "ID.MAX time", "Returns the greatest ID of a millisecond (Unix ms or ISO 8601).", "readonly fast", since="0.1.0"
+    "ID.MAX time",
+    "Returns the greatest possible ID of a millisecond (Unix ms or ISO 8601).",
+    "readonly fast",
+    since="0.1.0",
 )
 def id_max(session: Session, arguments: list[bytes]) -> Reply:
     layout = session.worker.generator.layout
@@ -208,14 +150,14 @@ def id_max(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.command(
-    "ID.INFO", "Returns the worker's layout, identity, reservation and clock.", "readonly fast", since="0.1.0"
+    "ID.INFO", "Returns the layout, worker ID, reservation and clock of the worker.", "readonly fast", since="0.1.0"
 )
 def id_info(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.encode(dict[str, Value](describe_worker(session)), session.version)
 
 
 def describe_worker(session: Session) -> dict[str, str | int]:
-    """What ID.INFO and the respid section of INFO say, by name."""
+    """The fields of ID.INFO and of the respid section of INFO."""
     worker = session.worker
     generator, reservation, layout = worker.generator, worker.reservation, worker.generator.layout
     now_ms = worker.clock.wall_ms()

@@ -1,19 +1,21 @@
-"""The HTTP listener: /metrics, /healthz and /readyz, on a port of its own. Never parses RESP, never issues an ID."""
+"""HTTP connections: /metrics, /healthz and /readyz on a port of their own. Never parses RESP, never issues an ID."""
 
 import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import h11
 
-IDLE_SECONDS = 120.0  # longer than Prometheus's longest usual interval between scrapes
-MAX_CONNECTIONS = 32  # what the file descriptors that the server reserves have room for
+from respid.net.flow_control import FlowControl, Next, State
+
+IDLE_SECONDS = 120.0  # longer than usual scrape intervals
+MAX_CONNECTIONS = 32  # the server reserves file descriptors for as many
 
 
 class Response(NamedTuple):
-    """What a path answers."""
+    """The response of a route."""
 
     status: int
     content_type: str
@@ -24,14 +26,15 @@ def json_response(status: int, content: dict[str, object]) -> Response:
     return Response(status, "application/json", json.dumps(content).encode() + b"\n")
 
 
-Route = Callable[[str], Response]  # is given the Accept header
+Route = Callable[[str], Response]  # takes the Accept header
 
 
-class HttpListener:
-    """The routes, the connections that are open, and whose turn it is.
+class HttpClients:
+    """The connected HTTP clients, their turns, and the routes that answer them.
 
-    A scrape takes milliseconds, in which nobody draws IDs. So one request is answered in a turn of the event loop,
-    however many were sent; and no number of idle or slow connections keeps a probe out: the longest idle makes room.
+    A scrape takes milliseconds, during which no IDs are issued, so each turn of the event loop answers one request,
+    however many were sent. When there are too many connections, the longest idle one is closed, so idle or slow clients
+    cannot keep a health check out.
     """
 
     def __init__(self, routes: dict[str, Route], loop: asyncio.AbstractEventLoop) -> None:
@@ -49,12 +52,12 @@ class HttpListener:
         self._protocols.pop(protocol, None)
 
     def touch(self, protocol: "HttpProtocol") -> None:
-        """A request of this connection was answered: it is the least idle now."""
+        """Marks the connection as the least idle one."""
         if protocol in self._protocols:
             self._protocols[protocol] = self._protocols.pop(protocol)
 
     def join(self, protocol: "HttpProtocol") -> None:
-        """Gives the connection a turn after those that wait for one."""
+        """Gives the connection a turn, after those that are already waiting."""
         self._queue.append(protocol)
         if len(self._queue) == 1:
             self.loop.call_soon(self._serve)
@@ -69,9 +72,9 @@ class HttpListener:
         path = request.target.decode("ascii", "replace").partition("?")[0]
         route = self.routes.get(path)
         if route is None:
-            return json_response(404, {"error": f"no such path; there are {', '.join(self.routes)}"})
+            return json_response(404, {"error": f"not found; the paths are {', '.join(self.routes)}"})
         if request.method not in (b"GET", b"HEAD"):
-            return json_response(405, {"error": "only GET and HEAD are answered here"})
+            return json_response(405, {"error": "method not allowed; use GET or HEAD"})
         accept = b", ".join(value for name, value in request.headers if name == b"accept")
         return route(accept.decode("latin-1"))
 
@@ -80,89 +83,74 @@ class HttpListener:
             protocol.close()
 
 
-class HttpProtocol(asyncio.Protocol):
-    """One HTTP client's socket. While a request waits for its turn, or an answer to be taken, no more is read."""
+class HttpProtocol(FlowControl):
+    """One HTTP client's socket."""
 
-    _transport: asyncio.Transport
     _deadline: asyncio.TimerHandle
 
-    def __init__(self, listener: HttpListener) -> None:
-        self._listener = listener
+    def __init__(self, clients: HttpClients) -> None:
+        super().__init__(clients.loop)
+        self._clients = clients
         self._http = h11.Connection(h11.SERVER)
-        self._reading_paused = False
-        self._writing_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._deadline = self._listener.loop.call_later(IDLE_SECONDS, self.abort)
-        self._listener.add(self)
+        super().connection_made(transport)
+        self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
+        self._clients.add(self)
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
         self._deadline.cancel()
-        self._listener.remove(self)
+        self._clients.remove(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._transport.is_closing():
+        if self._state is State.CLOSING:
             return
         self._http.receive_data(data)
-        self._reading_paused = True
-        self._transport.pause_reading()
-        self._listener.join(self)
+        if self._state is State.READING:
+            self._step(Next.TURN)
 
-    def pause_writing(self) -> None:
-        self._writing_paused = True
-
-    def resume_writing(self) -> None:
-        self._writing_paused = False
-        if self._reading_paused:
-            self._listener.join(self)
-
-    def take_turn(self) -> None:
-        """Answers a request, if one is complete."""
-        if self._transport.is_closing() or self._writing_paused:
-            return
-        if self._answer_next():
-            self._listener.join(self)
-        elif self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = False
-            self._transport.resume_reading()
+    def schedule_turn(self) -> None:
+        self._clients.join(self)
 
     def close(self) -> None:
-        """Closes once the answers are written."""
-        self._transport.close()
+        """Closes once the responses are written."""
+        self._step(Next.CLOSE)
 
     def abort(self) -> None:
-        """Closes now: a client that does not read its answers would keep the connection open for ever."""
-        self._listener.remove(self)
-        self._transport.abort()
+        """Closes at once; a client that does not read its responses would otherwise keep the connection forever."""
+        self._clients.remove(self)
+        super().abort()
 
-    def _answer_next(self) -> bool:
-        """Whether a request was answered; what was sent after it comes next."""
+    def answer(self) -> Next:
+        """Answers one request, if one is complete. Later requests of the same read have their turn next."""
         try:
-            while isinstance(event := self._http.next_event(), h11.Event):
-                if isinstance(event, h11.Request):
-                    self._send(event, self._listener.answer(event))
-                elif isinstance(event, h11.EndOfMessage):
-                    self._start_next_cycle()
-                    return True
-                elif isinstance(event, h11.ConnectionClosed):
-                    self.close()
-                    return False
-            if self._http.their_state is h11.IDLE and self._http.trailing_data[0].startswith(b"*"):
-                # A client of Redis: without this it would wait for an answer as long as h11 for the end of a header.
-                self._refuse(h11.RemoteProtocolError("this is the HTTP port; clients of Redis need the other one"))
-            if event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE:
-                self.close()
+            return self._answer_next()
         except h11.RemoteProtocolError as error:
             self._refuse(error)
-        return False
+            return Next.CLOSE
+
+    def _answer_next(self) -> Next:
+        while isinstance(event := self._http.next_event(), h11.Event):
+            if isinstance(event, h11.Request):
+                self._send(event, self._clients.answer(event))
+            elif isinstance(event, h11.EndOfMessage):
+                self._start_next_cycle()
+                return Next.TURN
+            elif isinstance(event, h11.ConnectionClosed):
+                return Next.CLOSE
+        if self._http.their_state is h11.IDLE and self._http.trailing_data[0].startswith(b"*"):
+            # A Redis client. h11 would wait for the end of a header, and the client for a reply.
+            raise h11.RemoteProtocolError("this is the HTTP port; Redis clients must use the RESP port")
+        is_over = event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE
+        return Next.CLOSE if is_over else Next.READ
 
     def _start_next_cycle(self) -> None:
-        self._listener.touch(self)
+        self._clients.touch(self)
         if self._http.our_state is h11.DONE:
             self._http.start_next_cycle()
             self._deadline.cancel()
-            self._deadline = self._listener.loop.call_later(IDLE_SECONDS, self.abort)
+            self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
 
     def _send(self, request: h11.Request | None, response: Response) -> None:
         headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
@@ -175,4 +163,3 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._send(None, json_response(error.error_status_hint, {"error": str(error)}))
-        self.close()

@@ -1,215 +1,108 @@
-"""The RESP listener's skin of asyncio: sockets, back-pressure, and when the waiting queue is served. Never parses."""
+"""One Redis client's socket: passes bytes between asyncio and the connection. Never parses them."""
 
 import asyncio
-import itertools
 import select
-import socket
-from typing import cast
 
 from respid.commands import Session
-from respid.net.connection import Connection, Next
-from respid.net.waiting_queue import WaitingQueue
+from respid.net.clients import Clients
+from respid.net.connection import Connection
+from respid.net.flow_control import FlowControl
+from respid.net.peer import describe_peer, keep_alive
+from respid.net.states import Next, State
 from respid.resp import errors
-from respid.resp.reader import RequestLimits
-from respid.worker.worker import Worker
 
-KEEPALIVE_PROBES = 3  # that are not answered, a third of the time apart, before a client is gone; as Redis does
-STOPPED_POLL_SECONDS = 0.01  # how often waiting requests are looked at while nothing can be issued
-BULK_POLL_SECONDS = 0.005  # and how often bulk requests are looked at while no single one waits
-_READ = Next.READ  # looking a member of an enumeration up takes 80 ns more than a global, in a request of 850
-HIGH_WATER_BYTES = 64 * 1024  # of replies that a client does not read, before no more are made
-# The size of uvloop's buffer. While reads fill it, it goes on reading from the same client, up to 32 times before any
-# other has its turn: four clients that sent what takes 5 ms a read held up another for 0.6 s.
+# Looking up a member of an enumeration takes 80 ns more than a global, in a request of 850.
+_READ = Next.READ
+_READING = State.READING
+# The size of uvloop's buffer. While reads fill it, uvloop reads from the same client up to 32 times before any other
+# client has its turn: four clients that sent what takes 5 ms a read delayed another one by 0.6 s.
 FULL_READ_BYTES = 256_000
-LINGER_SECONDS = 1.0  # for how long a connection that is being closed waits for the client to close it too
 
 
-class RespListener:
-    """What the connections of one listener share: the worker, the waiting queue, and its place in the event loop."""
-
-    def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
-        self.worker = worker
-        self.loop = loop
-        self.protocols: set[RespProtocol] = set()
-        self.draining = False
-        config = worker.config
-        self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
-        self._identifiers = itertools.count(1)
-        self._queue = WaitingQueue(worker)
-        self._tick_scheduled = False
-        self._tick_timer: asyncio.TimerHandle | None = None  # of a tick that is not due at once
-
-    def next_identifier(self) -> int:
-        return next(self._identifiers)
-
-    def wait_for_id(self, protocol: "RespProtocol") -> None:
-        """Puts a connection into the queue, and sees to it that the queue is served."""
-        self._queue.join(protocol)
-        self._schedule_tick()
-
-    def _schedule_tick(self) -> None:
-        delay_seconds = self._tick_delay_seconds()
-        if self._tick_timer is not None and not delay_seconds:
-            self._tick_timer.cancel()
-        elif self._tick_scheduled:
-            return
-        self._tick_scheduled = True
-        # Between two ticks the event loop looks at its sockets, however short the delay is.
-        self._tick_timer = self.loop.call_later(delay_seconds, self._tick) if delay_seconds else None
-        if not delay_seconds:
-            self.loop.call_soon(self._tick)
-
-    def _tick_delay_seconds(self) -> float:
-        generator = self.worker.generator
-        if generator.obstacle() is not None:
-            return STOPPED_POLL_SECONDS
-        if self._queue.is_bulk_only() and not generator.has_ids_now():
-            # They make up for a timer that is late, by the IDs that passed meanwhile: ID.RANGE takes a twentieth of a
-            # core instead of a whole one.
-            return BULK_POLL_SECONDS
-        return 0
-
-    def _tick(self) -> None:
-        self._tick_scheduled = False
-        self._tick_timer = None
-        self._queue.serve()
-        if self._queue:
-            self._schedule_tick()
-
-    def drain(self) -> None:
-        """Closes every connection between two requests: at once when idle, else when its requests are answered."""
-        self.draining = True
-        for protocol in list(self.protocols):
-            protocol.close_if_idle()
-
-    def abort(self) -> None:
-        """Closes what is still open, whatever it does."""
-        for protocol in list(self.protocols):
-            protocol.abort()
-
-
-class RespProtocol(asyncio.Protocol):
+class RespProtocol(FlowControl):
     """One client's socket."""
 
-    __slots__ = (
-        "_connection",
-        "_ended",
-        "_lingering",
-        "_listener",
-        "_queued",
-        "_reading_paused",
-        "_transport",
-        "_writing_paused",
-    )
+    __slots__ = ("_clients", "_connection")
 
-    _connection: Connection
-    _transport: asyncio.Transport
+    _connection: Connection  # unless the client was rejected
 
-    def __init__(self, listener: RespListener) -> None:
-        self._listener = listener
-        self._reading_paused = False
-        self._writing_paused = False
-        self._queued = False  # for an ID: the waiting queue says when to go on
-        self._ended = False  # the client will send no more
-        self._lingering = False  # nothing more will be answered
+    def __init__(self, clients: Clients) -> None:
+        super().__init__(clients.loop)
+        self._clients = clients
 
     @property
     def session(self) -> Session:
         return self._connection.session
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        listener, worker = self._listener, self._listener.worker
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(HIGH_WATER_BYTES)  # that of TLS would be eight times as much
+        super().connection_made(transport)
+        clients, worker = self._clients, self._clients.worker
         if len(worker.clients) >= worker.config.max_clients:
             worker.stats.connections_rejected["max_clients"] += 1
-            self._lingering = True
+            self._state = State.CLOSING
             self._transport.write(errors.MAX_CLIENTS)
             self._transport.close()
             return
-        address = _address(self._transport)
-        self._connection = Connection(worker, listener.next_identifier(), address, listener.limits)
-        worker.clients[self.session.identifier] = self.session
-        worker.stats.connections += 1
-        listener.protocols.add(self)
+        address = describe_peer(self._transport)
+        self._connection = Connection(worker, clients.next_identifier(), address, clients.limits)
+        clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering:
+        if self._state is not _READING:
+            self._receive_late(data)
             return
         connection = self._connection
         output = connection.receive(data)
         if output:
             self._transport.write(output)
         if connection.next is not _READ:
-            self.settle()
+            self._step(connection.next)
         elif len(data) >= FULL_READ_BYTES:
-            self._pause_reading()
-            self._listener.loop.call_soon(self.settle)
-        elif self._listener.draining:
-            self.settle()
+            self._step(Next.TURN)
+        elif self._clients.draining:
+            self._step(self._next())
 
-    def eof_received(self) -> bool:
-        """Answers what was read before it closes: a client may send its requests and shut down its side at once."""
-        self._ended = True
-        if not self._transport.can_write_eof():  # TLS ends both directions at once
-            return False
-        return not self._lingering and self._connection.next is not Next.READ
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._clients.remove(self)
 
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._ended = self._lingering = True
-        if self in self._listener.protocols:
-            self._listener.protocols.remove(self)
-            del self._listener.worker.clients[self.session.identifier]
+    def answer(self) -> Next:
+        self._write(self._connection.resume())
+        return self._next()
 
-    def pause_writing(self) -> None:
-        """The client does not read its replies: makes no more of them."""
-        self._writing_paused = True
-        self._pause_reading()
+    def schedule_turn(self) -> None:
+        self._loop.call_soon(self.take_turn)
 
-    def resume_writing(self) -> None:
-        self._writing_paused = False
-        self.settle()
+    def join_queue(self) -> None:
+        self._clients.wait_for_id(self)
 
     def go_on(self) -> bool:
-        """A turn of the waiting queue."""
-        if self._lingering:
+        """Takes a turn of the waiting queue. Returns whether it needs more."""
+        if self._state is State.CLOSING:
             return False
-        self._resume()
-        needs_queue = self._connection.next is Next.WAIT or (
-            self._connection.next is Next.TURN and self.session.since_ms is not None
-        )
-        if needs_queue and not self._writing_paused:
-            return True
-        self._queued = False
-        self.settle()
-        return False
-
-    def settle(self) -> None:
-        """Does what the connection's state calls for."""
-        if self._lingering or self._writing_paused or self._queued:
-            return
-        match self._connection.next:
-            case Next.READ if self._ended or (self._listener.draining and not self._has_unread()):
-                self._close()
-            case Next.READ:
-                if self._reading_paused:
-                    self._reading_paused = False
-                    self._transport.resume_reading()
-            case Next.TURN:
-                self._pause_reading()
-                self._listener.loop.call_soon(self._take_turn)
-            case Next.WAIT:
-                self._pause_reading()
-                self._queued = True
-                self._listener.wait_for_id(self)
-            case Next.CLOSE:
-                self._close()
+        needed = self.answer()
+        if needed is Next.TURN and self.session.wait.since_ms is not None:
+            needed = Next.WAIT  # a bulk request got some of its IDs and waits for the rest
+        self._step(needed)
+        return self._state is State.QUEUED
 
     def close_if_idle(self) -> None:
-        """Closes unless requests are being answered: then it closes after their last reply."""
-        if self._connection.next is Next.READ:
-            self.settle()
+        """Closes now, or after the last reply if requests are being answered."""
+        if self._state is _READING:
+            self._step(self._next())
+
+    def give_up(self, reason: str) -> None:
+        """Closes whatever the client does, and counts the reason."""
+        if self._state is State.CLOSING:
+            if self.unsent_bytes:  # else it would stay for as long as the client does not read its last replies
+                self._transport.abort()
+            return
+        self._clients.worker.stats.connections_closed[reason] += 1
+        if self.unsent_bytes or self.is_answering:
+            self.abort()
+        else:
+            self._step(Next.CLOSE)
 
     @property
     def unsent_bytes(self) -> int:
@@ -217,85 +110,35 @@ class RespProtocol(asyncio.Protocol):
 
     @property
     def is_answering(self) -> bool:
-        return self._connection.next is not Next.READ
+        return self._connection.next is not _READ
 
     @property
     def is_between_requests(self) -> bool:
-        """Whether closing it now would cut off no request and no reply that have reached this machine."""
-        if self._lingering or not self._connection.is_between_requests:
+        """Whether closing now would lose no request and no reply that has reached this machine."""
+        if self._state is not _READING or not self._connection.is_between_requests:
             return False
         return not self.unsent_bytes and not self._has_unread()
 
-    def give_up(self, reason: str) -> None:
-        """Closes whatever the client does, and counts why."""
-        if self._lingering:
-            return
-        self._listener.worker.stats.connections_closed[reason] += 1
-        if self.unsent_bytes or self.is_answering:
-            self.abort()
-        else:
-            self._close()
+    def _next(self) -> Next:
+        """What the connection needs. In a drain, CLOSE once everything that the client sent is answered."""
+        needed = self._connection.next
+        is_drained = needed is _READ and self._clients.draining and not self._has_unread()
+        return Next.CLOSE if is_drained else needed
+
+    def _receive_late(self, data: bytes) -> None:
+        """Takes data that the transport had read before reading was paused, as TLS may. The next turn answers it."""
+        if self._state is not State.CLOSING:
+            self._write(self._connection.receive(data))
+
+    def _write(self, output: bytes) -> None:
+        if output:
+            self._transport.write(output)
 
     def _has_unread(self) -> bool:
-        """Whether the client has sent what the event loop has not read yet."""
+        """Whether the socket holds data that the event loop has not read yet."""
         connected = self._transport.get_extra_info("socket")
         if connected is None or self._transport.is_closing():
             return False
         poll = select.poll()
         poll.register(connected.fileno(), select.POLLIN)
         return bool(poll.poll(0))
-
-    def abort(self) -> None:
-        self._lingering = True
-        self._transport.abort()
-
-    def _take_turn(self) -> None:
-        if not self._lingering and not self._writing_paused:
-            self._resume()
-            self.settle()
-
-    def _resume(self) -> None:
-        output = self._connection.resume()
-        if output:
-            self._transport.write(output)
-
-    def _pause_reading(self) -> None:
-        if not self._reading_paused:
-            self._reading_paused = True
-            self._transport.pause_reading()
-
-    def _close(self) -> None:
-        """Ends our side once the replies are out, and lets the client end its own.
-
-        Closing at once, with something unread, would make the kernel reset the connection and throw away replies that
-        the client has not read yet.
-        """
-        self._lingering = True
-        if self._ended or not self._transport.can_write_eof():  # TLS waits for the client's end by itself
-            self._transport.close()
-            return
-        self._transport.write_eof()
-        if self._reading_paused:
-            self._transport.resume_reading()
-        self._listener.loop.call_later(LINGER_SECONDS, self._transport.close)
-
-
-def _address(transport: asyncio.Transport) -> str:
-    """Where the client is, as HOST:PORT; unknown when it has gone already."""
-    match transport.get_extra_info("peername"):
-        case (host, port, *_):
-            return f"{host}:{port}"
-        case str() | bytes():
-            return "unix:0"
-    return "unknown:0"
-
-
-def keep_alive(connected: socket.socket | None, seconds: int) -> None:
-    """Has the system find out that a client is gone, when it has been silent for so long; 0 is never."""
-    if not seconds or connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // KEEPALIVE_PROBES))
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)

@@ -77,9 +77,9 @@ def test_release_named_respid_ignores_service_links(release: Release) -> None:
 
 def test_pod_name_gives_the_worker_id_without_the_label(release: Release) -> None:
     release.install(SMALL)
-    # As before Kubernetes 1.28: the label is missing, so the variable is empty.
-    other = {"name": "WORKER_ID", "value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['none']"}}}
-    containers = [{"name": "respid", "env": [other]}]
+    # As before Kubernetes 1.28: the label is missing, so the variables are empty.
+    empty = {"value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['none']"}}}
+    containers = [{"name": "respid", "env": [{"name": name} | empty for name in ("WORKER_ID", "RESPID_WORKER_ID")]}]
     release.namespace.kubectl(
         "patch", "statefulset", "respid", "-p", json.dumps({"spec": {"template": {"spec": {"containers": containers}}}})
     )

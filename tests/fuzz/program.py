@@ -1,7 +1,7 @@
-"""The coverage-guided fuzzer, a program of its own: `python tests/fuzz/program.py CORPUS [libFuzzer's options]`.
+"""The coverage-guided fuzzer, a separate program: `python tests/fuzz/program.py CORPUS [libFuzzer's options]`.
 
-It mutates inputs to reach new code, and stops at the first one that breaks the property of `fuzzed`, which it writes to
-a file. Needs atheris; libFuzzer's options: https://llvm.org/docs/LibFuzzer.html#options
+It mutates inputs to reach new code, stops at the first input that breaks the property in `fuzzed`, and writes that
+input to a file. Needs atheris; libFuzzer's options: https://llvm.org/docs/LibFuzzer.html#options
 """
 
 import sys
@@ -42,7 +42,7 @@ PIECES = [
 
 
 def insert_requests(data: bytes, most: int, seed: int) -> bytes:
-    """Half of the time mutates as libFuzzer does, else inserts requests, runs of them or pieces."""
+    """Mutates as libFuzzer does, or inserts requests, runs or pieces of requests anywhere."""
     random = Random(seed)
     if random.random() < 0.5:
         return bytes(atheris.Mutate(data, most))

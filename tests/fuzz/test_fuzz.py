@@ -1,7 +1,7 @@
-"""The inputs of the corpus keep the property, and a short run of the fuzzer finds none that breaks it.
+"""The property holds for the fuzzer's corpus, and for the inputs that the fuzzer finds in a short run.
 
-`RESPID_TEST_FUZZ_SECONDS` makes the run longer. An input that breaks the property is written to a file that the failure
-names: fix the bug, and add the file to `corpus`.
+`RESPID_TEST_FUZZ_SECONDS` sets how long the fuzzer runs. It writes an input that breaks the property to a file, which
+the failure names: fix the defect and add the file to `corpus`.
 """
 
 import os
@@ -23,7 +23,7 @@ CORPUS = Path(__file__).parent / "corpus"
 HEAD = bytes(fuzzed.HEAD_BYTES)
 
 
-def test_seeds_and_corpus_keep_the_property() -> None:
+def test_property_holds_for_corpus() -> None:
     kept = [path.read_bytes() for path in CORPUS.iterdir()]
     assert kept
     for data in fuzzed.seeds() + kept:
@@ -31,7 +31,7 @@ def test_seeds_and_corpus_keep_the_property() -> None:
 
 
 @pytest.mark.parametrize("sent", [request("INCR", "a") * 3, request("INCRBY", "a", "1") * 2])
-def test_property_detects_a_miscounting_fast_path(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+def test_property_finds_miscounting_fast_path(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     def miscount(buffer: bytes, position: int) -> Run:
         run = find_run(buffer, position)
         return run if run is NO_RUN else (run[0], max(1, run[1] - 1), run[2])

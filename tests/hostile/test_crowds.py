@@ -1,6 +1,6 @@
-"""Clients that are many, slow, do not read or disappear do not disturb others.
+"""Crowds of clients that are slow, do not read, never finish or vanish: no other client notices.
 
-`RESPID_TEST_CONNECTIONS` is the number of connections that are opened and dropped.
+`RESPID_TEST_CONNECTIONS` sets how many connections are opened and dropped.
 """
 
 import contextlib
@@ -50,18 +50,18 @@ PROBES = {
 
 @pytest.fixture(scope="module")
 def target(start_server: StartServer) -> RunningServer:
-    """A separate server: what other tests leave behind would count here."""
+    """A server for this file only, because the tests count what is left behind."""
     return warmed_up(start_server(measured=False))
 
 
 @pytest.fixture(scope="module")
 def http_target(start_server: StartServer) -> RunningServer:
-    """Another one, whose coverage is measured: nothing else tests the limits of the HTTP listener."""
+    """A server whose coverage is measured: nothing else reaches the limits of the HTTP listener."""
     return warmed_up(start_server())
 
 
 def warmed_up(server: RunningServer) -> RunningServer:
-    with contextlib.ExitStack() as stack:  # memory that any first clients take does not count
+    with contextlib.ExitStack() as stack:  # the memory that any clients take does not count
         for _ in range(50):
             client = stack.enter_context(RawClient(server.port))
             client.send(INCR * 1000)
@@ -77,7 +77,7 @@ def crowd(server: RunningServer, size: int) -> Iterator[list[RawClient]]:
 
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
-def test_slow_senders_take_little(target: RunningServer, sent: bytes) -> None:
+def test_slow_senders_are_harmless(target: RunningServer, sent: bytes) -> None:
     with unnoticed(target), crowd(target, 200) as clients:
         for start in range(min(len(sent), 30)):
             for client in clients:
@@ -85,18 +85,18 @@ def test_slow_senders_take_little(target: RunningServer, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS)
-def test_expensive_floods_leave_others_their_turns(target: RunningServer, sent: bytes) -> None:
+def test_floods_do_not_delay_others(target: RunningServer, sent: bytes) -> None:
     with unnoticed(target, growth_mib=16), crowd(target, 4) as clients:
         until = time.monotonic() + 1
         while time.monotonic() < until:
             for client in clients:
                 client.send_until_blocked(sent, most=len(sent), patience_seconds=0.05)
-        for client in clients:  # otherwise the server continues with all that they have sent
+        for client in clients:  # else the server continues with the requests they sent
             client.vanish()
 
 
-def test_clients_that_never_read_take_bounded_memory(target: RunningServer) -> None:
-    # Each takes a read of 256 KiB, and replies up to the limit of the buffer and one more turn.
+def test_non_readers_take_bounded_memory(target: RunningServer) -> None:
+    # For each: a read of 256 KiB, and replies up to the high-water mark plus one turn.
     with unnoticed(target, growth_mib=64), crowd(target, 100) as clients:
         for client, sent in zip(clients, [INCR, request("ID.NEXT", "COUNT", "4096000")] * 50, strict=True):
             client.send_until_blocked(sent * 10_000, most=2 << 20, patience_seconds=0.02)
@@ -113,7 +113,7 @@ def test_dropped_connections_leave_nothing(target: RunningServer) -> None:
                     client.vanish()
 
 
-def test_reset_ends_a_long_reply(target: RunningServer) -> None:
+def test_reset_ends_the_reply(target: RunningServer) -> None:
     with unnoticed(target, growth_mib=16):
         for command in (request("ID.NEXT", "COUNT", "4096000"), request("ID.RANGE", "4096000"), INCR * 100_000):
             for _ in range(10):
@@ -125,7 +125,7 @@ def test_reset_ends_a_long_reply(target: RunningServer) -> None:
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
 @pytest.mark.parametrize("vanishes", [False, True], ids=["FIN", "RST"])
-def test_port_scanners_do_no_harm(target: RunningServer, probe: bytes, vanishes: bool) -> None:  # noqa: FBT001
+def test_port_scans_are_harmless(target: RunningServer, probe: bytes, vanishes: bool) -> None:  # noqa: FBT001
     with unnoticed(target):
         for _ in range(10):
             with RawClient(target.port) as client:
@@ -136,13 +136,13 @@ def test_port_scanners_do_no_harm(target: RunningServer, probe: bytes, vanishes:
                     assert b"Traceback" not in client.finish()
 
 
-def test_keepalive_is_set(target: RunningServer) -> None:
+def test_keepalive_is_on(target: RunningServer) -> None:
     with crowd(target, 3):
         wait_until(lambda: target.metric("id_generator_connections") == 3)
         assert is_kept_alive(target)
 
 
-def test_client_above_the_limit_is_refused(start_server: StartServer) -> None:
+def test_refused_clients_leave_nothing(start_server: StartServer) -> None:
     server = start_server("--max-clients", "51", measured=False)
     with crowd(server, 50) as clients:
         for client in clients:
@@ -157,7 +157,7 @@ def test_client_above_the_limit_is_refused(start_server: StartServer) -> None:
         assert [client.draw(INCR, 1) for client in clients]
 
 
-def test_http_crowd_leaves_room_for_probes(http_target: RunningServer) -> None:
+def test_http_crowd_blocks_no_health_check(http_target: RunningServer) -> None:
     metrics = b"GET /metrics HTTP/1.1\r\nHost: respid\r\n"
     with unnoticed(http_target), contextlib.ExitStack() as stack:
         before = http_target.open_files()

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from respid.net.connection import Connection, Next
+from respid.net.connection import Connection
+from respid.net.states import Next
 from tests.support.byte_streams import requests
 from tests.support.reply_parser import Reply, parse_replies
 from tests.support.scripted_worker import converse

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import click
 
-from respid.cli.main import serve
+from respid.cli.serve import serve
 from respid.commands import COMMANDS
 from respid.commands.ids import BULK_MILLISECONDS
 from respid.ids.layout import Layout
 from respid.monitoring.metrics import WorkerCollector
-from respid.net.listeners import HANDSHAKE_SECONDS, MAX_HANDSHAKES
-from respid.net.protocol import HIGH_WATER_BYTES
-from respid.resp.reader import RequestLimits
-from respid.resp.reader import limits_of_strangers as unauthenticated_limits
+from respid.net.flow_control import HIGH_WATER_BYTES
+from respid.net.tls_listener import HANDSHAKE_SECONDS, MAX_HANDSHAKES
+from respid.resp.reader import RequestLimits, unauthenticated_limits
 from respid.worker.config import Config
 from respid.worker.worker import PATIENCE_MS
 from tests.support.scripted_clock import ScriptedClock
@@ -50,7 +49,9 @@ def settings_table() -> Iterable[str]:
         if isinstance(option, click.Option) and option.envvar:
             shown = option.show_default
             default = shown if isinstance(shown, str) else f"`{option.default}`" if shown or option.is_flag else ""
-            yield f"| `{option.opts[0]}` | `{option.envvar}` | {default} | {option.help} |"
+            variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
+            shown_variables = ", ".join(f"`{variable}`" for variable in variables)
+            yield f"| `{option.opts[0]}` | {shown_variables} | {default} | {option.help} |"
 
 
 def metrics_table() -> Iterable[str]:
@@ -63,7 +64,9 @@ def metrics_table() -> Iterable[str]:
 
 def limits_table() -> Iterable[str]:
     config, sequence = Config(worker_id=0, worker_id_source=""), Layout().sequence_size
-    unauthenticated = unauthenticated_limits(RequestLimits())
+    unauthenticated = unauthenticated_limits(
+        RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
+    )
     rows = [
         ("IDs per millisecond and worker", f"{sequence:,}", "requests wait for the next millisecond"),
         ("a block (`INCRBY`)", f"{sequence:,} IDs", "an error"),

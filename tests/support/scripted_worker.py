@@ -3,11 +3,13 @@
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation, ReserveSpans
-from respid.net.connection import Connection, Next
+from respid.net.connection import Connection
+from respid.net.states import Next
 from respid.resp.reader import RequestLimits
 from respid.worker.config import Config
 from respid.worker.lifecycle import State
 from respid.worker.worker import ProcessUsage, Worker
+from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 
 RESERVED_MS = 60_000
@@ -17,8 +19,8 @@ RUN_ID = "5eed" * 10
 def start_worker(
     clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
 ) -> Worker:
-    """Returns a worker that serves, with worker ID 1 and a reservation that starts now."""
-    config = Config(worker_id=1, worker_id_source="test", password=password, layout=layout or Layout())
+    """A worker that serves: with worker ID 1, the default layout unless told, and a reservation from now on."""
+    config = Config(worker_id=1, worker_id_source="test", store="none", password=password, layout=layout or Layout())
     generator = Generator(config.layout, config.worker_id, clock)
     reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
     worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5), RUN_ID)
@@ -29,8 +31,8 @@ def start_worker(
     return worker
 
 
-def connect(worker: Worker, limits: RequestLimits | None = None) -> Connection:
-    """Connects a new client, numbered as a listener would."""
+def connect(worker: Worker, limits: RequestLimits = DEFAULT_LIMITS) -> Connection:
+    """A new client of the worker, numbered as a listener would."""
     identifier = max(worker.clients, default=0) + 1
     connection = Connection(worker, identifier, "127.0.0.1:50000", limits)
     worker.clients[identifier] = connection.session

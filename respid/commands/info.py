@@ -1,0 +1,119 @@
+"""INFO and its sections."""
+
+import os
+import platform
+from collections.abc import Callable
+
+from respid import __version__
+from respid.commands.handshake import REDIS_VERSION
+from respid.commands.ids import describe_worker
+from respid.commands.session import Reply, Session
+from respid.commands.table import CommandGroup
+from respid.resp import encoder
+
+group = CommandGroup("server")
+
+Section = Callable[[Session], dict[str, str | int]]
+
+
+def _server(session: Session) -> dict[str, str | int]:
+    uptime = int(session.worker.uptime_seconds)
+    return {
+        "redis_version": REDIS_VERSION,
+        "redis_mode": "standalone",
+        "respid_version": __version__,
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "arch_bits": 64,
+        "process_id": os.getpid(),
+        "run_id": session.worker.run_id,
+        "tcp_port": session.worker.config.port,
+        "server_time_usec": session.worker.clock.wall_ns() // 1_000,
+        "uptime_in_seconds": uptime,
+        "uptime_in_days": uptime // 86400,
+    }
+
+
+def _clients(session: Session) -> dict[str, str | int]:
+    return {
+        "connected_clients": len(session.worker.clients),
+        "maxclients": session.worker.config.max_clients,
+        "blocked_clients": 0,  # always 0, but `redis-cli --stat` shows nonsense without it
+    }
+
+
+def _memory(session: Session) -> dict[str, str | int]:
+    resident_bytes = session.worker.process_usage().resident_bytes
+    return {"used_memory": resident_bytes, "used_memory_rss": resident_bytes, "maxmemory": 0}
+
+
+def _persistence(session: Session) -> dict[str, str | int]:
+    """Drivers wait while `loading` is 1: no ID can be issued."""
+    is_loading = session.worker.generator.obstacle() is not None
+    persistence: dict[str, str | int] = {"loading": int(is_loading)}
+    if is_loading:
+        persistence["loading_eta_seconds"] = 1
+    return persistence
+
+
+def _stats(session: Session) -> dict[str, str | int]:
+    stats = session.worker.stats
+    return {
+        "total_connections_received": stats.connections,
+        "total_commands_processed": sum(stats.commands.values()),
+        "rejected_connections": stats.connections_rejected.total(),
+        "total_error_replies": stats.errors.total(),
+        "expired_keys": 0,
+        "evicted_keys": 0,
+        "keyspace_hits": 0,
+        "keyspace_misses": 0,
+    }
+
+
+def _replication(_session: Session) -> dict[str, str | int]:
+    return {"role": "master", "connected_slaves": 0}
+
+
+def _cpu(session: Session) -> dict[str, str | int]:
+    usage = session.worker.process_usage()
+    return {
+        "used_cpu_sys": f"{usage.cpu_system_seconds:.6f}",
+        "used_cpu_user": f"{usage.cpu_user_seconds:.6f}",
+    }
+
+
+def _cluster(_session: Session) -> dict[str, str | int]:
+    return {"cluster_enabled": 0}
+
+
+def _keyspace(_session: Session) -> dict[str, str | int]:
+    return {}
+
+
+def _respid(session: Session) -> dict[str, str | int]:
+    return describe_worker(session)
+
+
+_SECTIONS: dict[str, Section] = {
+    "Server": _server,
+    "Clients": _clients,
+    "Memory": _memory,
+    "Persistence": _persistence,
+    "Stats": _stats,
+    "Replication": _replication,
+    "CPU": _cpu,
+    "Cluster": _cluster,
+    "Keyspace": _keyspace,
+    "respid": _respid,
+}
+_ALL_SECTIONS = {"all", "default", "everything"}
+
+
+@group.command("INFO [section [section ...]]", "Returns information about the server.", "loading stale")
+def info(session: Session, arguments: list[bytes]) -> Reply:
+    wanted = {argument.decode("utf-8", "replace").lower() for argument in arguments[1:]} or _ALL_SECTIONS
+    parts = []
+    for title, section in _SECTIONS.items():
+        if title.lower() in wanted or wanted & _ALL_SECTIONS:
+            lines = [f"{name}:{value}\r\n" for name, value in section(session).items()]
+            parts.append(f"# {title}\r\n" + "".join(lines))
+    return encoder.text_string("\r\n".join(parts), session.version)
