@@ -27,6 +27,7 @@ HISTORIES = int(os.environ.get("RESPID_TEST_HISTORIES", "1000"))
 play_many = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(60 + HISTORIES)
 @play_many
 @given(histories(FILE_EVENTS, len(FILE_PLACES)), st.integers(0, 1 << 32))
@@ -34,6 +35,7 @@ def test_processes_on_one_directory_repeat_no_id(history: list[Step], seed: int)
     World(FILE_PLACES, "file", Random(seed)).play(history)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(60 + HISTORIES)
 @play_many
 @given(histories(LEASE_EVENTS, len(LEASE_PLACES)), st.integers(0, 1 << 32))

@@ -228,6 +228,7 @@ LOCKS = (Event.DELETE_LOCK, Event.START)
 
 
 # Each has the events that reveal it, in any order or in the necessary one, so that finding it takes seconds.
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("kind", "bug", "events"),
     [
