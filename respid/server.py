@@ -51,20 +51,27 @@ def make_store(config: Config) -> Store:
     if config.store == "file":
         if config.state_dir is None:
             raise StoreError("the file store needs a directory: set --state-dir")
-        return FileStore(config.state_dir, config.worker_id, config.layout)
+        return FileStore(
+            config.state_dir,
+            config.worker_id,
+            config.layout,
+            is_exclusive=config.state_dir_exclusive,
+            start_above=config.start_above,
+        )
     if config.store == "lease":
         try:
             from respid.highwater.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import
         except ImportError as error:
             raise StoreError(f"the lease store needs {error.name}: pip install 'respid[kubernetes]'") from None
         return LeaseStore(
-            KubernetesLeaseApi(),
+            KubernetesLeaseApi(pod=config.pod_name, pod_uid=config.pod_uid),
             space=config.lease_id_space,
             worker_id=config.worker_id,
             pod=config.pod_name,
             layout=config.layout,
             reserve_ms=round(config.reserve_seconds * 1000),
             monotonic_ns=SystemClock().monotonic_ns,
+            boot_ns=SystemClock().boot_ns,
         )
     return NoStore()
 

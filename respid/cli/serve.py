@@ -89,6 +89,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         worker_id_source=worker_id.source,
         layout=layout,
         pod_name=environment.get("POD_NAME") or hostname,
+        pod_uid=environment.get("POD_UID", ""),
         password=environment.get(PASSWORD_VARIABLE, ""),
         **fields,
     )

@@ -133,6 +133,14 @@ id_settings = combine(
         show_default="the user's state directory",
     ),
     config_setting(
+        "state_dir_exclusive",
+        "--state-dir-exclusive",
+        "No other worker ID uses the state directory: refuse to start if it has another one's mark. Set by the Helm"
+        " chart.",
+        is_flag=True,
+        show_default=False,
+    ),
+    config_setting(
         "lease_id_space",
         "--lease-id-space",
         "Name of the ID space. Workers in one space never share a worker ID. Used in the Lease names.",

@@ -6,16 +6,16 @@ import logging
 from collections.abc import AsyncIterator
 
 from respid.highwater.clock_watch import ClockWatch
-from respid.highwater.stores import HolderLostError, Mark, Store, StoreError, StoreUnavailableError
+from respid.highwater.floor import find_floor
+from respid.highwater.stores import HolderLostError, Store, StoreError, StoreUnavailableError, Survey
 from respid.ids.generator import Obstacle
-from respid.ids.layout import Layout
-from respid.ids.timestamp import format_timestamp
 from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
 
 LOOK_SECONDS = 0.1
 RETRY_SECONDS = 0.5  # after a failed extension
 SILENCE_SECONDS = 6.0  # after which a store that does not answer is told of; longer than a lease store's request lasts
+GONE_MS = 1 << 62  # the age of a mark that is no longer where it was stored: it is stored again at once
 _log = logging.getLogger(__name__)
 
 
@@ -88,12 +88,10 @@ class Keeper:
         worker, reservation = self._worker, self._worker.reservation
         async with self._storing, self._impatience():
             asked_ns = worker.clock.boot_ns()
-            mark = await self._store.load()
+            survey = await self._store.load()
             worker.use_clock(self._clock_watch.look())  # which may have been set while the store was slow
             now_ms = self._clock_watch.wall_ms
-            floor_ms = None if mark is None else self._floor_ms(mark, now_ms)
-            if floor_ms is not None and floor_ms <= worker.generator.layout.epoch_ms:
-                floor_ms = None  # left by a start that found none, and issued nothing
+            floor_ms = self._floor_ms(survey, now_ms)
             ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms)
             await self._store.extend(ceiling_ms)
             self._is_holder = True
@@ -102,32 +100,16 @@ class Keeper:
             reservation.begin(floor_ms, ceiling_ms)
         self._tell_of_mark(floor_ms, now_ms)
 
-    def _floor_ms(self, mark: Mark, now_ms: int) -> int:
-        """Where IDs may begin, given the stored mark. Raises StoreError when they could repeat another layout's."""
-        layout, config = self._worker.generator.layout, self._worker.config
-        if mark.fingerprint == layout.fingerprint:
-            return mark.ceiling_ms
-        changed = f"the high-water mark is of layout {mark.fingerprint}, this server is set to {layout.fingerprint}"
-        if not config.accept_layout_change:
-            raise StoreError(
-                f"{changed}: IDs of the two could repeat; go back to that layout, use another store, or see what"
-                " --accept-layout-change says"
-            )
-        # Other workers' marks are not known here, and this one may be of a worker that has stopped long ago, or never
-        # issued an ID: the others may have reached as far as the permitted lead above the clock.
-        reached_ms = max(mark.ceiling_ms, now_ms) + self._worker.generator.lead_limit_ms
-        try:
-            former = Layout.parse_fingerprint(mark.fingerprint)
-            floor_ms = layout.first_above(former.greatest_id(min(reached_ms, former.end_ms - 1)))
-        except ValueError as error:
-            raise StoreError(f"{changed}: {error}") from None
-        if floor_ms > reached_ms + 1:
-            raise StoreError(
-                f"{changed}, whose IDs reach up to those that it would issue at {format_timestamp(floor_ms)}:"
-                " go back to that layout, or use an earlier epoch"
-            )
-        _log.warning("%s: accepted, since all new IDs lie above those of any worker with the former one", changed)
-        return max(floor_ms, now_ms)
+    def _floor_ms(self, survey: Survey, now_ms: int) -> int | None:
+        """The first millisecond in which IDs may be issued; None if no mark says. Raises StoreError."""
+        generator = self._worker.generator
+        return find_floor(
+            survey,
+            generator.layout,
+            now_ms=now_ms,
+            lead_limit_ms=generator.lead_limit_ms,
+            accepts_change=self._worker.config.accept_layout_change,
+        )
 
     def _tell_of_mark(self, floor_ms: int | None, now_ms: int) -> None:
         if floor_ms is None:
@@ -156,7 +138,8 @@ class Keeper:
     async def _extend_if_due(self) -> bool:
         """False when it was due and failed. Raises HolderLostError."""
         reservation, now_ns = self._worker.reservation, self._worker.clock.boot_ns()
-        ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.wall_ms, (now_ns - self._stored_ns) // 1_000_000)
+        age_ms = (now_ns - self._stored_ns) // 1_000_000 if self._store.stands() else GONE_MS
+        ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.wall_ms, age_ms)
         if ceiling_ms is None:
             return True
         reservation.extending(ceiling_ms)

@@ -20,11 +20,14 @@ class Config:
     max_clock_lead_seconds: float = 600
     clock_jump_confirm_seconds: float = 10
     accept_layout_change: bool = False
+    start_above: int | None = None
     store: str = "file"
     state_dir: Path | None = None  # required by the file store
+    state_dir_exclusive: bool = False
     lease_id_space: str = "default"
     reserve_seconds: float = 300
     pod_name: str = ""
+    pod_uid: str = ""
     bind: str = "127.0.0.1"
     port: int = 6379
     unix_socket: Path | None = None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from respid.highwater.keeper import LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
-from respid.highwater.stores import StoreError
+from respid.highwater.stores import Mark, StoreError
 from respid.ids.generator import NOTHING, Obstacle
 from respid.ids.layout import YEAR_MS, Layout
 from respid.server import make_worker
@@ -382,55 +382,30 @@ def test_an_end_that_cannot_be_stored_is_told(
     assert messages(caplog, "WARNING") == ["the high-water mark could not be lowered to the last ID: disk full"]
 
 
-@pytest.mark.parametrize(
-    ("former", "accepts", "refusal"),
-    [
-        ("41/10/12@1704067200000", False, None),
-        ("42/9/12@1704067200000", False, "IDs of the two could repeat; .* --accept-layout-change"),
-        ("42/9/12@1704067200000", True, None),
-        ("41/11/11@1704067200000", True, None),
-        ("41/10/12@1735689600000", True, None),
-        ("41/10/12@1672531200000", True, "whose IDs reach up to those that it would issue at 20"),
-        ("paper", True, "is no layout's fingerprint"),
-    ],
-)
-def test_a_mark_of_another_layout_is_taken_only_when_asked_to_and_when_all_new_ids_lie_above(
-    clock: ScriptedClock, store: ScriptedStore, *, former: str, accepts: bool, refusal: str | None
-) -> None:
-    store.fingerprint = former
-    config = Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=accepts)
-    worker = make_worker(config, store, clock)
-    if refusal is not None:
-        with pytest.raises(StoreError, match=refusal):
-            run_scripted(clock, Keeper(worker, store).begin())
-        assert worker.generator.take(1) == NOTHING
-        return
-    other_workers_reached_ms = clock.wall_ms() + worker.generator.lead_limit_ms
-    run_scripted(clock, Keeper(worker, store).begin())
-    clock.pass_ms(1)
-    first, _ = worker.generator.take(1)
-    layout = Layout.parse_fingerprint(former)
-    assert first > layout.greatest_id(other_workers_reached_ms) or former == worker.generator.layout.fingerprint
-
-
-def test_the_mark_of_a_layout_that_has_ended_is_taken_as_its_last_millisecond(
+def test_begins_above_the_marks_of_all_workers_after_a_layout_change(
     clock: ScriptedClock, store: ScriptedStore
 ) -> None:
-    ended = Layout.parse("35/10/12")
-    store.fingerprint, store.mark_ms = ended.fingerprint, ended.end_ms
-    worker = make_worker(
-        Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=True), store, clock
-    )
-    run_scripted(clock, Keeper(worker, store).begin())
-    assert worker.generator.take(1)[0] > ended.greatest_id(ended.end_ms - 1)
-
-
-def test_the_mark_of_a_worker_that_issued_nothing_says_nothing_of_what_others_issued(
-    clock: ScriptedClock, store: ScriptedStore
-) -> None:
-    config = Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=True)
-    store.fingerprint, store.mark_ms = "40/11/12@1704067200000", config.layout.epoch_ms
+    """One of them was an hour ahead, and the permitted lead was lowered to a minute meanwhile."""
+    former = Layout.parse("41/11/11")
+    store.fingerprint = former.fingerprint
+    store.others = (Mark(clock.wall_ms() + 3_600_000, former.fingerprint),)
+    config = Config(worker_id=1, worker_id_source="test", accept_layout_change=True, max_clock_lead_seconds=60)
     worker = make_worker(config, store, clock)
-    with pytest.raises(StoreError, match="whose IDs reach up to those that it would issue at 20"):
-        run_scripted(clock, Keeper(worker, store).begin())
+    run_scripted(clock, Keeper(worker, store).begin())
     assert worker.generator.take(1) == NOTHING
+    assert worker.generator.seal() == store.others[0].ceiling_ms
+
+
+def test_stores_a_mark_again_that_is_no_longer_in_its_place(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker
+) -> None:
+    async def keep_while_the_directory_is_moved() -> None:
+        async with keeping(Keeper(worker, store)):
+            await asyncio.sleep(RESERVE_MS / 4000)
+            events = len(store.events)
+            store.is_in_place = False
+            await asyncio.sleep(2 * LOOK_SECONDS)
+            assert len(store.events) > events
+            store.is_in_place = True
+
+    run_scripted(clock, keep_while_the_directory_is_moved())

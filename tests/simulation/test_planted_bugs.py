@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from respid.highwater.keeper import Keeper
-from respid.highwater.stores import HolderLostError, Mark
+from respid.highwater.stores import HolderLostError, Survey
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.ids.generator import Generator
@@ -16,7 +16,6 @@ from respid.ids.reservation import Reservation
 from tests.simulation.simulated_disk import SimulatedDisk, SimulatedLock
 from tests.simulation.world import (
     FILE_PLACES,
-    LAYOUT,
     LEASE_PLACES,
     Event,
     Step,
@@ -113,9 +112,9 @@ def release_of_a_mark_from_before_the_start(patch: Patch) -> None:
 def takeover_without_reading(patch: Patch) -> None:
     """A mark is read, and another one used: as if it were the last that this process has seen."""
 
-    async def load(store: LeaseStore) -> Mark | None:
+    async def load(store: LeaseStore) -> Survey:
         store._current = await store._api.get(store._own.name)
-        return None if store._current is None else Mark(0, LAYOUT.fingerprint)
+        return Survey(None)
 
     patch.setattr(LeaseStore, "load", load)
 
@@ -142,23 +141,17 @@ def lost_reply_taken_for_a_takeover(patch: Patch) -> None:
 def expiry_by_the_holders_clock(patch: Patch) -> None:
     """A Lease counts as left alone when its ceiling, by the own wall clock, has passed."""
 
-    async def load(store: LeaseStore) -> Mark | None:
+    async def load(store: LeaseStore) -> Survey:
         lease = store._current = await store._api.get(store._own.name)
-        return None if lease is None else Mark(lease.ceiling_ms, lease.fingerprint)
+        return Survey(lease.mark if lease else None)
 
     patch.setattr(LeaseStore, "load", load)
 
 
 def lock_on_the_renamed_file(patch: Patch) -> None:
-    init = FileStore.__init__
-
-    def lock_state_file(store: FileStore, *arguments: object) -> None:
-        init(store, *arguments)  # type: ignore[arg-type]
-        store._lock_path = store._path
-
     read = SimulatedDisk.read
     patch.setattr(SimulatedDisk, "read", lambda disk, path: read(disk, path) or None)  # it is made by locking it
-    patch.setattr(FileStore, "__init__", lock_state_file)
+    patch.setattr(FileStore, "_lock_path", FileStore._mark_path)
     patch.setattr(SimulatedLock, "stands", lambda _lock: True)
 
 

@@ -283,6 +283,7 @@ class World:
             layout=LAYOUT,
             reserve_ms=self.reserve_ms,
             monotonic_ns=clock.monotonic_ns,
+            boot_ns=clock.boot_ns,
         )
 
     def _run(self, process: Process, coroutine: Coroutine[Any, Any, None]) -> None:
