@@ -1,13 +1,14 @@
 """The rules that the chart keeps, each a test of its own."""
 
 import json
+import re
 
 import pytest
 
 from respid import __version__
 from respid.cli.serve import known_variables, serve
 from respid.server import KEEPER_STOP_SECONDS, STOP_SECONDS, STORE_STOP_SECONDS
-from tests.chart.rendering import KEDA_API, Values, ci_values, render, render_with_apis
+from tests.chart.rendering import CHART, KEDA_API, Values, ci_values, render, render_with_apis
 
 STOPPING_SECONDS = STOP_SECONDS + STORE_STOP_SECONDS + KEEPER_STOP_SECONDS  # after the drain's delay
 
@@ -26,7 +27,19 @@ def test_the_values_that_people_have_work_as_they_are() -> None:
 
 
 def test_the_chart_and_the_program_have_one_version() -> None:
-    assert render().container["image"] == f"respid:{__version__}"
+    assert render().container["image"] == f"localhost/respid:{__version__}"
+
+
+def test_names_no_image_of_somebody_else() -> None:
+    """A name without a registry would be one of Docker Hub's, where we publish nothing."""
+    assert "--set image.repository=" in render().notes
+    assert "--set image.repository=" not in render({"image": {"repository": "registry.example.com/respid"}}).notes
+
+
+def test_the_release_names_the_published_image() -> None:
+    workflow = (CHART.parent / ".github" / "workflows" / "release.yml").read_text()
+    (pattern,) = re.findall(r"sed --in-place \"s\|(.+?)\|", workflow)
+    assert len(re.findall(pattern, (CHART / "values.yaml").read_text(), re.MULTILINE)) == 1
 
 
 def test_the_workers_are_a_statefulset_that_starts_them_all_at_once() -> None:
@@ -143,6 +156,15 @@ def test_the_scaledobject_adds_one_pod_at_a_time_keeps_what_the_load_needs_and_w
     for trigger in (exhausted, ids):
         assert trigger["metricType"] == "AverageValue"
         assert trigger["metadata"]["ignoreNullValues"] == "false"
+
+
+@pytest.mark.kubernetes
+def test_keda_asks_the_prometheus_of_kube_prometheus() -> None:
+    exhausted, _, _ = render_with_apis({}, KEDA_API).one("ScaledObject")["spec"]["triggers"]
+    address = "http://prometheus-k8s.monitoring.svc.cluster.local"
+    assert exhausted["metadata"]["serverAddress"] == f"{address}:9090"
+    exhausted, _, _ = render_with_apis(ci_values("existing"), KEDA_API).one("ScaledObject")["spec"]["triggers"]
+    assert exhausted["metadata"]["serverAddress"] == address
 
 
 @pytest.mark.kubernetes

@@ -260,3 +260,10 @@ def test_the_notes_name_the_queries_to_try(installation: Installation) -> None:
         assert trigger["metadata"]["query"] in printed
     assert "because the cluster has KEDA" in printed
     assert "serviceMonitor.enabled is false" in printed
+    assert "local:9090/api/v1/query?query=1" in printed
+    assert "The address has no port" not in printed
+
+
+def test_the_notes_mention_a_missing_port(installation: Installation) -> None:
+    keda = {"enabled": True, "prometheusServerAddress": "http://prometheus.monitoring.svc"}
+    assert "The address has no port, so port 80 is used" in installation.install({"autoscaling": {"keda": keda}})
