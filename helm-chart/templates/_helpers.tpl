@@ -86,3 +86,10 @@
 {{- define "respid.hasContainerResources" -}}
 {{- if semverCompare ">=1.27.0-0" .Capabilities.KubeVersion.Version }}true{{ end }}
 {{- end }}
+
+{{/* Whether clients must show a password or a certificate on every port; empty if not. */}}
+{{- define "respid.isAuthenticated" -}}
+{{- $hasPassword := .Values.auth.existingSecret }}
+{{- range .Values.extraEnv }}{{ if eq .name "RESPID_PASSWORD" }}{{ $hasPassword = "extraEnv" }}{{ end }}{{ end }}
+{{- if or $hasPassword (and .Values.tls.only (eq .Values.tls.authClients "yes")) }}true{{ end }}
+{{- end }}

@@ -32,6 +32,9 @@
 {{- fail (printf "service.%s needs service.type LoadBalancer, not %s" $name $service.type) }}
 {{- end }}
 {{- end }}
+{{- if and (ne $service.type "ClusterIP") (not (include "respid.isAuthenticated" .)) (not $service.allowUnauthenticated) }}
+{{- fail (printf "service.type %s without a password lets anyone who reaches it draw IDs: set auth.existingSecret, or tls.only with tls.authClients \"yes\"; or allow it with service.allowUnauthenticated: true" $service.type) }}
+{{- end }}
 {{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") }}
 {{- fail "service.externalTrafficPolicy needs service.type LoadBalancer or NodePort, not ClusterIP" }}
 {{- end }}

@@ -361,9 +361,16 @@ def test_the_grace_period_is_longer_than_the_drain() -> None:
 
 
 def test_the_network_policy_lets_workers_reach_the_api_server_for_leases_alone() -> None:
-    policy = render({"networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
+    addresses = ["10.96.0.1", "192.0.2.0/28", "2001:db8::1"]
+    values: Values = {"networkPolicy": {"enabled": True, "apiServerAddresses": addresses}}
+    policy = render(values).one("NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert policy["egress"] == [{"ports": [{"port": 443}, {"port": 6443}]}]
+    assert policy["egress"] == [
+        {
+            "to": [{"ipBlock": {"cidr": each}} for each in ("10.96.0.1/32", "192.0.2.0/28", "2001:db8::1/128")],
+            "ports": [{"port": 443}, {"port": 6443}],
+        }
+    ]
     policy = render({"store": "file", "networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
     assert "egress" not in policy
 
@@ -373,6 +380,22 @@ def test_the_network_policy_lets_helm_test_through() -> None:
     clients = rendered.one("NetworkPolicy")["spec"]["ingress"][0]["from"]
     selected = [each["podSelector"]["matchLabels"].items() for each in clients if "podSelector" in each]
     assert any(labels <= rendered.one("Pod")["metadata"]["labels"].items() for labels in selected)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"auth": {"existingSecret": "ids"}},
+        {"extraEnv": [{"name": "RESPID_PASSWORD", "value": "secret"}]},
+        {"tls": {"enabled": True, "existingSecret": "x", "only": True, "authClients": "yes"}},
+    ],
+)
+def test_a_service_for_the_outside_asks_for_a_password_or_a_certificate(values: Values) -> None:
+    for service_type in ("LoadBalancer", "NodePort"):
+        assert "Clients need no password" not in render(values | {"service": {"type": service_type}}).notes
+    assert "Clients need no password" in render().notes
+    allowed = render({"service": {"type": "NodePort", "allowUnauthenticated": True}})
+    assert "Clients need no password: anyone who can reach the load balancer or a node" in allowed.notes
 
 
 def test_passwords_are_a_file_from_a_secret() -> None:

@@ -88,6 +88,7 @@ def nested(path: str, value: Any) -> Values:
         ("tls.authClients", "maybe"),
         ("tls.port", 70000),
         ("service.type", "ExternalName"),
+        ("networkPolicy.apiServerAddresses", ["kubernetes.default"]),
         ("image.digest", "latest"),
         ("image.pullPolicy", "Sometimes"),
         ("autoscaling.minReplicas", 0),  # nobody would be there to count what is exhausted
@@ -138,6 +139,12 @@ def test_the_schema_refuses_what_no_value_may_be(path: str, value: Any) -> None:
             "tls.port and service.port are both 6379: use two",
         ),
         ("networkPolicy: {enabled: true, apiServerPorts: null}", "apiServerPorts is empty, which would allow"),
+        ("networkPolicy: {enabled: true}", "set networkPolicy.apiServerAddresses to what kubectl get service"),
+        ("service: {type: LoadBalancer}", "service.type LoadBalancer without a password lets anyone who reaches it"),
+        (
+            "service: {type: NodePort}\ntls: {enabled: true, existingSecret: x, authClients: 'yes'}",
+            "service.type NodePort",
+        ),
         (
             "serviceMonitor: {enabled: true, scrapeTimeout: 16s}",
             "scrapeTimeout 16s is longer than serviceMonitor.interval 15s",
