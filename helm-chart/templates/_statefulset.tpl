@@ -92,6 +92,28 @@ is set only if its value is not the default: after a rollback, an older image re
 - {name: RESPID_DRAIN_DELAY, value: {{ include "respid.number" .Values.drainDelaySeconds | quote }}}
 - {name: RESPID_LOG_FORMAT, value: {{ .Values.log.format }}}
 - {name: RESPID_LOG_LEVEL, value: {{ .Values.log.level }}}
+{{- include "respid.optionalEnv" . }}
+{{- end }}
+
+{{/* The variables that are set only if their value is not the program's default: value, variable, default. */}}
+{{- define "respid.optionalEnv" -}}
+{{- range list
+  (list "sequenceReset" "RESPID_SEQUENCE_RESET" "")
+  (list "clockJumpConfirmSeconds" "RESPID_CLOCK_JUMP_CONFIRM" 10)
+  (list "maxClients" "RESPID_MAX_CLIENTS" 10000)
+  (list "maxRequestBytes" "RESPID_MAX_REQUEST_BYTES" 1048576)
+  (list "maxArguments" "RESPID_MAX_ARGUMENTS" 1024)
+  (list "maxInlineBytes" "RESPID_MAX_INLINE_BYTES" 65536)
+  (list "maxQueuedCommands" "RESPID_MAX_QUEUED_COMMANDS" 100000)
+  (list "idleTimeoutSeconds" "RESPID_IDLE_TIMEOUT" 0)
+  (list "maxConnectionAgeClients" "RESPID_MAX_CONNECTION_AGE_CLIENTS" "reconnecting")
+  (list "tcpKeepaliveSeconds" "RESPID_TCP_KEEPALIVE" 300)
+}}
+{{- $value := get $.Values (index . 0) | include "respid.number" }}
+{{- if not (has $value (list "" (index . 2 | toString))) }}
+- {name: {{ index . 1 }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "respid.volumeMounts" -}}

@@ -21,6 +21,13 @@ SOURCES = {
 }
 
 
+class Loader(yaml.CSafeLoader):
+    """Takes "=", an operator of label selectors, as a string. YAML 1.1 gives it a meaning that nobody uses."""
+
+
+Loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: str(node.value))
+
+
 @functools.cache
 def _module_directory(module: str) -> Path:
     """Returns the directory of a Go module, after downloading it if necessary."""
@@ -33,7 +40,7 @@ def definitions(group: str) -> Iterator[dict[str, Any]]:
     """Yields the CustomResourceDefinitions of a group."""
     module, directory = SOURCES[group]
     for path in (_module_directory(module) / directory).glob(f"{group}_*.yaml"):
-        yield yaml.load(path.read_text(), yaml.CSafeLoader)
+        yield yaml.load(path.read_text(), Loader)
 
 
 @functools.cache
