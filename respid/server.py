@@ -24,7 +24,9 @@ from respid.highwater.stores.none import NoStore
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
+from respid.monitoring.history import History
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
+from respid.monitoring.status import StatusRoutes
 from respid.net.auth_log import AuthFailureLog
 from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
@@ -117,12 +119,13 @@ class Server:
         self._worker.on_auth_failure = AuthFailureLog(loop).note
         self._handle_signals(loop)
         clients = Clients(self._worker, loop)
-        http = HttpClients(self._routes(), loop)
+        history = History(lambda: self._worker.generator.ids_issued, loop.time())
+        http = HttpClients(self._routes(history), loop)
         listeners = RespListeners(clients, self._tls)
         http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(clients).run())]
+        background = [loop.create_task(run) for run in (self._reloader.watch(), Sweep(clients).run(), history.run())]
         for task in background:
             task.add_done_callback(report_task_error)
         try:
@@ -222,7 +225,7 @@ class Server:
 
         return Exposition(self._worker).render
 
-    def _routes(self) -> dict[str, Route]:
+    def _routes(self, history: History) -> dict[str, Route]:
         def metrics(accept: str) -> Response:
             return Response(200, *self._render_metrics(accept))
 
@@ -236,7 +239,14 @@ class Server:
                 return json_response(200, {"status": "ready"})
             return json_response(503, {"status": "not ready", "reason": reason})
 
-        return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
+        pages = StatusRoutes(self._worker, history)
+        return {
+            "/": pages.index,
+            "/status": pages.status,
+            "/metrics": metrics,
+            "/healthz": healthz,
+            "/readyz": readyz,
+        }
 
     def _log_start(self, listening: str) -> None:
         config = self._config
