@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from respid import __version__
+from respid import BUILD_DATE, __version__
 from respid.highwater.keeper import Keeper
 from respid.highwater.stores import Store, StoreError
 from respid.highwater.stores.file import FileStore
@@ -24,6 +24,7 @@ from respid.highwater.stores.none import NoStore
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
+from respid.ids.timestamp import parse_timestamp_ms
 from respid.monitoring.history import History
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.monitoring.status import StatusRoutes
@@ -53,31 +54,41 @@ def make_store(config: Config) -> Store:
     if config.store == "file":
         if config.state_dir is None:
             raise StoreError("the file store needs a directory: set --state-dir")
-        return FileStore(config.state_dir, config.worker_id, config.layout)
+        return FileStore(
+            config.state_dir,
+            config.worker_id,
+            config.layout,
+            reserve_ms=config.reserve_ms,
+            is_exclusive=config.state_dir_exclusive,
+            start_above=config.start_above,
+        )
     if config.store == "lease":
         try:
             from respid.highwater.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import
         except ImportError as error:
             raise StoreError(f"the lease store needs {error.name}: pip install 'respid[kubernetes]'") from None
         return LeaseStore(
-            KubernetesLeaseApi(),
+            KubernetesLeaseApi(pod=config.pod_name, pod_uid=config.pod_uid),
             space=config.lease_id_space,
             worker_id=config.worker_id,
             pod=config.pod_name,
             layout=config.layout,
-            reserve_ms=round(config.reserve_seconds * 1000),
+            reserve_ms=config.reserve_ms,
             monotonic_ns=SystemClock().monotonic_ns,
+            boot_ns=SystemClock().boot_ns,
         )
     return NoStore()
 
 
-def make_worker(config: Config, store: Store, clock: Clock) -> Worker:
+def make_worker(config: Config, store: Store, clock: Clock, *, earliest_ms: int = 0) -> Worker:
+    """The worker of these settings. A wall clock that shows a time before `earliest_ms` is taken for wrong."""
     generator = Generator(
         config.layout,
         config.worker_id,
         clock,
         sequence_reset=config.sequence_reset,
         lead_limit_ms=round(config.max_clock_lead_seconds * 1000),
+        earliest_ms=earliest_ms,
     )
     reservation = Reservation(generator, store.spans)
     return Worker(config, clock, generator, reservation, read_process_usage, secrets.token_hex(RUN_ID_BYTES))
@@ -89,7 +100,7 @@ class Server:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store = make_store(config)
-        self._worker = make_worker(config, self._store, SystemClock())
+        self._worker = make_worker(config, self._store, SystemClock(), earliest_ms=parse_timestamp_ms(BUILD_DATE))
         self._keeper = Keeper(self._worker, self._store)
         self._stop = asyncio.Event()
         self._stop_signal_seconds: float | None = None  # monotonic time of the first stop signal

@@ -53,6 +53,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $power }}
 {{- end }}
 
+{{/* How many workers there can be. */}}
+{{- define "respid.mostWorkers" -}}
+{{- .Values.autoscaling.enabled | ternary .Values.autoscaling.maxReplicas .Values.replicaCount | int }}
+{{- end }}
+
 {{/* The number of worker IDs in the layout. */}}
 {{- define "respid.workerIds" -}}
 {{- include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 1) }}

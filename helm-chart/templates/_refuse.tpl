@@ -4,7 +4,7 @@
 {{- include "respid.refuseTimes" . }}
 {{- include "respid.refuseSecrets" . }}
 {{- include "respid.refuseScrapes" . }}
-{{- include "respid.refuseLayoutChange" . }}
+{{- include "respid.refuseChange" . }}
 {{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
 {{- fail "networkPolicy.apiServerPorts is empty, which would allow connections to any port: list the API server's ports, such as [443, 6443]" }}
 {{- end }}
@@ -33,7 +33,7 @@
 {{- end }}
 {{- $autoscaling := .Values.autoscaling }}
 {{- $name := $autoscaling.enabled | ternary "autoscaling.maxReplicas" "replicaCount" }}
-{{- $most := $autoscaling.enabled | ternary $autoscaling.maxReplicas .Values.replicaCount | int }}
+{{- $most := include "respid.mostWorkers" . | int }}
 {{- $ids := include "respid.workerIds" . | int }}
 {{- $offset := int .Values.workerIdOffset }}
 {{- if gt (add $most $offset) $ids }}
@@ -55,15 +55,22 @@
 {{- end }}
 {{- end }}
 
-{{/* A rolling upgrade runs old and new workers side by side, and IDs of two layouts can be equal. */}}
-{{- define "respid.refuseLayoutChange" -}}
+{{/* A rolling upgrade runs old and new workers at the same time, and their IDs can be equal, or one waits for the other. */}}
+{{- define "respid.refuseChange" -}}
 {{- $live := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "respid.fullname" .) | default dict }}
-{{- if gt (dig "spec" "replicas" 0 $live | int) 0 }}
-{{- $wanted := dict "RESPID_LAYOUT" .Values.layout "RESPID_EPOCH" (include "respid.number" .Values.epoch) }}
-{{- range (first $live.spec.template.spec.containers).env }}
-{{- if and (hasKey $wanted .name) (ne .value (get $wanted .name)) }}
-{{- fail (printf "the running workers have %s=%s, and this upgrade changes it to %s: a rolling upgrade would run both at the same time, and their IDs can be equal; stop all workers first (see docs/kubernetes.md)" .name .value (get $wanted .name)) }}
+{{- $running := max (dig "spec" "replicas" 0 $live | int) (dig "status" "replicas" 0 $live | int) }}
+{{- $wanted := include "respid.identity" . | fromYaml }}
+{{- range dig "spec" "template" "spec" "containers" (list dict) $live | first | dig "env" list }}
+{{- if and $running (hasKey $wanted .name) (ne .value (get $wanted .name)) }}
+{{- fail (printf "the running workers have %s=%s, and this upgrade changes it to %s: a rolling upgrade would run both at the same time, and their IDs could be equal; stop all workers first (see docs/transitions.md)" .name .value (get $wanted .name)) }}
 {{- end }}
+{{- end }}
+{{- if $live }}
+{{- $claims := dig "spec" "volumeClaimTemplates" list $live }}
+{{- $former := (empty $claims) | ternary "" (dig "metadata" "annotations" "respid.io/issues" "" (first ($claims | default (list dict)))) }}
+{{- $current := (eq .Values.store "file") | ternary (include "respid.issues" .) "" }}
+{{- if ne $former $current }}
+{{- fail (printf "the StatefulSet's volumes are for %s, and this upgrade needs them for %s, which Kubernetes does not change; stop all workers, then: kubectl -n %s delete statefulset %s (its volumes stay), and upgrade again (see docs/transitions.md)" (default "no worker" $former | quote) (default "no worker" $current | quote) .Release.Namespace (include "respid.fullname" .)) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -20,6 +20,25 @@ does not, Helm resets it to its default, 1. So once a revision has rendered it, 
 {{- end }}
 {{- end }}
 
+{{/* What decides which IDs the workers may issue, besides their number. */}}
+{{- define "respid.identity" -}}
+RESPID_WORKER_ID_OFFSET: {{ include "respid.number" .Values.workerIdOffset | quote }}
+RESPID_LAYOUT: {{ .Values.layout | quote }}
+RESPID_EPOCH: {{ include "respid.number" .Values.epoch | quote }}
+RESPID_STORE: {{ .Values.store }}
+{{- if eq .Values.store "lease" }}
+RESPID_LEASE_ID_SPACE: {{ .Values.lease.idSpace | quote }}
+{{- end }}
+{{- end }}
+
+{{/*
+The same for volumes, which know nothing of each other. It stands in a field that Kubernetes never changes, so that not
+even a rollback can run workers of two offsets or layouts side by side.
+*/}}
+{{- define "respid.issues" -}}
+offset {{ include "respid.number" .Values.workerIdOffset }}, layout {{ .Values.layout }}, epoch {{ include "respid.number" .Values.epoch }}
+{{- end }}
+
 {{/*
 The variables that the chart sets. The addresses of the listeners are the image's. A variable that is added after version 0.1
 is set only if its value is not the default: after a rollback, an older image refuses variables that it does not know.
@@ -38,13 +57,19 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- if .Values.acceptLayoutChange }}
 - {name: RESPID_ACCEPT_LAYOUT_CHANGE, value: "true"}
 {{- end }}
+{{- with .Values.startAbove }}
+- {name: RESPID_START_ABOVE, value: {{ include "respid.number" . | quote }}}
+{{- end }}
 - {name: RESPID_MAX_CLOCK_LEAD, value: {{ include "respid.number" .Values.maxClockLeadSeconds | quote }}}
 - {name: RESPID_STORE, value: {{ .Values.store }}}
 {{- if eq .Values.store "lease" }}
+- name: POD_UID # for Events
+  valueFrom: {fieldRef: {fieldPath: metadata.uid}}
 - {name: RESPID_LEASE_ID_SPACE, value: {{ .Values.lease.idSpace | quote }}}
 - {name: RESPID_RESERVE, value: {{ include "respid.number" .Values.lease.reserveSeconds | quote }}}
 {{- else if eq .Values.store "file" }}
 - {name: RESPID_STATE_DIR, value: /var/lib/respid}
+- {name: RESPID_STATE_DIR_EXCLUSIVE, value: "true"}
 {{- end }}
 - {name: RESPID_PORT, value: {{ .Values.tls.only | ternary "0" "6379" | quote }}}
 - {name: RESPID_HTTP_PORT, value: "8080"}

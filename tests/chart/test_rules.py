@@ -43,6 +43,7 @@ def test_the_worker_id_is_the_pod_index() -> None:
         "WORKER_ID": pod_index,
         "RESPID_WORKER_ID": pod_index,
         "POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}},
+        "POD_UID": {"fieldRef": {"fieldPath": "metadata.uid"}},
     }
 
 
@@ -52,6 +53,7 @@ def test_sets_no_variable_that_an_older_image_refuses() -> None:
         "WORKER_ID",
         "RESPID_WORKER_ID",
         "POD_NAME",
+        "POD_UID",
         "RESPID_WORKER_ID_OFFSET",
         "RESPID_LAYOUT",
         "RESPID_EPOCH",
@@ -239,11 +241,44 @@ def test_only_the_lease_store_has_a_token_and_role(store: str, needed: bool) -> 
 
 def test_role_permits_only_lease_calls() -> None:
     rendered = render()
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    own = [f"respid-default-{worker_id}" for worker_id in range(10)]
     assert rendered.one("Role")["rules"] == [
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+        leases | {"verbs": ["create", "list"]},
+        leases | {"verbs": ["get", "update"], "resourceNames": own},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
     ]
     (subject,) = rendered.one("RoleBinding")["subjects"]
     assert subject["name"] == rendered.pod["serviceAccountName"] == rendered.one("ServiceAccount")["metadata"]["name"]
+
+
+def test_the_role_names_the_leases_of_the_release() -> None:
+    rendered = render({"workerIdOffset": 7, "lease": {"idSpace": "orders"}, "replicaCount": 2} | FIXED)
+    names = [rule.get("resourceNames") for rule in rendered.one("Role")["rules"]]
+    assert names == [None, ["respid-orders-7", "respid-orders-8"], None]
+
+
+def test_a_volume_belongs_to_one_worker_and_cannot_be_given_another_id() -> None:
+    rendered = render({"store": "file", "workerIdOffset": 2})
+    assert rendered.environment["RESPID_STATE_DIR_EXCLUSIVE"] == "true"
+    (claim,) = rendered.one("StatefulSet")["spec"]["volumeClaimTemplates"]
+    assert claim["metadata"]["annotations"] == {
+        "respid.io/issues": "offset 2, layout 41/10/12, epoch 2024-01-01T00:00:00Z"
+    }
+    assert "RESPID_STATE_DIR_EXCLUSIVE" not in render().environment
+
+
+@pytest.mark.parametrize("value", ["7000000000000000000", 7000])
+def test_start_above_is_passed_to_the_workers(value: object) -> None:
+    rendered = render({"startAbove": value})
+    assert rendered.environment["RESPID_START_ABOVE"] == str(value)
+    assert f"startAbove is {value}: remove it once all workers have started" in rendered.notes
+    assert "RESPID_START_ABOVE" not in render().environment
+
+
+def test_kubectl_describe_shows_why_a_start_was_refused() -> None:
+    assert render().container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+    assert "describe pod says why a worker is not ready" in render().notes
 
 
 def test_lease_belongs_to_no_release() -> None:

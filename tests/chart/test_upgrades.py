@@ -89,7 +89,7 @@ class Installation:
             command,
             input=yaml.safe_dump(values or {}),
             env=self._environment,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=True,
         )
@@ -173,14 +173,43 @@ def test_enabling_an_autoscaler_keeps_the_live_number(installation: Installation
     assert installation.workers == 8
 
 
-def test_layout_change_needs_all_workers_stopped(installation: Installation) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layout": "41/11/11"},
+        {"epoch": "2025-01-01T00:00:00Z"},
+        {"workerIdOffset": 2},
+        {"lease": {"idSpace": "orders"}},
+        {"store": "none"},
+    ],
+)
+def test_a_change_of_what_decides_ids_needs_all_workers_stopped(installation: Installation, change: Values) -> None:
     installation.install(HPA)
-    for other in ({"layout": "41/11/11"}, {"epoch": "2025-01-01T00:00:00Z"}):
-        with pytest.raises(subprocess.CalledProcessError):
-            installation.upgrade(HPA | other)
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        installation.upgrade(HPA | change)
+    assert "stop all workers first (see docs/transitions.md)" in refusal.value.stderr
     installation.scale(0)
-    installation.upgrade(HPA | {"layout": "41/11/11"})
+    installation.upgrade(HPA | change)
     assert installation.workers == 0
+
+
+@pytest.mark.parametrize("change", [{"workerIdOffset": 0}, {"layout": "41/11/11"}, {"store": "lease"}])
+def test_volumes_of_workers_cannot_be_given_other_ids(installation: Installation, change: Values) -> None:
+    """Neither by an upgrade nor by a rollback, whether workers run or not."""
+    before: Values = FIXED | {"store": "file", "workerIdOffset": 2, "replicaCount": 5}
+    installation.install(before)
+    for _ in range(2):
+        with pytest.raises(subprocess.CalledProcessError) as refusal:
+            installation.upgrade(before | change)
+        installation.scale(0)
+    assert f"kubectl -n {installation.namespace} delete statefulset {NAME} (its volumes stay)" in refusal.value.stderr
+
+    installation.client.delete(StatefulSet, NAME)
+    wait_until(lambda: not list(installation.client.list(StatefulSet)))
+    installation.upgrade(before | change)
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        installation.roll_back(1)
+    assert "updates to statefulset spec for fields other than" in refusal.value.stderr
 
 
 def test_disabling_the_autoscaler_sets_replicas(installation: Installation) -> None:

@@ -67,6 +67,8 @@ def nested(path: str, value: Any) -> Values:
         ("layout", "41/10"),
         ("layout", "0/10/12"),
         ("epoch", "yesterday"),
+        ("startAbove", "-1"),
+        ("startAbove", 7000000000000000000),  # Helm would pass another number
         ("store", "redis"),
         ("lease.idSpace", "Orders_1"),
         ("lease.reserveSeconds", 0),

@@ -121,7 +121,7 @@ def test_driver_of_doubles_loses_the_last_bits(driver: Driver, get_server: GetSe
         rounded = [program.ids("default_incr")[0] for _ in range(3)]
         exact = [program.ids("incr")[0] for _ in range(3)]
         program.step("close")
-    # From 2^58 on a double is a multiple of 64; the sequence continues, so three in a row are improbable.
+    # From 2^58 on a double is a multiple of 64. Three IDs that are, with random sequences, are improbable.
     assert all(each % 64 == 0 for each in rounded) or len({float(each) for each in rounded}) < 3
     assert any(each % 64 for each in exact)
 

@@ -33,6 +33,12 @@ class SimulatedApi:
     async def get(self, name: str) -> Lease | None:
         return await self._request(lambda: self.leases.get(name))
 
+    async def list_all(self) -> list[Lease]:
+        return await self._request(lambda: list(self.leases.values()))
+
+    async def report(self, reason: str, message: str) -> None:
+        pass
+
     async def create(self, lease: Lease) -> Lease:
         return await self._request(lambda: self._create(lease))
 

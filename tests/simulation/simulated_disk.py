@@ -17,6 +17,10 @@ class Inode:
     content: bytes = b""
     synced: bytes = b""
     locked_by: Process | None = None
+    holder: str = ""
+
+    def is_locked(self) -> bool:
+        return self.locked_by is not None and not self.locked_by.killed
 
 
 @dataclass
@@ -47,12 +51,27 @@ class SimulatedDisk:
     def make_directory(self, path: Path) -> None:
         pass
 
+    def claim(self, path: Path) -> Lock:
+        """As on a system without abstract sockets: it claims nothing."""
+        return SimulatedLock(self, path, Inode())
+
     def lock(self, path: Path, holder: str) -> Lock:
         inode = self.names.setdefault(path, Inode())
-        if inode.locked_by is not None and not inode.locked_by.killed:
-            raise LockedError(holder)
-        inode.locked_by = PROCESS.get()
+        if inode.is_locked():
+            raise LockedError(inode.holder)
+        inode.locked_by, inode.holder = PROCESS.get(), holder
         return SimulatedLock(self, path, inode)
+
+    def holder(self, path: Path) -> str | None:
+        inode = self.names.get(path)
+        return inode.holder if inode is not None and inode.is_locked() else None
+
+    def names_in(self, path: Path) -> list[str]:
+        return sorted(each.name for each in self.names if each.parent == path)
+
+    def remove(self, path: Path) -> None:
+        self._access()
+        self.names.pop(path, None)
 
     def read(self, path: Path) -> bytes | None:
         self._access()

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tests.simulation.world import (
     FILE_EVENTS,
+    FILE_LAYOUT_PLACES,
     FILE_PLACES,
+    LAYOUT_PLACES,
     LEASE_EVENTS,
     LEASE_PLACES,
     Event,
@@ -25,6 +27,7 @@ HISTORIES = int(os.environ.get("RESPID_TEST_HISTORIES", "1000"))
 play_many = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(60 + HISTORIES)
 @play_many
 @given(histories(FILE_EVENTS, len(FILE_PLACES)), st.integers(0, 1 << 32))
@@ -32,11 +35,22 @@ def test_processes_on_one_directory_repeat_no_id(history: list[Step], seed: int)
     World(FILE_PLACES, "file", Random(seed)).play(history)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(60 + HISTORIES)
 @play_many
 @given(histories(LEASE_EVENTS, len(LEASE_PLACES)), st.integers(0, 1 << 32))
 def test_pods_with_leases_repeat_no_id(history: list[Step], seed: int) -> None:
     World(LEASE_PLACES, "lease", Random(seed)).play(history)
+
+
+@pytest.mark.timeout(60 + HISTORIES)
+@pytest.mark.parametrize("kind", ["file", "lease"])
+@play_many
+@given(data=st.data(), seed=st.integers(0, 1 << 32))
+def test_no_history_of_two_layouts_repeats_an_id(kind: str, data: st.DataObject, seed: int) -> None:
+    events = FILE_EVENTS if kind == "file" else LEASE_EVENTS
+    places = FILE_LAYOUT_PLACES if kind == "file" else LAYOUT_PLACES
+    World(places, kind, Random(seed)).play(data.draw(histories(events, len(places))))
 
 
 @pytest.mark.parametrize("kind", ["file", "lease"])
@@ -69,7 +83,7 @@ LONG_RESERVE_MS = 20_000  # many times the longest request to the simulated API 
 def test_holder_with_an_old_clock_keeps_its_worker_id() -> None:
     world = World(LEASE_PLACES, "lease", Random(4), LONG_RESERVE_MS)
     world.play([Step(3000, Event.STORE_WORKS, 0, -50_000), Step(40_000, Event.STORE_WORKS, 0)])
-    holder, other = world.incarnations
+    holder, other = sorted(world.incarnations, key=lambda one: -one.worker.generator.ids_issued)
     assert holder.lost is None
     assert not other.worker.generator.ids_issued
 

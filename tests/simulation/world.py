@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from respid.highwater.stores import HolderLostError, StoreError
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import LeaseStore
 from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
 from respid.server import make_worker
 from respid.worker.config import Config
 from respid.worker.worker import Worker
@@ -35,6 +36,7 @@ from tests.support.scripted_clock import ScriptedClock
 
 LAYOUT = Layout.parse("41/2/4")
 LEASE_RESERVE_MS = 2_000
+FILE_SPANS = ReserveSpans(wall_ms=3_000, lead_ms=250)  # short, so that a history of some seconds uses them up
 LEAD_LIMIT_SECONDS = 60
 
 
@@ -89,6 +91,7 @@ class Place:
     host: int
     worker_id: int
     pod: str
+    layout: Layout = LAYOUT
 
 
 @dataclass(eq=False)
@@ -114,6 +117,14 @@ FILE_PLACES = [Place(host=0, worker_id=1, pod="a-1"), Place(host=0, worker_id=2,
 FILE_EVENTS = (*Event, Event.RESTART, Event.LOSE_POWER)
 # The same worker ID twice: two releases without different offsets.
 LEASE_PLACES = [Place(host=0, worker_id=1, pod="a-1"), Place(host=1, worker_id=1, pod="b-1")]
+# Two layouts side by side. An ID of one can be an ID of the other, though the worker IDs differ.
+OTHER_LAYOUT = Layout.parse("41/1/5")
+LAYOUT_PLACES = [
+    Place(host=0, worker_id=1, pod="a-1"),
+    Place(host=1, worker_id=0, pod="a-0", layout=OTHER_LAYOUT),
+    Place(host=1, worker_id=3, pod="a-3"),
+]
+FILE_LAYOUT_PLACES = [replace(place, host=0) for place in LAYOUT_PLACES]
 LEASE_EVENTS = tuple(event for event in FILE_EVENTS if event not in (Event.DELETE_LOCK, Event.KILL_WRITING))
 
 
@@ -148,8 +159,10 @@ class Incarnation:
     greatest: int = -1
     lost: HolderLostError | None = None
     violation: AssertionError | None = None
+    issued: set[int] = field(default_factory=set)
 
     def note(self, first: int, count: int) -> None:
+        self.issued.update(range(first, first + count))
         if first <= self.greatest:
             self.violation = RepeatError(f"{first} after {self.greatest}")
         if self.least < 0:
@@ -205,6 +218,10 @@ class World:
             for former, successor in pairwise(holders):
                 if former.greatest >= successor.least:
                     raise RepeatError(f"worker ID {worker_id}: {former.greatest}, then {successor.least}")
+        if sum(len(one.issued) for one in self.incarnations) > len(
+            set().union(*(one.issued for one in self.incarnations))
+        ):
+            raise RepeatError("an ID was issued twice")
         if self.api.violation is not None:
             raise self.api.violation
         for one in self.incarnations:
@@ -214,9 +231,10 @@ class World:
                 raise UnfoundedLossError(str(one.lost))
 
     def _has_taken(self, taker: Incarnation, former: Incarnation) -> bool:
-        """Whether it became the holder of the same worker ID, or may have: it locks before it writes a mark."""
-        same_id = self.places[taker.place].worker_id == self.places[former.place].worker_id
-        return taker is not former and same_id and (self.kind == "file" or taker.nonce in self.api.nonces)
+        """Whether it became the holder of the same worker ID, or may have: a lock is taken before a mark is written."""
+        places = self.places[taker.place], self.places[former.place]
+        takes = places[0].worker_id == places[1].worker_id or places[0].layout != places[1].layout
+        return taker is not former and takes and (self.kind == "file" or taker.nonce in self.api.nonces)
 
     def _happen(self, step: Step) -> None:  # noqa: C901, PLR0912 - a case an event
         place = self.places[step.place]
@@ -262,7 +280,8 @@ class World:
             worker_id=place.worker_id,
             worker_id_source="test",
             store="none",
-            layout=LAYOUT,
+            layout=place.layout,
+            accept_layout_change=True,
             max_clock_lead_seconds=LEAD_LIMIT_SECONDS,
             clock_jump_confirm_seconds=2,
         )
@@ -274,15 +293,18 @@ class World:
 
     def _make_store(self, place: Place, clock: WallClock) -> FileStore | LeaseStore:
         if self.kind == "file":
-            return FileStore(Path(), place.worker_id, LAYOUT, self.disks[place.host])
+            store = FileStore(Path(), place.worker_id, place.layout, self.disks[place.host])
+            store.spans = FILE_SPANS
+            return store
         return LeaseStore(
             self.api,
             space="test",
             worker_id=place.worker_id,
             pod=place.pod,
-            layout=LAYOUT,
+            layout=place.layout,
             reserve_ms=self.reserve_ms,
             monotonic_ns=clock.monotonic_ns,
+            boot_ns=clock.boot_ns,
         )
 
     def _run(self, process: Process, coroutine: Coroutine[Any, Any, None]) -> None:
