@@ -33,6 +33,7 @@ from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
+from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
 from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
@@ -263,7 +264,7 @@ class Server:
         config = self._config
         where = f"store {config.store} ({config.state_dir})" if config.store == "file" else f"store {config.store}"
         _log.info(
-            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s",
+            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s; try: %s, %s",
             __version__,
             listening,
             config.http_bind,
@@ -272,6 +273,8 @@ class Server:
             config.worker_id_source,
             config.layout.fingerprint,
             where,
+            suggest_command(config, password_needed=self._worker.credentials.are_needed),
+            status_page_url(config),
             extra={"event": "started"},
         )
 
