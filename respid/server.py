@@ -28,6 +28,7 @@ from respid.ids.timestamp import parse_timestamp_ms
 from respid.monitoring.history import History
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.monitoring.status import StatusRoutes
+from respid.monitoring.systemd import SystemdReport
 from respid.net.auth_log import AuthFailureLog
 from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
@@ -132,12 +133,14 @@ class Server:
         self._handle_signals(loop)
         clients = Clients(self._worker, loop)
         history = History(lambda: self._worker.generator.ids_issued, loop.time())
+        systemd = SystemdReport(self._worker, history, os.environ)
         http = HttpClients(self._routes(history), loop)
         listeners = RespListeners(clients, self._tls)
         http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        background = [loop.create_task(run) for run in (self._reloader.watch(), Sweep(clients).run(), history.run())]
+        running = (self._reloader.watch(), Sweep(clients).run(), history.run(), systemd.run())
+        background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
         try:
@@ -146,6 +149,7 @@ class Server:
         finally:
             for task in background:
                 task.cancel()
+            systemd.send()
             released = await self._release()
             self._worker.lifecycle.enter(State.STOPPED)
             http_server.close()
