@@ -9,6 +9,7 @@ import pytest
 
 from respid.highwater.keeper import LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
 from respid.highwater.stores import Mark, StoreError
+from respid.highwater.stores.none import NoStore
 from respid.ids.generator import NOTHING, Obstacle
 from respid.ids.layout import YEAR_MS, Layout
 from respid.server import make_worker
@@ -87,33 +88,49 @@ def test_stop_during_start_is_not_undone(clock: ScriptedClock, store: ScriptedSt
 @pytest.mark.parametrize(
     ("mark_from_now_ms", "warnings"),
     [
-        (None, ["mark_missing"]),
         (-60_000, []),
         (0, []),
         (250, ["mark_ahead"]),
     ],
 )
-def test_logs_missing_mark_and_lead(
+def test_logs_lead_of_mark(
     clock: ScriptedClock,
     store: ScriptedStore,
     worker: Worker,
     caplog: pytest.LogCaptureFixture,
     *,
-    mark_from_now_ms: int | None,
+    mark_from_now_ms: int,
     warnings: list[str],
 ) -> None:
-    store.mark_ms = None if mark_from_now_ms is None else clock.wall_ms() + mark_from_now_ms
+    store.mark_ms = clock.wall_ms() + mark_from_now_ms
     run_scripted(clock, Keeper(worker, store).begin())
     assert events(caplog, "WARNING") == warnings
 
 
-def test_mark_at_epoch_counts_as_none(
-    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+def test_warns_at_each_start_without_a_store(
+    clock: ScriptedClock, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.mark_ms = worker.generator.layout.epoch_ms
-    run_scripted(clock, Keeper(worker, store).begin())
+    run_scripted(clock, Keeper(worker, NoStore()).begin())
     assert worker.reservation.found_mark is False
     assert events(caplog, "WARNING") == ["mark_missing"]
+
+
+def test_first_start_is_no_warning(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.mark_ms = None
+    run_scripted(clock, Keeper(worker, store).begin())
+    assert worker.reservation.found_mark is False
+    assert (events(caplog, "WARNING"), events(caplog, "INFO")) == ([], ["mark_missing"])
+
+
+def test_start_after_a_run_without_ids_is_no_warning(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.mark_ms = worker.generator.layout.epoch_ms  # what a stop stores if no ID was issued
+    run_scripted(clock, Keeper(worker, store).begin())
+    assert worker.reservation.found_mark is True
+    assert (events(caplog, "WARNING"), events(caplog, "INFO")) == ([], ["mark_unused"])
 
 
 def test_ignores_leap_during_slow_start(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:

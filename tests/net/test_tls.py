@@ -290,6 +290,8 @@ def test_unusable_tls_files_stop_the_start(start_server: StartServer, own_files:
     [
         ("--port 0", "--port 0 leaves no listener: set --tls-port or --unix-socket"),
         ("--tls-port 6380", "--tls-port needs --tls-cert-file and --tls-key-file"),
+        ("--tls-cert-file x --tls-key-file x", "TLS files without a TLS port: set --tls-port, or remove --tls-*-file"),
+        ("--tls-ca-cert-file x", "TLS files without a TLS port: set --tls-port, or remove --tls-*-file"),
         ("--tls-port 6380 --tls-cert-file x", "--tls-port needs --tls-cert-file and --tls-key-file"),
         ("--tls-auth-clients yes", "--tls-auth-clients yes needs --tls-ca-cert-file"),
         ("--username orders", "--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD"),
