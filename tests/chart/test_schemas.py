@@ -69,11 +69,17 @@ def test_kubernetes_accepts_what_the_chart_renders(version: str) -> None:
 
 
 @pytest.mark.kubernetes
-def test_keda_and_the_prometheus_operator_accept_what_the_chart_renders() -> None:
+def test_the_operators_accept_what_the_chart_renders() -> None:
     custom = [each for case in CASES for each in render_case(case).objects if group_of(each) in SOURCES]
     for manifest in custom:
         validate_custom(manifest)
-    assert {each["kind"] for each in custom} >= {"ScaledObject", "ServiceMonitor", "PodMonitor", "PrometheusRule"}
+    assert {each["kind"] for each in custom} >= {
+        "Certificate",
+        "PodMonitor",
+        "PrometheusRule",
+        "ScaledObject",
+        "ServiceMonitor",
+    }
 
 
 @pytest.mark.kubernetes

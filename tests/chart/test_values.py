@@ -30,6 +30,7 @@ def test_the_schema_has_the_values_and_no_others() -> None:
 FREE = (
     "autoscaling.keda.authenticationRef.",
     "persistence.retentionPolicy.",
+    "tls.certManager.issuerRef.",
     "updateStrategy.",
     "startupProbe.",
     "livenessProbe.",
@@ -87,6 +88,7 @@ def nested(path: str, value: Any) -> Values:
         ("persistence.size", "lots"),
         ("tls.authClients", "maybe"),
         ("tls.port", 70000),
+        ("serviceAccount.tokenExpirationSeconds", 599),
         ("service.type", "ExternalName"),
         ("networkPolicy.apiServerAddresses", ["kubernetes.default"]),
         ("image.digest", "latest"),
@@ -133,6 +135,8 @@ def test_the_schema_refuses_what_no_value_may_be(path: str, value: Any) -> None:
         ("drainDelaySeconds: 20", "terminationGracePeriodSeconds 30 must be greater than drainDelaySeconds 20"),
         ("lease: {reserveSeconds: 301}", "lease.reserveSeconds 301 is more than half of maxClockLeadSeconds 600"),
         ("tls: {enabled: true}", "tls.enabled requires tls.existingSecret"),
+        ("tls: {certManager: {enabled: true}}", "tls.certManager.enabled without tls.enabled creates"),
+        ("tls: {enabled: true, certManager: {enabled: true}}", "requires tls.certManager.issuerRef: set its name"),
         ("tls: {only: true}", "tls.only without tls.enabled leaves no port"),
         (
             "tls: {enabled: true, existingSecret: x, port: 6379}",
