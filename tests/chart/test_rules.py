@@ -38,8 +38,10 @@ def test_names_no_image_of_somebody_else() -> None:
 
 def test_the_release_names_the_published_image() -> None:
     workflow = (CHART.parent / ".github" / "workflows" / "release.yml").read_text()
-    (pattern,) = re.findall(r"sed --in-place \"s\|(.+?)\|", workflow)
-    assert len(re.findall(pattern, (CHART / "values.yaml").read_text(), re.MULTILINE)) == 1
+    replaced = re.findall(r"sed --in-place \"s\|(.+?)\|.* helm-chart/(\S+)", workflow)
+    assert [file for _, file in replaced] == ["values.yaml", "Chart.yaml"]
+    for pattern, file in replaced:
+        assert len(re.findall(pattern, (CHART / file).read_text(), re.MULTILINE)) == 1
 
 
 def test_the_workers_are_a_statefulset_that_starts_them_all_at_once() -> None:

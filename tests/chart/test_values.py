@@ -1,5 +1,6 @@
 """The chart's values: each is documented and has its place in the schema, and bad ones are refused with advice."""
 
+import subprocess
 from typing import Any
 
 import helm_python
@@ -8,6 +9,7 @@ import yaml
 
 from tests.chart import chart_values
 from tests.chart.rendering import CASES, CHART, Values, ci_values, render
+from tests.support.needed_tools import need_tool
 
 
 def test_every_value_has_a_comment() -> None:
@@ -60,6 +62,21 @@ def test_the_chart_passes_the_strict_lint(case: str | None) -> None:
     report = helm_python.lint(CHART, ci_values(case) if case else None, strict=True)
     assert report["errors"] == []
     assert [each for each in report["messages"] if each["severity"] > 1] == []
+
+
+@pytest.mark.kubernetes
+@pytest.mark.parametrize("case", CASES)
+def test_the_program_helm_finds_nothing_to_warn_of(case: str) -> None:
+    values = str(CHART / "ci" / f"{case}-values.yaml")
+    run = subprocess.run([need_tool("helm"), "lint", "--strict", str(CHART), "--values", values], check=False)
+    assert run.returncode == 0
+
+
+def test_artifact_hub_shows_the_image_and_the_license() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    (image,) = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    assert image["image"] == render().container["image"]
+    assert (CHART.parent / "LICENSE").read_text().startswith(chart["annotations"]["artifacthub.io/license"])
 
 
 def nested(path: str, value: Any) -> Values:
