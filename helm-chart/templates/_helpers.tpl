@@ -93,3 +93,17 @@
 {{- range .Values.extraEnv }}{{ if eq .name "RESPID_PASSWORD" }}{{ $hasPassword = "extraEnv" }}{{ end }}{{ end }}
 {{- if or $hasPassword (and .Values.tls.only (eq .Values.tls.authClients "yes")) }}true{{ end }}
 {{- end }}
+
+{{/* The Secret with the certificate: the one that is given, or that cert-manager fills. */}}
+{{- define "respid.tlsSecret" -}}
+{{- .Values.tls.existingSecret | default (printf "%s-tls" (include "respid.fullname" .)) }}
+{{- end }}
+
+{{/* The security context of the pods. OpenShift assigns the IDs itself, and refuses others. */}}
+{{- define "respid.podSecurityContext" -}}
+{{- $context := .Values.podSecurityContext | default dict }}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" }}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" "fsGroupChangePolicy" }}
+{{- end }}
+{{- with $context }}{{ toYaml . }}{{ end }}
+{{- end }}

@@ -129,8 +129,14 @@
 {{- if and .enabled (not .only) (eq (int .port) (int $.Values.service.port)) }}
 {{- fail (printf "tls.port and service.port are both %d: use two different ports, or set tls.only" (int .port)) }}
 {{- end }}
-{{- if and .enabled (not .existingSecret) }}
-{{- fail "tls.enabled requires tls.existingSecret, a Secret with tls.crt and tls.key: create it with kubectl create secret tls NAME --cert FILE --key FILE, or with cert-manager" }}
+{{- if and .enabled (not .existingSecret) (not .certManager.enabled) }}
+{{- fail "tls.enabled requires tls.existingSecret, a Secret with tls.crt and tls.key: create it with kubectl create secret tls NAME --cert FILE --key FILE, or set tls.certManager.enabled" }}
+{{- end }}
+{{- if and .certManager.enabled (not .enabled) }}
+{{- fail "tls.certManager.enabled without tls.enabled creates a certificate that nothing uses: set tls.enabled to true" }}
+{{- end }}
+{{- if and .certManager.enabled (not .certManager.issuerRef.name) }}
+{{- fail "tls.certManager.enabled requires tls.certManager.issuerRef: set its name and kind (Issuer or ClusterIssuer)" }}
 {{- end }}
 {{- if and .only (not .enabled) }}
 {{- fail "tls.only without tls.enabled leaves no port to serve on: set tls.enabled to true, or tls.only to false" }}

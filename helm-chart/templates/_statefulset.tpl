@@ -120,6 +120,9 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- if eq .Values.store "file" }}
 - {name: state, mountPath: /var/lib/respid}
 {{- end }}
+{{- if eq .Values.store "lease" }}
+- {name: api-access, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+{{- end }}
 {{- include "respid.secretMounts" . }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
@@ -127,6 +130,14 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- end }}
 
 {{- define "respid.volumes" -}}
+{{- if eq .Values.store "lease" }}
+- name: api-access
+  projected:
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: {{ include "respid.number" .Values.serviceAccount.tokenExpirationSeconds }}}
+      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+      - downwardAPI: {items: [{path: namespace, fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}}]}
+{{- end }}
 {{- include "respid.secretVolumes" . }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
@@ -149,6 +160,6 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- end }}
 {{- end }}
 {{- if .Values.tls.enabled }}
-- {name: tls, secret: {secretName: {{ .Values.tls.existingSecret }}}}
+- {name: tls, secret: {secretName: {{ include "respid.tlsSecret" . }}}}
 {{- end }}
 {{- end }}

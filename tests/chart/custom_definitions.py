@@ -13,6 +13,7 @@ from tests.support.needed_tools import need_tool
 
 # Group: Go module and directory in it.
 SOURCES = {
+    "cert-manager.io": ("github.com/cert-manager/cert-manager@v1.19.1", "deploy/crds"),
     "keda.sh": ("github.com/kedacore/keda/v2@v2.20.2", "config/crd/bases"),
     "monitoring.coreos.com": (
         "github.com/prometheus-operator/prometheus-operator@v0.85.0",

@@ -38,8 +38,10 @@ def test_default_image_is_ours() -> None:
 
 def test_release_sets_the_published_image() -> None:
     workflow = (CHART.parent / ".github" / "workflows" / "release.yml").read_text()
-    (pattern,) = re.findall(r"sed --in-place \"s\|(.+?)\|", workflow)
-    assert len(re.findall(pattern, (CHART / "values.yaml").read_text(), re.MULTILINE)) == 1
+    replaced = re.findall(r"sed --in-place \"s\|(.+?)\|.* helm-chart/(\S+)", workflow)
+    assert [file for _, file in replaced] == ["values.yaml", "Chart.yaml"]
+    for pattern, file in replaced:
+        assert len(re.findall(pattern, (CHART / file).read_text(), re.MULTILINE)) == 1
 
 
 def test_workers_are_a_parallel_statefulset() -> None:
@@ -266,7 +268,8 @@ def test_pods_are_confined() -> None:
 @pytest.mark.parametrize(("store", "needed"), [("lease", True), ("file", False), ("none", False)])
 def test_only_the_lease_store_has_a_token_and_role(store: str, needed: bool) -> None:  # noqa: FBT001
     rendered = render({"store": store})
-    assert rendered.pod["automountServiceAccountToken"] is needed
+    assert rendered.pod["automountServiceAccountToken"] is False
+    assert [each["name"] for each in rendered.pod.get("volumes", [])] == (["api-access"] if needed else [])
     assert ("Role" in rendered.kinds, "RoleBinding" in rendered.kinds) == (needed, needed)
     assert rendered.one("ServiceAccount")["automountServiceAccountToken"] is False
     assert rendered.one("Pod")["spec"]["automountServiceAccountToken"] is False
@@ -393,9 +396,9 @@ def test_a_service_for_the_outside_asks_for_a_password_or_a_certificate(values: 
 
 def test_passwords_come_from_a_secrets_file() -> None:
     rendered = render({"auth": {"existingSecret": "ids", "secretKey": "pass", "username": "app"}})
-    (volume,) = rendered.pod["volumes"]
+    _, volume = rendered.pod["volumes"]
     assert volume["secret"] == {"secretName": "ids", "items": [{"key": "pass", "path": "passwords"}]}
-    (mount,) = rendered.container["volumeMounts"]
+    _, mount = rendered.container["volumeMounts"]
     assert rendered.environment["RESPID_PASSWORD_FILE"] == f"{mount['mountPath']}/passwords"
     assert rendered.environment["RESPID_USERNAME"] == "app"
     assert rendered.one("Pod")["spec"]["volumes"] == [volume]

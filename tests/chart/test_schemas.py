@@ -73,7 +73,13 @@ def test_custom_definitions_accept_objects() -> None:
     custom = [each for case in CASES for each in render_case(case).objects if group_of(each) in SOURCES]
     for manifest in custom:
         validate_custom(manifest)
-    assert {each["kind"] for each in custom} >= {"ScaledObject", "ServiceMonitor", "PodMonitor", "PrometheusRule"}
+    assert {each["kind"] for each in custom} >= {
+        "Certificate",
+        "PodMonitor",
+        "PrometheusRule",
+        "ScaledObject",
+        "ServiceMonitor",
+    }
 
 
 @pytest.mark.kubernetes

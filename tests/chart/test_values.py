@@ -1,5 +1,6 @@
 """The chart's values are documented and in the schema; bad ones are refused with advice."""
 
+import subprocess
 from typing import Any
 
 import helm_python
@@ -8,6 +9,7 @@ import yaml
 
 from tests.chart import chart_values
 from tests.chart.rendering import CASES, CHART, Values, ci_values, render
+from tests.support.needed_tools import need_tool
 
 
 def test_every_value_has_a_comment() -> None:
@@ -30,6 +32,7 @@ def test_schema_has_exactly_the_values() -> None:
 FREE = (
     "autoscaling.keda.authenticationRef.",
     "persistence.retentionPolicy.",
+    "tls.certManager.issuerRef.",
     "updateStrategy.",
     "startupProbe.",
     "livenessProbe.",
@@ -61,6 +64,21 @@ def test_chart_passes_strict_lint(case: str | None) -> None:
     assert [each for each in report["messages"] if each["severity"] > 1] == []
 
 
+@pytest.mark.kubernetes
+@pytest.mark.parametrize("case", CASES)
+def test_the_program_helm_finds_nothing_to_warn_of(case: str) -> None:
+    values = str(CHART / "ci" / f"{case}-values.yaml")
+    run = subprocess.run([need_tool("helm"), "lint", "--strict", str(CHART), "--values", values], check=False)
+    assert run.returncode == 0
+
+
+def test_artifact_hub_shows_the_image_and_the_license() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    (image,) = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    assert image["image"] == render().container["image"]
+    assert (CHART.parent / "LICENSE").read_text().startswith(chart["annotations"]["artifacthub.io/license"])
+
+
 def nested(path: str, value: Any) -> Values:
     for key in reversed(path.split(".")):
         value = {key: value}
@@ -87,6 +105,7 @@ def nested(path: str, value: Any) -> Values:
         ("persistence.size", "lots"),
         ("tls.authClients", "maybe"),
         ("tls.port", 70000),
+        ("serviceAccount.tokenExpirationSeconds", 599),
         ("service.type", "ExternalName"),
         ("networkPolicy.apiServerAddresses", ["kubernetes.default"]),
         ("image.digest", "latest"),
@@ -133,6 +152,8 @@ def test_schema_refuses_bad_values(path: str, value: Any) -> None:
         ("drainDelaySeconds: 20", "terminationGracePeriodSeconds 30 must be greater than drainDelaySeconds 20"),
         ("lease: {reserveSeconds: 301}", "lease.reserveSeconds 301 is more than half of maxClockLeadSeconds 600"),
         ("tls: {enabled: true}", "tls.enabled requires tls.existingSecret"),
+        ("tls: {certManager: {enabled: true}}", "tls.certManager.enabled without tls.enabled creates"),
+        ("tls: {enabled: true, certManager: {enabled: true}}", "requires tls.certManager.issuerRef: set its name"),
         ("tls: {only: true}", "tls.only without tls.enabled leaves no port"),
         (
             "tls: {enabled: true, existingSecret: x, port: 6379}",
