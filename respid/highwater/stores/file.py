@@ -40,8 +40,8 @@ class FileStore:
     Starts in one directory happen one after the other, under a lock of the directory. A start is refused while a worker
     with another layout runs there.
 
-    `is_exclusive` means that no other worker ID ever uses the directory. A mark of another one is then the mark of
-    this very worker before its worker ID was changed; others may have the new worker ID still. That is refused, unless
+    `is_exclusive` means that no other worker ID ever uses the directory. A mark of another one is then this worker's
+    own, from before its worker ID was changed; another worker may still have the new worker ID. That is refused, unless
     all new IDs lie above that mark because of `start_above`.
     """
 
@@ -265,7 +265,7 @@ class FileStore:
         self._remove_obsolete()
 
     def _remove_obsolete(self) -> None:
-        """The own mark says by now what these said."""
+        """Removes marks that the own mark now includes."""
         while self._obsolete:
             self._disk.remove(self._mark_path(self._obsolete[-1]))
             self._disk.remove(self._lock_path(self._obsolete.pop()))
@@ -308,7 +308,7 @@ class FileStore:
             )
 
     def _refuse_layouts_that_came(self) -> None:
-        """While the lock was gone, a worker with another layout can have started in the directory."""
+        """A worker with another layout may have started in the directory while the lock was gone."""
         try:
             self._refuse_other_layouts()
         except StoreError as error:

@@ -245,7 +245,7 @@ class LeaseStore:
             self._current = await self._api.replace(wanted)
 
     async def _read_again(self, wanted: Lease) -> None:
-        """Tells a write of its own, whose reply was lost, from one of another holder."""
+        """Finds out who changed the Lease: an own write whose reply was lost, or another holder."""
         lease = await self._api.get(wanted.name)
         if lease is not None and (lease.nonce != self._nonce or lease.write not in self._writes):
             taken = f"worker ID {self._worker_id} was taken by pod {printable(lease.holder) or 'unknown'}"
