@@ -124,10 +124,11 @@ class Keeper:
             reservation.found_mark = survey.own is not None or floor_ms is not None
             async with self._impatience():
                 await self._store.extend(ceiling_ms)
-            self._is_holder = True
             self._stored_ns = asked_ns
             reservation.last_error = None
             reservation.begin(floor_ms, ceiling_ms)
+            # Last: if memory runs out above, the generator does not know the floor, and `end` must not store its end.
+            self._is_holder = True
         self._log_mark(survey.own, floor_ms, now_ms)
         if above_ms:
             _log.info(

@@ -10,7 +10,7 @@ import pytest
 from respid.highwater.keeper import LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
 from respid.highwater.stores import Mark, StoreError
 from respid.highwater.stores.none import NoStore
-from respid.ids.generator import NOTHING, Obstacle
+from respid.ids.generator import NOTHING, Generator, Obstacle
 from respid.ids.layout import YEAR_MS, Layout
 from respid.server import make_worker
 from respid.worker.config import Config
@@ -408,3 +408,24 @@ def test_stores_a_mark_again_that_is_no_longer_in_its_place(
             store.is_in_place = True
 
     run_scripted(clock, keep_while_the_directory_is_moved())
+
+
+def test_start_that_fails_after_its_write_lowers_no_mark(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out_of_memory(_floor_ms: int, _ceiling_ms: int) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Generator, "begin", lambda _self, *numbers: run_out_of_memory(*numbers))
+    found_ms = store.mark_ms
+
+    async def begin_and_end() -> None:
+        keeper = Keeper(worker, store)
+        with pytest.raises(MemoryError):
+            await keeper.begin()
+        await keeper.end()
+
+    run_scripted(clock, begin_and_end())
+    assert found_ms is not None
+    assert store.mark_ms is not None
+    assert store.mark_ms >= found_ms

@@ -217,6 +217,9 @@ class AddressClaim:
             raise
 
     def stands(self) -> bool:
+        """Always. Call it often: it makes room for those who ask, since a full queue would look like no claim."""
+        for descriptor in self._descriptors:
+            _close_waiting(descriptor)
         return True
 
     def release(self) -> None:
@@ -246,6 +249,17 @@ def _addresses(path: Path) -> list[bytes]:
         f"{above.st_dev} {above.st_ino} {directory.name}/{path.name}",
     ]
     return [b"\0respid-" + hashlib.sha256(os.fsencode(key)).hexdigest().encode() for key in keys]
+
+
+def _close_waiting(descriptor: int) -> None:
+    """Closes the connections that wait at a non-blocking listener."""
+    listener = socket.socket(fileno=descriptor)
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+    finally:
+        listener.detach()
 
 
 def _listening_pid(address: bytes, trusted: set[int]) -> int | None:

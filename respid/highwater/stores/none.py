@@ -1,4 +1,4 @@
-"""The store that keeps nothing: after a restart only the wall clock keeps the worker above its earlier IDs."""
+"""The store that keeps nothing. After a restart, only the wall clock keeps new IDs above earlier ones."""
 
 from respid.highwater.stores import Survey
 from respid.ids.reservation import ReserveSpans

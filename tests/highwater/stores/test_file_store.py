@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -564,3 +565,59 @@ async def test_another_users_claim_does_not_count(tmp_path: Path, monkeypatch: p
     (tmp_path / "worker-3.lock").unlink()
     monkeypatch.setattr(disk, "_listening_pid", lambda _address, trusted: None if 0 in trusted else 5)
     await make_store(tmp_path).load()
+
+
+async def test_a_claim_outlives_many_refused_starts(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    store = make_store(directory)
+    await store.load()
+    for number in range(300):  # more than a socket keeps connections that nobody accepts
+        with pytest.raises(StoreError, match="is in use"):
+            await make_store(directory).load()
+        if number % 50 == 0:
+            assert store.stands()  # as the keeper asks ten times a second
+    directory.rename(tmp_path / "moved")
+    with pytest.raises(StoreError, match=f"worker ID 3 is in use by pid {os.getpid()} "):
+        await make_store(directory).load()
+    await store.close()
+
+
+async def test_a_start_that_waited_for_its_clock_loads_again(store: FileStore, tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 3)
+    assert await store.load() == await store.load() == Survey(MARK)
+    await store.extend(MARK_MS + 1)
+    await store.close()
+    assert (await make_store(tmp_path).load()).own == MARK._replace(ceiling_ms=MARK_MS + 1)
+
+
+async def test_a_write_that_nobody_waits_for_ends_before_the_lock_is_released(tmp_path: Path) -> None:
+    is_writing, goes_on = threading.Event(), threading.Event()
+
+    class SlowDisk(LocalDisk):
+        def rename(self, source: Path, target: Path) -> None:
+            is_writing.set()
+            goes_on.wait(10)
+            super().rename(source, target)
+
+    store = make_store(tmp_path, disk=SlowDisk())
+    await store.load()
+    extending = asyncio.create_task(store.extend(MARK_MS))
+    await asyncio.to_thread(is_writing.wait)
+    extending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await extending
+    closing = asyncio.create_task(store.close())
+    await asyncio.wait([closing], timeout=0.1)
+    with pytest.raises(StoreError, match="is in use"):
+        await make_store(tmp_path).load()
+    goes_on.set()
+    await closing
+    assert (await make_store(tmp_path).load()).own == MARK
+
+
+async def test_a_holder_of_unknown_layout_is_judged_by_its_mark(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 4, OTHER)
+    lock = LocalDisk().lock(tmp_path / "worker-4.lock", "pid 812")
+    with pytest.raises(StoreError, match=f"worker ID 4 .pid 812. runs with layout {OTHER.fingerprint}"):
+        await make_store(tmp_path).load()
+    lock.release()

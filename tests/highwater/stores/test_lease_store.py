@@ -642,3 +642,72 @@ async def test_goes_on_where_it_may_not_list(
     assert await store.load() == Survey(MARK, None)
     await store.extend(MARK_MS + 1000)
     assert [getattr(record, "event", "") for record in caplog.records] == ["leases_unknown"] * 2, "once per worker"
+
+
+async def test_looks_for_other_layouts_after_a_write_that_took_long(
+    api: FaultyApi, space: str, clock: ScriptedClock
+) -> None:
+    store, other_clock = make_store(api, space, clock=clock), ScriptedClock()
+    await store.load()
+    await store.extend(MARK_MS)
+    other = make_store(api, space, "respid-4", other_clock, worker_id=4, layout=OTHER)
+    with pytest.raises(StoreUnavailableError):
+        await other.load()
+    clock.pass_ms(RESERVE_MS // 2)
+    other_clock.pass_ms(RESERVE_MS)  # until the write has arrived
+    replace_lease = api.real.replace
+
+    async def replace_late(lease: Lease) -> Lease:
+        if lease.holder == "respid-3":
+            api.real.replace = replace_lease  # type: ignore[method-assign]
+            clock.pass_ms(RESERVE_MS // 2)
+            await other.load()
+            await other.extend(MARK_MS + RESERVE_MS)
+        return await replace_lease(lease)
+
+    api.real.replace = replace_late  # type: ignore[method-assign]
+    with pytest.raises(HolderLostError, match="in use by pod respid-4"):
+        await store.extend(MARK_MS + RESERVE_MS)
+
+
+async def test_gives_back_the_whole_mark_after_its_lease_vanished(
+    api: FaultyApi, namespace: str, space: str, clock: ScriptedClock
+) -> None:
+    store, other_clock = make_store(api, space, clock=clock), ScriptedClock()
+    await store.load()
+    await store.extend(MARK_MS)
+    await delete_lease(namespace, f"respid-{space}-3")
+    create_lease = api.real.create
+
+    async def lose(lease: Lease) -> Lease:
+        raise StoreUnavailableError(f"the request for {lease.name} was lost")
+
+    api.real.create = lose  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailableError):
+        await store.extend(MARK_MS + 1)
+    api.real.create = create_lease  # type: ignore[method-assign]
+    other = make_store(api, space, "respid-4", other_clock, worker_id=4, layout=OTHER)
+    await other.load()
+    await other.extend(MARK_MS)
+    clock.pass_ms(RESERVE_MS)
+    with pytest.raises(HolderLostError, match="in use by pod respid-4"):
+        await store.extend(MARK_MS + 2)
+    left = await api.get(f"respid-{space}-3")
+    assert left is not None
+    assert left.ceiling_ms >= MARK_MS
+
+
+async def test_a_holder_below_the_ids_of_another_layout_stops(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
+    store, other_clock = make_store(api, space, clock=clock), ScriptedClock()
+    await store.load()
+    await store.extend(MARK_MS)
+    other = make_store(api, space, "respid-4", other_clock, worker_id=4, layout=OTHER)
+    with pytest.raises(StoreUnavailableError):
+        await other.load()
+    other_clock.pass_ms(RESERVE_MS)
+    await other.load()
+    await other.extend(MARK_MS + RESERVE_MS)
+    await other.release(MARK_MS + RESERVE_MS)
+    clock.pass_ms(RESERVE_MS)
+    with pytest.raises(HolderLostError, match="another layout"):
+        await store.extend(MARK_MS + 2 * RESERVE_MS)
