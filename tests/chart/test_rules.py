@@ -35,7 +35,7 @@ def test_workers_are_a_parallel_statefulset() -> None:
         assert service["spec"]["selector"].items() <= workers["template"]["metadata"]["labels"].items()
 
 
-def test_the_worker_id_is_the_pod_index() -> None:
+def test_worker_id_is_pod_index() -> None:
     """Before Kubernetes 1.28 the label is missing, and the ordinal in POD_NAME is used."""
     sources = {each["name"]: each["valueFrom"] for each in render().container["env"] if "valueFrom" in each}
     pod_index = {"fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}}
@@ -252,13 +252,13 @@ def test_role_permits_only_lease_calls() -> None:
     assert subject["name"] == rendered.pod["serviceAccountName"] == rendered.one("ServiceAccount")["metadata"]["name"]
 
 
-def test_the_role_names_the_leases_of_the_release() -> None:
+def test_role_names_only_leases_of_release() -> None:
     rendered = render({"workerIdOffset": 7, "lease": {"idSpace": "orders"}, "replicaCount": 2} | FIXED)
     names = [rule.get("resourceNames") for rule in rendered.one("Role")["rules"]]
     assert names == [None, ["respid-orders-7", "respid-orders-8"], None]
 
 
-def test_a_volume_belongs_to_one_worker_and_cannot_be_given_another_id() -> None:
+def test_volume_claim_records_id_settings() -> None:
     rendered = render({"store": "file", "workerIdOffset": 2})
     assert rendered.environment["RESPID_STATE_DIR_EXCLUSIVE"] == "true"
     (claim,) = rendered.one("StatefulSet")["spec"]["volumeClaimTemplates"]
@@ -276,7 +276,7 @@ def test_start_above_is_passed_to_the_workers(value: object) -> None:
     assert "RESPID_START_ABOVE" not in render().environment
 
 
-def test_kubectl_describe_shows_why_a_start_was_refused() -> None:
+def test_kubectl_describe_shows_refused_start() -> None:
     assert render().container["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert "describe pod says why a worker is not ready" in render().notes
 
@@ -320,7 +320,7 @@ def test_grace_period_exceeds_the_drain() -> None:
     assert STOPPING_SECONDS == 16, "change it in _refuse.tpl, too"
 
 
-def test_network_policy_permits_the_api_server_for_leases() -> None:
+def test_network_policy_permits_api_server() -> None:
     policy = render({"networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert policy["egress"] == [{"ports": [{"port": 443}, {"port": 6443}]}]

@@ -198,7 +198,7 @@ def test_reports_silent_store_and_waits(
     assert events(caplog, "INFO")[-1] == "reservation_restored"
 
 
-def test_slow_store_delays_no_clock_look(
+def test_slow_store_does_not_delay_clock_checks(
     clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def keep_while_the_clock_leaps() -> None:
@@ -291,7 +291,7 @@ def test_logs_and_counts_clock_step(
     assert f"was set {direction} by {abs(step_ms)} ms" in caplog.text
 
 
-def test_slewed_clock_or_hung_loop_is_no_step(
+def test_slewed_clock_or_hung_loop_is_not_a_step(
     clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def keep_with_a_slewed_clock() -> None:
@@ -362,9 +362,7 @@ def test_logs_failed_release(
     assert "disk full" in caplog.text
 
 
-def test_begins_above_the_marks_of_all_workers_after_a_layout_change(
-    clock: ScriptedClock, store: ScriptedStore
-) -> None:
+def test_layout_change_begins_above_all_marks(clock: ScriptedClock, store: ScriptedStore) -> None:
     """One of them was an hour ahead, and the permitted lead was lowered to a minute meanwhile."""
     former = Layout.parse("41/11/11")
     store.fingerprint = former.fingerprint
@@ -378,9 +376,7 @@ def test_begins_above_the_marks_of_all_workers_after_a_layout_change(
     assert worker.generator.seal() == store.others[0].ceiling_ms
 
 
-def test_stores_a_mark_again_that_is_no_longer_in_its_place(
-    clock: ScriptedClock, store: ScriptedStore, worker: Worker
-) -> None:
+def test_stores_missing_mark_again(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
     async def keep_while_the_directory_is_moved() -> None:
         async with keeping(Keeper(worker, store)):
             await asyncio.sleep(RESERVE_MS / 4000)

@@ -149,9 +149,7 @@ def test_start_waits_for_clock_to_be_set(
     assert events.count("clock_wrong") == events.count("clock_right") == 1
 
 
-def test_clock_that_becomes_wrong_during_start_is_waited_for(
-    clock: ScriptedClock, store: ScriptedStore, worker: Worker
-) -> None:
+def test_start_waits_if_clock_becomes_wrong(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
     right_ms = clock.wall_ms()
     store.delay_seconds = 1
 
@@ -170,7 +168,7 @@ def test_clock_that_becomes_wrong_during_start_is_waited_for(
 
 @pytest.mark.parametrize("wrong_ms", [5000, Layout().end_ms + DAY_MS])
 @pytest.mark.parametrize("issues", [True, False])
-def test_no_mark_is_stored_from_clock_that_becomes_wrong(
+def test_wrong_clock_stores_no_mark(
     clock: ScriptedClock, store: ScriptedStore, worker: Worker, *, issues: bool, wrong_ms: int
 ) -> None:
     async def keep_while_the_clock_is_wrong() -> None:

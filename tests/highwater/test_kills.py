@@ -48,7 +48,7 @@ def have_drawn(drawers: list[Drawer], more_than: int) -> bool:
 
 
 @pytest.mark.timeout(60 + 10 * KILLS)
-def test_killed_servers_with_moved_clocks_never_repeat_an_id(start_server: StartServer, tmp_path: Path) -> None:
+def test_killed_servers_never_repeat_ids(start_server: StartServer, tmp_path: Path) -> None:
     random, clock_file = Random(SEED), tmp_path / "clock"
     lives: list[list[list[tuple[int, int]]]] = []
     for life in range(KILLS):
@@ -68,7 +68,7 @@ def test_killed_servers_with_moved_clocks_never_repeat_an_id(start_server: Start
     assert are_disjoint_and_rising(lives)
 
 
-def test_of_two_servers_on_one_state_directory_one_serves(start_server: StartServer, tmp_path: Path) -> None:
+def test_one_server_per_state_directory_and_worker_id(start_server: StartServer, tmp_path: Path) -> None:
     lives: list[list[list[tuple[int, int]]]] = []
     for _ in range(3):
         both = [start_server("--state-dir", str(tmp_path), wait=False) for _ in range(2)]
@@ -86,9 +86,7 @@ def test_of_two_servers_on_one_state_directory_one_serves(start_server: StartSer
     assert are_disjoint_and_rising(lives)
 
 
-def test_a_clock_a_day_behind_the_mark_issues_nothing_and_says_what_to_do(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_clock_a_day_behind_mark_issues_nothing(start_server: StartServer, tmp_path: Path) -> None:
     options = ["--state-dir", str(tmp_path)]
     former = start_server(*options)
     with RawClient(former.port) as client:

@@ -338,7 +338,7 @@ def test_reserved_milliseconds_are_full(clock: ScriptedClock) -> None:
         assert generator.has_ids_now()
 
 
-def test_reserved_milliseconds_go_to_who_waits(clock: ScriptedClock) -> None:
+def test_reserved_milliseconds_go_to_waiting_request(clock: ScriptedClock) -> None:
     generator = begin_limited(clock)
     clock.step_ms(2 * RESERVED_MS)
     generator.queued = True
@@ -346,7 +346,7 @@ def test_reserved_milliseconds_go_to_who_waits(clock: ScriptedClock) -> None:
     assert generator.take(1, clock.wall_ms())[1] == 1
 
 
-def test_expires_though_clock_was_set_back(clock: ScriptedClock) -> None:
+def test_expires_even_if_clock_is_set_back(clock: ScriptedClock) -> None:
     generator = begin_limited(clock)
     generator.take(1)
     clock.step_ms(-RESERVED_MS)
