@@ -213,7 +213,7 @@ class FileStore:
             except LockedError as error:
                 if time.monotonic() > deadline:
                     message = f"{self._directory} is locked by {_process(error.holder)}, which is starting there"
-                    raise StoreError(f"{message} and does not go on: end that process") from None
+                    raise StoreError(f"{message} and makes no progress: end that process") from None
                 time.sleep(0.01)
                 continue
             if lock.stands():
@@ -247,7 +247,7 @@ class FileStore:
             raise self._failed("write", error) from None
 
     def _remove_obsolete(self) -> None:
-        """The own mark says by now what these said."""
+        """Deletes the former marks; the own mark includes their bounds."""
         while self._obsolete:
             self._disk.remove(self._mark_path(self._obsolete[-1]))
             self._disk.remove(self._lock_path(self._obsolete.pop()))

@@ -46,7 +46,7 @@ class LeaseApi(Protocol):
     """The requests to the API server. After a StoreUnavailableError, which all may raise, a write may be applied."""
 
     async def get(self, name: str) -> Lease | None:
-        """The Lease; None if there is none. Raises StoreError if it is not one of respid's."""
+        """The Lease; None if it does not exist. Raises StoreError if it is not one of respid's."""
         ...
 
     async def list_all(self) -> Sequence[Lease]:
@@ -235,7 +235,7 @@ class LeaseStore:
             self._current = await self._api.replace(wanted)
 
     async def _read_again(self, wanted: Lease) -> None:
-        """Tells a write of its own, whose reply was lost, from one of another holder."""
+        """Distinguishes a write of this process whose reply was lost from one of another holder."""
         lease = await self._api.get(wanted.name)
         if lease is not None and (lease.nonce != self._nonce or lease.write not in self._writes):
             taken = f"worker ID {self._worker_id} was taken by pod {printable(lease.holder) or 'unknown'}"
@@ -256,7 +256,7 @@ class LeaseStore:
 
 
 def _merge(own: Mark | None, former: Mark) -> list[Mark]:
-    """The own mark raised by one that this worker left elsewhere; that one beside it if its layout is another."""
+    """The own mark, raised by one that this worker left in another ID space; both if their layouts differ."""
     if own is None or own.fingerprint != former.fingerprint:
         return [former] if own is None else [own, former]
     return [
