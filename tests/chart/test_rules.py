@@ -346,12 +346,12 @@ def test_passwords_come_from_a_secrets_file() -> None:
 
 def test_tls_adds_or_replaces_the_plain_port() -> None:
     tls = {"enabled": True, "existingSecret": "ids-tls", "port": 6999, "authClients": "optional"}
-    beside, alone = render({"tls": tls}), render({"tls": tls | {"only": True}})
-    assert _client_ports(beside.all("Service")) == [("resp", 6379), ("resp-tls", 6999)]
+    both, alone = render({"tls": tls}), render({"tls": tls | {"only": True}})
+    assert _client_ports(both.all("Service")) == [("resp", 6379), ("resp-tls", 6999)]
     assert _client_ports(alone.all("Service")) == [("resp-tls", 6999)]
-    assert (beside.environment["RESPID_PORT"], alone.environment["RESPID_PORT"]) == ("6379", "0")
-    assert beside.environment["RESPID_TLS_PORT"] == "6380"
-    assert beside.environment["RESPID_TLS_CA_CERT_FILE"] == "/etc/respid/tls/ca.crt"
+    assert (both.environment["RESPID_PORT"], alone.environment["RESPID_PORT"]) == ("6379", "0")
+    assert both.environment["RESPID_TLS_PORT"] == "6380"
+    assert both.environment["RESPID_TLS_CA_CERT_FILE"] == "/etc/respid/tls/ca.crt"
     assert "RESPID_TLS_CA_CERT_FILE" not in render({"tls": tls | {"authClients": "no"}}).environment
 
 

@@ -26,20 +26,20 @@ from tests.support.running import RunningServer, StartServer, free_port, wait_un
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 64 KiB."""
+    """A separate file system of 64 KiB."""
     directory = tmp_path / "disk"
     directory.mkdir()
     mounted = subprocess.run(
         [need_tool("mount"), "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory], check=False, capture_output=True
     )
     if mounted.returncode != 0:
-        pytest.skip("nothing may be mounted here: only root can")
+        pytest.skip("mounting a file system needs root")
     yield directory
     subprocess.run(["umount", "--lazy", directory], check=True)
 
 
 def fill(directory: Path) -> None:
-    """Leaves no room until its filler is removed."""
+    """Fills the file system, until the file `filler` is removed."""
     with (directory / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"\0" * 512):
             pass
@@ -50,14 +50,14 @@ def remount(directory: Path, how: str) -> None:
 
 
 def without_capabilities() -> tuple[str, ...]:
-    """So that root, too, may read only what the modes of files permit."""
+    """A prefix that makes file modes apply to root as well."""
     if os.geteuid() != 0:
         return ()
     return (need_tool("setpriv"), "--bounding-set", "-all", "--inh-caps", "-all")
 
 
 def refused_start(server: RunningServer) -> str:
-    """The one line that a start ended with."""
+    """Returns the only line that a failed start logged."""
     assert server.wait() == 1
     (line,) = server.log.splitlines()
     return line
@@ -159,7 +159,7 @@ def test_rewrites_state_file_damaged_while_running(start_server: StartServer, tm
 
 
 def test_foreign_mark_stops_server(start_server: StartServer, tmp_path: Path) -> None:
-    """As on a file system whose locks do not reach other machines."""
+    """As on a file system whose locks do not work across machines."""
     server = start_server("--state-dir", str(tmp_path))
     state = json.loads((tmp_path / "worker-1.json").read_text())
     (tmp_path / "other").write_text(json.dumps(state | {"nonce": "another"}))
@@ -205,7 +205,7 @@ def _answers(server: RunningServer) -> bool:
 
 
 def test_syncs_mark_before_issuing_below_it(start_server: StartServer, tmp_path: Path) -> None:
-    """What the kernel is asked for, on a disk that takes a while for each fsync."""
+    """Checks the system calls, on a disk where each fsync takes a while."""
     trace = tmp_path / "trace"
     strace = f"strace -D -f -qq -o {trace} -e trace=openat,fsync,rename -e inject=fsync:delay_enter=300000".split()
     server = start_server("--state-dir", str(tmp_path / "state"), prefix=(need_tool("strace"), *strace[1:]))
@@ -229,7 +229,7 @@ def test_start_without_free_port_keeps_mark(start_server: StartServer, tmp_path:
     assert serving.stop() == 0
 
 
-# Transitions: what an operator can change, and which IDs come out of it.
+# Transitions: changes that an operator can make, and the IDs issued after them.
 
 
 @pytest.mark.parametrize("how", ["moved", "emptied", "parent moved"])
@@ -248,11 +248,11 @@ def test_refuses_second_server_after_directory_moved(start_server: StartServer, 
     assert f"worker ID 1 is in use by pid {server.process.pid} " in line
     server.process.send_signal(signal.SIGCONT)
     assert server.stop() == 0
-    assert start_server("--state-dir", str(state)).stop() == 0, "the way out: stop it first"
+    assert start_server("--state-dir", str(state)).stop() == 0, "stopping the first server permits the start"
 
 
 def test_one_of_two_isolated_servers_stops(start_server: StartServer, tmp_path: Path) -> None:
-    """As in another container, which cannot see that the path is in use."""
+    """As in two containers, which do not see that the other one uses the path."""
     state = tmp_path / "state"
     server = start_server("--state-dir", str(state))
     state.rename(tmp_path / "old")
@@ -270,7 +270,7 @@ def test_recreates_directory_within_two_checks(start_server: StartServer, tmp_pa
     shutil.rmtree(state)
     deleted_at = time.monotonic()
     wait_until((state / "worker-1.json").exists)
-    assert time.monotonic() - deleted_at < 1, "it looks every 100 ms; the rest is for a busy machine"
+    assert time.monotonic() - deleted_at < 1, "it checks every 100 ms; the rest is for a busy machine"
     assert "state_dir_retaken" in server.log or "taken again" in server.log
     assert server.stop() == 0
 
@@ -321,7 +321,7 @@ def test_refuses_offset_change_on_own_volumes(start_server: StartServer, tmp_pat
     assert "go back to the former worker ID offset; or stop all workers and start them with --start-above" in line
 
     back = start_pod(start_server, tmp_path, 4, offset=2)
-    assert min(draw(back)) > max(drawn), "the first way out"
+    assert min(draw(back)) > max(drawn), "going back to the former offset works"
     assert old_drawer.finish()
     for server in (*pods[:4], back):
         assert server.stop() == 0

@@ -1,4 +1,4 @@
-"""Where IDs may begin: above the own mark and, after a change of layout, above those of all workers."""
+"""IDs begin above the own mark and, after a change of layout, above the marks of all workers."""
 
 import logging
 

@@ -32,7 +32,7 @@ def store(clock: ScriptedClock) -> ScriptedStore:
 
 @pytest.fixture
 def worker(clock: ScriptedClock, store: ScriptedStore) -> Worker:
-    """A worker that has not begun, and takes a wall clock of before yesterday for wrong."""
+    """A worker without a reservation, for which a wall clock before yesterday is wrong."""
     config = Config(worker_id=1, worker_id_source="test")
     return make_worker(config, store, clock, earliest_ms=clock.wall_ms() - DAY_MS)
 
@@ -47,7 +47,7 @@ async def keeping(keeper: Keeper) -> AsyncIterator[None]:
 
 
 async def draw_until_it_stops(worker: Worker, every_seconds: float) -> float:
-    """Draws an ID now and then; returns for how many seconds there was one and the worker was ready."""
+    """Draws IDs until none is issued; returns for how many seconds they were, and the worker was ready."""
     loop = asyncio.get_running_loop()
     began, last = loop.time(), -1
     while worker.not_ready() is None and loop.time() - began < 10 * RESERVE_SECONDS:

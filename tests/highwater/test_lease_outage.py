@@ -1,6 +1,6 @@
 """Servers whose Kubernetes API server is stopped, frozen, slow or refuses: the lease store from the outside.
 
-`RESPID_TEST_OUTAGE_SECONDS` is how long the API server stays away at least.
+`RESPID_TEST_OUTAGE_SECONDS` is the minimum duration of an outage.
 """
 
 import itertools
@@ -30,7 +30,7 @@ StartPod = Callable[..., RunningServer]
 
 @pytest.fixture
 def start_pod(start_server: StartServer, api_server: ApiServer) -> StartPod:
-    """Starts a server as pod respid-3, in a space of its own unless told another."""
+    """Starts a server as pod respid-3, by default in an ID space of its own."""
     own_space = f"outage-{next(_numbers)}"
 
     def start(
@@ -133,7 +133,7 @@ def test_reloads_replaced_token(
     start_pod: StartPod, api_server: ApiServer, kubectl: Callable[..., str], account: str, tmp_path: Path
 ) -> None:
     def write_token(secret: str) -> None:
-        """As the kubelet does; a token ends with what it is bound to."""
+        """Replaces the token, as the kubelet does; a token expires with the object that it is bound to."""
         kubectl(f"create secret generic {secret}")
         token = kubectl(f"create token {account} --bound-object-kind=Secret --bound-object-name={secret}")
         (tmp_path / "new").write_text(token)
@@ -147,7 +147,7 @@ def test_reloads_replaced_token(
     write_token(f"{account}-second")
     assert (tmp_path / "token").read_text() != first
     kubectl(f"delete secret {account}-first")
-    time.sleep(15)  # tokens that were good are not looked at again for 10 s
+    time.sleep(15)  # the API server caches valid tokens for 10 s
     assert _is_refused(api_server, first)
     assert server.metric(READY) == 1
     assert drawer.finish()

@@ -23,7 +23,7 @@ StartPod = Callable[..., RunningServer]
 
 @pytest.fixture
 def start_pod(start_server: StartServer, kubeconfig: Path) -> StartPod:
-    """Starts a server as a pod, in an ID space of the test's own unless told another."""
+    """Starts a server as a pod, by default in an ID space for this test."""
     own_space = f"server-{next(_spaces)}"
 
     def start(name: str, *options: str, space: str = own_space, wait: bool = True) -> RunningServer:
@@ -65,7 +65,7 @@ def test_pod_continues_and_other_release_waits(start_pod: StartPod) -> None:
     with RawClient(other.port) as client:
         client.send(INCR)
         assert client.receive_reply().startswith(b"-LOADING respid cannot issue IDs: ")
-    assert other.log.count("is held by pod") == 1, "said once, although it is tried twice a second"
+    assert other.log.count("is held by pod") == 1, "logged once, although it is retried twice per second"
     assert other.stop() == 0
 
     assert successor.stop() == 0

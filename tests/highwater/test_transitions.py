@@ -1,4 +1,4 @@
-"""docs/transitions.md names a test for what it promises, and those tests exist."""
+"""The tests that docs/transitions.md names exist."""
 
 import re
 from pathlib import Path

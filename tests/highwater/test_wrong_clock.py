@@ -1,4 +1,4 @@
-"""Servers that start with a wall clock that cannot be right: 1970 without a battery, or centuries ahead."""
+"""Servers that start with a wrong wall clock: 1970, as without a battery, or centuries ahead."""
 
 import json
 import time

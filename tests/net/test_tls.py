@@ -295,9 +295,9 @@ def test_unusable_tls_files_stop_the_start(start_server: StartServer, own_files:
         ("--username orders", "--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD"),
     ],
 )
-def test_conflicting_settings_are_refused(arguments: str, told: str) -> None:
+def test_conflicting_settings_are_refused(arguments: str, message: str) -> None:
     outcome = run_command_line("serve", "--worker-id", "1", *arguments.split())
-    assert (outcome.exit_code, outcome.config, outcome.stderr) == (2, None, f"respid: {told}\n")
+    assert (outcome.exit_code, outcome.config, outcome.stderr) == (2, None, f"respid: {message}\n")
 
 
 def test_port_0_serves_tls_only(start_server: StartServer, files: CertificateFiles) -> None:

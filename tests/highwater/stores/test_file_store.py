@@ -161,7 +161,7 @@ async def test_error_names_path_that_cannot_be_opened(tmp_path: Path, name: str)
 
 
 class RecordingDisk(LocalDisk):
-    """The local disk, which can fail, and tells in which order it was used."""
+    """The local disk, which can fail, and records the order of its operations."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -231,7 +231,7 @@ async def test_syncs_parents_of_new_directories(tmp_path: Path, monkeypatch: pyt
 async def test_detects_foreign_mark_while_holding_lock(
     store: FileStore, tmp_path: Path, state_path: Path, when: str
 ) -> None:
-    """As on a file system whose locks do not reach other machines."""
+    """As on a file system whose locks do not work across machines."""
     former = make_store(tmp_path)
     await former.load()
     await former.extend(MARK_MS)
@@ -422,7 +422,7 @@ async def test_refuses_own_volume_with_foreign_mark(tmp_path: Path) -> None:
 
 
 async def test_start_above_permits_offset_change(tmp_path: Path) -> None:
-    """The way out that the refusal names: stop all, then start above the greatest ID issued."""
+    """The procedure that the refusal names: stop all, then start above the greatest ID issued."""
     await leave_mark(tmp_path, 6)
     greatest = LAYOUT.compose(MARK_MS - 1, 5, 17)  # issued by another worker, in the last millisecond
     for too_low in (0, LAYOUT.compose(MARK_MS - 2, 1023, 4095)):
@@ -434,7 +434,7 @@ async def test_start_above_permits_offset_change(tmp_path: Path) -> None:
     survey = await store.load()
     assert survey.own is None
     assert survey.former_id(LAYOUT) == MARK.greatest_id()
-    assert (tmp_path / "worker-6.json").exists(), "until the own mark says what it said"
+    assert (tmp_path / "worker-6.json").exists(), "kept until the own mark includes its bound"
     await store.extend(MARK_MS + 1000)
     assert not (tmp_path / "worker-6.json").exists()
     await store.close()
@@ -462,7 +462,7 @@ async def test_refuses_own_volume_with_damaged_mark(tmp_path: Path) -> None:
         await make_store(tmp_path, is_exclusive=True).load()
 
 
-# Files that others have put there.
+# Files that other users have created.
 
 
 async def test_creates_private_directory_and_files(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The lease store against a real API server, whose answers get lost when a test says so."""
+"""The lease store against a real API server, whose responses a test can drop."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from respid.highwater.stores import (
 from respid.highwater.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
 from respid.highwater.stores.lease_api import KubernetesLeaseApi
 from respid.ids.layout import Layout
-from tests.support.kubernetes_api_server import STRANGER, write_kubeconfig
+from tests.support.kubernetes_api_server import UNPRIVILEGED_TOKEN, write_kubeconfig
 from tests.support.running import free_port
 from tests.support.scripted_clock import ScriptedClock
 
@@ -40,7 +40,7 @@ _numbers = itertools.count(time.time_ns() // 1_000_000)
 
 @pytest.fixture
 async def namespace(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """A namespace of the test's own."""
+    """A namespace for one test."""
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
     from lightkube.resources import core_v1  # noqa: PLC0415
@@ -67,7 +67,7 @@ def space() -> str:
 
 @dataclass
 class FaultyApi:
-    """The real API, of which requests or replies can be lost."""
+    """The real API, whose requests or replies can be dropped."""
 
     real: LeaseApi
     fault: str = ""  # "request" or "reply": what of the next writes is lost
@@ -148,7 +148,7 @@ async def test_pod_of_same_name_takes_over_at_once(api: FaultyApi, space: str) -
     with pytest.raises(StoreUnavailableError, match="was taken by pod respid-3"):
         await successor.extend(MARK_MS + 2000)
     assert (await successor.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint), (
-        "it reads again before it takes over"
+        "it reloads the mark before it takes over"
     )
     await successor.extend(MARK_MS + 3000)
     for write in (former.extend, former.release):
@@ -207,7 +207,7 @@ async def test_lost_reply_to_first_write_keeps_first_id(api: FaultyApi, space: s
 
 
 async def test_restored_copy_of_process_stops(api: FaultyApi, space: str) -> None:
-    """As when a snapshot of a machine is restored: both have the same nonce."""
+    """As after restoring a snapshot of a machine: both have the same nonce."""
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
@@ -338,9 +338,9 @@ async def test_error_names_missing_permission(
     kubeconfig: Path, tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "KUBECONFIG" in os.environ:
-        pytest.skip("only the own API server knows the stranger")
+        pytest.skip("only the API server started here knows the unprivileged user")
     (server,) = re.findall(r'server: "(.*?)"', kubeconfig.read_text())
-    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server, STRANGER)))
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server, UNPRIVILEGED_TOKEN)))
     store = make_store(KubernetesLeaseApi(), space)
     with pytest.raises(StoreUnavailableError) as caught:
         await store.load()
@@ -353,7 +353,7 @@ async def test_error_names_missing_permission(
 
 @contextlib.asynccontextmanager
 async def answering(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LeaseApi]:
-    """A stand-in for the API server: a real one cannot be made to answer like this."""
+    """A fake API server: a real one cannot be made to answer like this."""
     conversations: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -512,7 +512,7 @@ async def test_second_of_two_layouts_releases_worker_id(api: FaultyApi, space: s
         await second.extend(MARK_MS)
     lease = await api.get(f"respid-{space}-1")
     assert lease is not None
-    assert (lease.holder, lease.mark.is_used()) == ("", False), "as it was: nothing was issued"
+    assert (lease.holder, lease.mark.is_used()) == ("", False), "unchanged: nothing was issued"
     await first.extend(MARK_MS + 1000)
 
 
@@ -575,9 +575,9 @@ async def test_begins_above_own_mark_in_other_id_space(api: FaultyApi, *, is_rel
     await former.extend(MARK_MS)
     if is_released:
         await former.release(MARK_MS)
-    stranger = make_store(api, "another", pod="other-3")
-    await stranger.load()
-    await stranger.extend(MARK_MS + 9999)
+    unrelated = make_store(api, "another", pod="other-3")
+    await unrelated.load()
+    await unrelated.extend(MARK_MS + 9999)
     assert await make_store(api, "new").load() == Survey(MARK)
     again = make_store(api, "new", layout=OTHER)
     assert await again.load() == Survey(MARK)
