@@ -286,7 +286,7 @@ def test_unusable_tls_files_stop_the_start(start_server: StartServer, own_files:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ("--port 0", "--port 0 leaves no listener: set --tls-port or --unix-socket"),
         ("--tls-port 6380", "--tls-port needs --tls-cert-file and --tls-key-file"),
