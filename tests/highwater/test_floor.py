@@ -107,5 +107,5 @@ def test_refuses_layout_with_only_lower_ids(former: Layout) -> None:
 
 
 def test_refuses_mark_of_unknown_layout() -> None:
-    with pytest.raises(StoreError, match="'paper' is no layout's fingerprint"):
+    with pytest.raises(StoreError, match="'paper' is not the fingerprint of a layout"):
         floor(Survey(Mark(NOW_MS, "paper")), accepts=True)
