@@ -28,7 +28,7 @@ autoscaling.hpaName is set.
 {{- if $isSecond }}{{ $second }}{{ else }}{{ $first }}{{ end }}
 {{- end }}
 
-{{/* The owner of the HPA with that name in the cluster: keda, helm, or empty if there is none. */}}
+{{/* The owner of the HPA with that name in the cluster: keda, helm, or empty if no such HPA exists. */}}
 {{- define "respid.hpaOwner" -}}
 {{- $root := index . 0 }}
 {{- with lookup "autoscaling/v2" "HorizontalPodAutoscaler" $root.Release.Namespace (index . 1) }}

@@ -20,7 +20,7 @@ does not, Helm resets it to its default, 1. So once a revision has rendered it, 
 {{- end }}
 {{- end }}
 
-{{/* What decides which IDs the workers may issue, besides their number. */}}
+{{/* The settings that decide which IDs the workers may issue, except their number. */}}
 {{- define "respid.identity" -}}
 RESPID_WORKER_ID_OFFSET: {{ include "respid.number" .Values.workerIdOffset | quote }}
 RESPID_LAYOUT: {{ .Values.layout | quote }}

@@ -55,7 +55,7 @@ def test_workers_are_a_parallel_statefulset() -> None:
         assert service["spec"]["selector"].items() <= workers["template"]["metadata"]["labels"].items()
 
 
-def test_the_worker_id_is_the_pod_index() -> None:
+def test_worker_id_is_pod_index() -> None:
     """Before Kubernetes 1.28 the label is missing, and the ordinal in POD_NAME is used."""
     sources = {each["name"]: each["valueFrom"] for each in render().container["env"] if "valueFrom" in each}
     pod_index = {"fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}}
@@ -288,13 +288,13 @@ def test_role_permits_only_lease_calls() -> None:
     assert subject["name"] == rendered.pod["serviceAccountName"] == rendered.one("ServiceAccount")["metadata"]["name"]
 
 
-def test_the_role_names_the_leases_of_the_release() -> None:
+def test_role_names_only_leases_of_release() -> None:
     rendered = render({"workerIdOffset": 7, "lease": {"idSpace": "orders"}, "replicaCount": 2} | FIXED)
     names = [rule.get("resourceNames") for rule in rendered.one("Role")["rules"]]
     assert names == [None, ["respid-orders-7", "respid-orders-8"], None]
 
 
-def test_a_volume_belongs_to_one_worker_and_cannot_be_given_another_id() -> None:
+def test_volume_claim_records_id_settings() -> None:
     rendered = render({"store": "file", "workerIdOffset": 2})
     assert rendered.environment["RESPID_STATE_DIR_EXCLUSIVE"] == "true"
     (claim,) = rendered.one("StatefulSet")["spec"]["volumeClaimTemplates"]
@@ -312,7 +312,7 @@ def test_start_above_is_passed_to_the_workers(value: object) -> None:
     assert "RESPID_START_ABOVE" not in render().environment
 
 
-def test_kubectl_describe_shows_why_a_start_was_refused() -> None:
+def test_kubectl_describe_shows_refused_start() -> None:
     assert render().container["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert "describe pod says why a worker is not ready" in render().notes
 
@@ -406,12 +406,12 @@ def test_passwords_come_from_a_secrets_file() -> None:
 
 def test_tls_adds_or_replaces_the_plain_port() -> None:
     tls = {"enabled": True, "existingSecret": "ids-tls", "port": 6999, "authClients": "optional"}
-    beside, alone = render({"tls": tls}), render({"tls": tls | {"only": True}})
-    assert _client_ports(beside.all("Service")) == [("resp", 6379), ("resp-tls", 6999)]
+    both, alone = render({"tls": tls}), render({"tls": tls | {"only": True}})
+    assert _client_ports(both.all("Service")) == [("resp", 6379), ("resp-tls", 6999)]
     assert _client_ports(alone.all("Service")) == [("resp-tls", 6999)]
-    assert (beside.environment["RESPID_PORT"], alone.environment["RESPID_PORT"]) == ("6379", "0")
-    assert beside.environment["RESPID_TLS_PORT"] == "6380"
-    assert beside.environment["RESPID_TLS_CA_CERT_FILE"] == "/etc/respid/tls/ca.crt"
+    assert (both.environment["RESPID_PORT"], alone.environment["RESPID_PORT"]) == ("6379", "0")
+    assert both.environment["RESPID_TLS_PORT"] == "6380"
+    assert both.environment["RESPID_TLS_CA_CERT_FILE"] == "/etc/respid/tls/ca.crt"
     assert "RESPID_TLS_CA_CERT_FILE" not in render({"tls": tls | {"authClients": "no"}}).environment
 
 

@@ -152,7 +152,7 @@ def installation(
         yield installation
 
 
-def test_upgrade_and_rollback_keep_the_autoscalers_number(installation: Installation) -> None:
+def test_upgrade_keeps_replicas_of_autoscaler(installation: Installation) -> None:
     installation.install(HPA)
     assert installation.workers == 1
     installation.scale(5)
@@ -184,7 +184,7 @@ def test_enabling_an_autoscaler_keeps_the_live_number(installation: Installation
         {"store": "none"},
     ],
 )
-def test_a_change_of_what_decides_ids_needs_all_workers_stopped(installation: Installation, change: Values) -> None:
+def test_refuses_id_settings_change_while_running(installation: Installation, change: Values) -> None:
     installation.install(HPA)
     with pytest.raises(subprocess.CalledProcessError) as refusal:
         installation.upgrade(HPA | change)
@@ -195,7 +195,7 @@ def test_a_change_of_what_decides_ids_needs_all_workers_stopped(installation: In
 
 
 @pytest.mark.parametrize("change", [{"workerIdOffset": 0}, {"layout": "41/11/11"}, {"store": "lease"}])
-def test_volumes_of_workers_cannot_be_given_other_ids(installation: Installation, change: Values) -> None:
+def test_volumes_keep_their_worker_ids(installation: Installation, change: Values) -> None:
     """Neither by an upgrade nor by a rollback, whether workers run or not."""
     before: Values = FIXED | {"store": "file", "workerIdOffset": 2, "replicaCount": 5}
     installation.install(before)

@@ -171,7 +171,7 @@ def test_reservation_running_out_fires() -> None:
     expect_alerts(set(), [in_a_lead, *well(1)], "10m")
 
 
-def test_waiting_for_the_first_reservation_is_only_unready() -> None:
+def test_waiting_for_reservation_is_only_unready() -> None:
     waiting = Worker(
         0,
         high_water_mark="pending",

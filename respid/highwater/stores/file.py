@@ -226,7 +226,7 @@ class FileStore:
             except LockedError as error:
                 if time.monotonic() > deadline:
                     message = f"{self._directory} is locked by {_process(error.holder)}, which is starting there"
-                    raise StoreError(f"{message} and does not go on: end that process") from None
+                    raise StoreError(f"{message} and makes no progress: end that process") from None
                 time.sleep(0.01)
                 continue
             if lock.stands():

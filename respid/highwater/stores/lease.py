@@ -46,7 +46,7 @@ class LeaseApi(Protocol):
     """The requests to the API server. After a StoreUnavailableError, which all may raise, a write may be applied."""
 
     async def get(self, name: str) -> Lease | None:
-        """The Lease; None if there is none. Raises StoreError if it is not one of respid's."""
+        """The Lease; None if it does not exist. Raises StoreError if it is not one of respid's."""
         ...
 
     async def list_all(self) -> Sequence[Lease]:
@@ -266,7 +266,7 @@ class LeaseStore:
 
 
 def _merge(own: Mark | None, former: Mark) -> list[Mark]:
-    """The own mark raised by one that this worker left elsewhere; that one beside it if its layout is another."""
+    """The own mark, raised by one that this worker left in another ID space; both if their layouts differ."""
     if own is None or own.fingerprint != former.fingerprint:
         return [former] if own is None else [own, former]
     return [

@@ -5,7 +5,7 @@ from respid.ids.reservation import ReserveSpans
 
 
 class NoStore:
-    """Reservations in memory only, for tests and for those who accept repeated IDs after a clock was set back."""
+    """Reservations in memory only: for tests, and where repeated IDs after a clock was set back are acceptable."""
 
     name = "none"
     spans = ReserveSpans(wall_ms=3_000, lead_ms=3_000)
