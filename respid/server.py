@@ -25,11 +25,11 @@ from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
-from respid.net.auth_log import AuthFailureLog
 from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
+from respid.net.rejection_log import RejectionLog
 from respid.net.tls import Tls
 from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
@@ -114,10 +114,12 @@ class Server:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(log_loop_error)
         self._read_files()
-        self._worker.on_auth_failure = AuthFailureLog(loop).note
+        rejections = RejectionLog(loop)
+        self._worker.on_auth_failure = rejections.note_auth_failure
+        self._worker.on_rejection = rejections.note_rejection
         self._handle_signals(loop)
         clients = Clients(self._worker, loop)
-        http = HttpClients(self._routes(), loop)
+        http = HttpClients(self._routes(), loop, self._worker.count_rejection)
         listeners = RespListeners(clients, self._tls)
         http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))

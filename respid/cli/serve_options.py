@@ -213,6 +213,12 @@ client_settings = combine(
         metavar="N",
     ),
     config_setting(
+        "auth_timeout_seconds",
+        "--auth-timeout",
+        "Close a connection that has not authenticated this many seconds after it was opened; 0 disables it.",
+        type=Seconds(),
+    ),
+    config_setting(
         "idle_timeout_seconds",
         "--idle-timeout",
         "Close a connection after this many seconds without a command; 0 disables it.",

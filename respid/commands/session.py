@@ -72,6 +72,7 @@ class Session:
         "version",
         "wait",
         "worker",
+        "wrong_passwords",
     )
 
     def __init__(self, worker: Worker, identifier: int, address: str) -> None:
@@ -84,6 +85,7 @@ class Session:
         self.last_command = ""
         self.closing = False  # the connection closes once the replies are written
         self.wait = Wait()
+        self.wrong_passwords = 0  # in a row; RESET does not start again
         self.reply_mode = ReplyMode.ON
         self.reset()
 
@@ -104,6 +106,11 @@ class Session:
     def is_plain(self) -> bool:
         """Whether commands need no special treatment: authenticated, not in MULTI, replies on."""
         return self.authenticated and self.transaction is None and self.reply_mode is ReplyMode.ON
+
+    @property
+    def has_got_somewhere(self) -> bool:
+        """Whether the client has run a command, after authenticating if that is required."""
+        return self.authenticated and bool(self.last_command)
 
     def end_transaction(self) -> None:
         self.transaction = None

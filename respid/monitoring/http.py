@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import h11
 
+from respid.net.crowd import Crowd
 from respid.net.flow_control import FlowControl, Next, State
+from respid.net.peer import describe_peer
 
 IDLE_SECONDS = 120.0  # longer than usual scrape intervals
 MAX_CONNECTIONS = 32  # the server reserves file descriptors for as many
@@ -33,28 +35,33 @@ class HttpClients:
     """The connected HTTP clients, their turns, and the routes that answer them.
 
     A scrape takes milliseconds, during which no IDs are issued, so each turn of the event loop answers one request,
-    however many were sent. When there are too many connections, the longest idle one is closed, so idle or slow clients
-    cannot keep a health check out.
+    however many were sent. When there are too many connections, the longest idle one is closed, of the peer that has
+    most, so idle or slow clients cannot keep a health check out.
     """
 
-    def __init__(self, routes: dict[str, Route], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, routes: dict[str, Route], loop: asyncio.AbstractEventLoop, count_rejection: Callable[[str, str], None]
+    ) -> None:
+        """Calls `count_rejection` with "http_connections" and the address of a connection that made room."""
         self.routes = routes
         self.loop = loop
-        self._protocols: dict[HttpProtocol, None] = {}  # the longest idle first
+        self._count_rejection = count_rejection
+        self._protocols: Crowd[HttpProtocol] = Crowd()  # the longest idle first
         self._queue: deque[HttpProtocol] = deque()
 
     def add(self, protocol: "HttpProtocol") -> None:
         if len(self._protocols) >= MAX_CONNECTIONS:
-            next(iter(self._protocols)).abort()
-        self._protocols[protocol] = None
+            longest_idle = self._protocols.longest_waiting()
+            self._count_rejection("http_connections", longest_idle.address)
+            longest_idle.abort()
+        self._protocols.add(protocol, protocol.address)
 
     def remove(self, protocol: "HttpProtocol") -> None:
-        self._protocols.pop(protocol, None)
+        self._protocols.discard(protocol)
 
     def touch(self, protocol: "HttpProtocol") -> None:
         """Marks the connection as the least idle one."""
-        if protocol in self._protocols:
-            self._protocols[protocol] = self._protocols.pop(protocol)
+        self._protocols.touch(protocol)
 
     def join(self, protocol: "HttpProtocol") -> None:
         """Gives the connection a turn, after those that are already waiting."""
@@ -79,13 +86,14 @@ class HttpClients:
         return route(accept.decode("latin-1"))
 
     def close(self) -> None:
-        for protocol in list(self._protocols):
+        for protocol in self._protocols:
             protocol.close()
 
 
 class HttpProtocol(FlowControl):
     """One HTTP client's socket."""
 
+    address: str
     _deadline: asyncio.TimerHandle
 
     def __init__(self, clients: HttpClients) -> None:
@@ -95,6 +103,7 @@ class HttpProtocol(FlowControl):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.address = describe_peer(self._transport)
         self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
         self._clients.add(self)
 

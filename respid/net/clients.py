@@ -79,6 +79,8 @@ class Clients:
         self.worker = worker
         self.loop = loop
         self.sockets: set[ClientSocket] = set()
+        # Those that may not have got anywhere yet, and when they came: the longest waiting first.
+        self._newcomers: dict[ClientSocket, float] = {}
         self.draining = False
         config = worker.config
         self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
@@ -91,6 +93,7 @@ class Clients:
 
     def add(self, client: ClientSocket) -> None:
         self.sockets.add(client)
+        self._newcomers[client] = self.loop.time()
         self.worker.clients[client.session.identifier] = client.session
         self.worker.stats.connections += 1
 
@@ -98,7 +101,42 @@ class Clients:
         """Does nothing for a client that was never added."""
         if client in self.sockets:
             self.sockets.remove(client)
+            self._newcomers.pop(client, None)
             del self.worker.clients[client.session.identifier]
+
+    def make_room(self) -> bool:
+        """Closes the client that has waited longest without getting anywhere, if all places are taken.
+
+        Returns whether there is room for another one now.
+        """
+        if len(self.sockets) < self.worker.config.max_clients:
+            return True
+        client = self._longest_waiting()
+        if client is None:
+            return False
+        self.remove(client)
+        self.worker.count_closing("max_clients", client.session.address)
+        client.abort()
+        return True
+
+    def close_unauthenticated(self, seconds: float) -> None:
+        """Closes the clients that have not authenticated so many seconds after they connected."""
+        latest = self.loop.time() - seconds
+        while self._newcomers:
+            client, came_at = next(iter(self._newcomers.items()))
+            if came_at > latest:
+                return
+            del self._newcomers[client]
+            if not client.session.authenticated:
+                client.give_up("auth_timeout")
+
+    def _longest_waiting(self) -> ClientSocket | None:
+        while self._newcomers:
+            client = next(iter(self._newcomers))
+            if not client.session.has_got_somewhere:
+                return client
+            del self._newcomers[client]
+        return None
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""

@@ -37,13 +37,13 @@ class RespProtocol(FlowControl):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         clients, worker = self._clients, self._clients.worker
-        if len(worker.clients) >= worker.config.max_clients:
-            worker.stats.connections_rejected["max_clients"] += 1
+        address = describe_peer(self._transport)
+        if not clients.make_room():
+            worker.count_rejection("max_clients", address)
             self._state = State.CLOSING
             self._transport.write(errors.MAX_CLIENTS)
             self._transport.close()
             return
-        address = describe_peer(self._transport)
         self._connection = Connection(worker, clients.next_identifier(), address, clients.limits)
         clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
@@ -98,7 +98,7 @@ class RespProtocol(FlowControl):
             if self.unsent_bytes:  # else it would stay for as long as the client does not read its last replies
                 self._transport.abort()
             return
-        self._clients.worker.stats.connections_closed[reason] += 1
+        self._clients.worker.count_closing(reason, self.session.address)
         if self.unsent_bytes or self.is_answering:
             self.abort()
         else:

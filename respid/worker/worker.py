@@ -47,6 +47,7 @@ class Worker:
     clients: dict[int, Client] = field(default_factory=dict)
     credentials: Credentials = field(init=False)
     on_auth_failure: Callable[[str], None] = lambda _address: None  # called with the address of a wrong password
+    on_rejection: Callable[[str, str], None] = lambda _reason, _address: None  # called with the reason and the address
     started_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -61,6 +62,16 @@ class Worker:
     def count_auth_failure(self, address: str) -> None:
         self.stats.auth_failures += 1
         self.on_auth_failure(address)
+
+    def count_rejection(self, reason: str, address: str) -> None:
+        """Counts a connection that never became a client."""
+        self.stats.connections_rejected[reason] += 1
+        self.on_rejection(reason, address)
+
+    def count_closing(self, reason: str, address: str) -> None:
+        """Counts a client whose connection the server closes."""
+        self.stats.connections_closed[reason] += 1
+        self.on_rejection(reason, address)
 
     @property
     def uptime_seconds(self) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from respid.net.auth_log import MAX_PEERS, AuthFailureLog
+from respid.net.rejection_log import MAX_PEERS, RejectionLog
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient, exchange
 from tests.support.running import RunningServer, StartServer, wait_until
@@ -139,14 +139,14 @@ class Loop:
 
 def test_failure_log_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     loop = Loop()
-    failures = AuthFailureLog(loop)  # type: ignore[arg-type]
+    failures = RejectionLog(loop)  # type: ignore[arg-type]
     for number in range(1000):
-        failures.note(f"10.0.{number % 256}.7:{number}")
+        failures.note_auth_failure(f"10.0.{number % 256}.7:{number}")
     assert len(caplog.messages) == MAX_PEERS
     ((seconds, end),) = loop.calls
     end()  # type: ignore[operator]
     assert caplog.messages[-1] == "authentication failed 980 more times within 60 s"
-    failures.note("[::1]:7000")
+    failures.note_auth_failure("[::1]:7000")
     assert caplog.messages[-1] == "authentication failed from [::1]:7000"
     assert seconds == 60
     assert len(loop.calls) == 2
