@@ -34,7 +34,7 @@ from respid.net.tls import Tls
 from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
 from respid.worker.config import Config
-from respid.worker.credentials import read_passwords
+from respid.worker.credentials import SHORT_BYTES, count_short, read_passwords
 from respid.worker.lifecycle import State
 from respid.worker.worker import ProcessUsage, Worker
 
@@ -107,6 +107,7 @@ class Server:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         self._worker.credentials.use(passwords)
+        warn_about_short(passwords, "the password file")
         return f"passwords: {len(passwords)}"
 
     async def run(self) -> None:
@@ -114,6 +115,8 @@ class Server:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(log_loop_error)
         self._read_files()
+        if self._config.password:
+            warn_about_short([os.fsencode(self._config.password)], "RESPID_PASSWORD")
         rejections = RejectionLog(loop)
         self._worker.on_auth_failure = rejections.note_auth_failure
         self._worker.on_rejection = rejections.note_rejection
@@ -271,6 +274,12 @@ def report_task_error(task: asyncio.Task[None]) -> None:
     """Logs now why a background task failed, not when the task is garbage collected. The server goes on without it."""
     if not task.cancelled() and (error := task.exception()):
         task.get_loop().call_exception_handler({"message": "a background task failed", "exception": error})
+
+
+def warn_about_short(passwords: list[bytes], source: str) -> None:
+    if short := count_short(passwords):
+        message = "%d of the passwords in %s can be guessed, being shorter than %d bytes: use longer, random ones"
+        _log.warning(message, short, source, SHORT_BYTES, extra={"event": "password_short"})
 
 
 def fit_max_clients(max_clients: int) -> int:
