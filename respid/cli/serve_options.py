@@ -201,7 +201,7 @@ client_settings = combine(
     config_setting(
         "max_inline_bytes",
         "--max-inline-bytes",
-        "Maximum size of an inline command in bytes.",
+        "Maximum size of an inline command in bytes; at most 2048 before authentication.",
         type=click.IntRange(64, 1024 * 1024),
         metavar="BYTES",
     ),

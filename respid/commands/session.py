@@ -127,18 +127,11 @@ class Session:
 
     def describe(self) -> str:
         """One line of CLIENT LIST, with the fields of Redis that have a meaning here."""
-        now_ns = self.worker.clock.monotonic_ns()
-        fields = {
-            "id": self.identifier,
-            "addr": self.address,
-            "name": self.name.decode("ascii", "replace"),
-            "age": (now_ns - self.connected_ns) // 1_000_000_000,
-            "db": self.database,
-            "multi": -1 if self.transaction is None else len(self.transaction),
-            "cmd": self.last_command or "NULL",
-            "user": self.user,
-            "resp": self.version,
-            "lib-name": self.library_name.decode("ascii", "replace"),
-            "lib-ver": self.library_version.decode("ascii", "replace"),
-        }
-        return " ".join(f"{name}={value}" for name, value in fields.items()) + "\n"
+        age_seconds = (self.worker.clock.monotonic_ns() - self.connected_ns) // 1_000_000_000
+        return (
+            f"id={self.identifier} addr={self.address} name={self.name.decode('ascii', 'replace')} age={age_seconds}"
+            f" db={self.database} multi={-1 if self.transaction is None else len(self.transaction)}"
+            f" cmd={self.last_command or 'NULL'} user={self.user} resp={self.version}"
+            f" lib-name={self.library_name.decode('ascii', 'replace')}"
+            f" lib-ver={self.library_version.decode('ascii', 'replace')}\n"
+        )

@@ -28,6 +28,8 @@ def json_response(status: int, content: dict[str, object]) -> Response:
     return Response(status, "application/json", json.dumps(content).encode() + b"\n")
 
 
+BODY_REFUSED = json_response(413, {"error": "request bodies are not accepted"})
+
 Route = Callable[[str], Response]  # takes the Accept header
 
 
@@ -142,6 +144,9 @@ class HttpProtocol(FlowControl):
     def _answer_next(self) -> Next:
         while isinstance(event := self._http.next_event(), h11.Event):
             if isinstance(event, h11.Request):
+                if self._has_body(event):
+                    self._send(event, BODY_REFUSED, closes=True)
+                    return Next.CLOSE
                 self._send(event, self._clients.answer(event))
             elif isinstance(event, h11.EndOfMessage):
                 self._start_next_cycle()
@@ -154,6 +159,12 @@ class HttpProtocol(FlowControl):
         is_over = event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE
         return Next.CLOSE if is_over else Next.READ
 
+    @staticmethod
+    def _has_body(request: h11.Request) -> bool:
+        """Whether one follows. It is not even read: in pieces of a byte, each would cost as much as a request."""
+        names = {b"content-length": b"0", b"transfer-encoding": b""}
+        return any(names.get(name, value) != value for name, value in request.headers)
+
     def _start_next_cycle(self) -> None:
         self._clients.touch(self)
         if self._http.our_state is h11.DONE:
@@ -161,8 +172,10 @@ class HttpProtocol(FlowControl):
             self._deadline.cancel()
             self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
 
-    def _send(self, request: h11.Request | None, response: Response) -> None:
+    def _send(self, request: h11.Request | None, response: Response, *, closes: bool = False) -> None:
         headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
+        if closes:
+            headers.append(("Connection", "close"))
         parts = [self._http.send(h11.Response(status_code=response.status, headers=headers))]
         if request is None or request.method != b"HEAD":
             parts.append(self._http.send(h11.Data(data=response.body)))

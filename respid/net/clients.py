@@ -4,6 +4,8 @@ import asyncio
 import itertools
 from typing import Protocol
 
+from respid.net.connection import Budgets
+from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget, Turns
 from respid.net.waiting_queue import Waiter, WaitingQueue
 from respid.resp.reader import RequestLimits
 from respid.worker.worker import Worker
@@ -24,6 +26,8 @@ class ClientSocket(Waiter, Protocol):
     @property
     def is_between_requests(self) -> bool: ...
 
+    def take_turn(self) -> None: ...
+
     def close_if_idle(self) -> None: ...
 
     def give_up(self, reason: str) -> None: ...
@@ -34,8 +38,9 @@ class ClientSocket(Waiter, Protocol):
 class QueueTicker:
     """Serves the waiting queue from the event loop, no more often than necessary."""
 
-    def __init__(self, queue: WaitingQueue, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, queue: WaitingQueue, worker: Worker, loop: asyncio.AbstractEventLoop, budget: Budget) -> None:
         self._queue = queue
+        self._budget = budget
         self._worker = worker
         self._loop = loop
         self._scheduled = False
@@ -67,6 +72,7 @@ class QueueTicker:
     def _tick(self) -> None:
         self._scheduled = False
         self._timer = None
+        self._budget.begin_round()
         self._queue.serve()
         if self._queue:
             self.schedule()
@@ -85,8 +91,11 @@ class Clients:
         config = worker.config
         self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
         self._identifiers = itertools.count(1)
+        self._turns = Turns(loop.call_soon, ROUND_NS)
+        self._unauthenticated_turns = Turns(loop.call_soon, UNAUTHENTICATED_ROUND_NS)
+        self.budgets = Budgets(self._turns.budget, self._unauthenticated_turns.budget)
         self._queue = WaitingQueue(worker)
-        self._ticker = QueueTicker(self._queue, worker, loop)
+        self._ticker = QueueTicker(self._queue, worker, loop, self.budgets.authenticated)
 
     def next_identifier(self) -> int:
         return next(self._identifiers)
@@ -137,6 +146,11 @@ class Clients:
                 return client
             del self._newcomers[client]
         return None
+
+    def wait_for_turn(self, client: ClientSocket) -> None:
+        """Arranges for one call of the client's `take_turn`, after the clients that already wait for theirs."""
+        turns = self._turns if client.session.authenticated else self._unauthenticated_turns
+        turns.join(client)
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""

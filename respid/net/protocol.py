@@ -44,7 +44,7 @@ class RespProtocol(FlowControl):
             self._transport.write(errors.MAX_CLIENTS)
             self._transport.close()
             return
-        self._connection = Connection(worker, clients.next_identifier(), address, clients.limits)
+        self._connection = Connection(worker, clients.next_identifier(), address, clients.limits, clients.budgets)
         clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
 
@@ -72,7 +72,7 @@ class RespProtocol(FlowControl):
         return self._next()
 
     def schedule_turn(self) -> None:
-        self._loop.call_soon(self.take_turn)
+        self._clients.wait_for_turn(self)
 
     def join_queue(self) -> None:
         self._clients.wait_for_id(self)

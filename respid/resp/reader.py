@@ -56,6 +56,7 @@ def unauthenticated_limits(limits: RequestLimits) -> RequestLimits:
         limits,
         request_bytes=min(16 * 1024, limits.request_bytes),
         arguments=min(10, limits.arguments),
+        inline_bytes=min(2 * 1024, limits.inline_bytes),  # Redis has no limit of its own here
         request_bytes_error="unauthenticated bulk length",
         arguments_error="unauthenticated multibulk length",
     )

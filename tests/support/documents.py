@@ -89,7 +89,7 @@ def limits_table() -> Iterable[str]:
         ),
         (
             "bytes of an inline command (`--max-inline-bytes`)",
-            f"{config.max_inline_bytes:,}",
+            f"{config.max_inline_bytes:,}; {unauthenticated.inline_bytes:,} before `AUTH`",
             "Redis's protocol error, then closed",
         ),
         (
