@@ -29,6 +29,7 @@ from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
+from respid.net.memory_limit import default_limit_bytes
 from respid.net.rejection_log import RejectionLog
 from respid.net.tls import Tls
 from respid.net.tls_listener import MAX_HANDSHAKES
@@ -127,7 +128,9 @@ class Server:
         http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(clients).run())]
+        background = [
+            loop.create_task(each) for each in (self._reloader.watch(), Sweep(clients).run(), clients.memory.run())
+        ]
         for task in background:
             task.add_done_callback(report_task_error)
         try:
@@ -322,6 +325,8 @@ def read_process_usage() -> ProcessUsage:
 def serve(config: Config) -> None:
     """Runs a server until a signal stops it. Raises StartError or StoreError."""
     config = dataclasses.replace(config, max_clients=fit_max_clients(config.max_clients))
+    if config.max_client_memory_bytes is None:
+        config = dataclasses.replace(config, max_client_memory_bytes=default_limit_bytes())
     with asyncio.Runner(loop_factory=_event_loop_factory()) as runner:
         runner.run(Server(config).run())
 

@@ -213,6 +213,15 @@ client_settings = combine(
         metavar="N",
     ),
     config_setting(
+        "max_client_memory_bytes",
+        "--max-client-memory",
+        "Memory in bytes that all clients together may hold in requests, transactions and unread replies; above it, the"
+        " largest client is closed. 0 disables it.",
+        type=click.IntRange(0),
+        show_default="a quarter of the container's or machine's memory",
+        metavar="BYTES",
+    ),
+    config_setting(
         "auth_timeout_seconds",
         "--auth-timeout",
         "Close a connection that has not authenticated this many seconds after it was opened; 0 disables it.",

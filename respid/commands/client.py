@@ -127,7 +127,7 @@ def client_getredir(_session: Session, _arguments: list[bytes]) -> Reply:
 
 @group.subcommand(
     "CLIENT NO-EVICT ON | OFF",
-    "Accepted without effect: clients are not evicted.",
+    "Accepted without effect: a client that holds too much memory is closed all the same.",
     "admin noscript loading stale",
     since="7.0.0",
 )

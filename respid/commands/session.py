@@ -64,6 +64,7 @@ class Session:
         "library_name",
         "library_version",
         "name",
+        "queued_bytes",
         "queued_size",
         "reply_mode",
         "transaction",
@@ -100,6 +101,7 @@ class Session:
             self.reply_mode = ReplyMode.ON
         self.transaction: list[QueuedCommand] | None = None
         self.transaction_broken = False
+        self.queued_bytes = 0  # the memory of the transaction
         self.queued_size = 0  # of the transaction: its commands plus the KiB of their arguments
 
     @property
@@ -115,6 +117,7 @@ class Session:
     def end_transaction(self) -> None:
         self.transaction = None
         self.transaction_broken = False
+        self.queued_bytes = 0
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, for a session that may have waited."""

@@ -79,6 +79,11 @@ class WorkerCollector(Collector):
     def _traffic(self) -> Iterable[Metric]:
         worker, stats = self.worker, self.worker.stats
         yield _gauge("connections", "Currently connected clients.", len(worker.clients))
+        yield _gauge(
+            "client_memory_bytes",
+            "Memory that clients hold in requests, transactions and unread replies.",
+            stats.client_memory_bytes,
+        )
         # Untyped: in OpenMetrics a counter "connections" would clash with the gauge of that name.
         yield UnknownMetricFamily(
             _PREFIX + "connections_total", "Clients connected since the start.", stats.connections

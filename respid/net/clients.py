@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from typing import Protocol
 
+from respid.net.client_memory import ClientMemory
 from respid.net.connection import Budgets
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget, Turns
 from respid.net.waiting_queue import Waiter, WaitingQueue
@@ -26,7 +27,12 @@ class ClientSocket(Waiter, Protocol):
     @property
     def is_between_requests(self) -> bool: ...
 
+    @property
+    def held_bytes(self) -> int: ...
+
     def take_turn(self) -> None: ...
+
+    def give_up_memory(self) -> None: ...
 
     def close_if_idle(self) -> None: ...
 
@@ -94,6 +100,7 @@ class Clients:
         self._turns = Turns(loop.call_soon, ROUND_NS)
         self._unauthenticated_turns = Turns(loop.call_soon, UNAUTHENTICATED_ROUND_NS)
         self.budgets = Budgets(self._turns.budget, self._unauthenticated_turns.budget)
+        self.memory = ClientMemory(loop, self.sockets, config.max_client_memory_bytes or 0, worker.stats)
         self._queue = WaitingQueue(worker)
         self._ticker = QueueTicker(self._queue, worker, loop, self.budgets.authenticated)
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from respid.commands import Parts, ReplyMode, Session, run
+from respid.net.growth import Growth
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import encoder, errors
@@ -27,6 +28,10 @@ class Budgets(NamedTuple):
     unauthenticated: Budget
 
 
+def _ignore() -> None:
+    """Checks no memory."""
+
+
 class Connection:
     """The requests of one client, answered in order."""
 
@@ -34,6 +39,7 @@ class Connection:
         "_budgets",
         "_commands",
         "_generator",
+        "_growth",
         "_is_fresh",
         "_limits",
         "_parts",
@@ -46,10 +52,18 @@ class Connection:
     )
 
     def __init__(
-        self, worker: Worker, identifier: int, address: str, limits: RequestLimits, budgets: Budgets | None = None
+        self,
+        worker: Worker,
+        identifier: int,
+        address: str,
+        limits: RequestLimits,
+        *,
+        budgets: Budgets | None = None,
+        growth: Growth | None = None,
     ) -> None:
-        """Without `budgets`, the connection shares its time with no other."""
+        """Without `budgets` and `growth`, the connection shares its time and memory with no other."""
         self.session = Session(worker, identifier, address)
+        self._growth = growth or Growth(limits.request_bytes, _ignore)
         self._budgets = budgets or Budgets(Budget(ROUND_NS), Budget(UNAUTHENTICATED_ROUND_NS))
         self.next = Next.READ
         self._limits = limits
@@ -68,6 +82,11 @@ class Connection:
         return self._is_fresh
 
     @property
+    def held_bytes(self) -> int:
+        """The memory of requests that are not answered yet, and of the transaction."""
+        return 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
+
+    @property
     def _current_limits(self) -> RequestLimits:
         return self._limits if self.session.authenticated else unauthenticated_limits(self._limits)
 
@@ -84,6 +103,7 @@ class Connection:
             self._run_left = commands - count
             return encoder.consecutive_integers(first, count) + self._answer_turn()
         self._reader.feed(data)
+        self._growth.add(len(data))
         if self.next is not Next.READ:
             return b""
         if self._budget.left_ns <= 0:
@@ -91,6 +111,12 @@ class Connection:
             self._is_fresh = False
             return b""
         return self._answer_turn()
+
+    def forget(self) -> None:
+        """Frees what the client holds, before the connection is closed."""
+        self._reader = RequestReader(self._limits)
+        self._parts = self._request = None
+        self.session.end_transaction()
 
     def resume(self) -> bytes:
         """Goes on where it stopped and returns the bytes to write; `next` then says how to go on."""

@@ -44,7 +44,14 @@ class RespProtocol(FlowControl):
             self._transport.write(errors.MAX_CLIENTS)
             self._transport.close()
             return
-        self._connection = Connection(worker, clients.next_identifier(), address, clients.limits, clients.budgets)
+        self._connection = Connection(
+            worker,
+            clients.next_identifier(),
+            address,
+            clients.limits,
+            budgets=clients.budgets,
+            growth=clients.memory.growth,
+        )
         clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
 
@@ -103,6 +110,18 @@ class RespProtocol(FlowControl):
             self.abort()
         else:
             self._step(Next.CLOSE)
+
+    def give_up_memory(self) -> None:
+        """Closes at once, because all clients together hold too much memory."""
+        self._clients.worker.count_closing("client_memory", self.session.address)
+        self._connection.forget()
+        self._clients.remove(self)  # so that it is not counted again before the transport has closed
+        self.abort()
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory that the client holds: requests, transactions and unread replies."""
+        return self._transport.get_write_buffer_size() + self._connection.held_bytes
 
     @property
     def unsent_bytes(self) -> int:

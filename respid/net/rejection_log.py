@@ -13,6 +13,7 @@ _TEXTS = {
     "max_clients": "max clients reached (--max-clients)",
     "tls_handshakes": "too many TLS handshakes at a time",
     "http_connections": "too many HTTP connections",
+    "client_memory": "clients hold too much memory (--max-client-memory)",
     "auth_timeout": "not authenticated in time (--auth-timeout)",
     "wrong_passwords": "too many wrong passwords",
 }

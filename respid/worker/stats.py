@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 # The reasons. Their counters start at 0, because alerts on an increase miss a series that starts at 1.
 _CLOSED = (
-    *("idle_timeout", "max_age", "auth_timeout", "wrong_passwords", "max_clients"),
+    *("idle_timeout", "max_age", "auth_timeout", "wrong_passwords", "max_clients", "client_memory"),
     *("request_bytes", "arguments", "inline_bytes", "protocol_error"),
 )
 _REJECTED = ("max_clients", "tls_handshake_failed", "tls_handshakes", "http_connections")
@@ -15,6 +15,7 @@ class Stats:
 
     __slots__ = (
         "auth_failures",
+        "client_memory_bytes",
         "clock_steps",
         "commands",
         "connections",
@@ -28,6 +29,7 @@ class Stats:
 
     def __init__(self) -> None:
         self.auth_failures = 0
+        self.client_memory_bytes = 0  # that clients held at the last check
         self.connections = 0  # accepted since the start
         self.connections_closed: Counter[str] = Counter(dict.fromkeys(_CLOSED, 0))
         self.connections_rejected: Counter[str] = Counter(dict.fromkeys(_REJECTED, 0))

@@ -82,7 +82,7 @@ def test_failing_turn_stops_no_other() -> None:
 
 def test_used_up_budget_delays_the_answer(worker: Worker) -> None:
     budget = Budget(100)
-    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, Budgets(budget, Budget(100)))
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(100)))
     budget.left_ns = 0
     assert (connection.receive(PING), connection.next) == (b"", Next.TURN)
     assert not connection.is_between_requests
@@ -98,7 +98,7 @@ def test_answer_takes_its_time_from_the_budget(worker: Worker, monkeypatch: pyte
     times = iter(range(0, 10_000, 10))
     monkeypatch.setattr(type(worker.clock), "monotonic_ns", lambda _clock: next(times))
     budgets = Budgets(Budget(100), Budget(100))
-    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets)
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=budgets)
     connection.receive(PING * 100)
     assert connection.next is Next.TURN
     assert budgets.authenticated.left_ns <= 0
