@@ -24,6 +24,7 @@ from respid.highwater.stores.none import NoStore
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
+from respid.ids.timestamp import format_timestamp
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
@@ -43,6 +44,7 @@ STOP_SECONDS = 10.0  # how long a stop waits for the requests in progress
 STORE_STOP_SECONDS = 5.0  # how long it then waits for the store
 KEEPER_STOP_SECONDS = 1.0  # how long it then waits for the keeper's task, which sleeps between its rounds
 SIGNAL_REPEAT_SECONDS = 0.5  # stop signals this close together are one: GNU timeout sends two
+CERTIFICATE_WARNING_SECONDS = 7 * 86400
 RUN_ID_BYTES = 20  # shown as 40 hexadecimal digits, as Redis does
 RESERVED_DESCRIPTORS = 64 + MAX_HANDSHAKES  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
@@ -99,7 +101,7 @@ class Server:
         if path := self._config.password_file:
             yield Source("passwords", (path,), partial(self._use_passwords, path))
         if self._tls:
-            yield Source("TLS", self._tls.paths, self._tls.use)
+            yield Source("TLS", self._tls.paths, partial(self._use_certificate, self._tls))
 
     def _use_passwords(self, path: Path) -> str:
         """Raises OSError, ValueError."""
@@ -110,6 +112,14 @@ class Server:
         self._worker.credentials.use(passwords)
         warn_about_short(passwords, "the password file")
         return f"passwords: {len(passwords)}"
+
+    def _use_certificate(self, tls: Tls) -> str:
+        """Raises OSError, ValueError."""
+        description = tls.use()
+        self._worker.stats.tls_certificate_end_seconds = tls.end_seconds
+        if tls.end_seconds is not None:
+            warn_about_end(tls.end_seconds, self._worker.clock.wall_ms() / 1000)
+        return description
 
     async def run(self) -> None:
         """Serves until a signal stops it. Raises StartError or StoreError."""
@@ -277,6 +287,16 @@ def report_task_error(task: asyncio.Task[None]) -> None:
     """Logs now why a background task failed, not when the task is garbage collected. The server goes on without it."""
     if not task.cancelled() and (error := task.exception()):
         task.get_loop().call_exception_handler({"message": "a background task failed", "exception": error})
+
+
+def warn_about_end(end_seconds: float, now_seconds: float) -> None:
+    """Logs that the certificate ends soon or has ended."""
+    end = format_timestamp(round(end_seconds * 1000))
+    if end_seconds <= now_seconds:
+        message = "the TLS certificate ended at %s: clients that verify it cannot connect; renew it"
+        _log.error(message, end, extra={"event": "certificate_ended"})
+    elif end_seconds - now_seconds < CERTIFICATE_WARNING_SECONDS:
+        _log.warning("the TLS certificate ends at %s: renew it", end, extra={"event": "certificate_ends"})
 
 
 def warn_about_short(passwords: list[bytes], source: str) -> None:

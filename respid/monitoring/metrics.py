@@ -73,6 +73,11 @@ class WorkerCollector(Collector):
             generator.layout.end_ms / 1000,
         )
         yield _gauge(
+            "tls_certificate_end_timestamp_seconds",
+            "When the TLS certificate ends; 0 without TLS.",
+            stats.tls_certificate_end_seconds or 0,
+        )
+        yield _gauge(
             "event_loop_lag_seconds", "How late the event loop ran its last timer.", stats.event_loop_lag_seconds
         )
 

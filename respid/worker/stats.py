@@ -25,6 +25,7 @@ class Stats:
         "event_loop_lag_seconds",
         "exhausted_wait_ns",
         "sequence_exhausted",
+        "tls_certificate_end_seconds",
     )
 
     def __init__(self) -> None:
@@ -41,3 +42,4 @@ class Stats:
         self.exhausted_wait_ns = 0
         self.clock_steps: Counter[str] = Counter(forward=0, back=0)
         self.event_loop_lag_seconds = 0.0
+        self.tls_certificate_end_seconds: float | None = None  # Unix time; None without TLS

@@ -230,6 +230,13 @@ def test_wrong_passwords_fire_when_they_continue() -> None:
     expect_alerts(set(), [worker(0, auth_failures_total="0+2x100"), *well(1)], "15m")
 
 
+def test_certificate_fires_a_week_before_its_end() -> None:
+    week = 7 * 86400
+    name = "tls_certificate_end_timestamp_seconds"
+    expect_alerts({"RespidCertificateEnds"}, [worker(0, **{name: f"{week}x100"}), *well(1)], "15m")
+    expect_alerts(set(), [worker(0, **{name: f"{week + 86400}x100"}), *well(1)], "15m")
+
+
 def test_the_layouts_end_is_told_a_year_before() -> None:
     expect_alerts({"RespidLayoutEnds"}, [worker(0, layout_end_timestamp_seconds=f"{YEAR}x100"), *well(1)], "15m")
     expect_alerts(set(), [worker(0, layout_end_timestamp_seconds=f"{YEAR + 86400}x100"), *well(1)], "15m")
