@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WATCH_SECONDS = 5.0
+SETTLE_SECONDS = 0.3  # a file that stays the same for so long is complete
+SETTLE_ATTEMPTS = 20
 _log = logging.getLogger(__name__)
 
 Identity = tuple[tuple[int, int, int] | None, ...]
@@ -55,6 +57,7 @@ class Reloader:
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = list(sources)
+        self._tasks: set[asyncio.Task[None]] = set()  # reloads that were asked for, and wait for their files
 
     def read(self) -> None:
         """Reads all files for the first time. Raises ReadError."""
@@ -62,11 +65,13 @@ class Reloader:
             source.read()
 
     def reload(self) -> None:
-        """Reloads all files. If one cannot be used, logs it and keeps its previous contents."""
-        for source in self._sources:
-            _reload(source)
+        """Reloads all files, once each is complete. If one cannot be used, logs it and keeps its previous contents."""
         if not self._sources:
             _log.info("nothing to reload: no password file or certificate is set", extra={"event": "reload_nothing"})
+        for source in self._sources:
+            task = asyncio.get_running_loop().create_task(_reload_settled(source))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def watch(self, interval_seconds: float = WATCH_SECONDS) -> None:
         """Reloads files when they change, until cancelled. Follows symbolic links, for mounted Kubernetes Secrets."""
@@ -82,6 +87,18 @@ def _refuse_pipes(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.is_fifo() or path.is_socket():
             raise ValueError(f"{path}: not a regular file")
+
+
+async def _reload_settled(source: Source) -> None:
+    """A signal can come while an editor or a script is still writing a file."""
+    for _ in range(SETTLE_ATTEMPTS):
+        before = _identify(source.paths)
+        await asyncio.sleep(SETTLE_SECONDS)
+        if _identify(source.paths) == before:
+            _reload(source)
+            return
+    message = "%s: the files keep changing; they are reloaded once they do not"
+    _log.warning(message, source.what, extra={"event": "reload_postponed"})
 
 
 def _reload(source: Source) -> None:

@@ -24,22 +24,23 @@ from respid.highwater.stores.none import NoStore
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
-from respid.ids.timestamp import parse_timestamp_ms
+from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
 from respid.monitoring.history import History
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.monitoring.status import StatusRoutes
 from respid.monitoring.systemd import SystemdReport
-from respid.net.auth_log import AuthFailureLog
 from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
+from respid.net.memory_limit import default_limit_bytes
+from respid.net.rejection_log import RejectionLog
 from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
 from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
 from respid.worker.config import Config
-from respid.worker.credentials import read_passwords
+from respid.worker.credentials import SHORT_BYTES, count_short, read_passwords
 from respid.worker.lifecycle import State
 from respid.worker.worker import ProcessUsage, Worker
 
@@ -47,6 +48,7 @@ STOP_SECONDS = 10.0  # how long a stop waits for the requests in progress
 STORE_STOP_SECONDS = 5.0  # how long it then waits for the store
 KEEPER_STOP_SECONDS = 1.0  # how long it then waits for the keeper's task, which sleeps between its rounds
 SIGNAL_REPEAT_SECONDS = 0.5  # stop signals this close together are one: GNU timeout sends two
+CERTIFICATE_WARNING_SECONDS = 7 * 86400
 RUN_ID_BYTES = 20  # shown as 40 hexadecimal digits, as Redis does
 RESERVED_DESCRIPTORS = 64 + MAX_HANDSHAKES  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
@@ -113,7 +115,7 @@ class Server:
         if path := self._config.password_file:
             yield Source("passwords", (path,), partial(self._use_passwords, path))
         if self._tls:
-            yield Source("TLS", self._tls.paths, self._tls.use)
+            yield Source("TLS", self._tls.paths, partial(self._use_certificate, self._tls))
 
     def _use_passwords(self, path: Path) -> str:
         """Raises OSError, ValueError."""
@@ -122,24 +124,37 @@ class Server:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         self._worker.credentials.use(passwords)
+        warn_about_short(passwords, "the password file")
         return f"passwords: {len(passwords)}"
+
+    def _use_certificate(self, tls: Tls) -> str:
+        """Raises OSError, ValueError."""
+        description = tls.use()
+        self._worker.stats.tls_certificate_end_seconds = tls.end_seconds
+        if tls.end_seconds is not None:
+            warn_about_end(tls.end_seconds, self._worker.clock.wall_ms() / 1000)
+        return description
 
     async def run(self) -> None:
         """Serves until a signal stops it. Raises StartError or StoreError."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(log_loop_error)
         self._read_files()
-        self._worker.on_auth_failure = AuthFailureLog(loop).note
+        if self._config.password:
+            warn_about_short([os.fsencode(self._config.password)], "RESPID_PASSWORD")
+        rejections = RejectionLog(loop)
+        self._worker.on_auth_failure = rejections.note_auth_failure
+        self._worker.on_rejection = rejections.note_rejection
         self._handle_signals(loop)
         clients = Clients(self._worker, loop)
         history = History(lambda: self._worker.generator.ids_issued, loop.time())
         systemd = SystemdReport(self._worker, history, os.environ)
-        http = HttpClients(self._routes(history), loop)
+        http = HttpClients(self._routes(history), loop, self._worker.count_rejection)
         listeners = RespListeners(clients, self._tls)
         http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        running = (self._reloader.watch(), Sweep(clients).run(), history.run(), systemd.run())
+        running = (self._reloader.watch(), Sweep(clients).run(), clients.memory.run(), history.run(), systemd.run())
         background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
@@ -299,6 +314,22 @@ def report_task_error(task: asyncio.Task[None]) -> None:
         task.get_loop().call_exception_handler({"message": "a background task failed", "exception": error})
 
 
+def warn_about_end(end_seconds: float, now_seconds: float) -> None:
+    """Logs that the certificate ends soon or has ended."""
+    end = format_timestamp(round(end_seconds * 1000))
+    if end_seconds <= now_seconds:
+        message = "the TLS certificate ended at %s: clients that verify it cannot connect; renew it"
+        _log.error(message, end, extra={"event": "certificate_ended"})
+    elif end_seconds - now_seconds < CERTIFICATE_WARNING_SECONDS:
+        _log.warning("the TLS certificate ends at %s: renew it", end, extra={"event": "certificate_ends"})
+
+
+def warn_about_short(passwords: list[bytes], source: str) -> None:
+    if short := count_short(passwords):
+        message = "%d of the passwords in %s can be guessed, being shorter than %d bytes: use longer, random ones"
+        _log.warning(message, short, source, SHORT_BYTES, extra={"event": "password_short"})
+
+
 def fit_max_clients(max_clients: int) -> int:
     """Raises the limit of open files to fit this many clients. Returns how many fit, as redis-server does.
 
@@ -339,6 +370,8 @@ def read_process_usage() -> ProcessUsage:
 def serve(config: Config) -> None:
     """Runs a server until a signal stops it. Raises StartError or StoreError."""
     config = dataclasses.replace(config, max_clients=fit_max_clients(config.max_clients))
+    if config.max_client_memory_bytes is None:
+        config = dataclasses.replace(config, max_client_memory_bytes=default_limit_bytes())
     with asyncio.Runner(loop_factory=_event_loop_factory()) as runner:
         runner.run(Server(config).run())
 

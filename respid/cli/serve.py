@@ -139,9 +139,18 @@ def _refuse_contradictions(config: Config) -> None:
         raise click.UsageError("TLS files without a TLS port: set --tls-port, or remove --tls-*-file")
     if config.tls_auth_clients != "no" and not config.tls_ca_cert_file:
         raise click.UsageError(f"--tls-auth-clients {config.tls_auth_clients} needs --tls-ca-cert-file")
+    if not is_user_name(config.username):
+        raise click.UsageError(f"--username {config.username!r} contains white space, or characters that are not text")
+    if config.password.isspace():
+        raise click.UsageError("RESPID_PASSWORD contains nothing but white space")
     if config.username and not (config.password or config.password_file):
         raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")
     _refuse_numbers(config)
+
+
+def is_user_name(text: str) -> bool:
+    """Whether CLIENT LIST can show it: it is UTF-8, printable and has no spaces. True for an empty text."""
+    return text.isprintable() and " " not in text
 
 
 def _refuse_numbers(config: Config) -> None:

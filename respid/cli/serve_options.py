@@ -216,7 +216,7 @@ client_settings = combine(
     config_setting(
         "max_inline_bytes",
         "--max-inline-bytes",
-        "Maximum size of an inline command in bytes.",
+        "Maximum size of an inline command in bytes; at most 2048 before authentication.",
         type=click.IntRange(64, 1024 * 1024),
         metavar="BYTES",
     ),
@@ -226,6 +226,21 @@ client_settings = combine(
         "Maximum number of commands in a transaction; each KiB of arguments counts as one more.",
         type=click.IntRange(1),
         metavar="N",
+    ),
+    config_setting(
+        "max_client_memory_bytes",
+        "--max-client-memory",
+        "Memory in bytes that all clients together may hold in requests, transactions and unread replies; above it, the"
+        " largest client is closed. 0 disables it.",
+        type=click.IntRange(0),
+        show_default="a quarter of the container's or machine's memory",
+        metavar="BYTES",
+    ),
+    config_setting(
+        "auth_timeout_seconds",
+        "--auth-timeout",
+        "Close a connection that has not authenticated this many seconds after it was opened; 0 disables it.",
+        type=Seconds(),
     ),
     config_setting(
         "idle_timeout_seconds",

@@ -25,8 +25,9 @@ def client_info(session: Session, _arguments: list[bytes]) -> Reply:
     "CLIENT LIST", "Returns information about all connections.", "admin noscript loading stale", since="2.4.0"
 )
 def client_list(session: Session, _arguments: list[bytes]) -> Reply:
-    lines = [connected.describe() for connected in session.worker.clients.values()]
-    return encoder.text_string("".join(lines), session.version)
+    worker = session.worker
+    lines = worker.client_list.text(session.identifier, worker.clock.monotonic_ns())
+    return encoder.text_string(lines, session.version)
 
 
 @group.subcommand("CLIENT GETNAME", "Returns the name of the connection.", "noscript loading stale", since="2.6.9")
@@ -126,7 +127,7 @@ def client_getredir(_session: Session, _arguments: list[bytes]) -> Reply:
 
 @group.subcommand(
     "CLIENT NO-EVICT ON | OFF",
-    "Accepted without effect: clients are not evicted.",
+    "Accepted without effect: a client that holds too much memory is closed all the same.",
     "admin noscript loading stale",
     since="7.0.0",
 )

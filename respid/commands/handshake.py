@@ -12,6 +12,8 @@ from respid.worker.credentials import DEFAULT_USER
 # The Redis version that respid reports: the newest for which drivers send only commands that need no stored data.
 REDIS_VERSION = "7.4.0"
 
+MOST_WRONG_PASSWORDS = 6  # in a row, then the connection is closed; as with OpenSSH's MaxAuthTries
+
 group = CommandGroup("connection")
 
 
@@ -33,7 +35,12 @@ def _authenticate(session: Session, username: bytes, password: bytes) -> bool:
     user = session.worker.credentials.find_user(username, password)
     if user is None:
         session.worker.count_auth_failure(session.address)
+        session.wrong_passwords += 1
+        if session.wrong_passwords == MOST_WRONG_PASSWORDS:
+            session.worker.count_closing("wrong_passwords", session.address)
+            session.closing = True
         return False
+    session.wrong_passwords = 0
     session.authenticated = True
     session.user = user
     return True

@@ -64,6 +64,7 @@ class Session:
         "library_name",
         "library_version",
         "name",
+        "queued_bytes",
         "queued_size",
         "reply_mode",
         "transaction",
@@ -72,6 +73,7 @@ class Session:
         "version",
         "wait",
         "worker",
+        "wrong_passwords",
     )
 
     def __init__(self, worker: Worker, identifier: int, address: str) -> None:
@@ -84,6 +86,7 @@ class Session:
         self.last_command = ""
         self.closing = False  # the connection closes once the replies are written
         self.wait = Wait()
+        self.wrong_passwords = 0  # in a row; RESET does not start again
         self.reply_mode = ReplyMode.ON
         self.reset()
 
@@ -98,6 +101,7 @@ class Session:
             self.reply_mode = ReplyMode.ON
         self.transaction: list[QueuedCommand] | None = None
         self.transaction_broken = False
+        self.queued_bytes = 0  # the memory of the transaction
         self.queued_size = 0  # of the transaction: its commands plus the KiB of their arguments
 
     @property
@@ -105,9 +109,15 @@ class Session:
         """Whether commands need no special treatment: authenticated, not in MULTI, replies on."""
         return self.authenticated and self.transaction is None and self.reply_mode is ReplyMode.ON
 
+    @property
+    def has_got_somewhere(self) -> bool:
+        """Whether the client has run a command, after authenticating if that is required."""
+        return self.authenticated and bool(self.last_command)
+
     def end_transaction(self) -> None:
         self.transaction = None
         self.transaction_broken = False
+        self.queued_bytes = 0
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, for a session that may have waited."""
@@ -120,18 +130,11 @@ class Session:
 
     def describe(self) -> str:
         """One line of CLIENT LIST, with the fields of Redis that have a meaning here."""
-        now_ns = self.worker.clock.monotonic_ns()
-        fields = {
-            "id": self.identifier,
-            "addr": self.address,
-            "name": self.name.decode("ascii", "replace"),
-            "age": (now_ns - self.connected_ns) // 1_000_000_000,
-            "db": self.database,
-            "multi": -1 if self.transaction is None else len(self.transaction),
-            "cmd": self.last_command or "NULL",
-            "user": self.user,
-            "resp": self.version,
-            "lib-name": self.library_name.decode("ascii", "replace"),
-            "lib-ver": self.library_version.decode("ascii", "replace"),
-        }
-        return " ".join(f"{name}={value}" for name, value in fields.items()) + "\n"
+        age_seconds = (self.worker.clock.monotonic_ns() - self.connected_ns) // 1_000_000_000
+        return (
+            f"id={self.identifier} addr={self.address} name={self.name.decode('ascii', 'replace')} age={age_seconds}"
+            f" db={self.database} multi={-1 if self.transaction is None else len(self.transaction)}"
+            f" cmd={self.last_command or 'NULL'} user={self.user} resp={self.version}"
+            f" lib-name={self.library_name.decode('ascii', 'replace')}"
+            f" lib-ver={self.library_version.decode('ascii', 'replace')}\n"
+        )

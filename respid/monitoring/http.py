@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import h11
 
+from respid.net.crowd import Crowd
 from respid.net.flow_control import FlowControl, Next, State
+from respid.net.peer import describe_peer
 
 IDLE_SECONDS = 120.0  # longer than usual scrape intervals
 MAX_CONNECTIONS = 32  # the server reserves file descriptors for as many
@@ -27,6 +29,8 @@ def json_response(status: int, content: dict[str, object], headers: tuple[tuple[
     return Response(status, "application/json", json.dumps(content).encode() + b"\n", headers)
 
 
+BODY_REFUSED = json_response(413, {"error": "request bodies are not accepted"})
+
 Route = Callable[[str], Response]  # takes the Accept header
 
 
@@ -34,28 +38,33 @@ class HttpClients:
     """The connected HTTP clients, their turns, and the routes that answer them.
 
     A scrape takes milliseconds, during which no IDs are issued, so each turn of the event loop answers one request,
-    however many were sent. When there are too many connections, the longest idle one is closed, so idle or slow clients
-    cannot keep a health check out.
+    however many were sent. When there are too many connections, the longest idle one is closed, of the peer that has
+    most, so idle or slow clients cannot keep a health check out.
     """
 
-    def __init__(self, routes: dict[str, Route], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, routes: dict[str, Route], loop: asyncio.AbstractEventLoop, count_rejection: Callable[[str, str], None]
+    ) -> None:
+        """Calls `count_rejection` with "http_connections" and the address of a connection that made room."""
         self.routes = routes
         self.loop = loop
-        self._protocols: dict[HttpProtocol, None] = {}  # the longest idle first
+        self._count_rejection = count_rejection
+        self._protocols: Crowd[HttpProtocol] = Crowd()  # the longest idle first
         self._queue: deque[HttpProtocol] = deque()
 
     def add(self, protocol: "HttpProtocol") -> None:
         if len(self._protocols) >= MAX_CONNECTIONS:
-            next(iter(self._protocols)).abort()
-        self._protocols[protocol] = None
+            longest_idle = self._protocols.longest_waiting()
+            self._count_rejection("http_connections", longest_idle.address)
+            longest_idle.abort()
+        self._protocols.add(protocol, protocol.address)
 
     def remove(self, protocol: "HttpProtocol") -> None:
-        self._protocols.pop(protocol, None)
+        self._protocols.discard(protocol)
 
     def touch(self, protocol: "HttpProtocol") -> None:
         """Marks the connection as the least idle one."""
-        if protocol in self._protocols:
-            self._protocols[protocol] = self._protocols.pop(protocol)
+        self._protocols.touch(protocol)
 
     def join(self, protocol: "HttpProtocol") -> None:
         """Gives the connection a turn, after those that are already waiting."""
@@ -80,13 +89,14 @@ class HttpClients:
         return route(accept.decode("latin-1"))
 
     def close(self) -> None:
-        for protocol in list(self._protocols):
+        for protocol in self._protocols:
             protocol.close()
 
 
 class HttpProtocol(FlowControl):
     """One HTTP client's socket."""
 
+    address: str
     _deadline: asyncio.TimerHandle
 
     def __init__(self, clients: HttpClients) -> None:
@@ -96,6 +106,7 @@ class HttpProtocol(FlowControl):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.address = describe_peer(self._transport)
         self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
         self._clients.add(self)
 
@@ -134,6 +145,9 @@ class HttpProtocol(FlowControl):
     def _answer_next(self) -> Next:
         while isinstance(event := self._http.next_event(), h11.Event):
             if isinstance(event, h11.Request):
+                if self._has_body(event):
+                    self._send(event, BODY_REFUSED, closes=True)
+                    return Next.CLOSE
                 self._send(event, self._clients.answer(event))
             elif isinstance(event, h11.EndOfMessage):
                 self._start_next_cycle()
@@ -146,6 +160,12 @@ class HttpProtocol(FlowControl):
         is_over = event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE
         return Next.CLOSE if is_over else Next.READ
 
+    @staticmethod
+    def _has_body(request: h11.Request) -> bool:
+        """Whether one follows. It is not even read: in pieces of a byte, each would cost as much as a request."""
+        names = {b"content-length": b"0", b"transfer-encoding": b""}
+        return any(names.get(name, value) != value for name, value in request.headers)
+
     def _start_next_cycle(self) -> None:
         self._clients.touch(self)
         if self._http.our_state is h11.DONE:
@@ -153,9 +173,11 @@ class HttpProtocol(FlowControl):
             self._deadline.cancel()
             self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
 
-    def _send(self, request: h11.Request | None, response: Response) -> None:
+    def _send(self, request: h11.Request | None, response: Response, *, closes: bool = False) -> None:
         headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
         headers += response.headers
+        if closes:
+            headers.append(("Connection", "close"))
         parts = [self._http.send(h11.Response(status_code=response.status, headers=headers))]
         if request is None or request.method != b"HEAD":
             parts.append(self._http.send(h11.Data(data=response.body)))

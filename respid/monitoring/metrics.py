@@ -77,12 +77,22 @@ class WorkerCollector(Collector):
             generator.layout.end_ms / 1000,
         )
         yield _gauge(
+            "tls_certificate_end_timestamp_seconds",
+            "When the TLS certificate ends; 0 without TLS.",
+            stats.tls_certificate_end_seconds or 0,
+        )
+        yield _gauge(
             "event_loop_lag_seconds", "How late the event loop ran its last timer.", stats.event_loop_lag_seconds
         )
 
     def _traffic(self) -> Iterable[Metric]:
         worker, stats = self.worker, self.worker.stats
         yield _gauge("connections", "Currently connected clients.", len(worker.clients))
+        yield _gauge(
+            "client_memory_bytes",
+            "Memory that clients hold in requests, transactions and unread replies.",
+            stats.client_memory_bytes,
+        )
         # Untyped: in OpenMetrics a counter "connections" would clash with the gauge of that name.
         yield UnknownMetricFamily(
             _PREFIX + "connections_total", "Clients connected since the start.", stats.connections

@@ -4,6 +4,9 @@ import asyncio
 import itertools
 from typing import Protocol
 
+from respid.net.client_memory import ClientMemory
+from respid.net.connection import Budgets
+from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget, Turns
 from respid.net.waiting_queue import Waiter, WaitingQueue
 from respid.resp.reader import RequestLimits
 from respid.worker.worker import Worker
@@ -24,6 +27,13 @@ class ClientSocket(Waiter, Protocol):
     @property
     def is_between_requests(self) -> bool: ...
 
+    @property
+    def held_bytes(self) -> int: ...
+
+    def take_turn(self) -> None: ...
+
+    def give_up_memory(self) -> None: ...
+
     def close_if_idle(self) -> None: ...
 
     def give_up(self, reason: str) -> None: ...
@@ -34,8 +44,9 @@ class ClientSocket(Waiter, Protocol):
 class QueueTicker:
     """Serves the waiting queue from the event loop, no more often than necessary."""
 
-    def __init__(self, queue: WaitingQueue, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, queue: WaitingQueue, worker: Worker, loop: asyncio.AbstractEventLoop, budget: Budget) -> None:
         self._queue = queue
+        self._budget = budget
         self._worker = worker
         self._loop = loop
         self._scheduled = False
@@ -67,6 +78,7 @@ class QueueTicker:
     def _tick(self) -> None:
         self._scheduled = False
         self._timer = None
+        self._budget.begin_round()
         self._queue.serve()
         if self._queue:
             self.schedule()
@@ -79,18 +91,25 @@ class Clients:
         self.worker = worker
         self.loop = loop
         self.sockets: set[ClientSocket] = set()
+        # Those that may not have got anywhere yet, and when they came: the longest waiting first.
+        self._newcomers: dict[ClientSocket, float] = {}
         self.draining = False
         config = worker.config
         self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
         self._identifiers = itertools.count(1)
+        self._turns = Turns(loop.call_soon, ROUND_NS)
+        self._unauthenticated_turns = Turns(loop.call_soon, UNAUTHENTICATED_ROUND_NS)
+        self.budgets = Budgets(self._turns.budget, self._unauthenticated_turns.budget)
+        self.memory = ClientMemory(loop, self.sockets, config.max_client_memory_bytes or 0, worker.stats)
         self._queue = WaitingQueue(worker)
-        self._ticker = QueueTicker(self._queue, worker, loop)
+        self._ticker = QueueTicker(self._queue, worker, loop, self.budgets.authenticated)
 
     def next_identifier(self) -> int:
         return next(self._identifiers)
 
     def add(self, client: ClientSocket) -> None:
         self.sockets.add(client)
+        self._newcomers[client] = self.loop.time()
         self.worker.clients[client.session.identifier] = client.session
         self.worker.stats.connections += 1
 
@@ -98,7 +117,47 @@ class Clients:
         """Does nothing for a client that was never added."""
         if client in self.sockets:
             self.sockets.remove(client)
+            self._newcomers.pop(client, None)
             del self.worker.clients[client.session.identifier]
+
+    def make_room(self) -> bool:
+        """Closes the client that has waited longest without getting anywhere, if all places are taken.
+
+        Returns whether there is room for another one now.
+        """
+        if len(self.sockets) < self.worker.config.max_clients:
+            return True
+        client = self._longest_waiting()
+        if client is None:
+            return False
+        self.remove(client)
+        self.worker.count_closing("max_clients", client.session.address)
+        client.abort()
+        return True
+
+    def close_unauthenticated(self, seconds: float) -> None:
+        """Closes the clients that have not authenticated so many seconds after they connected."""
+        latest = self.loop.time() - seconds
+        while self._newcomers:
+            client, came_at = next(iter(self._newcomers.items()))
+            if came_at > latest:
+                return
+            del self._newcomers[client]
+            if not client.session.authenticated:
+                client.give_up("auth_timeout")
+
+    def _longest_waiting(self) -> ClientSocket | None:
+        while self._newcomers:
+            client = next(iter(self._newcomers))
+            if not client.session.has_got_somewhere:
+                return client
+            del self._newcomers[client]
+        return None
+
+    def wait_for_turn(self, client: ClientSocket) -> None:
+        """Arranges for one call of the client's `take_turn`, after the clients that already wait for theirs."""
+        turns = self._turns if client.session.authenticated else self._unauthenticated_turns
+        turns.join(client)
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""

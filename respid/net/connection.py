@@ -1,7 +1,11 @@
 """One client without its socket: bytes in, bytes out. Uses no asyncio, no sockets, and no clock of its own."""
 
+from typing import NamedTuple
+
 from respid.commands import Parts, ReplyMode, Session, run
+from respid.net.growth import Growth
 from respid.net.states import Next
+from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import encoder, errors
 from respid.resp.fast_path import RunReader
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
@@ -11,17 +15,31 @@ from respid.worker.worker import Worker
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
+UNAUTHENTICATED_TURN_NS = 300_000
 STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
 
 _ANSWERING = (ReplyMode.ON, ReplyMode.SKIP_NEXT)
+
+
+class Budgets(NamedTuple):
+    """The time that clients have in a round of the event loop."""
+
+    authenticated: Budget
+    unauthenticated: Budget
+
+
+def _ignore() -> None:
+    """Checks no memory."""
 
 
 class Connection:
     """The requests of one client, answered in order."""
 
     __slots__ = (
+        "_budgets",
         "_commands",
         "_generator",
+        "_growth",
         "_is_fresh",
         "_limits",
         "_parts",
@@ -33,8 +51,20 @@ class Connection:
         "session",
     )
 
-    def __init__(self, worker: Worker, identifier: int, address: str, limits: RequestLimits) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        identifier: int,
+        address: str,
+        limits: RequestLimits,
+        *,
+        budgets: Budgets | None = None,
+        growth: Growth | None = None,
+    ) -> None:
+        """Without `budgets` and `growth`, the connection shares its time and memory with no other."""
         self.session = Session(worker, identifier, address)
+        self._growth = growth or Growth(limits.request_bytes, _ignore)
+        self._budgets = budgets or Budgets(Budget(ROUND_NS), Budget(UNAUTHENTICATED_ROUND_NS))
         self.next = Next.READ
         self._limits = limits
         self._reader = RequestReader(self._current_limits)
@@ -50,6 +80,11 @@ class Connection:
     def is_between_requests(self) -> bool:
         """Whether everything that was read is answered and the client is neither in MULTI nor in CLIENT REPLY OFF."""
         return self._is_fresh
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory of requests that are not answered yet, and of the transaction."""
+        return 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
 
     @property
     def _current_limits(self) -> RequestLimits:
@@ -68,19 +103,45 @@ class Connection:
             self._run_left = commands - count
             return encoder.consecutive_integers(first, count) + self._answer_turn()
         self._reader.feed(data)
-        return self._answer_turn() if self.next is Next.READ else b""
+        self._growth.add(len(data))
+        if self.next is not Next.READ:
+            return b""
+        if self._budget.left_ns <= 0:
+            self.next = Next.TURN
+            self._is_fresh = False
+            return b""
+        return self._answer_turn()
+
+    def forget(self) -> None:
+        """Frees what the client holds, before the connection is closed."""
+        self._reader = RequestReader(self._limits)
+        self._parts = self._request = None
+        self.session.end_transaction()
 
     def resume(self) -> bytes:
         """Goes on where it stopped and returns the bytes to write; `next` then says how to go on."""
         return self._answer_turn() if self.next in (Next.TURN, Next.WAIT) else b""
 
+    @property
+    def _budget(self) -> Budget:
+        return self._budgets.authenticated if self.session.authenticated else self._budgets.unauthenticated
+
     def _answer_turn(self) -> bytes:
+        """Answers for one turn, and takes the time from the budget of the round."""
+        session, budget = self.session, self._budget
+        monotonic_ns = session.worker.clock.monotonic_ns
+        begun_ns = monotonic_ns()
+        turn_ns = TURN_NS if session.authenticated else UNAUTHENTICATED_TURN_NS
+        output = self._answer_until(begun_ns + min(turn_ns, budget.left_ns))
+        budget.left_ns -= monotonic_ns() - begun_ns
+        return output
+
+    def _answer_until(self, deadline_ns: int) -> bytes:
         session = self.session
         output: list[bytes] = []
         output_bytes = 0
         self.next = Next.TURN
         monotonic_ns = session.worker.clock.monotonic_ns
-        deadline_ns = monotonic_ns() + TURN_NS
         for _ in range(TURN_REQUESTS):
             reply = self._answer()
             if reply is None:

@@ -1,4 +1,7 @@
-"""Closes connections that are idle or old. It checks all of them once a second, so no request has to read a clock."""
+"""Closes connections that are idle, old or unauthenticated for too long.
+
+It checks them once a second, so no request has to read a clock.
+"""
 
 import asyncio
 import random
@@ -43,20 +46,25 @@ class _Watched:
 
 
 class Sweep:
-    """Closes connections that have been idle or open for too long."""
+    """Closes connections that have been unauthenticated, idle or open for too long."""
 
     def __init__(self, clients: Clients) -> None:
         config = clients.worker.config
         self._clients = clients
         self._idle_seconds = config.idle_timeout_seconds
+        self._auth_seconds = config.auth_timeout_seconds if clients.worker.credentials.are_needed else 0
         self._age_seconds = config.max_connection_age_seconds
         self._closes_all = config.max_connection_age_clients == "all"
         self._watched: dict[ClientSocket, _Watched] = {}
 
     async def run(self) -> None:
-        """Sweeps until it is cancelled. Returns at once when neither limit is set."""
-        while self._idle_seconds or self._age_seconds:
+        """Sweeps until it is cancelled. Returns at once when no limit is set."""
+        while self._auth_seconds or self._idle_seconds or self._age_seconds:
             await asyncio.sleep(SWEEP_SECONDS)
+            if self._auth_seconds:
+                self._clients.close_unauthenticated(self._auth_seconds)
+            if not self._idle_seconds and not self._age_seconds:
+                continue
             sockets = list(self._clients.sockets)
             for start in range(0, len(sockets), SLICE):
                 self._sweep(sockets[start : start + SLICE], time.monotonic())

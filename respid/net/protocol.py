@@ -37,14 +37,21 @@ class RespProtocol(FlowControl):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         clients, worker = self._clients, self._clients.worker
-        if len(worker.clients) >= worker.config.max_clients:
-            worker.stats.connections_rejected["max_clients"] += 1
+        address = describe_peer(self._transport)
+        if not clients.make_room():
+            worker.count_rejection("max_clients", address)
             self._state = State.CLOSING
             self._transport.write(errors.MAX_CLIENTS)
             self._transport.close()
             return
-        address = describe_peer(self._transport)
-        self._connection = Connection(worker, clients.next_identifier(), address, clients.limits)
+        self._connection = Connection(
+            worker,
+            clients.next_identifier(),
+            address,
+            clients.limits,
+            budgets=clients.budgets,
+            growth=clients.memory.growth,
+        )
         clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
 
@@ -72,7 +79,7 @@ class RespProtocol(FlowControl):
         return self._next()
 
     def schedule_turn(self) -> None:
-        self._loop.call_soon(self.take_turn)
+        self._clients.wait_for_turn(self)
 
     def join_queue(self) -> None:
         self._clients.wait_for_id(self)
@@ -98,11 +105,23 @@ class RespProtocol(FlowControl):
             if self.unsent_bytes:  # else it would stay for as long as the client does not read its last replies
                 self._transport.abort()
             return
-        self._clients.worker.stats.connections_closed[reason] += 1
+        self._clients.worker.count_closing(reason, self.session.address)
         if self.unsent_bytes or self.is_answering:
             self.abort()
         else:
             self._step(Next.CLOSE)
+
+    def give_up_memory(self) -> None:
+        """Closes at once, because all clients together hold too much memory."""
+        self._clients.worker.count_closing("client_memory", self.session.address)
+        self._connection.forget()
+        self._clients.remove(self)  # so that it is not counted again before the transport has closed
+        self.abort()
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory that the client holds: requests, transactions and unread replies."""
+        return self._transport.get_write_buffer_size() + self._connection.held_bytes
 
     @property
     def unsent_bytes(self) -> int:

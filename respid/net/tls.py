@@ -1,8 +1,10 @@
 """TLS settings for Redis clients: certificate, key, and trusted client certificates. Never touches a socket."""
 
+import contextlib
 import ssl
 from pathlib import Path
 
+from respid.net.certificate import end_seconds
 from respid.worker.config import Config
 
 _VERIFY_MODES = {"no": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "yes": ssl.CERT_REQUIRED}
@@ -12,6 +14,7 @@ class Tls:
     """The context for new connections. Open connections keep theirs when the files are reloaded."""
 
     context: ssl.SSLContext
+    end_seconds: float | None  # Unix time at which the certificate ends; None if its file has an unusual form
 
     def __init__(self, config: Config) -> None:
         if config.tls_cert_file is None or config.tls_key_file is None:
@@ -28,7 +31,11 @@ class Tls:
 
     def use(self) -> str:
         """Loads the files for new connections; returns a description for the log. Raises OSError, ValueError."""
-        self.context = self._make_context()
+        context, end = self._make_context(), None
+        with contextlib.suppress(ValueError):  # OpenSSL accepts it, so it serves all the same
+            end = end_seconds(self._cert_file.read_text(encoding="latin-1"))
+        self.end_seconds = end
+        self.context = context
         return f"TLS certificate {self._cert_file}"
 
     def _make_context(self) -> ssl.SSLContext:

@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import socket
+from functools import partial
+from typing import Any
 
 from respid.net.bind import BACKLOG, start_errors
 from respid.net.clients import Clients
+from respid.net.crowd import Crowd
 from respid.net.flow_control import LINGER_SECONDS
 from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
@@ -18,14 +21,19 @@ _log = logging.getLogger(__name__)
 
 
 class TlsListener:
-    """Accepts connections itself, to bound the number of handshakes and to use the newest certificate for each."""
+    """Accepts connections itself, to bound the number of handshakes and to use the newest certificate for each.
+
+    When there are too many, one makes room for each newcomer: the one that has waited longest, of the peer that has
+    most. Connections that have sent nothing go first, so silent ones keep nobody out.
+    """
 
     def __init__(self, clients: Clients, tls: Tls) -> None:
         self._clients = clients
         self._tls = tls
         self.sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._silent: Crowd[asyncio.Task[None]] = Crowd()  # they have sent nothing yet
+        self._handshakes: Crowd[asyncio.Task[None]] = Crowd()  # the others
 
     def open(self, bind: str, port: int) -> None:
         """Raises StartError."""
@@ -38,7 +46,7 @@ class TlsListener:
             self._accepting.append(self._clients.loop.create_task(self._accept(listening)))
 
     def close(self) -> None:
-        for task in (*self._accepting, *self._handshakes):
+        for task in (*self._accepting, *self._silent, *self._handshakes):
             task.cancel()
         for listening in self.sockets:
             self._clients.loop.remove_reader(listening)
@@ -52,16 +60,33 @@ class TlsListener:
                 _log.error("cannot accept a TLS connection: %s", error.strerror, extra={"event": "accept_failed"})
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
-            if len(self._handshakes) == MAX_HANDSHAKES:
-                self._clients.worker.stats.connections_rejected["tls_handshakes"] += 1
-                connected.close()
-                continue
+            self._make_room()
             task = self._clients.loop.create_task(self._shake_hands(connected, address))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            self._silent.add(task, _describe(address))
+            task.add_done_callback(partial(self._end, connected))
 
-    async def _shake_hands(self, connected: socket.socket, address: object) -> None:
+    def _make_room(self) -> None:
+        if len(self._silent) + len(self._handshakes) < MAX_HANDSHAKES:
+            return
+        crowd = self._silent or self._handshakes
+        task = crowd.longest_waiting()
+        self._clients.worker.count_rejection("tls_handshakes", crowd.address(task))
+        self._forget(task)
+        task.cancel()
+
+    def _end(self, connected: socket.socket, task: asyncio.Task[None]) -> None:
+        self._forget(task)
+        if task.cancelled():  # maybe before it began
+            connected.close()
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._silent.discard(task)
+        self._handshakes.discard(task)
+
+    async def _shake_hands(self, connected: socket.socket, address: Any) -> None:
         try:
+            await self._wait_for_bytes(connected)
+            self._begin(address)
             await self._clients.loop.connect_accepted_socket(
                 lambda: RespProtocol(self._clients),
                 connected,
@@ -71,8 +96,27 @@ class TlsListener:
             )
         except OSError as error:
             connected.close()
-            self._clients.worker.stats.connections_rejected["tls_handshake_failed"] += 1
+            self._clients.worker.count_rejection("tls_handshake_failed", _describe(address))
             _log.debug("TLS handshake with %s failed: %s", address, error, extra={"event": "tls_handshake_failed"})
-        except asyncio.CancelledError:
-            connected.close()
-            raise
+
+    async def _wait_for_bytes(self, connected: socket.socket) -> None:
+        """Raises TimeoutError. A handshake that has not begun takes no memory for its TLS state."""
+        loop, arrived = self._clients.loop, asyncio.Event()
+        loop.add_reader(connected, arrived.set)
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                await arrived.wait()
+        finally:
+            loop.remove_reader(connected)
+
+    def _begin(self, address: Any) -> None:
+        """Notes that this handshake has received its first byte."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._silent.discard(task)
+            self._handshakes.add(task, _describe(address))
+
+
+def _describe(address: Any) -> str:
+    """HOST:PORT of a TCP address."""
+    return f"{address[0]}:{address[1]}"

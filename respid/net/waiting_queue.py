@@ -9,6 +9,7 @@ from collections import deque
 from typing import Protocol
 
 from respid.commands import Session
+from respid.net.turns import ROUND_NS
 from respid.worker.worker import Worker
 
 
@@ -54,9 +55,12 @@ class WaitingQueue:
         self._account()
         generator = self._worker.generator
         unserved: list[Waiter] = []
+        deadline_ns = self._served_ns + ROUND_NS
         for _ in range(len(self._queue)):
             if not generator.has_ids_now() and self._worker.refusal() is None:
                 break
+            if self._worker.clock.monotonic_ns() > deadline_ns:
+                break  # the event loop looks at its sockets, then those in front go on
             waiter = self._queue.popleft()
             issued_before = generator.ids_issued
             if not waiter.go_on():

@@ -15,8 +15,12 @@ _WORD = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
-_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
+_ESCAPE_OR_TEXT = re.compile(rb"\\x[0-9a-fA-F]{2}|\\.|[^\\]+", re.DOTALL)
+_HEX_DIGITS = "0123456789abcdefABCDEF"
+# A table, because a line can consist of 30,000 escapes, each of which would cost a call.
+_ESCAPED = {b"\\%c" % byte: b"%c" % byte for byte in range(256)}
+_ESCAPED |= {b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t", b"\\b": b"\b", b"\\a": b"\a"}
+_ESCAPED |= {f"\\x{high}{low}".encode(): bytes([int(high + low, 16)]) for high in _HEX_DIGITS for low in _HEX_DIGITS}
 
 
 def split_inline(line: bytes) -> list[bytes] | None:
@@ -34,15 +38,10 @@ def split_inline(line: bytes) -> list[bytes] | None:
             return None
         word: bytes = match["plain"]
         if match["double"] is not None:
-            word += _ESCAPE.sub(_unescape, match["double"])
+            pieces = _ESCAPE_OR_TEXT.findall(match["double"])
+            word += b"".join([_ESCAPED.get(piece, piece) for piece in pieces])
         elif match["single"] is not None:
             word += match["single"].replace(b"\\'", b"'")
         words.append(word)
         position = match.end()
     return words
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    if match[1] is not None:
-        return bytes([int(match[1], 16)])
-    return _ESCAPED.get(match[2], match[2])

@@ -14,6 +14,7 @@ from respid.resp.inline import split_inline
 
 _ARRAY = ord("*")
 _BULK_STRING = ord("$")
+ARGUMENT_OVERHEAD_BYTES = 48  # of a bytes object and its place in a list
 _MAX_LINE_BYTES = 64 * 1024  # of a header; Redis's PROTO_INLINE_MAX_SIZE
 _MAX_ARRAY_LENGTH = (1 << 31) - 1
 _MAX_INTEGER = (1 << 63) - 1
@@ -56,6 +57,7 @@ def unauthenticated_limits(limits: RequestLimits) -> RequestLimits:
         limits,
         request_bytes=min(16 * 1024, limits.request_bytes),
         arguments=min(10, limits.arguments),
+        inline_bytes=min(2 * 1024, limits.inline_bytes),  # Redis has no limit of its own here
         request_bytes_error="unauthenticated bulk length",
         arguments_error="unauthenticated multibulk length",
     )
@@ -144,6 +146,12 @@ class RequestReader:
     def is_empty(self) -> bool:
         """Whether all received bytes have been returned as requests."""
         return self._position == len(self._buffer) and not self._missing and not self._pending
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory of what was received and is not returned yet."""
+        arguments_bytes = self._request_bytes + ARGUMENT_OVERHEAD_BYTES * len(self._arguments) if self._missing else 0
+        return len(self._buffer) + len(self._pending) + arguments_bytes
 
     def _read_array_header(self) -> bool:
         position = self._position

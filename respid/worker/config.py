@@ -51,6 +51,8 @@ class Config:
     max_arguments: int = 1024
     max_inline_bytes: int = 64 * 1024
     max_queued_commands: int = 100_000
+    max_client_memory_bytes: int | None = None  # None: derived from the memory that the process may use
+    auth_timeout_seconds: float = 60
     idle_timeout_seconds: float = 0
     max_connection_age_seconds: float = 0
     max_connection_age_clients: str = "reconnecting"

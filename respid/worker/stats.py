@@ -2,12 +2,20 @@
 
 from collections import Counter, defaultdict
 
+# The reasons. Their counters start at 0, because alerts on an increase miss a series that starts at 1.
+_CLOSED = (
+    *("idle_timeout", "max_age", "auth_timeout", "wrong_passwords", "max_clients", "client_memory"),
+    *("request_bytes", "arguments", "inline_bytes", "protocol_error"),
+)
+_REJECTED = ("max_clients", "tls_handshake_failed", "tls_handshakes", "http_connections")
+
 
 class Stats:
     """The counters of a server since its start."""
 
     __slots__ = (
         "auth_failures",
+        "client_memory_bytes",
         "clock_steps",
         "commands",
         "connections",
@@ -17,20 +25,21 @@ class Stats:
         "event_loop_lag_seconds",
         "exhausted_wait_ns",
         "sequence_exhausted",
+        "tls_certificate_end_seconds",
     )
 
     def __init__(self) -> None:
         self.auth_failures = 0
+        self.client_memory_bytes = 0  # that clients held at the last check
         self.connections = 0  # accepted since the start
-        self.connections_closed: Counter[str] = Counter(
-            idle_timeout=0, max_age=0, request_bytes=0, arguments=0, inline_bytes=0, protocol_error=0
-        )
-        self.connections_rejected: Counter[str] = Counter(max_clients=0, tls_handshake_failed=0, tls_handshakes=0)
+        self.connections_closed: Counter[str] = Counter(dict.fromkeys(_CLOSED, 0))
+        self.connections_rejected: Counter[str] = Counter(dict.fromkeys(_REJECTED, 0))
         # By full name, such as "client|setname". Raised at each request: a Counter takes 150 ns for that, this 45 ns.
         self.commands: defaultdict[str, int] = defaultdict(int)
-        # Error replies by code. They start at 0, because alerts on an increase miss a series that starts at 1.
+        # Error replies by code, which start at 0 for the same reason.
         self.errors: Counter[str] = Counter(ERR=0, LOADING=0)
         self.sequence_exhausted: Counter[str] = Counter(single=0, bulk=0)  # milliseconds, by kind of waiting request
         self.exhausted_wait_ns = 0
         self.clock_steps: Counter[str] = Counter(forward=0, back=0)
         self.event_loop_lag_seconds = 0.0
+        self.tls_certificate_end_seconds: float | None = None  # Unix time; None without TLS

@@ -2,26 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from respid.ids.clock import Clock
 from respid.ids.generator import Generator, Obstacle
 from respid.ids.reservation import Reservation
 from respid.ids.timestamp import format_timestamp
+from respid.worker.client_list import Client, ClientList
 from respid.worker.config import Config
 from respid.worker.credentials import Credentials
 from respid.worker.lifecycle import Lifecycle, State
 from respid.worker.stats import Stats
 
 PATIENCE_MS = 150  # how long requests wait for an ID; the first drivers time out at 250
-
-
-class Client(Protocol):
-    """A connected client, as the worker sees it."""
-
-    def describe(self) -> str:
-        """Returns the client's line of CLIENT LIST."""
-        ...
 
 
 class ProcessUsage(NamedTuple):
@@ -45,12 +38,15 @@ class Worker:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     stats: Stats = field(default_factory=Stats)
     clients: dict[int, Client] = field(default_factory=dict)
+    client_list: ClientList = field(init=False)
     credentials: Credentials = field(init=False)
     on_auth_failure: Callable[[str], None] = lambda _address: None  # called with the address of a wrong password
+    on_rejection: Callable[[str, str], None] = lambda _reason, _address: None  # called with the reason and the address
     started_ns: int = 0
 
     def __post_init__(self) -> None:
         self.started_ns = self.clock.monotonic_ns()
+        self.client_list = ClientList(self.clients)
         self.credentials = Credentials(self.config.password, self.config.username)
 
     def use_clock(self, clock: Clock) -> None:
@@ -61,6 +57,16 @@ class Worker:
     def count_auth_failure(self, address: str) -> None:
         self.stats.auth_failures += 1
         self.on_auth_failure(address)
+
+    def count_rejection(self, reason: str, address: str) -> None:
+        """Counts a connection that never became a client."""
+        self.stats.connections_rejected[reason] += 1
+        self.on_rejection(reason, address)
+
+    def count_closing(self, reason: str, address: str) -> None:
+        """Counts a client whose connection the server closes."""
+        self.stats.connections_closed[reason] += 1
+        self.on_rejection(reason, address)
 
     @property
     def uptime_seconds(self) -> float:

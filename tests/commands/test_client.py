@@ -1,11 +1,17 @@
 """CLIENT and its subcommands."""
 
+from collections import Counter
+from unittest import mock
+
 import pytest
 
+from respid.commands import Session
 from respid.commands.names import MAX_NAME_BYTES
 from respid.resp import encoder, errors
+from respid.worker.client_list import FEW_CLIENTS
 from tests.support.command_client import CommandClient
 from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect
 
 
 @pytest.mark.parametrize(
@@ -86,3 +92,25 @@ def test_client_list_and_info(client: CommandClient, other_client: CommandClient
 )
 def test_client_tracking_options(client: CommandClient, options: str, reply: bytes) -> None:
     assert client.tell(f"CLIENT TRACKING {options}") == reply
+
+
+def test_long_client_list_is_made_once_in_a_while(client: CommandClient, clock: ScriptedClock) -> None:
+    worker = client.connection.session.worker
+    others = [connect(worker).session for _ in range(FEW_CLIENTS)]
+    described = Counter[int]()
+
+    def describe(session: Session) -> str:
+        described[session.identifier] += 1
+        return original(session)
+
+    original = Session.describe
+    with mock.patch.object(Session, "describe", describe):
+        for _ in range(10):
+            (listed,) = client.ask("CLIENT LIST")
+        assert listed.text is not None
+        assert len(listed.text.splitlines()) == FEW_CLIENTS + 1
+        assert {described[other.identifier] for other in others} == {1}
+        assert described[client.connection.session.identifier] == 11
+        clock.pass_ms(100)
+        client.ask("CLIENT LIST")
+        assert {described[other.identifier] for other in others} == {2}

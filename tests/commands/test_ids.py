@@ -2,6 +2,7 @@
 
 import pytest
 
+from respid.commands import COMMANDS
 from respid.commands.ids import SLICE_IDS
 from respid.ids.layout import Layout
 from respid.net.connection import TURN_OUTPUT_BYTES, Connection
@@ -187,3 +188,15 @@ def test_id_info_describes_worker(client: CommandClient) -> None:
     }
     assert reply.type == "%"
     assert expected.items() <= as_dict(reply).items()
+
+
+def test_long_decode_is_answered_in_slices(client: CommandClient) -> None:
+    """So that other clients have their turn between two of them."""
+    client.connection.session.worker.generator.take(1)
+    handler = COMMANDS[b"ID.DECODE"].handler
+    parts = handler(client.connection.session, [b"ID.DECODE", *[b"%d" % number for number in range(1000)]])
+    assert parts is not None
+    assert not isinstance(parts, bytes)
+    sizes = [len(part or b"") for part in parts]
+    assert len(sizes) > 30
+    assert max(sizes) < 5_000

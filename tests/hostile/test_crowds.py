@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile.bystander import INCR, is_kept_alive, unnoticed
+from tests.hostile.bystander import INCR, cpu_seconds, is_kept_alive, unnoticed
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient
 from tests.support.running import RunningServer, StartServer, wait_until
@@ -93,6 +93,51 @@ def test_floods_do_not_delay_others(target: RunningServer, sent: bytes) -> None:
                 client.send_until_blocked(sent, most=len(sent), patience_seconds=0.05)
         for client in clients:  # else the server continues with the requests they sent
             client.vanish()
+
+
+@pytest.fixture(scope="module")
+def guarded(start_server: StartServer) -> RunningServer:
+    """A server with a password."""
+    return start_server(RESPID_PASSWORD="secret-of-the-orders")
+
+
+UNAUTHENTICATED = {
+    "requests": request("PING") * 5_000,
+    "unknown options of HELLO": request("HELLO", "3", "x" * 10_000) * 20,
+    "escapes": (b'ECHO "' + b"\\x41" * 450 + b'"\r\n') * 30,
+}
+
+
+@pytest.mark.parametrize("sent", UNAUTHENTICATED.values(), ids=UNAUTHENTICATED)
+def test_unauthenticated_crowd_delays_no_health_check(guarded: RunningServer, sent: bytes) -> None:
+    """The time of the event loop is shared: that of each client alone would add up."""
+    with crowd(guarded, 400) as clients:
+        for client in clients:
+            client.send_until_blocked(sent, most=len(sent), patience_seconds=0.001)
+        before = cpu_seconds(guarded)
+        assert guarded.get("/healthz")[0] == 200
+        assert cpu_seconds(guarded) - before < 0.25
+        for client in clients:
+            client.vanish()
+
+
+def test_lists_of_clients_delay_no_other(target: RunningServer) -> None:
+    with crowd(target, 800) as clients, RawClient(target.port) as user:
+        wait_until(lambda: target.metric("id_generator_connections") == 801)
+        for client in clients:
+            client.send(request("CLIENT", "LIST") * 5)
+        before = cpu_seconds(target)
+        user.send(PING)
+        assert user.receive_reply() == b"+PONG\r\n"
+        assert cpu_seconds(target) - before < 0.5
+        for client in clients:
+            client.vanish()
+
+
+def test_bytewise_bodies_delay_no_other(target: RunningServer) -> None:
+    head = b"GET /metrics HTTP/1.1\r\nHost: respid\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with unnoticed(target), RawClient(target.http_port) as client:
+        client.send_until_blocked(head + b"1\r\nx\r\n" * 200_000, most=1_200_000, patience_seconds=0.1)
 
 
 def test_non_readers_take_bounded_memory(target: RunningServer) -> None:

@@ -66,7 +66,7 @@ def test_metrics_format_follows_accept(
 def test_paths_and_methods_keep_connection(
     http_client: http.client.HTTPConnection, method: str, path: str, status: int
 ) -> None:
-    http_client.request(method, path, body=b"x" * 100_000 if method == "POST" else None)
+    http_client.request(method, path)
     response = http_client.getresponse()
     body = response.read()
     assert response.status == status
@@ -77,6 +77,17 @@ def test_paths_and_methods_keep_connection(
     http_client.auto_open = 0
     http_client.request("GET", "/healthz")
     assert http_client.getresponse().status == 200
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000000", b"Transfer-Encoding: chunked"])
+def test_bodies_are_refused_unread(server: RunningServer, framing: bytes) -> None:
+    """In chunks of one byte, a megabyte of body used to take half a minute of the event loop."""
+    with RawClient(server.http_port) as client:
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: respid\r\n" + framing + b"\r\n\r\n", b"1\r\nx\r\n" * 10_000)
+        head, _, body = client.receive_to_the_end().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nConnection: close" in head
+    assert json.loads(body) == {"error": "request bodies are not accepted"}
 
 
 def test_head_has_the_headers_of_get(http_client: http.client.HTTPConnection) -> None:

@@ -1,12 +1,13 @@
 """Passwords of a running server: rotation, failed authentication, and the log of both."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
 import redis
 
-from respid.net.auth_log import MAX_PEERS, AuthFailureLog
+from respid.net.rejection_log import MAX_PEERS, RejectionLog
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient, exchange
 from tests.support.running import RunningServer, StartServer, wait_until
@@ -29,11 +30,16 @@ def locked(start_server: StartServer, password_file: Path) -> RunningServer:
 
 
 def hang_up(server: RunningServer) -> str:
-    """Sends SIGHUP; returns the log line that follows."""
+    """Sends SIGHUP; returns the log line that reports the reload."""
     before = server.log
     server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: server.log.removeprefix(before).endswith("\n"))
-    return server.log.removeprefix(before).rstrip("\n")
+
+    def reports() -> list[str]:
+        lines = server.log.removeprefix(before).splitlines(keepends=True)
+        return [line.rstrip("\n") for line in lines if "reload" in line and line.endswith("\n")]
+
+    wait_until(reports)
+    return reports()[0]
 
 
 def is_right(server: RunningServer, *credentials: str) -> bool:
@@ -66,6 +72,29 @@ def test_changed_password_file_is_reloaded(locked: RunningServer, password_file:
     assert is_right(locked, "second")
 
 
+def test_reload_waits_for_a_complete_file(locked: RunningServer, password_file: Path) -> None:
+    password_file.write_text("")
+    with password_file.open("a") as file:
+        locked.process.send_signal(signal.SIGHUP)
+        for number in range(10):
+            file.write(f"password number {number}\n")
+            file.flush()
+            time.sleep(0.1)
+    wait_until(lambda: " reload" in locked.log)
+    assert " info reloaded passwords: 10\n" in locked.log
+    assert locked.log.count("reload") == 1
+
+
+def test_short_passwords_are_logged(start_server: StartServer, password_file: Path) -> None:
+    server = start_server(RESPID_PASSWORD_FILE=str(password_file), RESPID_PASSWORD="secret")
+    assert " warning 1 of the passwords in the password file can be guessed, being shorter than 16 bytes" in server.log
+    assert " warning 1 of the passwords in RESPID_PASSWORD can be guessed" in server.log
+    password_file.write_text("x" * 16 + "\n" + "y" * 15)
+    hang_up(server)
+    assert server.log.count("in the password file can be guessed") == 2
+    assert "y" * 15 not in server.log
+
+
 def test_failed_reload_keeps_passwords(locked: RunningServer, password_file: Path) -> None:
     password_file.write_text("\n")
     assert f" error reload failed, keeping the previous contents: passwords: {password_file}: contains no" in hang_up(
@@ -76,7 +105,7 @@ def test_failed_reload_keeps_passwords(locked: RunningServer, password_file: Pat
     assert is_right(locked, "first")
 
 
-@pytest.mark.parametrize("content", [None, "", "\n"])
+@pytest.mark.parametrize("content", [None, "", "\n", "first\n\t\n", "\ufefffirst\n", "# first\n"])
 def test_missing_passwords_stop_the_start(start_server: StartServer, tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "passwords"
     if content is not None:
@@ -139,14 +168,14 @@ class Loop:
 
 def test_failure_log_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     loop = Loop()
-    failures = AuthFailureLog(loop)  # type: ignore[arg-type]
+    failures = RejectionLog(loop)  # type: ignore[arg-type]
     for number in range(1000):
-        failures.note(f"10.0.{number % 256}.7:{number}")
+        failures.note_auth_failure(f"10.0.{number % 256}.7:{number}")
     assert len(caplog.messages) == MAX_PEERS
     ((seconds, end),) = loop.calls
     end()  # type: ignore[operator]
     assert caplog.messages[-1] == "authentication failed 980 more times within 60 s"
-    failures.note("[::1]:7000")
+    failures.note_auth_failure("[::1]:7000")
     assert caplog.messages[-1] == "authentication failed from [::1]:7000"
     assert seconds == 60
     assert len(loop.calls) == 2

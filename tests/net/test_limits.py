@@ -90,6 +90,9 @@ def test_lower_limit_applies_before_auth(start_server: StartServer) -> None:
     server = start_server(RESPID_PASSWORD="secret", RESPID_MAX_REQUEST_BYTES="100")
     refused = exchange(server.port, request("AUTH", "x" * 200))
     assert refused == b"-ERR Protocol error: unauthenticated bulk length\r\n"
+    longest = b"AUTH " + b"x" * 2043 + b"\r\n"  # Redis accepts 64 KiB before authentication as well
+    assert exchange(server.port, longest).startswith(b"-WRONGPASS ")
+    assert exchange(server.port, b"x" + longest) == b"-ERR Protocol error: too big inline request\r\n"
 
 
 def test_max_clients_from_variable(start_server: StartServer) -> None:

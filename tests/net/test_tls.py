@@ -146,21 +146,38 @@ def test_plain_text_on_tls_port_is_counted(files: CertificateFiles, server: Runn
     assert server.log.count("debug TLS handshake with ('127.0.0.1', ") >= 3
 
 
-def test_pending_handshakes_are_bounded(start_server: StartServer, files: CertificateFiles) -> None:
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03"], ids=["silent", "begun"])
+def test_oldest_handshake_makes_room(start_server: StartServer, files: CertificateFiles, sent: bytes) -> None:
     port = free_port()
     server = start_server(*files.options(port))
     held = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(MAX_HANDSHAKES)]
     for each in held:
-        each.sendall(b"\x16\x03")
-    with socket.create_connection(("127.0.0.1", port), 10) as refused:
-        assert refused.recv(1) == b""
-    assert server.metric(REFUSED) == 1
-    assert server.client().ping()
-    for each in held:
-        each.close()
-    wait_until(lambda: server.metric(FAILED) == MAX_HANDSHAKES)
+        each.sendall(sent)
     with connect(port, files.client_context()) as connection:
         assert ping(connection) == PONG
+    assert server.metric(REFUSED) == 1
+    assert held[0].recv(1) == b""
+    assert server.client().ping()
+    assert server.log.count(": too many TLS handshakes at a time") == 1
+    for each in held:
+        each.close()
+    wait_until(lambda: server.metric(FAILED) == MAX_HANDSHAKES - 1)
+    wait_until(lambda: server.open_files() < MAX_HANDSHAKES)
+
+
+def test_silent_handshakes_make_room_first(start_server: StartServer, files: CertificateFiles) -> None:
+    port = free_port()
+    server = start_server(*files.options(port))
+    begun = socket.create_connection(("127.0.0.1", port), 10)
+    begun.sendall(b"\x16\x03")
+    silent = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(MAX_HANDSHAKES)]
+    wait_until(lambda: server.metric(REFUSED) == 1)
+    assert silent[0].recv(1) == b""
+    begun.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        begun.recv(1)
+    for each in (begun, *silent):
+        each.close()
 
 
 def test_reset_before_handshake_is_counted(start_server: StartServer, files: CertificateFiles) -> None:

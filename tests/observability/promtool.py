@@ -88,12 +88,19 @@ class Worker:
             "id_generator_reservation_remaining_seconds": 200,
             "id_generator_reservation_failures_total": 0,
             "id_generator_clock_lead_seconds": 0,
+            'id_generator_connections_rejected_total{reason="tls_handshakes"}': 0,
+            'id_generator_connections_closed_total{reason="auth_timeout"}': 0,
+            'id_generator_connections_closed_total{reason="idle_timeout"}': 0,
+            "id_generator_auth_failures_total": 0,
+            "id_generator_tls_certificate_end_timestamp_seconds": 0,
             "id_generator_layout_end_timestamp_seconds": 2 * 365 * 86400,
             f'id_generator_info{{worker_id="{self.worker_id}",id_space="{self.id_space}",'
             f'high_water_mark="{self.high_water_mark}",fingerprint="{self.fingerprint}"}}': 1,
         }
         short = {re.sub(r"^id_generator_|\{.*", "", name): name for name in constant if 'request="bulk"' not in name}
         short["bulk_exhausted_total"] = 'id_generator_sequence_exhausted_total{request="bulk"}'
+        short["auth_timeouts_total"] = 'id_generator_connections_closed_total{reason="auth_timeout"}'
+        short["idle_timeouts_total"] = 'id_generator_connections_closed_total{reason="idle_timeout"}'
         given = {short[name]: values for name, values in self.samples.items()}
         for name, value in constant.items():
             yield {"series": self._labelled(name), "values": given.get(name, f"{value}x{self.length}")}

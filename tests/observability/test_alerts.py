@@ -216,6 +216,27 @@ def test_lasting_saturation_fires() -> None:
     expect_alerts(set(), [worker(0, bulk_exhausted_total="0+30000x100"), *well(1)], "20m")
 
 
+def test_rejected_clients_fire_and_idle_ones_do_not() -> None:
+    for name in ("connections_rejected_total", "auth_timeouts_total"):
+        rejecting = worker(0, **{name: "0+1x100"})  # two a minute
+        expect_alerts(set(), [rejecting, *well(1)], "4m")
+        expect_alerts({"RespidRejectingClients"}, [rejecting, *well(1)], "15m")
+    expect_alerts(set(), [worker(0, idle_timeouts_total="0+100x100"), *well(1)], "15m")
+    expect_alerts(set(), [worker(0, connections_rejected_total="0x10 3x90"), *well(1)], "10m", "15m")
+
+
+def test_wrong_passwords_fire_when_they_continue() -> None:
+    expect_alerts({"RespidAuthFailures"}, [worker(0, auth_failures_total="0+4x100"), *well(1)], "15m")
+    expect_alerts(set(), [worker(0, auth_failures_total="0+2x100"), *well(1)], "15m")
+
+
+def test_certificate_fires_a_week_before_its_end() -> None:
+    week = 7 * 86400
+    name = "tls_certificate_end_timestamp_seconds"
+    expect_alerts({"RespidCertificateEnds"}, [worker(0, **{name: f"{week}x100"}), *well(1)], "15m")
+    expect_alerts(set(), [worker(0, **{name: f"{week + 86400}x100"}), *well(1)], "15m")
+
+
 def test_end_of_the_layout_fires_a_year_before() -> None:
     expect_alerts({"RespidLayoutEnds"}, [worker(0, layout_end_timestamp_seconds=f"{YEAR}x100"), *well(1)], "15m")
     expect_alerts(set(), [worker(0, layout_end_timestamp_seconds=f"{YEAR + 86400}x100"), *well(1)], "15m")

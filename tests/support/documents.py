@@ -11,6 +11,7 @@ import click
 
 from respid.cli.serve import serve
 from respid.commands import COMMANDS
+from respid.commands.handshake import MOST_WRONG_PASSWORDS
 from respid.commands.ids import BULK_MILLISECONDS
 from respid.ids.layout import Layout
 from respid.monitoring.metrics import WorkerCollector
@@ -74,7 +75,7 @@ def limits_table() -> Iterable[str]:
         (
             "clients (`--max-clients`)",
             f"{config.max_clients:,}, or as many as the open-file limit permits",
-            "`-ERR max number of clients reached`",
+            "a client that has run no command makes room; otherwise `-ERR max number of clients reached`",
         ),
         (
             "bytes of a request (`--max-request-bytes`)",
@@ -88,7 +89,7 @@ def limits_table() -> Iterable[str]:
         ),
         (
             "bytes of an inline command (`--max-inline-bytes`)",
-            f"{config.max_inline_bytes:,}",
+            f"{config.max_inline_bytes:,}; {unauthenticated.inline_bytes:,} before `AUTH`",
             "Redis's protocol error, then closed",
         ),
         (
@@ -96,7 +97,9 @@ def limits_table() -> Iterable[str]:
             f"{config.max_queued_commands:,}; each KiB of arguments counts as one more",
             "`-OOM …`, and `EXEC` fails",
         ),
-        ("TLS handshakes at a time", f"{MAX_HANDSHAKES:,}, {HANDSHAKE_SECONDS:g} s for each", "closed"),
+        ("TLS handshakes at a time", f"{MAX_HANDSHAKES:,}, {HANDSHAKE_SECONDS:g} s for each", "the oldest is closed"),
+        ("time until authenticated (`--auth-timeout`)", f"{config.auth_timeout_seconds:g} s", "closed"),
+        ("wrong passwords on one connection", f"{MOST_WRONG_PASSWORDS}", "closed"),
         ("time without a command (`--idle-timeout`)", "none", "closed"),
         (
             "age of a connection (`--max-connection-age`)",

@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 
-from respid.worker.credentials import Credentials, read_passwords
+from respid.worker.credentials import Credentials, count_short, read_passwords
 
 
 @pytest.mark.parametrize("username", [b"default", b"orders"])
@@ -54,7 +54,31 @@ def test_compares_all_digests_in_full(given: bytes) -> None:
 
 
 def test_reads_one_password_per_line() -> None:
-    assert read_passwords(b"new\r\n\r\n spaced \n\xff#1") == [b"new", b" spaced ", b"\xff#1"]
+    assert read_passwords(b"new\r\n\r\n spaced \n\xc3\xa4#1") == [b"new", b" spaced ", b"\xc3\xa4#1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"first\n \n", "line 2 contains nothing but white space"),
+        (b"first\n\n\t\r\n", "line 3 contains nothing but white space"),
+        (b"first\n\x0c", "line 2 contains nothing but white space"),
+        (b"\xef\xbb\xbffirst\n", "line 1 begins with a byte order mark"),
+        ("first\n".encode("utf-16"), "line 1 begins with a byte order mark"),
+        ("first\n".encode("utf-16-be"), "line 1 contains a NUL byte"),
+        ("first\n".encode("utf-16-le"), "line 1 contains a NUL byte"),
+        (b"first\nsec\0ond\n", "line 2 contains a NUL byte"),
+        (b"# passwords\nfirst\n", "line 1 begins with '#': comments are not supported"),
+        (b"first\n\xe4\n", "line 2 is not UTF-8"),
+    ],
+)
+def test_refuses_a_line_that_is_no_password(text: bytes, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        read_passwords(text)
+
+
+def test_counts_short_passwords() -> None:
+    assert count_short([b"x" * 15, b"x" * 16, b""]) == 2
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"\r\n\n"])

@@ -1,0 +1,56 @@
+"""When a certificate ends: as a number, in the log and as a metric."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+from respid.net.certificate import end_seconds
+from tests.support.certificates import CertificateFiles
+from tests.support.running import StartServer, free_port
+
+END = "id_generator_tls_certificate_end_timestamp_seconds"
+
+
+def certificate(end: datetime) -> bytes:
+    return trustme.CA().issue_cert("localhost", not_after=end).cert_chain_pems[0].bytes()
+
+
+@pytest.mark.parametrize("year", [2027, 2049, 2050, 2107])
+def test_end_is_read(year: int) -> None:
+    end = datetime(year, 2, 3, 4, 5, 6, tzinfo=UTC)
+    text = certificate(end).decode()
+    assert end_seconds(text) == end.timestamp()
+    assert end_seconds("comment\n" + text + certificate(end + timedelta(1)).decode()) == end.timestamp()
+
+
+@pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----\nMII=\n", "x"])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no PEM certificate"):
+        end_seconds(text)
+
+
+def test_certificate_that_is_cut_off_is_refused() -> None:
+    with pytest.raises(ValueError, match="cut off"):
+        end_seconds("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [(8, None), (6, " warning the TLS certificate ends at "), (-1, " error the TLS certificate ended at ")],
+)
+def test_near_end_is_logged(start_server: StartServer, tmp_path: Path, days: int, told: str | None) -> None:
+    files, port = CertificateFiles(tmp_path), free_port()
+    end = (datetime.now(UTC) + timedelta(days)).replace(microsecond=0)
+    issued = files.ca.issue_cert("localhost", not_after=end)
+    issued.private_key_pem.write_to_path(files.key_file)
+    issued.cert_chain_pems[0].write_to_path(files.cert_file)
+    server = start_server(*files.options(port))
+    assert server.metric(END) == end.timestamp()
+    assert server.log.count("the TLS certificate end") == (told is not None)
+    assert told is None or told in server.log
+
+
+def test_end_is_0_without_tls(start_server: StartServer) -> None:
+    assert start_server().metric(END) == 0

@@ -1,0 +1,105 @@
+"""The time of a round of the event loop is shared by all clients."""
+
+from collections.abc import Callable
+
+import pytest
+
+from respid.net.connection import Budgets, Connection
+from respid.net.states import Next
+from respid.net.turns import Budget, Turns
+from respid.worker.worker import Worker
+from tests.support.byte_streams import request
+from tests.support.request_limits import DEFAULT_LIMITS
+
+PING = request("PING")
+
+
+class Loop:
+    """Runs what is scheduled when it is told to."""
+
+    def __init__(self) -> None:
+        self.scheduled: list[Callable[[], None]] = []
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.scheduled.append(callback)
+
+    def run_once(self) -> None:
+        scheduled, self.scheduled = self.scheduled, []
+        for callback in scheduled:
+            callback()
+
+
+class Player:
+    """Needs some turns, each of which takes 4 ns."""
+
+    def __init__(self, turns: Turns, needed: int = 1, *, fails: bool = False) -> None:
+        self.turns, self.needed, self.fails, self.taken = turns, needed, fails, 0
+
+    def take_turn(self) -> None:
+        self.taken += 1
+        self.turns.budget.left_ns -= 4
+        if self.fails:
+            raise RuntimeError
+        if self.taken < self.needed:
+            self.turns.join(self)
+
+
+def test_round_ends_when_its_time_is_used_up() -> None:
+    loop = Loop()
+    turns = Turns(loop.call_soon, 8)
+    players = [Player(turns) for _ in range(5)]
+    for player in players:
+        turns.join(player)
+    rounds = []
+    while loop.scheduled:
+        assert len(loop.scheduled) == 1
+        loop.run_once()
+        rounds.append(sum(player.taken for player in players))
+    assert rounds == [2, 4, 5]
+
+
+def test_each_client_gets_one_turn_per_round() -> None:
+    loop = Loop()
+    turns = Turns(loop.call_soon, 100)
+    long, short = Player(turns, 3), Player(turns)
+    turns.join(long)
+    turns.join(short)
+    loop.run_once()
+    assert (long.taken, short.taken, len(loop.scheduled)) == (1, 1, 1)
+
+
+def test_failing_turn_stops_no_other() -> None:
+    loop = Loop()
+    turns = Turns(loop.call_soon, 100)
+    turns.join(Player(turns, fails=True))
+    other = Player(turns)
+    turns.join(other)
+    with pytest.raises(RuntimeError):
+        loop.run_once()
+    loop.run_once()
+    assert other.taken == 1
+
+
+def test_used_up_budget_delays_the_answer(worker: Worker) -> None:
+    budget = Budget(100)
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(100)))
+    budget.left_ns = 0
+    assert (connection.receive(PING), connection.next) == (b"", Next.TURN)
+    assert not connection.is_between_requests
+    assert connection.receive(PING) == b""  # as TLS may deliver it
+    budget.begin_round()
+    answered = connection.resume()
+    while connection.next is Next.TURN:
+        answered += connection.resume()
+    assert (answered, connection.next) == (b"+PONG\r\n" * 2, Next.READ)
+
+
+def test_answer_takes_its_time_from_the_budget(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(type(worker.clock), "monotonic_ns", lambda _clock: next(times))
+    budgets = Budgets(Budget(100), Budget(100))
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=budgets)
+    connection.receive(PING * 100)
+    assert connection.next is Next.TURN
+    assert budgets.authenticated.left_ns <= 0
+    assert budgets.unauthenticated.left_ns == 100
