@@ -58,7 +58,7 @@ def run(arguments: list[str], seconds: float) -> None:
 def report(modules: list[str]) -> int:
     """Prints the score of each module, and the survivors that are not known to be equivalent. 1 if there are any."""
     known = known_equivalents()
-    survivors = []
+    survivors: list[tuple[str, Change]] = []
     for path in sorted((ROOT / "mutants").glob("respid/**/*.py.meta")):
         module = ".".join(path.relative_to(ROOT / "mutants").with_suffix("").with_suffix("").parts)
         results: dict[str, int | None] = json.loads(path.read_text())["exit_code_by_key"]

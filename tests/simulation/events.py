@@ -185,6 +185,10 @@ def interlude(world: World, place: Place, detail: int) -> None:
     thaw(world, place, detail)
 
 
+def clock_ahead(world: World, place: Place, _detail: int) -> None:
+    world.set_clock(world.host_of(place), 4000.7)
+
+
 def clock_ahead_for_a_while(world: World, place: Place, detail: int) -> None:
     """Reservations reach too far ahead, and are taken back."""
     host = world.host_of(place)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,19 @@ from tests.simulation.events import (
     FAULTS,
     Event,
     Fault,
-    api_works,
+    change_layout_of_all,
+    clock_ahead,
     clock_ahead_for_a_while,
     cut_off,
     delete_lock_and_start,
     disk_fails,
-    disk_is_slow,
     disk_works,
     freeze_beside_a_change,
     in_a_call,
     interlude,
     lose_power,
     mix_layouts,
+    set_clock,
     start,
 )
 from tests.simulation.system_calls import SYSTEM, SimulatedFile, SimulatedOs
@@ -141,7 +142,7 @@ def ceiling_ignored(patch: Patch) -> None:
     patch.setattr(Generator, "raise_ceiling", lambda generator, ceiling_ms: rise(generator, ceiling_ms + 10_000))
 
 
-@in_any_store(clock_ahead_for_a_while, cut_off, start, disk_fails, api_works, disk_works)
+@in_the_lease_store(clock_ahead_for_a_while, cut_off, clock_ahead, start)
 def ceiling_lowered_only_in_the_store(patch: Patch) -> None:
     patch.setattr(Generator, "lower_ceiling", lambda _generator, _ceiling_ms: None)
 
@@ -333,7 +334,7 @@ def clock_never_followed_again(patch: Patch) -> None:
     patch.setattr(ClockWatch, "_note_step", note_and_stay)
 
 
-@in_any_store()
+@in_any_store(set_clock, change_layout_of_all, mix_layouts)
 def another_layout_not_noticed(patch: Patch) -> None:
     """All marks are taken for marks of the own layout."""
 
@@ -546,7 +547,7 @@ def running_layout_ignored(patch: Patch) -> None:
     patch.setattr(FileStore, "_refuse_other_layouts", lambda _store: False)
 
 
-@in_the_file_store()
+@in_the_file_store(set_clock, change_layout_of_all, mix_layouts)
 def former_layouts_forgotten(patch: Patch) -> None:
     """A mark no longer says how far other layouts have reached."""
     patch.setattr(
@@ -554,17 +555,6 @@ def former_layouts_forgotten(patch: Patch) -> None:
         "write_mark",
         lambda worker_id, mark, nonce: write_mark(worker_id, Mark(mark.ceiling_ms, mark.fingerprint), nonce),
     )
-
-
-@in_the_file_store(mix_layouts, disk_is_slow)
-def starts_side_by_side(patch: Patch) -> None:
-    """The lock of the directory is not taken."""
-
-    @contextlib.contextmanager
-    def unlocked(_store: FileStore) -> Iterator[None]:
-        yield
-
-    patch.setattr(FileStore, "_directory_locked", unlocked)
 
 
 # The lease store

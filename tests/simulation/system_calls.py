@@ -19,7 +19,6 @@ from respid.highwater.stores.disk import LockedError
 from tests.simulation.host import Directory, Inode, OpenFile
 from tests.simulation.scheduler import Process, current_process
 
-
 USER = 1000  # in whose name all processes run
 
 

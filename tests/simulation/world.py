@@ -301,7 +301,7 @@ class World:
         """
         clock = one.process.host.clock
         quiet_seconds = min(clock.seconds_since_step(), (self.scheduler.now_ns - self.troubled_ns) / SECOND)
-        has_settled = quiet_seconds > self.confirm_seconds + 2 and not one.was_held_up
+        has_settled = quiet_seconds > self.confirm_seconds + 2 and self.is_calm(one.place) and not one.was_held_up
         least_ms = wall_ms - LAG_MS - self.reserve_ms if has_settled else 0
         if clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000:
             return least_ms, wall_ms + one.lead_limit_ms
@@ -345,7 +345,12 @@ class World:
         latter = next((each.issuer for each in users if each.issuer.first_ns > one.issuer.last_ns), None)
         if any(loss.store == one.issuer.store for loss in self.losses):
             return
-        if not one.stopped_cleanly or not one.issuer.has_issued or latter is None:
+        if (
+            not one.stopped_cleanly
+            or not one.issuer.has_issued
+            or latter is None
+            or one.issuer.runs_at(latter.started_ns)
+        ):
             return
         began = [each for each in users if each.issuer.started_ns <= latter.first_ns]
         if any(each.process.is_dead and each is not one for each in began) or len(began) > 2:
