@@ -164,7 +164,11 @@ def layout_end_ignored(patch: Patch) -> None:
         if not generator._sealed:
             generator._ceiling_ms = generator._limit_ms = max(generator._ceiling_ms, ceiling_ms)
 
+    def target(reservation: Reservation, wall_ms: int) -> int:
+        return reservation._ceiling_above(reservation._generator.timestamp_ms, wall_ms)
+
     patch.setattr(Generator, "raise_ceiling", rise)
+    patch.setattr(Reservation, "_target_ms", target)
 
 
 @in_any_store()

@@ -89,7 +89,7 @@ def _draw_events(random: Random, store: str, faults: tuple[Fault, ...]) -> list[
 def make_world(random: Random, stores: tuple[str, ...], reached: Reached | None = None) -> World:
     """Some hosts and places, and limits."""
     store = random.choice(stores)
-    layout = ENDING_LAYOUT if random.random() < 0.05 else LAYOUT
+    layout = ENDING_LAYOUT if random.random() < 0.08 else LAYOUT
     lead_limit_seconds = random.choice((6, 60, 60, 600))
     one = Settings(1, store, layout=layout, lead_limit_seconds=lead_limit_seconds)
     places = [Place(0, "a-1", one)]
