@@ -18,15 +18,15 @@ COPY pyproject.toml README.md LICENSE ./
 COPY respid respid
 RUN tools/bin/pip wheel --quiet --no-index --find-links wheels --no-deps --wheel-dir wheels . \
  && python3 -m venv --without-pip /opt/respid \
- && tools/bin/pip --python /opt/respid/bin/python install --quiet --no-index --find-links wheels "respid[kubernetes]" \
- && mkdir /state
+ && tools/bin/pip --python /opt/respid/bin/python install --quiet --no-index --find-links wheels "respid[kubernetes]"
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title=respid \
       org.opencontainers.image.description="Unique, time-ordered 64-bit IDs for any Redis client" \
       org.opencontainers.image.licenses=MIT
 COPY --from=build /opt/respid /opt/respid
-COPY --from=build --chown=10001:10001 /state /var/lib/respid
+# Group 0 can write, because OpenShift runs the image as a random user in that group.
+RUN install --directory --owner 10001 --group 0 --mode 0770 /var/lib/respid
 # respid writes only to its state directory. With a read-only root file system, mount a volume there.
 ENV PATH=/opt/respid/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -6,8 +6,8 @@ The map, from the ground up. Each package imports only from those above it here;
 - `resp/`: bytes to requests, values to bytes, Redis's error texts. Pure as well; knows no IDs.
 - `worker/`: the state that all connections of a process share: settings, credentials, lifecycle, counters.
 - `commands/`: the one table of commands, and a small file per group.
-- `net/`: how Redis clients come in: listeners, connections, who gets the next ID.
-- `highwater/`: how the high-water mark stays durable and the reservation ahead of the clock.
+- `net/`: Redis clients: listeners, connections, and the queue of requests that wait for an ID.
+- `highwater/`: keeps the high-water mark durable, and the reservation ahead of the clock.
 - `reload`: files that are reloaded while the server runs.
 - `monitoring/`: the HTTP port: metrics and health.
 - `check/`: the verifier. It shares no code with the server but the layout of an ID.

@@ -25,12 +25,16 @@ from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.ids.timestamp import parse_timestamp_ms
+from respid.monitoring.history import History
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
+from respid.monitoring.status import StatusRoutes
+from respid.monitoring.systemd import SystemdReport
 from respid.net.auth_log import AuthFailureLog
 from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
+from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
 from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
@@ -128,12 +132,15 @@ class Server:
         self._worker.on_auth_failure = AuthFailureLog(loop).note
         self._handle_signals(loop)
         clients = Clients(self._worker, loop)
-        http = HttpClients(self._routes(), loop)
+        history = History(lambda: self._worker.generator.ids_issued, loop.time())
+        systemd = SystemdReport(self._worker, history, os.environ)
+        http = HttpClients(self._routes(history), loop)
         listeners = RespListeners(clients, self._tls)
         http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(clients).run())]
+        running = (self._reloader.watch(), Sweep(clients).run(), history.run(), systemd.run())
+        background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
         try:
@@ -142,6 +149,7 @@ class Server:
         finally:
             for task in background:
                 task.cancel()
+            systemd.send()
             released = await self._release()
             self._worker.lifecycle.enter(State.STOPPED)
             http_server.close()
@@ -233,7 +241,7 @@ class Server:
 
         return Exposition(self._worker).render
 
-    def _routes(self) -> dict[str, Route]:
+    def _routes(self, history: History) -> dict[str, Route]:
         def metrics(accept: str) -> Response:
             return Response(200, *self._render_metrics(accept))
 
@@ -247,13 +255,20 @@ class Server:
                 return json_response(200, {"status": "ready"})
             return json_response(503, {"status": "not ready", "reason": reason})
 
-        return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
+        pages = StatusRoutes(self._worker, history)
+        return {
+            "/": pages.index,
+            "/status": pages.status,
+            "/metrics": metrics,
+            "/healthz": healthz,
+            "/readyz": readyz,
+        }
 
     def _log_start(self, listening: str) -> None:
         config = self._config
         where = f"store {config.store} ({config.state_dir})" if config.store == "file" else f"store {config.store}"
         _log.info(
-            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s",
+            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s; try: %s, %s",
             __version__,
             listening,
             config.http_bind,
@@ -262,6 +277,8 @@ class Server:
             config.worker_id_source,
             config.layout.fingerprint,
             where,
+            suggest_command(config, password_needed=self._worker.credentials.are_needed),
+            status_page_url(config),
             extra={"event": "started"},
         )
 

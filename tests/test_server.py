@@ -47,7 +47,7 @@ def test_incr_returns_rising_ids(server: RunningServer) -> None:
     assert Layout().decompose(second).worker_id == 1
 
 
-def test_the_file_store_needs_a_directory() -> None:
+def test_file_store_requires_directory() -> None:
     with pytest.raises(StoreError, match="--state-dir"):
         make_store(Config(worker_id=1, worker_id_source="test"))
 
@@ -68,7 +68,7 @@ def test_only_a_later_signal_stops_at_once(repeated: signal.Signals, caplog: pyt
     end.assert_called_once_with(128 + repeated)
 
 
-def test_a_signal_after_a_failure_is_the_first(caplog: pytest.LogCaptureFixture) -> None:
+def test_signal_after_failure_counts_as_first(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     server = Server(config())
     server._stop.set()  # as by the keeper's task when it ends
@@ -77,7 +77,7 @@ def test_a_signal_after_a_failure_is_the_first(caplog: pytest.LogCaptureFixture)
     assert (events(caplog), end.mock_calls) == (["draining"], [])
 
 
-async def test_a_signal_during_the_start_stops_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_signal_during_start_stops_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     server = Server(config(port=free_port(), http_port=free_port()))
     server._handle_stop_signal(signal.SIGINT)
@@ -121,7 +121,7 @@ async def test_logs_the_error_of_a_background_task_once(caplog: pytest.LogCaptur
     assert events(caplog) == ["internal_error"]
 
 
-async def test_a_timeout_error_of_the_keeper_is_a_failure() -> None:
+async def test_timeout_error_of_keeper_is_failure() -> None:
     async def fail() -> None:
         raise TimeoutError("planted")
 
@@ -130,7 +130,7 @@ async def test_a_timeout_error_of_the_keeper_is_a_failure() -> None:
         await Server(config())._end_keeping(keeping)
 
 
-def test_a_defect_in_a_connection_ends_only_that_one(tmp_path: Path) -> None:
+def test_connection_error_closes_only_that_one(tmp_path: Path) -> None:
     port, http_port, log_path = free_port(), free_port(), tmp_path / "log"
     arguments = ["serve", "--worker-id", "1", "--store", "none", "--log-format", "json"]
     arguments += ["--port", str(port), "--http-port", str(http_port)]

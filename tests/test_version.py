@@ -25,7 +25,7 @@ def test_chart_has_the_version() -> None:
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
 
 
-def test_newest_release_in_the_changelog_has_the_version() -> None:
+def test_newest_changelog_entry_has_version() -> None:
     releases = [section.split()[0] for section in CHANGELOG_SECTIONS if section != "Unreleased"]
     assert releases[:1] in ([], [__version__])
     assert releases or CHANGELOG_SECTIONS == ["Unreleased"]
@@ -67,7 +67,7 @@ def test_release_refuses_a_tag_of_another_version(checkout: Path, tag: str) -> N
 
 
 @pytest.mark.parametrize("heading", ["Unreleased", "1.2.33 - 2026-12-01", "1.2.3-rc1"])
-def test_release_refuses_a_changelog_without_its_section(checkout: Path, heading: str) -> None:
+def test_release_refuses_changelog_without_section(checkout: Path, heading: str) -> None:
     (checkout / "CHANGELOG.md").write_text(f"# Changelog\n\n## {heading}\n\n- New.\n")
     returncode, notes, error = check_release(checkout, "v1.2.3")
     assert (returncode, notes) == (1, "")

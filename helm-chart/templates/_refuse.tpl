@@ -4,6 +4,7 @@
 {{- include "respid.refuseTimes" . }}
 {{- include "respid.refuseSecrets" . }}
 {{- include "respid.refuseScrapes" . }}
+{{- include "respid.refuseService" . }}
 {{- include "respid.refuseChange" . }}
 {{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
 {{- fail "networkPolicy.apiServerPorts is empty, which would allow connections to any port: list the API server's ports, such as [443, 6443]" }}
@@ -21,6 +22,21 @@
 {{- if has .name $names }}
 {{- fail (printf "extraEnv contains %s, which the chart sets itself: use the corresponding value instead (see values.yaml)" .name) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "respid.refuseService" -}}
+{{- $service := .Values.service }}
+{{- range $name := list "loadBalancerClass" "loadBalancerSourceRanges" }}
+{{- if and (get $service $name) (ne $service.type "LoadBalancer") }}
+{{- fail (printf "service.%s needs service.type LoadBalancer, not %s" $name $service.type) }}
+{{- end }}
+{{- end }}
+{{- if and (ne $service.type "ClusterIP") (not (include "respid.isAuthenticated" .)) (not $service.allowUnauthenticated) }}
+{{- fail (printf "service.type %s without a password lets anyone who reaches it draw IDs: set auth.existingSecret, or tls.only with tls.authClients \"yes\"; or allow it with service.allowUnauthenticated: true" $service.type) }}
+{{- end }}
+{{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") }}
+{{- fail "service.externalTrafficPolicy needs service.type LoadBalancer or NodePort, not ClusterIP" }}
 {{- end }}
 {{- end }}
 
@@ -76,16 +92,25 @@
 {{- end }}
 
 {{- define "respid.refuseScrapes" -}}
-{{- $monitor := .Values.serviceMonitor }}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled are both true, so every pod would be scraped twice: enable only one of them" }}
+{{- end }}
+{{- range $name := list "serviceMonitor" "podMonitor" }}
+{{- $monitor := get $.Values $name }}
 {{- if $monitor.enabled }}
 {{- $interval := include "respid.seconds" $monitor.interval | float64 }}
 {{- if gt (include "respid.seconds" $monitor.scrapeTimeout | float64) $interval }}
-{{- fail (printf "serviceMonitor.scrapeTimeout %s is longer than serviceMonitor.interval %s, which Prometheus rejects: lower the first or raise the second" $monitor.scrapeTimeout $monitor.interval) }}
+{{- fail (printf "%s.scrapeTimeout %s is longer than %s.interval %s, which Prometheus rejects: lower the first or raise the second" $name $monitor.scrapeTimeout $name $monitor.interval) }}
 {{- end }}
-{{- $keda := .Values.autoscaling.keda }}
-{{- if and .Values.autoscaling.enabled $keda.enabled (lt (float64 $keda.windowSeconds) (mulf 2 $interval)) }}
-{{- fail (printf "autoscaling.keda.windowSeconds %v spans fewer than two scrapes at serviceMonitor.interval %s, so its queries would never have a result: set it to four times the interval" $keda.windowSeconds $monitor.interval) }}
+{{- $keda := $.Values.autoscaling.keda }}
+{{- if and $.Values.autoscaling.enabled $keda.enabled (lt (float64 $keda.windowSeconds) (mulf 2 $interval)) }}
+{{- fail (printf "autoscaling.keda.windowSeconds %v spans fewer than two scrapes at %s.interval %s, so its queries would never have a result: set it to four times the interval" $keda.windowSeconds $name $monitor.interval) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- $labels := .Values.prometheusLabels }}
+{{- if ne (empty $labels.cluster) (empty $labels.clusterName) }}
+{{- fail "prometheusLabels.cluster and prometheusLabels.clusterName belong together: set both, such as cluster and eu-1, or neither" }}
 {{- end }}
 {{- end }}
 
@@ -104,8 +129,14 @@
 {{- if and .enabled (not .only) (eq (int .port) (int $.Values.service.port)) }}
 {{- fail (printf "tls.port and service.port are both %d: use two different ports, or set tls.only" (int .port)) }}
 {{- end }}
-{{- if and .enabled (not .existingSecret) }}
-{{- fail "tls.enabled requires tls.existingSecret, a Secret with tls.crt and tls.key: create it with kubectl create secret tls NAME --cert FILE --key FILE, or with cert-manager" }}
+{{- if and .enabled (not .existingSecret) (not .certManager.enabled) }}
+{{- fail "tls.enabled requires tls.existingSecret, a Secret with tls.crt and tls.key: create it with kubectl create secret tls NAME --cert FILE --key FILE, or set tls.certManager.enabled" }}
+{{- end }}
+{{- if and .certManager.enabled (not .enabled) }}
+{{- fail "tls.certManager.enabled without tls.enabled creates a certificate that nothing uses: set tls.enabled to true" }}
+{{- end }}
+{{- if and .certManager.enabled (not .certManager.issuerRef.name) }}
+{{- fail "tls.certManager.enabled requires tls.certManager.issuerRef: set its name and kind (Issuer or ClusterIssuer)" }}
 {{- end }}
 {{- if and .only (not .enabled) }}
 {{- fail "tls.only without tls.enabled leaves no port to serve on: set tls.enabled to true, or tls.only to false" }}

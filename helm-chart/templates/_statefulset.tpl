@@ -20,7 +20,7 @@ does not, Helm resets it to its default, 1. So once a revision has rendered it, 
 {{- end }}
 {{- end }}
 
-{{/* What decides which IDs the workers may issue, besides their number. */}}
+{{/* The settings that decide which IDs the workers may issue, except their number. */}}
 {{- define "respid.identity" -}}
 RESPID_WORKER_ID_OFFSET: {{ include "respid.number" .Values.workerIdOffset | quote }}
 RESPID_LAYOUT: {{ .Values.layout | quote }}
@@ -92,11 +92,36 @@ is set only if its value is not the default: after a rollback, an older image re
 - {name: RESPID_DRAIN_DELAY, value: {{ include "respid.number" .Values.drainDelaySeconds | quote }}}
 - {name: RESPID_LOG_FORMAT, value: {{ .Values.log.format }}}
 - {name: RESPID_LOG_LEVEL, value: {{ .Values.log.level }}}
+{{- include "respid.optionalEnv" . }}
+{{- end }}
+
+{{/* The variables that are set only if their value is not the program's default: value, variable, default. */}}
+{{- define "respid.optionalEnv" -}}
+{{- range list
+  (list "sequenceReset" "RESPID_SEQUENCE_RESET" "")
+  (list "clockJumpConfirmSeconds" "RESPID_CLOCK_JUMP_CONFIRM" 10)
+  (list "maxClients" "RESPID_MAX_CLIENTS" 10000)
+  (list "maxRequestBytes" "RESPID_MAX_REQUEST_BYTES" 1048576)
+  (list "maxArguments" "RESPID_MAX_ARGUMENTS" 1024)
+  (list "maxInlineBytes" "RESPID_MAX_INLINE_BYTES" 65536)
+  (list "maxQueuedCommands" "RESPID_MAX_QUEUED_COMMANDS" 100000)
+  (list "idleTimeoutSeconds" "RESPID_IDLE_TIMEOUT" 0)
+  (list "maxConnectionAgeClients" "RESPID_MAX_CONNECTION_AGE_CLIENTS" "reconnecting")
+  (list "tcpKeepaliveSeconds" "RESPID_TCP_KEEPALIVE" 300)
+}}
+{{- $value := get $.Values (index . 0) | include "respid.number" }}
+{{- if not (has $value (list "" (index . 2 | toString))) }}
+- {name: {{ index . 1 }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "respid.volumeMounts" -}}
 {{- if eq .Values.store "file" }}
 - {name: state, mountPath: /var/lib/respid}
+{{- end }}
+{{- if eq .Values.store "lease" }}
+- {name: api-access, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
 {{- end }}
 {{- include "respid.secretMounts" . }}
 {{- with .Values.extraVolumeMounts }}
@@ -105,6 +130,14 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- end }}
 
 {{- define "respid.volumes" -}}
+{{- if eq .Values.store "lease" }}
+- name: api-access
+  projected:
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: {{ include "respid.number" .Values.serviceAccount.tokenExpirationSeconds }}}
+      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+      - downwardAPI: {items: [{path: namespace, fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}}]}
+{{- end }}
 {{- include "respid.secretVolumes" . }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
@@ -127,6 +160,6 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- end }}
 {{- end }}
 {{- if .Values.tls.enabled }}
-- {name: tls, secret: {secretName: {{ .Values.tls.existingSecret }}}}
+- {name: tls, secret: {secretName: {{ include "respid.tlsSecret" . }}}}
 {{- end }}
 {{- end }}

@@ -42,7 +42,7 @@ class ClockSample(NamedTuple):
 
 
 class Greeting(NamedTuple):
-    """What a worker reports about itself when a connection begins."""
+    """The identity that a worker reports when a connection begins."""
 
     issuer: Issuer
     clock: ClockSample
@@ -133,7 +133,7 @@ async def greet(connection: ClientConnection, address: Address, password: str, c
 
 
 def _find_run_id(server: Reply) -> str:
-    """Returns the run ID in the reply to INFO; an empty string if there is none."""
+    """Returns the run ID in the reply to INFO; an empty string if it has none."""
     if not isinstance(server, bytes):
         return ""
     run_id = server.partition(b"\nrun_id:")[2].split(b"\r\n")[0]

@@ -71,7 +71,7 @@ class Batch(NamedTuple):
 
 
 def make_batches(layout: Layout, most_ids: int = UNLIMITED) -> list[Batch]:
-    """Returns every way to draw IDs, with at most `most_ids` a batch, in sizes that the layout allows."""
+    """Returns every way to draw IDs, with at most `most_ids` per batch, in sizes that the layout allows."""
     share = max(1, most_ids // LARGEST_BATCH_REQUESTS)
     block_ids = min(BLOCK_IDS, layout.sequence_size, share)
     bulk_ids = min(BULK_IDS, share)

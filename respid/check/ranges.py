@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left, bisect_right
 
-MOST_RANGES = 1 << 20  # 16 MB; a worker under load adds at most a thousand ranges a second
+MOST_RANGES = 1 << 20  # 16 MB; a worker under load adds at most a thousand ranges per second
 
 
 class IdRanges:
@@ -28,7 +28,7 @@ class IdRanges:
         return len(self._firsts)
 
     def overlap(self, first: int, count: int) -> tuple[int, int] | None:
-        """Returns the lowest run of these integers that is in the set, as (first, count); None if there is none."""
+        """Returns the lowest run of these integers that is in the set, as (first, count); None if no run is."""
         index = bisect_right(self._ends, first)
         if index == len(self._firsts) or self._firsts[index] >= first + count:
             return None

@@ -48,7 +48,7 @@ def set_up_log(log_format: str, level: str, worker_id: int | None = None) -> Non
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(worker_id) if log_format == "json" else _TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # httpx2 logs each request to the API server at info: two a second while another pod holds the worker ID.
+    # httpx2 logs each request to the API server at info: two per second while another pod holds the worker ID.
     root_level = logging.getLogger().level
     logging.getLogger("httpx2").setLevel(root_level if level == "debug" else max(logging.WARNING, root_level))
 

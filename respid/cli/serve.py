@@ -135,6 +135,8 @@ def _refuse_contradictions(config: Config) -> None:
         raise click.UsageError("--port 0 leaves no listener: set --tls-port or --unix-socket")
     if config.tls_port and not (config.tls_cert_file and config.tls_key_file):
         raise click.UsageError("--tls-port needs --tls-cert-file and --tls-key-file")
+    if not config.tls_port and (config.tls_cert_file or config.tls_key_file or config.tls_ca_cert_file):
+        raise click.UsageError("TLS files without a TLS port: set --tls-port, or remove --tls-*-file")
     if config.tls_auth_clients != "no" and not config.tls_ca_cert_file:
         raise click.UsageError(f"--tls-auth-clients {config.tls_auth_clients} needs --tls-ca-cert-file")
     if config.username and not (config.password or config.password_file):

@@ -20,7 +20,7 @@ class WorkerId(NamedTuple):
 
 
 class WorkerIdError(Exception):
-    """There is no usable worker ID. The message is one line: the sources, their values, and what to set."""
+    """No usable worker ID was found. The message is one line: the sources, their values, and what to set."""
 
 
 def find_worker_id(

@@ -1,1 +1,1 @@
-"""How the high-water mark stays durable and ahead of the clock."""
+"""Keeps the high-water mark durable, and the reservation ahead of the clock."""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from respid.ids.clock import BootTimeClock, Clock
 
 STEP_MS = 50  # a wall clock that gains or loses this much against the boot-time clock between two looks was set
-# If the process is held up between reading the two clocks, the delay would look like a step. Then they are read again.
+# If the process is held up between reading the two clocks, the delay looks like a step: such readings are repeated.
 QUICK_NS = 1_000_000
 READINGS = 3
 _MILLISECOND_NS = 1_000_000
@@ -48,7 +48,7 @@ class ClockWatch:
         # by it, and when the reservation last sufficed.
         self._looked_ns, self._seen_ns = self._read()
         self._trusted_ns = self._followed_ns = self._reserved_ns = self._seen_ns
-        self._since_ns: int | None = None  # boot time since which a step forward has to last; None if there is none
+        self._since_ns: int | None = None  # boot time since which a step forward has to last; None without one
 
     @property
     def wall_ms(self) -> int:

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def find_floor(survey: Survey, layout: Layout, *, now_ms: int, lead_limit_ms: int, accepts_change: bool) -> int | None:
-    """The first Unix millisecond in which IDs may be issued; None if no mark says anything about it.
+    """The first Unix millisecond in which IDs may be issued; None if no mark sets a bound.
 
     Raises StoreError if the layout was changed and that was not accepted, or no ID of the new layout would do.
     """

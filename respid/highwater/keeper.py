@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 from respid.highwater.clock_watch import ClockWatch
 from respid.highwater.floor import find_floor
-from respid.highwater.stores import HolderLostError, Store, StoreError, StoreUnavailableError, Survey
+from respid.highwater.stores import HolderLostError, Mark, Store, StoreError, StoreUnavailableError, Survey
+from respid.highwater.stores.none import NoStore
 from respid.ids.generator import Obstacle
 from respid.ids.timestamp import format_timestamp
 from respid.worker.lifecycle import State
@@ -120,13 +121,15 @@ class Keeper:
             floor_ms = self._floor_ms(survey, now_ms)
             above_ms = self._above_ms(floor_ms, now_ms)
             ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms, above_ms)
+            reservation.found_mark = survey.own is not None or floor_ms is not None
             async with self._impatience():
                 await self._store.extend(ceiling_ms)
-            self._is_holder = True
             self._stored_ns = asked_ns
             reservation.last_error = None
             reservation.begin(floor_ms, ceiling_ms)
-        self._log_mark(floor_ms, now_ms)
+            # Last: if memory runs out above, the generator does not know the floor, and `end` must not store its end.
+            self._is_holder = True
+        self._log_mark(survey.own, floor_ms, now_ms)
         if above_ms:
             _log.info(
                 "every ID of this start is greater than %d", worker.config.start_above, extra={"event": "start_above"}
@@ -157,13 +160,9 @@ class Keeper:
             accepts_change=self._worker.config.accept_layout_change,
         )
 
-    def _log_mark(self, floor_ms: int | None, now_ms: int) -> None:
+    def _log_mark(self, own: Mark | None, floor_ms: int | None, now_ms: int) -> None:
         if floor_ms is None:
-            message = (
-                "no high-water mark found in store %s: if this worker ID was used before and the clock was set back,"
-                " IDs can repeat"
-            )
-            _log.warning(message, self._store.name, extra={"event": "mark_missing"})
+            self._log_no_floor(own)
             return
         lead_ms = floor_ms - now_ms
         if self._worker.generator.obstacle() is Obstacle.LEAD:
@@ -179,6 +178,26 @@ class Keeper:
                 "the high-water mark is %d ms ahead of the wall clock: issuing IDs ahead of it until it catches up"
             )
             _log.warning(message, lead_ms, extra={"event": "mark_ahead"})
+
+    def _log_no_floor(self, own: Mark | None) -> None:
+        """Logs why no mark says where IDs begin. Only without a store is that a reason to worry at each start."""
+        worker_id = self._worker.generator.worker_id
+        if own is not None:
+            message = "the high-water mark shows that worker ID %d has not issued an ID yet"
+            _log.info(message, worker_id, extra={"event": "mark_unused"})
+        elif self._store.name == NoStore.name:
+            message = (
+                "store none keeps no high-water mark: IDs can repeat if the clock was set back since the last start"
+            )
+            _log.warning(message, extra={"event": "mark_missing"})
+        else:
+            _log.info(
+                "no high-water mark found in store %s, as on the first start of worker ID %d; if it was used before,"
+                " its state was lost, and IDs can repeat if the clock was set back",
+                self._store.name,
+                worker_id,
+                extra={"event": "mark_missing"},
+            )
 
     async def _keep_extending(self) -> None:
         while not self._ending:

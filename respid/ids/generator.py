@@ -180,7 +180,7 @@ class Generator:
         return end_ms
 
     def take(self, count: int, since_ms: int | None = None) -> tuple[int, int]:
-        """Takes up to `count` consecutive IDs of one millisecond: (first ID, number), or (0, 0) if there is none now.
+        """Takes up to `count` consecutive IDs of one millisecond: (first ID, number), or (0, 0) if it can take none.
 
         `since_ms` is the Unix millisecond since which the request has waited, if it has. It may still use the
         milliseconds that have passed since, at most `CATCH_UP_MS` of them, so IDs are not lost if it comes back late.
@@ -278,7 +278,7 @@ class Generator:
         return min(now_ms, self._ceiling_ms + (self._boot_ns() - self._expires_ns) // _MILLISECOND_NS)
 
     def _close(self) -> bool:
-        self._end_id = self._next_id  # what is left of the last millisecond is no help to a block: it would wait
+        self._end_id = self._next_id  # the rest of the last millisecond does not help a block: it would wait
         return self._stop()
 
     def _stop(self) -> bool:
@@ -320,7 +320,7 @@ class Generator:
         return Obstacle.CEILING if is_expired or timestamp_ms >= self._ceiling_ms else None
 
     def stopped_for_ms(self) -> int:
-        """For how many milliseconds an obstacle has been known; 0 if there is none."""
+        """For how many milliseconds an obstacle has been known; 0 without one."""
         if self._stopped_ns is None:
             return 0
         return (self._monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS

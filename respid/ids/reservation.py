@@ -39,6 +39,11 @@ class Reservation:
         self.extensions_failed = 0
         self.last_error: str | None = None
 
+    @property
+    def span_ms(self) -> int:
+        """How far ahead of the wall clock a new reservation reaches."""
+        return self._spans.wall_ms
+
     def first_ceiling_ms(self, mark_ms: int | None, wall_ms: int, above_ms: int = 0) -> int:
         """The ceiling to store before the first ID, given the stored high-water mark, None if there is none.
 

@@ -29,7 +29,7 @@ def parse_timestamp_ms(text: str) -> int:
 
 
 def format_timestamp(timestamp_ms: int) -> str:
-    """ISO 8601 in UTC with milliseconds; "out of range" for a year that is no calendar year.
+    """ISO 8601 in UTC with milliseconds; "out of range" for a year that datetime does not support.
 
     >>> format_timestamp(1704067200123)
     '2024-01-01T00:00:00.123Z'

@@ -1,4 +1,4 @@
-"""Logs failed authentication. It writes a few lines a minute however many attempts fail; the metric counts all."""
+"""Logs failed authentication. It writes a few lines per minute, however many attempts fail; the metric counts all."""
 
 import asyncio
 import logging

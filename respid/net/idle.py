@@ -35,7 +35,7 @@ class _Seen(str):
 
 @dataclass(slots=True)
 class _Watched:
-    """What the sweep remembers about a connection, in seconds of the monotonic clock."""
+    """The sweep's record of a connection, in seconds of the monotonic clock."""
 
     closes_at: float  # when it reaches its maximum age
     idle_since: float

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Next(Enum):
-    """What a connection needs to go on."""
+    """The next thing that a connection needs to continue."""
 
     READ = "read"  # more bytes: everything that was read is answered
     TURN = "turn"  # nothing; it yields to other clients
@@ -20,14 +20,14 @@ class Next(Enum):
 
 
 class Writing(Enum):
-    """What a transport reports about the replies."""
+    """An event that a transport reports about the replies."""
 
     BLOCKED = "blocked"  # the client does not read them: no more are made
     UNBLOCKED = "unblocked"
 
 
 class State(Enum):
-    """What a socket waits for."""
+    """The thing that a socket waits for."""
 
     READING = "reading"  # requests
     TURN = "turn"  # its turn, which is scheduled

@@ -41,7 +41,7 @@ class Credentials:
 
 
 def read_passwords(text: bytes) -> list[bytes]:
-    r"""Returns the passwords of a file, one per line. Raises ValueError if there is none.
+    r"""Returns the passwords of a file, one per line. Raises ValueError if the file has none.
 
     >>> read_passwords(b"new secret\r\n\nold secret\n")
     [b'new secret', b'old secret']

@@ -31,7 +31,7 @@ class Lifecycle:
         self.state = State.STARTING
 
     def enter(self, state: State) -> None:
-        """Changes the state. Raises ValueError if there is no transition to it."""
+        """Changes the state. Raises ValueError if no transition leads to it."""
         if state not in _NEXT_STATES[self.state]:
             raise ValueError(f"no transition from {self.state.value} to {state.value}")
         self.state = state

@@ -13,12 +13,20 @@ from tests.support.needed_tools import need_tool
 
 # Group: Go module and directory in it.
 SOURCES = {
+    "cert-manager.io": ("github.com/cert-manager/cert-manager@v1.19.1", "deploy/crds"),
     "keda.sh": ("github.com/kedacore/keda/v2@v2.20.2", "config/crd/bases"),
     "monitoring.coreos.com": (
         "github.com/prometheus-operator/prometheus-operator@v0.85.0",
         "example/prometheus-operator-crd",
     ),
 }
+
+
+class Loader(yaml.CSafeLoader):
+    """Takes "=", an operator of label selectors, as a string. YAML 1.1 gives it a meaning that nobody uses."""
+
+
+Loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: str(node.value))
 
 
 @functools.cache
@@ -33,7 +41,7 @@ def definitions(group: str) -> Iterator[dict[str, Any]]:
     """Yields the CustomResourceDefinitions of a group."""
     module, directory = SOURCES[group]
     for path in (_module_directory(module) / directory).glob(f"{group}_*.yaml"):
-        yield yaml.load(path.read_text(), yaml.CSafeLoader)
+        yield yaml.load(path.read_text(), Loader)
 
 
 @functools.cache

@@ -44,7 +44,9 @@ class Render:
 
     @property
     def container(self) -> Manifest:
-        (container,) = self.pod["containers"]
+        """The workers' own, which is the first of the pod's."""
+        container, *_ = self.pod["containers"]
+        assert container["name"] == "respid"
         return dict(container)
 
     @property
@@ -90,7 +92,8 @@ CASES_WITH_KEDA = ["everything", "keda"]
 CASES_WITHOUT_KEDA = [name for name in CASES if name not in CASES_WITH_KEDA]
 
 
-def render_case(name: str) -> Render:
-    """Renders ci/NAME-values.yaml."""
+def render_case(name: str, kube_version: str = "") -> Render:
+    """What ci/NAME-values.yaml renders; `kube_version` needs the program helm, as KEDA does."""
     values = ci_values(name)
-    return render_with_apis(values, KEDA_API) if name in CASES_WITH_KEDA else render(values)
+    apis = [KEDA_API] if name in CASES_WITH_KEDA else []
+    return render_with_apis(values, *apis, kube_version=kube_version) if apis or kube_version else render(values)

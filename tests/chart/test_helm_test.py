@@ -100,7 +100,7 @@ def test_first_password_of_the_secret_is_used(
 @pytest.fixture
 def tls_files(tmp_path: Path) -> Path:
     """A directory with the files of a Secret for TLS."""
-    for name in ("pods", "strangers"):
+    for name in ("pods", "others"):
         (tmp_path / name).mkdir()
         make = "req -x509 -newkey rsa:2048 -nodes -subj /CN=ids -days 2 -keyout tls.key -out tls.crt"
         subprocess.run([need_tool("openssl"), *make.split()], cwd=tmp_path / name, capture_output=True, check=True)
@@ -126,7 +126,7 @@ async def test_tls_pod_is_verified_with_the_secrets_ca(
 
     async with await asyncio.start_server(forward, "127.0.0.2", 0, ssl=context) as proxy:
         tls_port = proxy.sockets[0].getsockname()[1]
-        for directory, exit_code in (("pods", 0), ("strangers", 1)):
+        for directory, exit_code in (("pods", 0), ("others", 1)):
             monkeypatch.setattr(program, "TLS_FILES", tls_files / directory)
             assert await asyncio.to_thread(check, 1, tls_port, tls=True) == exit_code
 

@@ -1,12 +1,14 @@
 """The rules that the chart's output follows, one test each."""
 
 import json
+import re
 
 import pytest
 
+from respid import __version__
 from respid.cli.serve import known_variables, serve
 from respid.server import KEEPER_STOP_SECONDS, STOP_SECONDS, STORE_STOP_SECONDS
-from tests.chart.rendering import KEDA_API, Values, ci_values, render, render_with_apis
+from tests.chart.rendering import CHART, KEDA_API, Values, ci_values, render, render_with_apis
 
 STOPPING_SECONDS = STOP_SECONDS + STORE_STOP_SECONDS + KEEPER_STOP_SECONDS  # after the drain's delay
 
@@ -24,6 +26,24 @@ def test_existing_values_files_still_work() -> None:
     }
 
 
+def test_image_tag_is_the_version() -> None:
+    assert render().container["image"] == f"localhost/respid:{__version__}"
+
+
+def test_default_image_is_ours() -> None:
+    """A name without a registry would be one of Docker Hub's, where we publish nothing."""
+    assert "--set image.repository=" in render().notes
+    assert "--set image.repository=" not in render({"image": {"repository": "registry.example.com/respid"}}).notes
+
+
+def test_release_sets_the_published_image() -> None:
+    workflow = (CHART.parent / ".github" / "workflows" / "release.yml").read_text()
+    replaced = re.findall(r"sed --in-place \"s\|(.+?)\|.* helm-chart/(\S+)", workflow)
+    assert [file for _, file in replaced] == ["values.yaml", "Chart.yaml"]
+    for pattern, file in replaced:
+        assert len(re.findall(pattern, (CHART / file).read_text(), re.MULTILINE)) == 1
+
+
 def test_workers_are_a_parallel_statefulset() -> None:
     rendered = render()
     workers = rendered.one("StatefulSet")["spec"]
@@ -35,7 +55,7 @@ def test_workers_are_a_parallel_statefulset() -> None:
         assert service["spec"]["selector"].items() <= workers["template"]["metadata"]["labels"].items()
 
 
-def test_the_worker_id_is_the_pod_index() -> None:
+def test_worker_id_is_pod_index() -> None:
     """Before Kubernetes 1.28 the label is missing, and the ordinal in POD_NAME is used."""
     sources = {each["name"]: each["valueFrom"] for each in render().container["env"] if "valueFrom" in each}
     pod_index = {"fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}}
@@ -49,11 +69,9 @@ def test_the_worker_id_is_the_pod_index() -> None:
 
 def test_sets_no_variable_that_an_older_image_refuses() -> None:
     """With default values: those of version 0.1, to which a rollback can go. Add no name to this list."""
-    assert {each["name"] for each in render().container["env"]} == {
-        "WORKER_ID",
+    refused_if_unknown = {each["name"] for each in render().container["env"] if each["name"].startswith("RESPID_")}
+    assert refused_if_unknown == {
         "RESPID_WORKER_ID",
-        "POD_NAME",
-        "POD_UID",
         "RESPID_WORKER_ID_OFFSET",
         "RESPID_LAYOUT",
         "RESPID_EPOCH",
@@ -136,10 +154,26 @@ def test_scaledobject_has_three_triggers() -> None:
     assert [exhausted["name"], ids["name"], cpu["type"]] == ["exhausted", "ids", "cpu"]
     assert exhausted["metadata"]["threshold"] == "5"
     assert ids["metadata"]["threshold"] == str(60 * 4_096_000 // 100)
-    assert cpu == {"type": "cpu", "name": "cpu", "metricType": "AverageValue", "metadata": {"value": "700m"}}
+    assert cpu["metricType"] == "AverageValue"
+    assert cpu["metadata"]["value"] == "700m"
     for trigger in (exhausted, ids):
         assert trigger["metricType"] == "AverageValue"
         assert trigger["metadata"]["ignoreNullValues"] == "false"
+
+
+@pytest.mark.kubernetes
+def test_keda_asks_kube_prometheus() -> None:
+    exhausted, _, _ = render_with_apis({}, KEDA_API).one("ScaledObject")["spec"]["triggers"]
+    address = "http://prometheus-k8s.monitoring.svc.cluster.local"
+    assert exhausted["metadata"]["serverAddress"] == f"{address}:9090"
+    exhausted, _, _ = render_with_apis(ci_values("existing"), KEDA_API).one("ScaledObject")["spec"]["triggers"]
+    assert exhausted["metadata"]["serverAddress"] == address
+
+
+@pytest.mark.kubernetes
+def test_capacity_follows_the_layout() -> None:
+    _, ids, _ = render_with_apis({"layout": "41/4/8"}, KEDA_API).one("ScaledObject")["spec"]["triggers"]
+    assert ids["metadata"]["threshold"] == str(60 * 256_000 // 100)
 
 
 @pytest.mark.kubernetes
@@ -156,7 +190,7 @@ def test_both_autoscalers_are_configured_alike() -> None:
     assert keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == hpa["behavior"]
     assert (keda["minReplicaCount"], keda["maxReplicaCount"]) == (hpa["minReplicas"], hpa["maxReplicas"])
     (metric,) = hpa["metrics"]
-    assert metric["resource"]["target"] == {"type": "AverageValue", "averageValue": "700m"}
+    assert metric["containerResource"]["target"] == {"type": "AverageValue", "averageValue": "700m"}
 
 
 @pytest.mark.kubernetes
@@ -194,6 +228,7 @@ def test_only_autoscaling_limits_connection_age() -> None:
 def test_disruption_budget_has_one_bound(values: Values, expected: Values) -> None:
     budget = render({"podDisruptionBudget": values}).one("PodDisruptionBudget")["spec"]
     budget.pop("selector")
+    assert budget.pop("unhealthyPodEvictionPolicy") == "AlwaysAllow"
     assert budget == expected
 
 
@@ -233,7 +268,8 @@ def test_pods_are_confined() -> None:
 @pytest.mark.parametrize(("store", "needed"), [("lease", True), ("file", False), ("none", False)])
 def test_only_the_lease_store_has_a_token_and_role(store: str, needed: bool) -> None:  # noqa: FBT001
     rendered = render({"store": store})
-    assert rendered.pod["automountServiceAccountToken"] is needed
+    assert rendered.pod["automountServiceAccountToken"] is False
+    assert [each["name"] for each in rendered.pod.get("volumes", [])] == (["api-access"] if needed else [])
     assert ("Role" in rendered.kinds, "RoleBinding" in rendered.kinds) == (needed, needed)
     assert rendered.one("ServiceAccount")["automountServiceAccountToken"] is False
     assert rendered.one("Pod")["spec"]["automountServiceAccountToken"] is False
@@ -252,13 +288,13 @@ def test_role_permits_only_lease_calls() -> None:
     assert subject["name"] == rendered.pod["serviceAccountName"] == rendered.one("ServiceAccount")["metadata"]["name"]
 
 
-def test_the_role_names_the_leases_of_the_release() -> None:
+def test_role_names_only_leases_of_release() -> None:
     rendered = render({"workerIdOffset": 7, "lease": {"idSpace": "orders"}, "replicaCount": 2} | FIXED)
     names = [rule.get("resourceNames") for rule in rendered.one("Role")["rules"]]
     assert names == [None, ["respid-orders-7", "respid-orders-8"], None]
 
 
-def test_a_volume_belongs_to_one_worker_and_cannot_be_given_another_id() -> None:
+def test_volume_claim_records_id_settings() -> None:
     rendered = render({"store": "file", "workerIdOffset": 2})
     assert rendered.environment["RESPID_STATE_DIR_EXCLUSIVE"] == "true"
     (claim,) = rendered.one("StatefulSet")["spec"]["volumeClaimTemplates"]
@@ -276,7 +312,7 @@ def test_start_above_is_passed_to_the_workers(value: object) -> None:
     assert "RESPID_START_ABOVE" not in render().environment
 
 
-def test_kubectl_describe_shows_why_a_start_was_refused() -> None:
+def test_kubectl_describe_shows_refused_start() -> None:
     assert render().container["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert "describe pod says why a worker is not ready" in render().notes
 
@@ -321,9 +357,16 @@ def test_grace_period_exceeds_the_drain() -> None:
 
 
 def test_network_policy_permits_the_api_server_for_leases() -> None:
-    policy = render({"networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
+    addresses = ["10.96.0.1", "192.0.2.0/28", "2001:db8::1"]
+    values: Values = {"networkPolicy": {"enabled": True, "apiServerAddresses": addresses}}
+    policy = render(values).one("NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert policy["egress"] == [{"ports": [{"port": 443}, {"port": 6443}]}]
+    assert policy["egress"] == [
+        {
+            "to": [{"ipBlock": {"cidr": each}} for each in ("10.96.0.1/32", "192.0.2.0/28", "2001:db8::1/128")],
+            "ports": [{"port": 443}, {"port": 6443}],
+        }
+    ]
     policy = render({"store": "file", "networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
     assert "egress" not in policy
 
@@ -331,14 +374,31 @@ def test_network_policy_permits_the_api_server_for_leases() -> None:
 def test_network_policy_permits_helm_test() -> None:
     rendered = render(ci_values("everything"))
     clients = rendered.one("NetworkPolicy")["spec"]["ingress"][0]["from"]
-    assert {"podSelector": {"matchLabels": rendered.one("Pod")["metadata"]["labels"]}} in clients
+    selected = [each["podSelector"]["matchLabels"].items() for each in clients if "podSelector" in each]
+    assert any(labels <= rendered.one("Pod")["metadata"]["labels"].items() for labels in selected)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"auth": {"existingSecret": "ids"}},
+        {"extraEnv": [{"name": "RESPID_PASSWORD", "value": "secret"}]},
+        {"tls": {"enabled": True, "existingSecret": "x", "only": True, "authClients": "yes"}},
+    ],
+)
+def test_a_service_for_the_outside_asks_for_a_password_or_a_certificate(values: Values) -> None:
+    for service_type in ("LoadBalancer", "NodePort"):
+        assert "Clients need no password" not in render(values | {"service": {"type": service_type}}).notes
+    assert "Clients need no password" in render().notes
+    allowed = render({"service": {"type": "NodePort", "allowUnauthenticated": True}})
+    assert "Clients need no password: anyone who can reach the load balancer or a node" in allowed.notes
 
 
 def test_passwords_come_from_a_secrets_file() -> None:
     rendered = render({"auth": {"existingSecret": "ids", "secretKey": "pass", "username": "app"}})
-    (volume,) = rendered.pod["volumes"]
+    _, volume = rendered.pod["volumes"]
     assert volume["secret"] == {"secretName": "ids", "items": [{"key": "pass", "path": "passwords"}]}
-    (mount,) = rendered.container["volumeMounts"]
+    _, mount = rendered.container["volumeMounts"]
     assert rendered.environment["RESPID_PASSWORD_FILE"] == f"{mount['mountPath']}/passwords"
     assert rendered.environment["RESPID_USERNAME"] == "app"
     assert rendered.one("Pod")["spec"]["volumes"] == [volume]
@@ -346,12 +406,12 @@ def test_passwords_come_from_a_secrets_file() -> None:
 
 def test_tls_adds_or_replaces_the_plain_port() -> None:
     tls = {"enabled": True, "existingSecret": "ids-tls", "port": 6999, "authClients": "optional"}
-    beside, alone = render({"tls": tls}), render({"tls": tls | {"only": True}})
-    assert _client_ports(beside.all("Service")) == [("resp", 6379), ("resp-tls", 6999)]
+    both, alone = render({"tls": tls}), render({"tls": tls | {"only": True}})
+    assert _client_ports(both.all("Service")) == [("resp", 6379), ("resp-tls", 6999)]
     assert _client_ports(alone.all("Service")) == [("resp-tls", 6999)]
-    assert (beside.environment["RESPID_PORT"], alone.environment["RESPID_PORT"]) == ("6379", "0")
-    assert beside.environment["RESPID_TLS_PORT"] == "6380"
-    assert beside.environment["RESPID_TLS_CA_CERT_FILE"] == "/etc/respid/tls/ca.crt"
+    assert (both.environment["RESPID_PORT"], alone.environment["RESPID_PORT"]) == ("6379", "0")
+    assert both.environment["RESPID_TLS_PORT"] == "6380"
+    assert both.environment["RESPID_TLS_CA_CERT_FILE"] == "/etc/respid/tls/ca.crt"
     assert "RESPID_TLS_CA_CERT_FILE" not in render({"tls": tls | {"authClients": "no"}}).environment
 
 
@@ -381,8 +441,8 @@ def test_notes_show_the_first_command() -> None:
 
 
 @pytest.mark.kubernetes
-@pytest.mark.parametrize("version", ["1.23.0", "1.27.0", "1.34.2", "1.30.1-gke.100"])
-def test_chart_renders_from_kubernetes_1_23(version: str) -> None:
+@pytest.mark.parametrize("version", ["1.27.0", "1.34.2", "1.30.1-gke.100"])
+def test_renders_the_same_from_kubernetes_1_27(version: str) -> None:
     assert json.dumps(render_with_apis({}, kube_version=version).objects) == json.dumps(
         render_with_apis({}, kube_version="1.33.0").objects
     )

@@ -19,7 +19,8 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apps_v1 import StatefulSet
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
-from lightkube.resources.core_v1 import Namespace
+from lightkube.resources.core_v1 import Namespace, Service
+from lightkube.resources.networking_v1 import NetworkPolicy
 
 from tests.chart.custom_definitions import definitions
 from tests.chart.rendering import CHART, Values
@@ -151,7 +152,7 @@ def installation(
         yield installation
 
 
-def test_upgrade_and_rollback_keep_the_autoscalers_number(installation: Installation) -> None:
+def test_upgrade_keeps_replicas_of_autoscaler(installation: Installation) -> None:
     installation.install(HPA)
     assert installation.workers == 1
     installation.scale(5)
@@ -183,7 +184,7 @@ def test_enabling_an_autoscaler_keeps_the_live_number(installation: Installation
         {"store": "none"},
     ],
 )
-def test_a_change_of_what_decides_ids_needs_all_workers_stopped(installation: Installation, change: Values) -> None:
+def test_refuses_id_settings_change_while_running(installation: Installation, change: Values) -> None:
     installation.install(HPA)
     with pytest.raises(subprocess.CalledProcessError) as refusal:
         installation.upgrade(HPA | change)
@@ -194,7 +195,7 @@ def test_a_change_of_what_decides_ids_needs_all_workers_stopped(installation: In
 
 
 @pytest.mark.parametrize("change", [{"workerIdOffset": 0}, {"layout": "41/11/11"}, {"store": "lease"}])
-def test_volumes_of_workers_cannot_be_given_other_ids(installation: Installation, change: Values) -> None:
+def test_volumes_keep_their_worker_ids(installation: Installation, change: Values) -> None:
     """Neither by an upgrade nor by a rollback, whether workers run or not."""
     before: Values = FIXED | {"store": "file", "workerIdOffset": 2, "replicaCount": 5}
     installation.install(before)
@@ -260,3 +261,20 @@ def test_notes_contain_the_queries(installation: Installation) -> None:
         assert trigger["metadata"]["query"] in printed
     assert "because the cluster has KEDA" in printed
     assert "serviceMonitor.enabled is false" in printed
+    assert "local:9090/api/v1/query?query=1" in printed
+    assert "The address has no port" not in printed
+
+
+def test_the_network_policy_looks_up_the_api_server(installation: Installation) -> None:
+    installation.install(HPA | {"networkPolicy": {"enabled": True}})
+    policy = installation.client.get(NetworkPolicy, NAME).to_dict()["spec"]
+    service = installation.client.get(Service, "kubernetes", namespace="default").to_dict()["spec"]
+    blocks = [each["ipBlock"]["cidr"] for each in policy["egress"][0]["to"]]
+    assert f"{service['clusterIP']}/32" in blocks
+    assert "0.0.0.0/0" not in blocks
+    assert {each["port"] for each in policy["egress"][0]["ports"]} >= {443, 6443}
+
+
+def test_the_notes_mention_a_missing_port(installation: Installation) -> None:
+    keda = {"enabled": True, "prometheusServerAddress": "http://prometheus.monitoring.svc"}
+    assert "The address has no port, so port 80 is used" in installation.install({"autoscaling": {"keda": keda}})

@@ -1,5 +1,6 @@
 """The chart's values are documented and in the schema; bad ones are refused with advice."""
 
+import subprocess
 from typing import Any
 
 import helm_python
@@ -8,6 +9,7 @@ import yaml
 
 from tests.chart import chart_values
 from tests.chart.rendering import CASES, CHART, Values, ci_values, render
+from tests.support.needed_tools import need_tool
 
 
 def test_every_value_has_a_comment() -> None:
@@ -23,14 +25,26 @@ def test_schema_has_exactly_the_values() -> None:
     with helm_python.Chart.load(CHART) as chart:
         schema, values = chart.schema, chart.values
     assert schema is not None
-    assert _keys_of_schema(schema) - {"global", "global."} == _keys_of_values(values, schema)
+    assert _keys_of_schema(schema) - {"enabled"} == _keys_of_values(values, schema)
+
+
+# Objects that are empty by default, or have keys that are Kubernetes'. The schema knows the keys that they may have.
+FREE = (
+    "autoscaling.keda.authenticationRef.",
+    "persistence.retentionPolicy.",
+    "tls.certManager.issuerRef.",
+    "updateStrategy.",
+    "startupProbe.",
+    "livenessProbe.",
+    "readinessProbe.",
+)
 
 
 def _keys_of_schema(schema: Values, prefix: str = "") -> set[str]:
     keys = set()
     for key, each in schema.get("properties", {}).items():
         keys |= {prefix + key} | _keys_of_schema(each, f"{prefix}{key}.")
-    return keys - {"autoscaling.keda.authenticationRef.name", "autoscaling.keda.authenticationRef.kind"}
+    return {key for key in keys if not key.startswith(FREE)}
 
 
 def _keys_of_values(values: Values, schema: Values, prefix: str = "") -> set[str]:
@@ -40,7 +54,7 @@ def _keys_of_values(values: Values, schema: Values, prefix: str = "") -> set[str
         declared = schema["properties"].get(key, {})
         if "properties" in declared:
             keys |= _keys_of_values(each, declared, f"{prefix}{key}.")
-    return keys
+    return {key for key in keys if not key.startswith(FREE)}
 
 
 @pytest.mark.parametrize("case", [None, *CASES])
@@ -48,6 +62,21 @@ def test_chart_passes_strict_lint(case: str | None) -> None:
     report = helm_python.lint(CHART, ci_values(case) if case else None, strict=True)
     assert report["errors"] == []
     assert [each for each in report["messages"] if each["severity"] > 1] == []
+
+
+@pytest.mark.kubernetes
+@pytest.mark.parametrize("case", CASES)
+def test_the_program_helm_finds_nothing_to_warn_of(case: str) -> None:
+    values = str(CHART / "ci" / f"{case}-values.yaml")
+    run = subprocess.run([need_tool("helm"), "lint", "--strict", str(CHART), "--values", values], check=False)
+    assert run.returncode == 0
+
+
+def test_artifact_hub_shows_the_image_and_the_license() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    (image,) = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    assert image["image"] == render().container["image"]
+    assert (CHART.parent / "LICENSE").read_text().startswith(chart["annotations"]["artifacthub.io/license"])
 
 
 def nested(path: str, value: Any) -> Values:
@@ -76,7 +105,9 @@ def nested(path: str, value: Any) -> Values:
         ("persistence.size", "lots"),
         ("tls.authClients", "maybe"),
         ("tls.port", 70000),
+        ("serviceAccount.tokenExpirationSeconds", 599),
         ("service.type", "ExternalName"),
+        ("networkPolicy.apiServerAddresses", ["kubernetes.default"]),
         ("image.digest", "latest"),
         ("image.pullPolicy", "Sometimes"),
         ("autoscaling.minReplicas", 0),  # no worker would be left to report exhausted sequences
@@ -89,6 +120,14 @@ def nested(path: str, value: Any) -> Values:
         ("maxConnectionAgeSeconds", -1),
         ("podDisruptionBudget.maxUnavailable", "half"),
         ("serviceMonitor.interval", "15"),
+        ("podMonitor.sampleLimit", -1),
+        ("service.trafficDistribution", "PreferNear"),
+        ("service.ipFamilies", ["IPv5"]),
+        ("podDisruptionBudget.unhealthyPodEvictionPolicy", "Never"),
+        ("persistence.retentionPolicy", {"whenScaled": "Keep"}),
+        ("updateStrategy", {"type": "Recreate"}),
+        ("maxArguments", 9),
+        ("sidecars", [{"image": "x"}]),
         ("extraEnv", [{"value": "1"}]),
     ],
 )
@@ -113,12 +152,20 @@ def test_schema_refuses_bad_values(path: str, value: Any) -> None:
         ("drainDelaySeconds: 20", "terminationGracePeriodSeconds 30 must be greater than drainDelaySeconds 20"),
         ("lease: {reserveSeconds: 301}", "lease.reserveSeconds 301 is more than half of maxClockLeadSeconds 600"),
         ("tls: {enabled: true}", "tls.enabled requires tls.existingSecret"),
+        ("tls: {certManager: {enabled: true}}", "tls.certManager.enabled without tls.enabled creates"),
+        ("tls: {enabled: true, certManager: {enabled: true}}", "requires tls.certManager.issuerRef: set its name"),
         ("tls: {only: true}", "tls.only without tls.enabled leaves no port"),
         (
             "tls: {enabled: true, existingSecret: x, port: 6379}",
             "tls.port and service.port are both 6379: use two",
         ),
         ("networkPolicy: {enabled: true, apiServerPorts: null}", "apiServerPorts is empty, which would allow"),
+        ("networkPolicy: {enabled: true}", "set networkPolicy.apiServerAddresses to what kubectl get service"),
+        ("service: {type: LoadBalancer}", "service.type LoadBalancer without a password lets anyone who reaches it"),
+        (
+            "service: {type: NodePort}\ntls: {enabled: true, existingSecret: x, authClients: 'yes'}",
+            "service.type NodePort",
+        ),
         (
             "serviceMonitor: {enabled: true, scrapeTimeout: 16s}",
             "scrapeTimeout 16s is longer than serviceMonitor.interval 15s",
@@ -126,6 +173,20 @@ def test_schema_refuses_bad_values(path: str, value: Any) -> None:
         (
             "serviceMonitor: {enabled: true, interval: 31s}",
             "windowSeconds 60 spans fewer than two scrapes at serviceMonitor",
+        ),
+        (
+            "serviceMonitor: {enabled: true}\npodMonitor: {enabled: true}",
+            "serviceMonitor.enabled and podMonitor.enabled are both true, so every pod would be scraped twice",
+        ),
+        (
+            "podMonitor: {enabled: true, scrapeTimeout: 16s}",
+            "podMonitor.scrapeTimeout 16s is longer than podMonitor.interval 15s",
+        ),
+        ("prometheusLabels: {cluster: cluster}", "prometheusLabels.clusterName belong together"),
+        ("service: {loadBalancerClass: x}", "service.loadBalancerClass needs service.type LoadBalancer, not ClusterIP"),
+        (
+            "service: {externalTrafficPolicy: Local}",
+            "externalTrafficPolicy needs service.type LoadBalancer or NodePort",
         ),
         ("auth: {username: app}", "auth.username app has no password"),
         ("extraEnv: [{name: RESPID_STORE, value: none}]", "extraEnv contains RESPID_STORE, which the chart sets"),

@@ -91,7 +91,7 @@ def test_refused_connection_is_one_line(server: RunningServer) -> None:
     assert outcome.stdout.splitlines()[-1].startswith("FAILED: 1 failure, ")
 
 
-def test_checks_others_beside_invalid_name(server: RunningServer) -> None:
+def test_checks_others_despite_invalid_name(server: RunningServer) -> None:
     outcome = check(address_of(server), "a..b:1")
     assert outcome.exit_code == 1
     assert outcome.stderr == "respid: cannot check a..b:1: not a valid host name\n"

@@ -156,7 +156,7 @@ def test_finds_block_across_milliseconds() -> None:
     assert line.endswith("(2 times)")
 
 
-def test_finds_number_that_is_no_id() -> None:
+def test_reports_number_that_is_not_an_id() -> None:
     ledger = Ledger()
     receive(ledger, A, Block(-1, 1), Block(1 << 48, 1))
     (line,) = ledger.violations.lines()

@@ -51,7 +51,7 @@ def test_fails_without_a_required_certificate(port: int, files: CertificateFiles
     assert check(port, files).exit_code == 1
 
 
-def test_a_key_needs_a_certificate(files: CertificateFiles) -> None:
+def test_key_requires_certificate(files: CertificateFiles) -> None:
     outcome = check(1, files, "--tls-key-file", files.client_key_file)
     assert (outcome.exit_code, outcome.error_line) == (2, "respid: --tls-key-file needs --tls-cert-file")
 

@@ -86,7 +86,7 @@ def test_json_of_another_library_has_no_event(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_message_cannot_forge_another_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+def test_message_cannot_forge_log_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     (line,) = lines_of(capsys, log_format, event("%s", FORGED))
     assert "a client said" in line
     assert "and more" in line

@@ -1,7 +1,10 @@
 """The entry point: exit codes, Ctrl-C, and how a failure is reported."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,9 @@ import pytest
 import respid
 from respid.worker.config import Config
 from tests.support.command_line import Outcome, run_command_line, run_process
+from tests.support.documents import REFERENCE, code_blocks
+from tests.support.environment import clean_environment
+from tests.support.needed_tools import need_tool
 from tests.support.running import StartServer, free_port
 
 RUN = "\nfrom respid.cli.main import main\nmain()"
@@ -64,7 +70,7 @@ def test_refuses_an_unknown_command() -> None:
     assert "'bogus'" in outcome.error_line
 
 
-def test_a_defect_in_this_process_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_error_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     def fail(_config: Config) -> None:
         raise RuntimeError("something\nunforeseen")
 
@@ -76,7 +82,7 @@ def test_a_defect_in_this_process_is_one_line(caplog: pytest.LogCaptureFixture) 
 
 
 @pytest.mark.parametrize("level", ["debug", "error"])
-def test_a_defect_shows_its_traceback(level: str) -> None:
+def test_internal_error_shows_traceback(level: str) -> None:
     outcome = run_process(*serve_arguments("--log-level", level), code=DEFECT)
     *traceback, last = outcome.stderr.splitlines()
     assert outcome.exit_code == 1
@@ -84,7 +90,7 @@ def test_a_defect_shows_its_traceback(level: str) -> None:
     assert sum("Traceback" in line for line in traceback) == 1
 
 
-def test_a_defect_is_one_json_line() -> None:
+def test_internal_error_is_one_json_line() -> None:
     outcome = run_process(*serve_arguments("--log-format", "json", "--log-level", "error"), code=DEFECT)
     (line,) = json_lines(outcome)
     assert outcome.exit_code == 1
@@ -93,7 +99,7 @@ def test_a_defect_is_one_json_line() -> None:
     assert "<lambda>" in line["exception"]
 
 
-def test_a_defect_of_another_command_shows_its_traceback() -> None:
+def test_other_command_error_shows_traceback() -> None:
     code = "import respid.cli.decode as decode\ndecode._parse_id = lambda word: word.bogus" + RUN
     outcome = run_process("decode", "1", code=code)
     assert outcome.exit_code == 1
@@ -101,7 +107,7 @@ def test_a_defect_of_another_command_shows_its_traceback() -> None:
     assert outcome.stderr.splitlines()[-1].startswith("respid: internal error (please report it): AttributeError: ")
 
 
-def test_a_defect_in_the_keeper_ends_the_server() -> None:
+def test_keeper_error_stops_server() -> None:
     outcome = run_process(*serve_arguments("--log-format", "json"), code=DEFECT_IN_KEEPER + RUN)
     failures = [line for line in json_lines(outcome) if "exception" in line]
     assert outcome.exit_code == 1
@@ -110,7 +116,7 @@ def test_a_defect_in_the_keeper_ends_the_server() -> None:
     assert failures[0]["message"].endswith("KeyError: 'planted'")
 
 
-def test_a_port_in_use_is_a_json_line(start_server: StartServer) -> None:
+def test_port_in_use_is_one_json_line(start_server: StartServer) -> None:
     port = start_server().port
     outcome = run_process(*serve_arguments("--log-format", "json", "--port", str(port)))
     (line,) = json_lines(outcome)
@@ -119,7 +125,7 @@ def test_a_port_in_use_is_a_json_line(start_server: StartServer) -> None:
     assert line["message"].startswith(f"cannot listen on 127.0.0.1:{port}: ")
 
 
-def test_a_taken_worker_id_is_a_json_line(start_server: StartServer, tmp_path: Path) -> None:
+def test_worker_id_in_use_is_one_json_line(start_server: StartServer, tmp_path: Path) -> None:
     state = ("--state-dir", str(tmp_path))
     holder = start_server(*state)
     outcome = run_process(*serve_arguments("--log-format", "json", "--store", "file", *state))
@@ -141,3 +147,19 @@ def test_ctrl_c_during_imports_prints_no_traceback(module: str) -> None:
     outcome = run_process(*serve_arguments(), code=code)
     assert outcome.exit_code == 130
     assert outcome.stderr.strip() == ""
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    """Runs the documented line in bash, and then what bash calls when somebody presses Tab."""
+    (line,) = code_blocks("bash", REFERENCE)
+    ask = "COMP_WORDS=(respid serve --state-dir-e); COMP_CWORD=2; _respid_completion respid; echo ${COMPREPLY[@]}"
+    (tmp_path / "respid").write_text(f'#!/bin/sh\nexec {sys.executable} -m respid "$@"\n')
+    (tmp_path / "respid").chmod(0o755)
+    completed = subprocess.run(
+        [need_tool("bash"), "-c", line + ask],
+        env=clean_environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert completed.stdout == "--state-dir-exclusive\n"

@@ -10,7 +10,7 @@ from respid.cli.serve import serve
 from respid.worker.config import Config
 from tests.support.command_line import run_command_line
 
-FROM_ENVIRONMENT = {"worker_id_source", "pod_name", "password"}
+FROM_ENVIRONMENT = {"worker_id_source", "pod_name", "pod_uid", "password"}
 NO_FIELDS = {"epoch", "worker_id_offset", "unknown_variables"}
 
 
@@ -71,7 +71,7 @@ def test_refuses_invalid_values(arguments: str, variable: str) -> None:
     assert variable in outcome.error_line
 
 
-def test_the_socket_mode_is_octal() -> None:
+def test_socket_mode_is_octal() -> None:
     config = run_command_line("--worker-id", "1", "--unix-socket-mode", "660").config
     assert config is not None
     assert config.unix_socket_mode == 0o660

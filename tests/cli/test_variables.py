@@ -62,7 +62,7 @@ def test_ignores_other_variables(name: str, caplog: pytest.LogCaptureFixture) ->
     assert caplog.messages == []
 
 
-def test_an_empty_variable_is_unset() -> None:
+def test_empty_variable_counts_as_unset() -> None:
     config = run_command_line("--worker-id", "1", variables={"RESPID_EPCH": "", "RESPID_HTTP_PORT": ""}).config
     assert config is not None
     assert config.http_port == 8080

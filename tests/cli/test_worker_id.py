@@ -83,7 +83,7 @@ def test_refuses_a_variable_that_is_not_the_ordinal(variables: dict[str, str]) -
 
 
 @pytest.mark.parametrize(("name", "ordinal"), [("respid-0", 0), ("my-respid-12", 12), ("a1-b2-3", 3), ("v2-7", 7)])
-def test_a_name_ends_with_its_ordinal(name: str, ordinal: int) -> None:
+def test_ordinal_is_last_part_of_name(name: str, ordinal: int) -> None:
     assert find(None, {"POD_NAME": name}) == (ordinal, "POD_NAME")
     assert find(hostname=name) == (ordinal, "hostname")
 

@@ -90,7 +90,7 @@ def test_clock_set_in_one_pod_repeats_no_id(release: Release, values: dict[str, 
     assert other.goes_on()
     stepped.set_clock(0)
     wait_for(lambda: stepped.ready, "it is ready once its clock is right")
-    assert stepped.followed == 0, "what only makes up for the step back is believed at once"
+    assert stepped.followed == 0, "a step that only reverts the step back is followed at once"
     wait_for(stepped.goes_on, "it is drawn from again")
 
     stepped.set_clock(HOUR)
@@ -105,7 +105,7 @@ def test_clock_set_in_one_pod_repeats_no_id(release: Release, values: dict[str, 
     assert repeated(drawn) == 0
     assert set(drawn.errors) <= RETRYABLE, drawn.errors
     assert drawn.worker_ids == {0, 1}
-    assert _ids_lead(drawn, 0) > HOUR - 60 > 60 > _ids_lead(drawn, 1), "it was the clock of one pod alone"
+    assert _ids_lead(drawn, 0) > HOUR - 60 > 60 > _ids_lead(drawn, 1), "only the clock of one pod was set"
     assert (stepped.restarts, other.restarts) == (0, 0)
 
 

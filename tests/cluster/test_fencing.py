@@ -71,7 +71,7 @@ def test_frozen_and_replaced_pod_repeats_no_id(release: Release) -> None:
         before = old_client.answered
         old.thaw()
         wait_for(lambda: old_client.answered > before, "the old pod goes on with what it had reserved")
-        wait_for(lambda: new_client.answered > 300, "the new pod issues beside it")
+        wait_for(lambda: new_client.answered > 300, "the new pod issues IDs at the same time")
         # Its token became invalid with its pod, so it cannot read that it lost its Lease: the ceiling stops it.
         wait_for(lambda: _stands_still(old_client), "the old pod has stopped")
         assert not _stands_still(new_client)

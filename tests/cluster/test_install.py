@@ -75,7 +75,7 @@ def test_release_named_respid_ignores_service_links(release: Release) -> None:
     assert "RESPID_SERVICE_HOST" not in variables
 
 
-def test_pod_name_gives_the_worker_id_without_the_label(release: Release) -> None:
+def test_pod_name_replaces_missing_label(release: Release) -> None:
     release.install(SMALL)
     # As before Kubernetes 1.28: the label is missing, so the variables are empty.
     empty = {"value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['none']"}}}

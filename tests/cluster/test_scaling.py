@@ -22,7 +22,7 @@ KEDA = {
     "windowSeconds": 20,
     "pollingInterval": 5,
 }
-# A worker of this layout has 16,000 IDs a second, fewer than a client in Python can draw.
+# A worker of this layout has 16,000 IDs per second, fewer than a client in Python can draw.
 SMALL_SEQUENCE = {"layout": "41/10/4"}
 
 
@@ -52,7 +52,7 @@ def test_keda_scales_up_and_down(release: Release) -> None:
         assert replicas.seen == sorted(replicas.seen[:3]) + sorted(replicas.seen[3:], reverse=True), "no flapping"
 
 
-@pytest.mark.parametrize(("layout", "cpu"), [(SMALL_SEQUENCE, "700m"), ({}, "40m")], ids=["IDs a second", "CPU time"])
+@pytest.mark.parametrize(("layout", "cpu"), [(SMALL_SEQUENCE, "700m"), ({}, "40m")], ids=["IDs per second", "CPU time"])
 def test_one_trigger_adds_a_worker(release: Release, layout: dict[str, object], cpu: str) -> None:
     keda = KEDA | {
         "queries": {"exhausted": "vector(0)"},

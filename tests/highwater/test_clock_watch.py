@@ -86,7 +86,7 @@ def test_small_change_does_not_end_leap(
     assert watch.look() is not clock, "a change too small for a step ends nothing"
 
 
-def test_slow_reading_is_no_step(
+def test_slow_reading_is_not_a_step(
     clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold_ups = iter([700, 90])
@@ -145,7 +145,7 @@ def test_limits_slew_without_reservation(clock: ScriptedClock, steps: Counter[st
     assert not steps["forward"]
 
 
-def test_clock_that_was_wrong_is_corrected_at_once(clock: ScriptedClock, steps: Counter[str]) -> None:
+def test_corrects_wrong_clock_at_once(clock: ScriptedClock, steps: Counter[str]) -> None:
     right_ms = clock.wall_ms()
     clock.wall = 5000
     watch = ClockWatch(

@@ -26,20 +26,20 @@ from tests.support.running import RunningServer, StartServer, free_port, wait_un
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 64 KiB."""
+    """A separate file system of 64 KiB."""
     directory = tmp_path / "disk"
     directory.mkdir()
     mounted = subprocess.run(
         [need_tool("mount"), "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory], check=False, capture_output=True
     )
     if mounted.returncode != 0:
-        pytest.skip("nothing may be mounted here: only root can")
+        pytest.skip("mounting a file system needs root")
     yield directory
     subprocess.run(["umount", "--lazy", directory], check=True)
 
 
 def fill(directory: Path) -> None:
-    """Leaves no room until its filler is removed."""
+    """Fills the file system, until the file `filler` is removed."""
     with (directory / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"\0" * 512):
             pass
@@ -50,14 +50,14 @@ def remount(directory: Path, how: str) -> None:
 
 
 def without_capabilities() -> tuple[str, ...]:
-    """So that root, too, may read only what the modes of files permit."""
+    """A prefix that makes file modes apply to root as well."""
     if os.geteuid() != 0:
         return ()
     return (need_tool("setpriv"), "--bounding-set", "-all", "--inh-caps", "-all")
 
 
 def refused_start(server: RunningServer) -> str:
-    """The one line that a start ended with."""
+    """Returns the only line that a failed start logged."""
     assert server.wait() == 1
     (line,) = server.log.splitlines()
     return line
@@ -67,7 +67,7 @@ def ceiling_ms(state_dir: Path) -> int:
     return int(json.loads((state_dir / "worker-1.json").read_text())["ceiling_ms"])
 
 
-def test_a_disk_that_fills_is_an_outage_until_there_is_room(start_server: StartServer, small_disk: Path) -> None:
+def test_full_disk_is_outage_until_freed(start_server: StartServer, small_disk: Path) -> None:
     server = start_server("--state-dir", str(small_disk))
     through_an_outage(
         server,
@@ -79,17 +79,13 @@ def test_a_disk_that_fills_is_an_outage_until_there_is_room(start_server: StartS
     assert start_server("--state-dir", str(small_disk)).stop() == 0
 
 
-def test_a_directory_that_becomes_read_only_is_an_outage_until_it_can_be_written(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_read_only_directory_is_outage_until_writable(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--state-dir", str(tmp_path), prefix=without_capabilities())
     through_an_outage(server, lambda: tmp_path.chmod(0o500), lambda: tmp_path.chmod(0o700), "Permission denied")
     assert server.stop() == 0
 
 
-def test_a_start_on_a_full_or_read_only_disk_is_refused_in_one_line(
-    start_server: StartServer, small_disk: Path
-) -> None:
+def test_refuses_start_on_full_or_read_only_disk(start_server: StartServer, small_disk: Path) -> None:
     start_server("--state-dir", str(small_disk)).stop()
     before_ms = ceiling_ms(small_disk)
     fill(small_disk)
@@ -105,9 +101,7 @@ def test_a_start_on_a_full_or_read_only_disk_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(("name", "mode"), [("", 0o500), ("worker-1.json", 0), ("worker-1.lock", 0o400)])
-def test_what_may_not_be_read_or_written_is_named_in_one_line(
-    start_server: StartServer, tmp_path: Path, name: str, mode: int
-) -> None:
+def test_error_names_inaccessible_path(start_server: StartServer, tmp_path: Path, name: str, mode: int) -> None:
     state = tmp_path / "state"
     start_server("--state-dir", str(state)).stop()
     if name:
@@ -129,7 +123,7 @@ def test_what_may_not_be_read_or_written_is_named_in_one_line(
         (b'{"some": "file"}', "is damaged: it is not a high-water mark of respid"),
     ],
 )
-def test_a_state_file_that_is_no_mark_stops_the_start_and_is_left_as_it_is(
+def test_refuses_and_keeps_invalid_state_file(
     start_server: StartServer, tmp_path: Path, content: bytes, reason: str
 ) -> None:
     (tmp_path / "worker-1.json").write_bytes(content)
@@ -139,7 +133,7 @@ def test_a_state_file_that_is_no_mark_stops_the_start_and_is_left_as_it_is(
     assert (tmp_path / "worker-1.json").read_bytes() == content
 
 
-def test_a_state_directory_that_is_deleted_is_made_again(start_server: StartServer, tmp_path: Path) -> None:
+def test_recreates_deleted_state_directory(start_server: StartServer, tmp_path: Path) -> None:
     state = tmp_path / "state"
     server = start_server("--state-dir", str(state))
     drawer = Drawer(server.port)
@@ -156,7 +150,7 @@ def test_a_state_directory_that_is_deleted_is_made_again(start_server: StartServ
     assert are_disjoint_and_rising([[drawer.finish()], [after.finish()]])
 
 
-def test_a_state_file_that_is_damaged_while_it_runs_is_written_again(start_server: StartServer, tmp_path: Path) -> None:
+def test_rewrites_state_file_damaged_while_running(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--state-dir", str(tmp_path))
     (tmp_path / "worker-1.json").write_text("what is this")
     wait_until(lambda: (tmp_path / "worker-1.json").read_text().startswith("{"))
@@ -164,8 +158,8 @@ def test_a_state_file_that_is_damaged_while_it_runs_is_written_again(start_serve
     assert server.stop() == 0
 
 
-def test_a_mark_of_another_process_in_its_place_ends_the_server(start_server: StartServer, tmp_path: Path) -> None:
-    """As on a file system whose locks do not reach other machines."""
+def test_foreign_mark_stops_server(start_server: StartServer, tmp_path: Path) -> None:
+    """As on a file system whose locks do not work across machines."""
     server = start_server("--state-dir", str(tmp_path))
     state = json.loads((tmp_path / "worker-1.json").read_text())
     (tmp_path / "other").write_text(json.dumps(state | {"nonce": "another"}))
@@ -179,18 +173,14 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> HangingDisk:
     return HangingDisk(tmp_path_factory.mktemp("disk"))
 
 
-def test_a_disk_that_hangs_is_an_outage_until_it_answers(
-    start_server: StartServer, tmp_path: Path, disk: HangingDisk
-) -> None:
+def test_hung_disk_is_outage_until_it_responds(start_server: StartServer, tmp_path: Path, disk: HangingDisk) -> None:
     server = start_server("--state-dir", str(tmp_path), **disk.variables)
     through_an_outage(server, disk.hang, disk.go_on, "the store file does not answer")
     assert server.stop() == 0
 
 
 @pytest.mark.parametrize("when", ["start", "later"])
-def test_a_disk_that_hangs_does_not_hold_up_a_stop(
-    start_server: StartServer, tmp_path: Path, disk: HangingDisk, when: str
-) -> None:
+def test_hung_disk_does_not_delay_stop(start_server: StartServer, tmp_path: Path, disk: HangingDisk, when: str) -> None:
     if when == "start":
         disk.hang()
         server = start_server("--state-dir", str(tmp_path), wait=False, **disk.variables)
@@ -214,8 +204,8 @@ def _answers(server: RunningServer) -> bool:
     return False
 
 
-def test_a_mark_is_on_the_disk_before_anything_below_it_is_issued(start_server: StartServer, tmp_path: Path) -> None:
-    """What the kernel is asked for, on a disk that takes a while for each fsync."""
+def test_syncs_mark_before_issuing_below_it(start_server: StartServer, tmp_path: Path) -> None:
+    """Checks the system calls, on a disk where each fsync takes a while."""
     trace = tmp_path / "trace"
     strace = f"strace -D -f -qq -o {trace} -e trace=openat,fsync,rename -e inject=fsync:delay_enter=300000".split()
     server = start_server("--state-dir", str(tmp_path / "state"), prefix=(need_tool("strace"), *strace[1:]))
@@ -230,7 +220,7 @@ def test_a_mark_is_on_the_disk_before_anything_below_it_is_issued(start_server: 
     assert ready[:6] == ["sync", "make", "sync", "rename", "open directory", "sync"], "the first is of a new directory"
 
 
-def test_a_start_without_a_free_port_leaves_the_mark_alone(start_server: StartServer, tmp_path: Path) -> None:
+def test_start_without_free_port_keeps_mark(start_server: StartServer, tmp_path: Path) -> None:
     port = free_port()
     serving = start_server("--state-dir", str(tmp_path), port=port)
     line = refused_start(start_server("--state-dir", str(tmp_path / "other"), port=port, wait=False))
@@ -239,13 +229,11 @@ def test_a_start_without_a_free_port_leaves_the_mark_alone(start_server: StartSe
     assert serving.stop() == 0
 
 
-# Transitions: what an operator can change, and which IDs come out of it.
+# Transitions: changes that an operator can make, and the IDs issued after them.
 
 
 @pytest.mark.parametrize("how", ["moved", "emptied", "parent moved"])
-def test_a_second_server_is_refused_after_the_state_directory_was(
-    start_server: StartServer, tmp_path: Path, how: str
-) -> None:
+def test_refuses_second_server_after_directory_moved(start_server: StartServer, tmp_path: Path, how: str) -> None:
     state = tmp_path / "parent" / "state"
     server = start_server("--state-dir", str(state))
     server.process.send_signal(signal.SIGSTOP)  # so that it cannot put its lock back before the other one starts
@@ -260,11 +248,11 @@ def test_a_second_server_is_refused_after_the_state_directory_was(
     assert f"worker ID 1 is in use by pid {server.process.pid} " in line
     server.process.send_signal(signal.SIGCONT)
     assert server.stop() == 0
-    assert start_server("--state-dir", str(state)).stop() == 0, "the way out: stop it first"
+    assert start_server("--state-dir", str(state)).stop() == 0, "stopping the first server permits the start"
 
 
-def test_of_two_servers_that_cannot_see_each_other_one_ends_at_once(start_server: StartServer, tmp_path: Path) -> None:
-    """As in another container, which cannot see that the path is in use."""
+def test_one_of_two_isolated_servers_stops(start_server: StartServer, tmp_path: Path) -> None:
+    """As in two containers, which do not see that the other one uses the path."""
     state = tmp_path / "state"
     server = start_server("--state-dir", str(state))
     state.rename(tmp_path / "old")
@@ -276,18 +264,18 @@ def test_of_two_servers_that_cannot_see_each_other_one_ends_at_once(start_server
     assert re.search("was taken by pid|is in use by pid|was taken by another", loser.log.splitlines()[-1])
 
 
-def test_takes_a_deleted_state_directory_again_within_two_looks(start_server: StartServer, tmp_path: Path) -> None:
+def test_recreates_directory_within_two_checks(start_server: StartServer, tmp_path: Path) -> None:
     state = tmp_path / "state"
     server = start_server("--state-dir", str(state))
     shutil.rmtree(state)
     deleted_at = time.monotonic()
     wait_until((state / "worker-1.json").exists)
-    assert time.monotonic() - deleted_at < 1, "it looks every 100 ms; the rest is for a busy machine"
+    assert time.monotonic() - deleted_at < 1, "it checks every 100 ms; the rest is for a busy machine"
     assert "state_dir_retaken" in server.log or "taken again" in server.log
     assert server.stop() == 0
 
 
-def test_a_second_layout_is_refused_while_the_first_one_runs(start_server: StartServer, tmp_path: Path) -> None:
+def test_refuses_second_layout_while_first_runs(start_server: StartServer, tmp_path: Path) -> None:
     state = ("--state-dir", str(tmp_path))
     first = start_server(*state)
     other = ("--layout", "41/11/11", "--accept-layout-change")
@@ -305,7 +293,7 @@ def test_a_second_layout_is_refused_while_the_first_one_runs(start_server: Start
     assert second.stop() == 0
 
 
-def test_a_layout_change_begins_above_a_worker_whose_clock_was_ahead(start_server: StartServer, tmp_path: Path) -> None:
+def test_layout_change_begins_above_fast_clock(start_server: StartServer, tmp_path: Path) -> None:
     state = ("--state-dir", str(tmp_path))
     first = start_server(*state, **faked_clock(3600))
     drawn = draw(first)
@@ -321,7 +309,7 @@ def test_a_layout_change_begins_above_a_worker_whose_clock_was_ahead(start_serve
     assert second.stop() == 0
 
 
-def test_an_offset_change_is_refused_where_each_worker_has_a_volume(start_server: StartServer, tmp_path: Path) -> None:
+def test_refuses_offset_change_on_own_volumes(start_server: StartServer, tmp_path: Path) -> None:
     """Five pods with a volume each, worker IDs 2 to 6; then the offset is set to 0, and pod 4 is replaced first."""
     pods = [start_pod(start_server, tmp_path, pod, offset=2) for pod in range(5)]
     old_drawer = Drawer(pods[2].port)  # worker 4
@@ -333,7 +321,7 @@ def test_an_offset_change_is_refused_where_each_worker_has_a_volume(start_server
     assert "go back to the former worker ID offset; or stop all workers and start them with --start-above" in line
 
     back = start_pod(start_server, tmp_path, 4, offset=2)
-    assert min(draw(back)) > max(drawn), "the first way out"
+    assert min(draw(back)) > max(drawn), "going back to the former offset works"
     assert old_drawer.finish()
     for server in (*pods[:4], back):
         assert server.stop() == 0

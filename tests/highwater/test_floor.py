@@ -1,4 +1,4 @@
-"""Where IDs may begin: above the own mark and, after a change of layout, above those of all workers."""
+"""IDs begin above the own mark and, after a change of layout, above the marks of all workers."""
 
 import logging
 
@@ -34,7 +34,7 @@ def floor(survey: Survey, layout: Layout = LAYOUT, *, accepts: bool = False) -> 
         (Survey(mark(FORMER.epoch_ms, FORMER)), None),
     ],
 )
-def test_begins_at_its_own_mark_in_one_layout(survey: Survey, expected_ms: int | None) -> None:
+def test_begins_at_own_mark_in_one_layout(survey: Survey, expected_ms: int | None) -> None:
     assert floor(survey) == expected_ms
 
 
@@ -48,7 +48,7 @@ def test_begins_at_its_own_mark_in_one_layout(survey: Survey, expected_ms: int |
         Survey(mark(LAYOUT.epoch_ms), (mark(NOW_MS, FORMER),)),
     ],
 )
-def test_refuses_a_layout_change_that_was_not_accepted(survey: Survey) -> None:
+def test_refuses_layout_change_without_acceptance(survey: Survey) -> None:
     with pytest.raises(
         StoreError, match=r"has layout 41/11/11@.* stop all workers and start them with --accept-layout"
     ):
@@ -65,7 +65,7 @@ def test_refuses_a_layout_change_that_was_not_accepted(survey: Survey) -> None:
         (Survey(None, (mark(FORMER.end_ms + 5, Layout.parse("35/10/12")),)), None),
     ],
 )
-def test_begins_above_all_marks_of_the_former_layout(survey: Survey, reached_ms: int | None) -> None:
+def test_begins_above_all_marks_of_former_layout(survey: Survey, reached_ms: int | None) -> None:
     floor_ms = floor(survey, accepts=True)
     assert floor_ms is not None
     if reached_ms is None:
@@ -76,36 +76,36 @@ def test_begins_above_all_marks_of_the_former_layout(survey: Survey, reached_ms:
         assert LAYOUT.least_id(floor_ms) > FORMER.greatest_id(reached_ms - 1)
 
 
-def test_a_new_worker_id_begins_above_layouts_that_no_mark_has_any_more() -> None:
+def test_new_worker_id_begins_above_former_layouts() -> None:
     former_id = FORMER.greatest_id(NOW_MS + 5000)
     assert floor(Survey(None, (mark(NOW_MS, former_id=former_id),))) == NOW_MS + 5001
     assert floor(Survey(mark(NOW_MS, former_id=former_id))) == NOW_MS + 5001
     assert floor(Survey(mark(NOW_MS + 9000, former_id=former_id))) == NOW_MS + 9000
 
 
-def test_needs_no_acceptance_where_another_worker_runs_with_the_layout() -> None:
+def test_needs_no_acceptance_if_layout_is_running() -> None:
     survey = Survey(mark(NOW_MS, FORMER), (mark(NOW_MS),), is_layout_in_use=True)
     assert floor(survey) == NOW_MS
 
 
-def test_an_own_mark_needs_no_acceptance_because_of_old_ones_beside_it() -> None:
+def test_old_marks_of_others_need_no_acceptance() -> None:
     assert floor(Survey(mark(NOW_MS), (mark(NOW_MS + 7, FORMER),))) == NOW_MS + 7
 
 
-def test_claims_nothing_where_other_marks_are_unknown(caplog: pytest.LogCaptureFixture) -> None:
+def test_warns_if_other_marks_are_unknown(caplog: pytest.LogCaptureFixture) -> None:
     assert floor(Survey(mark(NOW_MS - 5, FORMER), None), accepts=True) == NOW_MS + LEAD_MS
     events = [getattr(record, "event", "") for record in caplog.records if record.levelno == logging.WARNING]
     assert events == ["layout_change", "layout_change_unverified"]
 
 
 @pytest.mark.parametrize("former", [Layout.parse("40/11/12"), Layout(epoch_ms=1_672_531_200_000)])
-def test_refuses_a_layout_whose_ids_all_lie_below_the_former_ones(former: Layout) -> None:
+def test_refuses_layout_with_only_lower_ids(former: Layout) -> None:
     with pytest.raises(
         StoreError, match=r"IDs of that layout reach up to those that this one would issue at 20\d\d-.*:"
     ):
         floor(Survey(mark(NOW_MS, former)), accepts=True)
 
 
-def test_refuses_a_mark_of_an_unknown_layout() -> None:
-    with pytest.raises(StoreError, match="'paper' is no layout's fingerprint"):
+def test_refuses_mark_of_unknown_layout() -> None:
+    with pytest.raises(StoreError, match="'paper' is not the fingerprint of a layout"):
         floor(Survey(Mark(NOW_MS, "paper")), accepts=True)

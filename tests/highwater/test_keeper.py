@@ -1,4 +1,4 @@
-"""The keeper: it stores each mark before IDs are issued below it, and reports what the clock and the store do."""
+"""The keeper stores each mark before IDs are issued below it, and reports clock steps and store failures."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,8 @@ import pytest
 
 from respid.highwater.keeper import LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
 from respid.highwater.stores import Mark, StoreError
-from respid.ids.generator import NOTHING, Obstacle
+from respid.highwater.stores.none import NoStore
+from respid.ids.generator import NOTHING, Generator, Obstacle
 from respid.ids.layout import YEAR_MS, Layout
 from respid.server import make_worker
 from respid.worker.config import Config
@@ -30,19 +31,19 @@ def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 def store(clock: ScriptedClock) -> ScriptedStore:
-    """The store of a worker that was here before: its mark is a minute old."""
+    """The store of a worker that ran before: its mark is a minute old."""
     return ScriptedStore(mark_ms=clock.wall_ms() - 60_000)
 
 
 @pytest.fixture
 def worker(clock: ScriptedClock, store: ScriptedStore) -> Worker:
-    """A worker that has not begun."""
+    """A worker without a reservation."""
     return make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
 
 
 @contextlib.asynccontextmanager
 async def keeping(keeper: Keeper) -> AsyncIterator[None]:
-    """The keeper begins, keeps, and has ended afterwards."""
+    """Begins, runs the keeper meanwhile, and ends it."""
     await keeper.begin()
     task = asyncio.create_task(keeper.keep())
     yield
@@ -87,33 +88,49 @@ def test_stop_during_start_is_not_undone(clock: ScriptedClock, store: ScriptedSt
 @pytest.mark.parametrize(
     ("mark_from_now_ms", "warnings"),
     [
-        (None, ["mark_missing"]),
         (-60_000, []),
         (0, []),
         (250, ["mark_ahead"]),
     ],
 )
-def test_logs_missing_mark_and_lead(
+def test_logs_lead_of_mark(
     clock: ScriptedClock,
     store: ScriptedStore,
     worker: Worker,
     caplog: pytest.LogCaptureFixture,
     *,
-    mark_from_now_ms: int | None,
+    mark_from_now_ms: int,
     warnings: list[str],
 ) -> None:
-    store.mark_ms = None if mark_from_now_ms is None else clock.wall_ms() + mark_from_now_ms
+    store.mark_ms = clock.wall_ms() + mark_from_now_ms
     run_scripted(clock, Keeper(worker, store).begin())
     assert events(caplog, "WARNING") == warnings
 
 
-def test_mark_at_epoch_counts_as_none(
-    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+def test_warns_at_each_start_without_a_store(
+    clock: ScriptedClock, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.mark_ms = worker.generator.layout.epoch_ms
-    run_scripted(clock, Keeper(worker, store).begin())
+    run_scripted(clock, Keeper(worker, NoStore()).begin())
     assert worker.reservation.found_mark is False
     assert events(caplog, "WARNING") == ["mark_missing"]
+
+
+def test_first_start_is_no_warning(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.mark_ms = None
+    run_scripted(clock, Keeper(worker, store).begin())
+    assert worker.reservation.found_mark is False
+    assert (events(caplog, "WARNING"), events(caplog, "INFO")) == ([], ["mark_missing"])
+
+
+def test_start_after_a_run_without_ids_is_no_warning(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.mark_ms = worker.generator.layout.epoch_ms  # what a stop stores if no ID was issued
+    run_scripted(clock, Keeper(worker, store).begin())
+    assert worker.reservation.found_mark is True
+    assert (events(caplog, "WARNING"), events(caplog, "INFO")) == ([], ["mark_unused"])
 
 
 def test_ignores_leap_during_slow_start(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
@@ -188,7 +205,9 @@ def test_reports_silent_store_and_waits(
             assert worker.not_ready() == "the reservation cannot be extended: the store scripted does not answer"
             assert worker.reservation.extensions_failed == 1
             await asyncio.sleep(60)
-            assert worker.not_ready() is not None, "it has stored what is past by now, and extends again"
+            assert worker.not_ready() is not None, (
+                "it has stored a ceiling that has passed meanwhile, and extends again"
+            )
             store.delay_seconds = 0
             await asyncio.sleep(60)
             assert worker.not_ready() is None
@@ -198,7 +217,7 @@ def test_reports_silent_store_and_waits(
     assert events(caplog, "INFO")[-1] == "reservation_restored"
 
 
-def test_slow_store_delays_no_clock_look(
+def test_slow_store_does_not_delay_clock_checks(
     clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def keep_while_the_clock_leaps() -> None:
@@ -291,7 +310,7 @@ def test_logs_and_counts_clock_step(
     assert f"was set {direction} by {abs(step_ms)} ms" in caplog.text
 
 
-def test_slewed_clock_or_hung_loop_is_no_step(
+def test_slewed_clock_or_hung_loop_is_not_a_step(
     clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def keep_with_a_slewed_clock() -> None:
@@ -338,16 +357,18 @@ def test_end_issues_nothing_while_storing(clock: ScriptedClock, store: ScriptedS
 
 
 def test_end_waits_for_extension(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
-    async def end_beside_an_extension() -> None:
+    async def end_during_extension() -> None:
         async with keeping(Keeper(worker, store)):
             store.delay_seconds = 1
             await asyncio.sleep(RESERVE_MS / 2000 + 2 * LOOK_SECONDS)
             assert store.events[-1][0] == "extending"
 
-    run_scripted(clock, end_beside_an_extension())
+    run_scripted(clock, end_during_extension())
     assert [event for event, _ in store.events[-4:]] == ["extending", "extended", "releasing", "released"]
-    assert worker.generator.take(1) == NOTHING, "the late confirmation opens nothing"
-    assert store.mark_ms == worker.generator.timestamp_ms + 1, "the mark is the end, not the extension's"
+    assert worker.generator.take(1) == NOTHING, "the late confirmation does not raise the ceiling"
+    assert store.mark_ms == worker.generator.timestamp_ms + 1, (
+        "the mark is the end of the issued timestamps, not the ceiling of the extension"
+    )
 
 
 def test_logs_failed_release(
@@ -362,9 +383,7 @@ def test_logs_failed_release(
     assert "disk full" in caplog.text
 
 
-def test_begins_above_the_marks_of_all_workers_after_a_layout_change(
-    clock: ScriptedClock, store: ScriptedStore
-) -> None:
+def test_layout_change_begins_above_all_marks(clock: ScriptedClock, store: ScriptedStore) -> None:
     """One of them was an hour ahead, and the permitted lead was lowered to a minute meanwhile."""
     former = Layout.parse("41/11/11")
     store.fingerprint = former.fingerprint
@@ -378,9 +397,7 @@ def test_begins_above_the_marks_of_all_workers_after_a_layout_change(
     assert worker.generator.seal() == store.others[0].ceiling_ms
 
 
-def test_stores_a_mark_again_that_is_no_longer_in_its_place(
-    clock: ScriptedClock, store: ScriptedStore, worker: Worker
-) -> None:
+def test_stores_missing_mark_again(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
     async def keep_while_the_directory_is_moved() -> None:
         async with keeping(Keeper(worker, store)):
             await asyncio.sleep(RESERVE_MS / 4000)
@@ -391,3 +408,24 @@ def test_stores_a_mark_again_that_is_no_longer_in_its_place(
             store.is_in_place = True
 
     run_scripted(clock, keep_while_the_directory_is_moved())
+
+
+def test_start_that_fails_after_its_write_lowers_no_mark(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out_of_memory(_floor_ms: int, _ceiling_ms: int) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Generator, "begin", lambda _self, *numbers: run_out_of_memory(*numbers))
+    found_ms = store.mark_ms
+
+    async def begin_and_end() -> None:
+        keeper = Keeper(worker, store)
+        with pytest.raises(MemoryError):
+            await keeper.begin()
+        await keeper.end()
+
+    run_scripted(clock, begin_and_end())
+    assert found_ms is not None
+    assert store.mark_ms is not None
+    assert store.mark_ms >= found_ms

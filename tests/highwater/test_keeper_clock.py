@@ -32,7 +32,7 @@ def store(clock: ScriptedClock) -> ScriptedStore:
 
 @pytest.fixture
 def worker(clock: ScriptedClock, store: ScriptedStore) -> Worker:
-    """A worker that has not begun, and takes a wall clock of before yesterday for wrong."""
+    """A worker without a reservation, for which a wall clock before yesterday is wrong."""
     config = Config(worker_id=1, worker_id_source="test")
     return make_worker(config, store, clock, earliest_ms=clock.wall_ms() - DAY_MS)
 
@@ -47,7 +47,7 @@ async def keeping(keeper: Keeper) -> AsyncIterator[None]:
 
 
 async def draw_until_it_stops(worker: Worker, every_seconds: float) -> float:
-    """Draws an ID now and then; returns for how many seconds there was one and the worker was ready."""
+    """Draws IDs until none is issued; returns for how many seconds they were, and the worker was ready."""
     loop = asyncio.get_running_loop()
     began, last = loop.time(), -1
     while worker.not_ready() is None and loop.time() - began < 10 * RESERVE_SECONDS:
@@ -149,9 +149,7 @@ def test_start_waits_for_clock_to_be_set(
     assert events.count("clock_wrong") == events.count("clock_right") == 1
 
 
-def test_clock_that_becomes_wrong_during_start_is_waited_for(
-    clock: ScriptedClock, store: ScriptedStore, worker: Worker
-) -> None:
+def test_start_waits_if_clock_becomes_wrong(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
     right_ms = clock.wall_ms()
     store.delay_seconds = 1
 
@@ -170,7 +168,7 @@ def test_clock_that_becomes_wrong_during_start_is_waited_for(
 
 @pytest.mark.parametrize("wrong_ms", [5000, Layout().end_ms + DAY_MS])
 @pytest.mark.parametrize("issues", [True, False])
-def test_no_mark_is_stored_from_clock_that_becomes_wrong(
+def test_wrong_clock_stores_no_mark(
     clock: ScriptedClock, store: ScriptedStore, worker: Worker, *, issues: bool, wrong_ms: int
 ) -> None:
     async def keep_while_the_clock_is_wrong() -> None:

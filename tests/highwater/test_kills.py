@@ -1,7 +1,7 @@
-"""Servers that are killed under load and started again by clocks that were set: no ID comes twice, none falls.
+"""Servers that are killed under load and restarted with changed clocks never repeat an ID, and IDs only rise.
 
-`RESPID_TEST_KILLS` is how many servers live and die, `RESPID_TEST_KILLS_SEED` which of the many ways; the clocks are
-moved by libfaketime.
+`RESPID_TEST_KILLS` is the number of servers, `RESPID_TEST_KILLS_SEED` selects the random run. libfaketime changes the
+clocks.
 """
 
 import os
@@ -35,7 +35,7 @@ STEPS_SECONDS = [-HOUR, 3, -30, HOUR]  # by how much it is moved while the serve
 CLIENTS = 3
 
 
-def was_told(server: RunningServer, what: str) -> bool:
+def has_logged(server: RunningServer, what: str) -> bool:
     return what in server.log
 
 
@@ -48,7 +48,7 @@ def have_drawn(drawers: list[Drawer], more_than: int) -> bool:
 
 
 @pytest.mark.timeout(60 + 10 * KILLS)
-def test_killed_servers_with_moved_clocks_never_repeat_an_id(start_server: StartServer, tmp_path: Path) -> None:
+def test_killed_servers_never_repeat_ids(start_server: StartServer, tmp_path: Path) -> None:
     random, clock_file = Random(SEED), tmp_path / "clock"
     lives: list[list[list[tuple[int, int]]]] = []
     for life in range(KILLS):
@@ -58,7 +58,7 @@ def test_killed_servers_with_moved_clocks_never_repeat_an_id(start_server: Start
         drawers = [Drawer(server.port) for _ in range(CLIENTS)]
         wait_until(partial(have_drawn, drawers, 500))
         move_clock(clock_file, clock_seconds + random.choice(STEPS_SECONDS))
-        wait_until(partial(was_told, server, "the wall clock was set "))
+        wait_until(partial(has_logged, server, "the wall clock was set "))
         drawn = max(len(drawer.spans) for drawer in drawers)
         wait_until(partial(have_drawn, drawers, drawn + 500))
         time.sleep(random.uniform(0, 0.4))
@@ -68,7 +68,7 @@ def test_killed_servers_with_moved_clocks_never_repeat_an_id(start_server: Start
     assert are_disjoint_and_rising(lives)
 
 
-def test_of_two_servers_on_one_state_directory_one_serves(start_server: StartServer, tmp_path: Path) -> None:
+def test_one_server_per_state_directory_and_worker_id(start_server: StartServer, tmp_path: Path) -> None:
     lives: list[list[list[tuple[int, int]]]] = []
     for _ in range(3):
         both = [start_server("--state-dir", str(tmp_path), wait=False) for _ in range(2)]
@@ -77,7 +77,7 @@ def test_of_two_servers_on_one_state_directory_one_serves(start_server: StartSer
         assert refused.process.returncode == 1
         (line,) = refused.log.splitlines()
         assert line.startswith(f"respid: worker ID 1 is in use by pid {serving.process.pid} ")
-        wait_until(partial(was_told, serving, "serves RESP"))
+        wait_until(partial(has_logged, serving, "serves RESP"))
         drawers = [Drawer(serving.port) for _ in range(CLIENTS)]
         wait_until(partial(have_drawn, drawers, 500))
         serving.process.kill()
@@ -86,9 +86,7 @@ def test_of_two_servers_on_one_state_directory_one_serves(start_server: StartSer
     assert are_disjoint_and_rising(lives)
 
 
-def test_a_clock_a_day_behind_the_mark_issues_nothing_and_says_what_to_do(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_clock_a_day_behind_mark_issues_nothing(start_server: StartServer, tmp_path: Path) -> None:
     options = ["--state-dir", str(tmp_path)]
     former = start_server(*options)
     with RawClient(former.port) as client:

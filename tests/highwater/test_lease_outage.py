@@ -1,6 +1,6 @@
 """Servers whose Kubernetes API server is stopped, frozen, slow or refuses: the lease store from the outside.
 
-`RESPID_TEST_OUTAGE_SECONDS` is how long the API server stays away at least.
+`RESPID_TEST_OUTAGE_SECONDS` is the minimum duration of an outage.
 """
 
 import itertools
@@ -30,7 +30,7 @@ StartPod = Callable[..., RunningServer]
 
 @pytest.fixture
 def start_pod(start_server: StartServer, api_server: ApiServer) -> StartPod:
-    """Starts a server as pod respid-3, in a space of its own unless told another."""
+    """Starts a server as pod respid-3, by default in an ID space of its own."""
     own_space = f"outage-{next(_numbers)}"
 
     def start(
@@ -65,21 +65,19 @@ def account(kubectl: Callable[..., str]) -> Iterator[str]:
     kubectl(f"delete serviceaccount,role,rolebinding {name}")
 
 
-def test_an_api_server_that_is_away_is_an_outage_until_it_is_back(start_pod: StartPod, api_server: ApiServer) -> None:
+def test_stopped_api_server_is_outage_until_back(start_pod: StartPod, api_server: ApiServer) -> None:
     server = start_pod()
     through_an_outage(server, api_server.stop, api_server.start, "does not answer", OUTAGE_SECONDS)
     assert server.stop() == 0
 
 
-def test_an_api_server_that_hangs_is_an_outage_until_it_goes_on(start_pod: StartPod, api_server: ApiServer) -> None:
+def test_hung_api_server_is_outage_until_resumed(start_pod: StartPod, api_server: ApiServer) -> None:
     server = start_pod()
     through_an_outage(server, api_server.freeze, api_server.thaw, "did not answer within 5 s", OUTAGE_SECONDS)
     assert server.stop() == 0
 
 
-def test_an_outage_that_is_shorter_than_the_reservation_is_not_noticed_by_clients(
-    start_pod: StartPod, api_server: ApiServer
-) -> None:
+def test_clients_do_not_notice_short_outage(start_pod: StartPod, api_server: ApiServer) -> None:
     server = start_pod(reserve="60")
     drawer = Drawer(server.port)
     wait_until(lambda: server.metric(REMAINING) < 58)
@@ -92,9 +90,7 @@ def test_an_outage_that_is_shorter_than_the_reservation_is_not_noticed_by_client
 
 
 @pytest.mark.parametrize("how", ["stop", "freeze"])
-def test_an_api_server_that_is_away_does_not_hold_up_a_stop(
-    start_pod: StartPod, api_server: ApiServer, how: str
-) -> None:
+def test_stopped_api_server_does_not_delay_stop(start_pod: StartPod, api_server: ApiServer, how: str) -> None:
     server = start_pod(reserve="60")
     drawer = Drawer(server.port)
     wait_until(lambda: drawer.spans)
@@ -119,9 +115,7 @@ def test_an_api_server_that_is_away_does_not_hold_up_a_stop(
     assert successor.stop() == 0
 
 
-def test_a_slow_api_server_costs_nothing_while_it_answers_within_the_time_limit(
-    start_pod: StartPod, api_server: ApiServer, tmp_path: Path
-) -> None:
+def test_slow_api_server_does_not_affect_clients(start_pod: StartPod, api_server: ApiServer, tmp_path: Path) -> None:
     port = int(api_server.url.rpartition(":")[2])
     with proxy(port, delay_seconds=1) as proxy_port:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", f"https://127.0.0.1:{proxy_port}", "test-token")
@@ -135,11 +129,11 @@ def test_a_slow_api_server_costs_nothing_while_it_answers_within_the_time_limit(
         assert server.stop() == 0
 
 
-def test_a_token_that_is_replaced_is_read_again_when_the_old_one_is_no_longer_good(
+def test_reloads_replaced_token(
     start_pod: StartPod, api_server: ApiServer, kubectl: Callable[..., str], account: str, tmp_path: Path
 ) -> None:
     def write_token(secret: str) -> None:
-        """As the kubelet does; a token ends with what it is bound to."""
+        """Replaces the token, as the kubelet does; a token expires with the object that it is bound to."""
         kubectl(f"create secret generic {secret}")
         token = kubectl(f"create token {account} --bound-object-kind=Secret --bound-object-name={secret}")
         (tmp_path / "new").write_text(token)
@@ -153,7 +147,7 @@ def test_a_token_that_is_replaced_is_read_again_when_the_old_one_is_no_longer_go
     write_token(f"{account}-second")
     assert (tmp_path / "token").read_text() != first
     kubectl(f"delete secret {account}-first")
-    time.sleep(15)  # tokens that were good are not looked at again for 10 s
+    time.sleep(15)  # the API server caches valid tokens for 10 s
     assert _is_refused(api_server, first)
     assert server.metric(READY) == 1
     assert drawer.finish()
@@ -177,7 +171,7 @@ def _is_refused(api_server: ApiServer, token: str) -> bool:
 
 
 @pytest.mark.parametrize("missing", ["get", "create", "update"])
-def test_the_right_that_is_missing_is_named_and_it_goes_on_once_it_is_given(
+def test_resumes_once_missing_permission_is_granted(
     start_pod: StartPod,
     api_server: ApiServer,
     kubectl: Callable[..., str],
@@ -209,7 +203,7 @@ def test_the_right_that_is_missing_is_named_and_it_goes_on_once_it_is_given(
     assert server.stop() == 0
 
 
-def test_a_worker_that_may_not_list_serves_and_says_what_it_does_not_know(
+def test_serves_without_permission_to_list(
     start_pod: StartPod, api_server: ApiServer, kubectl: Callable[..., str], account: str, tmp_path: Path
 ) -> None:
     rules = [{"op": "replace", "path": "/rules/0/verbs", "value": ["get", "create", "update"]}]

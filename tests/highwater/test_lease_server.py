@@ -23,7 +23,7 @@ StartPod = Callable[..., RunningServer]
 
 @pytest.fixture
 def start_pod(start_server: StartServer, kubeconfig: Path) -> StartPod:
-    """Starts a server as a pod, in an ID space of the test's own unless told another."""
+    """Starts a server as a pod, by default in an ID space for this test."""
     own_space = f"server-{next(_spaces)}"
 
     def start(name: str, *options: str, space: str = own_space, wait: bool = True) -> RunningServer:
@@ -45,7 +45,7 @@ def kill(server: RunningServer) -> None:
     server.process.wait()
 
 
-def test_a_pod_goes_on_above_its_predecessor_and_another_release_waits(start_pod: StartPod) -> None:
+def test_pod_continues_and_other_release_waits(start_pod: StartPod) -> None:
     first = start_pod("respid-3")
     with RawClient(first.port) as client:
         (before,) = client.draw(INCR, 1)
@@ -65,14 +65,14 @@ def test_a_pod_goes_on_above_its_predecessor_and_another_release_waits(start_pod
     with RawClient(other.port) as client:
         client.send(INCR)
         assert client.receive_reply().startswith(b"-LOADING respid cannot issue IDs: ")
-    assert other.log.count("is held by pod") == 1, "said once, although it is tried twice a second"
+    assert other.log.count("is held by pod") == 1, "logged once, although it is retried twice per second"
     assert other.stop() == 0
 
     assert successor.stop() == 0
     assert start_pod("release-two-3").stop() == 0, "a worker ID that was given up is free at once"
 
 
-def test_a_changed_id_space_repeats_nothing_after_a_kill(start_pod: StartPod) -> None:
+def test_changed_id_space_never_repeats_ids(start_pod: StartPod) -> None:
     pod = f"moved-{next(_spaces)}-3"
     kill(start_pod(pod))
     successor = start_pod(pod)
@@ -83,7 +83,7 @@ def test_a_changed_id_space_repeats_nothing_after_a_kill(start_pod: StartPod) ->
     assert moved.stop() == 0
 
 
-def test_a_second_layout_waits_for_the_first_and_begins_above_it(start_pod: StartPod) -> None:
+def test_second_layout_waits_and_begins_above_first(start_pod: StartPod) -> None:
     other = ("--layout", "41/11/11", "--accept-layout-change")
     first = start_pod("respid-3")
     second = start_pod("respid-4", *other, wait=False)
@@ -101,7 +101,7 @@ def test_a_second_layout_waits_for_the_first_and_begins_above_it(start_pod: Star
     assert second.stop() == 0
 
 
-def test_a_layout_change_begins_above_a_worker_whose_clock_was_ahead(
+def test_layout_change_begins_above_fast_clock(
     start_pod: StartPod, start_server: StartServer, kubeconfig: Path
 ) -> None:
     space = f"server-{next(_spaces)}"

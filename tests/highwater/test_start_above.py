@@ -1,4 +1,4 @@
-"""`--start-above`: every ID of a start lies above one, and those of later starts do, too."""
+"""`--start-above`: every ID of a start, and of later starts, is greater than the given one."""
 
 import asyncio
 
@@ -98,7 +98,7 @@ def test_too_far_ahead_is_refused(clock: ScriptedClock, ahead_ms: int) -> None:
 
 
 def test_refusal_names_two_ways_that_work(clock: ScriptedClock) -> None:
-    """Another Snowflake's ID, of an epoch of 2010, is years ahead of what this layout issues now."""
+    """An ID of a Snowflake with an epoch in 2010 is years ahead of the IDs that this layout issues now."""
     above, store = 1_900_000_000_000_000_000, ScriptedStore(mark_ms=None)
     with pytest.raises(StoreError, match=r"or set --epoch to \S+ or earlier$") as refused:
         start(clock, store, above)
@@ -118,7 +118,7 @@ def test_restart_with_it_left_set_starts_at_mark(clock: ScriptedClock) -> None:
     first = draw(start(clock, store, above))
     clock.step_ms(-1000)
     worker = start(clock, store, above)
-    assert worker.generator.take(1) == NOTHING, "the clock is too far behind the mark, which is no wrong use"
+    assert worker.generator.take(1) == NOTHING, "the clock is too far behind the mark, which is not a usage error"
     clock.pass_ms(60_000)
     assert draw(worker) > first
 

@@ -1,4 +1,4 @@
-"""docs/transitions.md names a test for what it promises, and those tests exist."""
+"""The tests that docs/transitions.md names exist."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "transitions.md"
 
 
-def test_every_test_that_the_page_names_exists() -> None:
+def test_all_named_tests_exist() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE.read_text())
     missing = [
         (path, name)

@@ -1,4 +1,4 @@
-"""Servers that start with a wall clock that cannot be right: 1970 without a battery, or centuries ahead."""
+"""Servers that start with a wrong wall clock: 1970, as without a battery, or centuries ahead."""
 
 import json
 import time
@@ -16,9 +16,7 @@ INCR = request("INCR", "orders")
 
 
 @pytest.mark.parametrize("off_seconds", [60 - int(time.time()), 200 * YEAR], ids=["1970", "in 200 years"])
-def test_start_with_wrong_clock_waits_until_it_is_set(
-    start_server: StartServer, tmp_path: Path, off_seconds: int
-) -> None:
+def test_start_waits_until_wrong_clock_is_set(start_server: StartServer, tmp_path: Path, off_seconds: int) -> None:
     clock_file = tmp_path / "clock"
     server = start_server("--state-dir", str(tmp_path), wait=False, **faked_clock(off_seconds, clock_file))
     wait_until(lambda: "the wall clock shows" in server.log)

@@ -1,4 +1,4 @@
-"""The generator, with a clock that does anything: IDs never repeat, never fall, and stay below the ceiling."""
+"""The generator with any clock: IDs never repeat, only rise, and stay below the ceiling."""
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from tests.support.scripted_clock import ScriptedClock
 SECOND_MS = 1000
 DAY_MS = 24 * 3600 * 1000
 FAR_MS = 10 * 365 * DAY_MS
-SMALL = Layout.parse("41/3/4")  # 16 IDs a millisecond: soon spent
+SMALL = Layout.parse("41/3/4")  # 16 IDs per millisecond: soon exhausted
 
 
 def begin(
@@ -47,7 +47,7 @@ steps = st.lists(
 
 
 def follow(step: str, amount: int, generator: Generator, clock: ScriptedClock, since_ms: int) -> tuple[int, int]:
-    """Does one step of a history; returns what it has drawn."""
+    """Does one step of a history; returns the IDs that it drew."""
     match step:
         case "take":
             return generator.take(amount)
@@ -338,7 +338,7 @@ def test_reserved_milliseconds_are_full(clock: ScriptedClock) -> None:
         assert generator.has_ids_now()
 
 
-def test_reserved_milliseconds_go_to_who_waits(clock: ScriptedClock) -> None:
+def test_reserved_milliseconds_go_to_waiting_request(clock: ScriptedClock) -> None:
     generator = begin_limited(clock)
     clock.step_ms(2 * RESERVED_MS)
     generator.queued = True
@@ -346,7 +346,7 @@ def test_reserved_milliseconds_go_to_who_waits(clock: ScriptedClock) -> None:
     assert generator.take(1, clock.wall_ms())[1] == 1
 
 
-def test_expires_though_clock_was_set_back(clock: ScriptedClock) -> None:
+def test_expires_even_if_clock_is_set_back(clock: ScriptedClock) -> None:
     generator = begin_limited(clock)
     generator.take(1)
     clock.step_ms(-RESERVED_MS)
@@ -365,7 +365,7 @@ def test_thawed_worker_does_not_go_on(clock: ScriptedClock) -> None:
     generator = begin_limited(clock)
     generator.take(1)
     clock.pass_ms(RESERVED_MS)
-    assert generator.take(1) == NOTHING, "at once, before anything else looks"
+    assert generator.take(1) == NOTHING, "at once, before anything else checks"
 
 
 def test_clock_before_earliest_time_stops_it(clock: ScriptedClock) -> None:

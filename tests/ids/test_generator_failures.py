@@ -1,4 +1,4 @@
-"""The generator when an operation fails halfway: no ID is repeated, none is another worker's, and it goes on."""
+"""The generator when an operation fails halfway: no ID is repeated or has another worker ID, and it continues."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -104,7 +104,7 @@ def play(act_or_fail: Act) -> Iterator[tuple[Generator, range]]:
         issued += count
         yield generator, range(first, first + count)
         clock.pass_ms(1)
-    assert issued > LAYOUT.sequence_size, "it goes on"
+    assert issued > LAYOUT.sequence_size, "it continues"
 
 
 def check(issued: Iterator[tuple[Generator, range]]) -> None:

@@ -1,4 +1,4 @@
-"""Layouts: what is accepted, what an ID says, what a range query needs."""
+"""Layouts: parsing and limits, the fields of an ID, and the bounds of a range query."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Reservations: successive holders never share a timestamp, whatever happens between them."""
+"""Successive holders of a worker ID never share a timestamp, whatever happens between them."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -135,7 +135,7 @@ def test_saturated_worker_loses_no_id(clock: ScriptedClock) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 16, 4096])
-def test_millisecond_spent_to_the_last_id_is_followed_by_0(clock: ScriptedClock, size: int) -> None:
+def test_sequence_restarts_after_spent_millisecond(clock: ScriptedClock, size: int) -> None:
     generator = begin(clock, seed=5)
     while generator.take(4096)[1]:
         pass
@@ -162,7 +162,7 @@ def test_block_that_would_not_fit_starts_at_0(clock: ScriptedClock) -> None:
         clock.pass_ms(7)
 
 
-def test_idle_worker_starts_at_random_after_a_spent_millisecond(clock: ScriptedClock) -> None:
+def test_idle_worker_starts_at_random_sequence(clock: ScriptedClock) -> None:
     generator = begin(clock, seed=5)
     starts = set()
     for _ in range(20):

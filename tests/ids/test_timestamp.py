@@ -1,4 +1,4 @@
-"""Times as people write them."""
+"""Times in the notations that options and commands accept."""
 
 import pytest
 

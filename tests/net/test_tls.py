@@ -286,18 +286,20 @@ def test_unusable_tls_files_stop_the_start(start_server: StartServer, own_files:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ("--port 0", "--port 0 leaves no listener: set --tls-port or --unix-socket"),
         ("--tls-port 6380", "--tls-port needs --tls-cert-file and --tls-key-file"),
+        ("--tls-cert-file x --tls-key-file x", "TLS files without a TLS port: set --tls-port, or remove --tls-*-file"),
+        ("--tls-ca-cert-file x", "TLS files without a TLS port: set --tls-port, or remove --tls-*-file"),
         ("--tls-port 6380 --tls-cert-file x", "--tls-port needs --tls-cert-file and --tls-key-file"),
         ("--tls-auth-clients yes", "--tls-auth-clients yes needs --tls-ca-cert-file"),
         ("--username orders", "--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD"),
     ],
 )
-def test_conflicting_settings_are_refused(arguments: str, told: str) -> None:
+def test_conflicting_settings_are_refused(arguments: str, message: str) -> None:
     outcome = run_command_line("serve", "--worker-id", "1", *arguments.split())
-    assert (outcome.exit_code, outcome.config, outcome.stderr) == (2, None, f"respid: {told}\n")
+    assert (outcome.exit_code, outcome.config, outcome.stderr) == (2, None, f"respid: {message}\n")
 
 
 def test_port_0_serves_tls_only(start_server: StartServer, files: CertificateFiles) -> None:

@@ -187,7 +187,7 @@ def test_bulk_request_counts_as_bulk(clock: ScriptedClock, worker: Worker, queue
 
 
 @pytest.mark.parametrize("bulk_is_first", [True, False])
-def test_single_beside_bulk_counts_as_bulk(
+def test_single_during_bulk_counts_as_bulk(
     clock: ScriptedClock, worker: Worker, queue: WaitingQueue, *, bulk_is_first: bool
 ) -> None:
     large, small = bulk(worker, 4096), single(worker)

@@ -171,7 +171,7 @@ def test_reservation_running_out_fires() -> None:
     expect_alerts(set(), [in_a_lead, *well(1)], "10m")
 
 
-def test_waiting_for_the_first_reservation_is_only_unready() -> None:
+def test_waiting_for_reservation_is_only_unready() -> None:
     waiting = Worker(
         0,
         high_water_mark="pending",
@@ -187,8 +187,8 @@ def test_waiting_for_the_first_reservation_is_only_unready() -> None:
 def test_reservation_alerts_follow_the_store() -> None:
     values: Values = {"store": "file"}
     failing = {"reservation_failures_total": "0+1x14"}
-    expect_alerts(set(), [worker(0, reservation_remaining_seconds="2x100", **failing)], "5m", values=values)
-    low = worker(0, reservation_remaining_seconds="0.9x100", **failing)
+    expect_alerts(set(), [worker(0, reservation_remaining_seconds="4x100", **failing)], "5m", values=values)
+    low = worker(0, reservation_remaining_seconds="3x100", **failing)
     expect_alerts({"RespidReservationRunningOut"}, [low], "5m", values=values)
     assert {rule["alert"] for group in alert_rules({"store": "none"})["groups"] for rule in group["rules"]} == {
         name for name in ALERTS if "Reservation" not in name

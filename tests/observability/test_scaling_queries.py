@@ -5,7 +5,7 @@ import pytest
 from tests.chart.rendering import KEDA_API, Values, render_with_apis
 from tests.observability.promtool import Expectation, Queries, Worker, default_queries, expect, queries
 
-CAPACITY = 4_096_000  # IDs a second, of the default layout
+CAPACITY = 4_096_000  # IDs per second, of the default layout
 SCRAPE_SECONDS = 15
 AT = "10m5s"  # between two scrapes, as most evaluations are
 
@@ -167,7 +167,7 @@ def test_restart_neither_causes_nor_hides_exhaustion() -> None:
 
 
 def test_pods_are_kept_while_the_load_needs_them() -> None:
-    """Five pods share ten million IDs a second, which exhausts none of them; after 10 minutes a tenth is left."""
+    """Five pods share ten million IDs per second, which exhausts none of them; after 10 minutes a tenth is left."""
     load = counting(2_000_000, scrapes=40) + " " + counting(200_000, start=2_000_000 * 600 + 3_000_000, scrapes=40)
     workers = [Worker(worker_id, samples={"ids_generated_total": load}) for worker_id in range(5)]
     for at in ("2m", "5m5s", "9m55s"):

@@ -263,7 +263,7 @@ INLINE = [
         "a backslash before the closing quote": b'ECHO "a\\"\r\n',
         "escapes": b'ECHO "\\n\\r\\t\\b\\a\\\\\\"\\q"\r\n',
         "hexadecimal escapes": b'ECHO "\\x41\\xff\\x00\\xZZ\\x4"\r\n',
-        "a capital X is no hexadecimal escape": b'ECHO "\\X41"\r\n',
+        "a capital X is not a hexadecimal escape": b'ECHO "\\X41"\r\n',
         "escapes in single quotes": b"ECHO 'a\\'b\\n\\x41\\\\'\r\n",
         "a backslash outside quotes": b"ECHO a\\nb\r\n",
         "single quotes within quotes": b'ECHO "it\'s"\r\n',
@@ -393,7 +393,7 @@ ALIKE_IN_TYPES = (
     )
     + _alike_in(
         Compared.OUTER_TYPES,
-        "each server has its own commands, settings and state to tell of",
+        "each server has its own commands, settings and state to report",
         """
     COMMAND | COMMAND LIST | COMMAND DOCS | COMMAND DOCS incr | COMMAND INFO incr | COMMAND INFO | COMMAND HELP
     COMMAND LIST FILTERBY ACLCAT read | INFO | INFO server | INFO all | INFO server replication | info EVERYTHING

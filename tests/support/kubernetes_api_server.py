@@ -12,7 +12,7 @@ from tests.support.needed_tools import need_tool
 from tests.support.running import free_port, wait_until
 
 TOKEN = "test-token"
-STRANGER = "unprivileged-token"  # of a user without any permission
+UNPRIVILEGED_TOKEN = "unprivileged-token"  # of a user without any permission
 
 
 class ApiServer:
@@ -25,7 +25,9 @@ class ApiServer:
         etcd, api_server, openssl = (need_tool(name) for name in ("etcd", "kube-apiserver", "openssl"))
         key = directory / "service-account.key"
         subprocess.run([openssl, "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-        (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},unprivileged,2\n')
+        (directory / "tokens.csv").write_text(
+            f'{TOKEN},admin,1,"system:masters"\n{UNPRIVILEGED_TOKEN},unprivileged,2\n'
+        )
         etcd_options = f"--data-dir={directory}/etcd --listen-client-urls={etcd_url} --advertise-client-urls={etcd_url}"
         etcd_options += f" --listen-peer-urls={peer_url}"
         options = f"--etcd-servers={etcd_url} --bind-address=127.0.0.1 --secure-port={self._port}"

@@ -24,7 +24,7 @@ def test_refuses_anything_else(username: bytes, password: bytes) -> None:
     assert Credentials("secret").find_user(username, password) is None
 
 
-def test_a_password_can_contain_any_bytes() -> None:
+def test_password_can_contain_any_bytes() -> None:
     assert Credentials("p\udcffw").find_user(b"default", b"p\xffw") == "default"
 
 

@@ -25,7 +25,7 @@ def lifecycle_in(state: State) -> Lifecycle:
     return lifecycle
 
 
-def test_the_first_state_is_starting() -> None:
+def test_first_state_is_starting() -> None:
     assert Lifecycle().state is State.STARTING
 
 

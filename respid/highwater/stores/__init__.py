@@ -1,4 +1,4 @@
-"""Where the high-water marks of workers are kept. One interface, one file per implementation."""
+"""The stores of the high-water marks. One interface, one file per implementation."""
 
 import re
 from typing import NamedTuple, Protocol
@@ -10,15 +10,15 @@ NO_ID = -1
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked. The message is one line that says what to do about it."""
+    """The operation failed. The message is one line and says what to do."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store cannot do it now, but may soon without anybody's help: try again."""
+    """The operation failed, but may succeed later without intervention: retry it."""
 
 
 class HolderLostError(StoreError):
-    """The worker ID has another holder, or may have. This process must never issue an ID again."""
+    """The worker ID has, or may have, another holder. This process must never issue an ID again."""
 
 
 class Mark(NamedTuple):

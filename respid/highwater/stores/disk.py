@@ -1,4 +1,4 @@
-"""Local file system operations behind the file store's promise. Knows nothing about the content of the files.
+"""Local file system operations for the file store. Knows nothing about the content of the files.
 
 Files are private to the user (0600, in a directory with 0700), and are opened only if they are regular files: never
 through a symbolic link, and never a FIFO that would block.
@@ -189,7 +189,7 @@ class FileLock:
         os.close(self._descriptor)
 
     def _keep_private(self) -> None:
-        """Whoever may open the file may lock it, too."""
+        """Every user who may open the file may also lock it."""
         status = os.fstat(self._descriptor)
         if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != FILE_MODE:
             os.fchmod(self._descriptor, FILE_MODE)
@@ -199,10 +199,10 @@ class AddressClaim:
     """A claim on a path by way of abstract Unix sockets, which Linux closes when the process ends.
 
     A lock is lost with its file: where a directory was moved or emptied, another process can take a new lock of the
-    same name. An address in the abstract namespace is no file. There are two: for the path as it is written, in this
+    same name. An address in the abstract namespace is not a file. There are two: for the path as it is written, in this
     mount namespace, and for the name in the directory's parent, which stays the same when a service manager gives the
-    process another mount namespace. Processes of another network namespace, such as another container, do not meet
-    here; nor do those of systems without abstract sockets.
+    process another mount namespace. A claim has no effect on processes in another network namespace, such as another
+    container, nor on systems without abstract sockets.
 
     Any local user can bind an address, so it counts only if its owner is this user, root, or the directory's owner.
     """
@@ -217,6 +217,9 @@ class AddressClaim:
             raise
 
     def stands(self) -> bool:
+        """Always. Call it often: it makes room for those who ask, since a full queue would look like no claim."""
+        for descriptor in self._descriptors:
+            _close_waiting(descriptor)
         return True
 
     def release(self) -> None:
@@ -232,7 +235,7 @@ class AddressClaim:
             listener.close()
             if error.errno == errno.EADDRINUSE and (pid := _listening_pid(address, trusted)):
                 raise LockedError(f"pid {pid}") from None
-            return  # it is an addition to the lock: where it cannot be had, the lock is all there is
+            return  # it only adds to the lock: where it is not supported, only the lock protects
         self._descriptors.append(listener.detach())
 
 
@@ -246,6 +249,17 @@ def _addresses(path: Path) -> list[bytes]:
         f"{above.st_dev} {above.st_ino} {directory.name}/{path.name}",
     ]
     return [b"\0respid-" + hashlib.sha256(os.fsencode(key)).hexdigest().encode() for key in keys]
+
+
+def _close_waiting(descriptor: int) -> None:
+    """Closes the connections that wait at a non-blocking listener."""
+    listener = socket.socket(fileno=descriptor)
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+    finally:
+        listener.detach()
 
 
 def _listening_pid(address: bytes, trusted: set[int]) -> int | None:

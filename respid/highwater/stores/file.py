@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,8 @@ class FileStore:
     Starts in one directory happen one after the other, under a lock of the directory. A start is refused while a worker
     with another layout runs there.
 
-    `is_exclusive` means that no other worker ID ever uses the directory. A mark of another one is then the mark of
-    this very worker before its worker ID was changed; others may have the new worker ID still. That is refused, unless
+    `is_exclusive` means that no other worker ID ever uses the directory. A mark of another one is then this worker's
+    own, from before its worker ID was changed; another worker may still have the new worker ID. That is refused, unless
     all new IDs lie above that mark because of `start_above`.
     """
 
@@ -65,6 +66,7 @@ class FileStore:
         self._is_exclusive = is_exclusive
         self._start_above = start_above
         self._path = self._mark_path(worker_id)
+        self._using = threading.Lock()  # a cancelled task does not end its thread, which still needs the locks
         self._claim: Lock | None = None
         self._lock: Lock | None = None
         self._nonce = secrets.token_hex(8)
@@ -86,23 +88,26 @@ class FileStore:
         await asyncio.to_thread(self._write, mark_ms)
 
     def stands(self) -> bool:
-        return self._lock is None or self._lock.stands()
+        is_claimed = self._claim is None or self._claim.stands()
+        return is_claimed and (self._lock is None or self._lock.stands())
 
     async def close(self) -> None:
-        self._release()
+        await asyncio.to_thread(self._release)
 
     def _release(self) -> None:
-        for lock in (self._lock, self._claim):
-            if lock is not None:
-                lock.release()
-        self._lock = self._claim = None
+        with self._using:
+            for lock in (self._lock, self._claim):
+                if lock is not None:
+                    lock.release()
+            self._lock = self._claim = None
 
     def _load(self) -> Survey:
         try:
             self._disk.make_directory(self._directory)
             self._claim = self._claim or self._disk.claim(self._lock_path(self._worker_id))
-            with self._directory_locked():
-                self._lock = self._take_lock()
+            with self._using, self._directory_locked():
+                if self._lock is None or not self._lock.stands():
+                    self._lock = self._take_lock()
                 survey = self._survey()
         except LockedError as error:
             raise StoreError(
@@ -174,8 +179,7 @@ class FileStore:
             if holder is None:
                 continue
             is_in_use = True
-            match = _HOLDER.fullmatch(holder)
-            layout = match and match["layout"]
+            layout = self._layout_of(worker_id, holder)
             if layout and layout != self._layout.fingerprint:
                 raise StoreError(
                     f"worker ID {worker_id} ({_process(holder)}) runs with layout {layout} in {self._directory}, and"
@@ -183,6 +187,15 @@ class FileStore:
                     " worker first, or use its layout"
                 )
         return is_in_use
+
+    def _layout_of(self, worker_id: int, holder: str) -> str | None:
+        """The layout of the process that holds a lock: as it says, else that of its mark; None if neither says."""
+        if (match := _HOLDER.fullmatch(holder)) and match["layout"]:
+            return match["layout"]
+        with contextlib.suppress(DamagedError, PermissionError):
+            if stored := self._read(worker_id):
+                return stored.mark.fingerprint
+        return None
 
     def _take_over(self, others: dict[int, Mark]) -> dict[int, Mark]:
         """The marks of this worker's former worker IDs, as bounds that its IDs lie above. Raises StoreError."""
@@ -213,7 +226,7 @@ class FileStore:
             except LockedError as error:
                 if time.monotonic() > deadline:
                     message = f"{self._directory} is locked by {_process(error.holder)}, which is starting there"
-                    raise StoreError(f"{message} and does not go on: end that process") from None
+                    raise StoreError(f"{message} and makes no progress: end that process") from None
                 time.sleep(0.01)
                 continue
             if lock.stands():
@@ -233,21 +246,26 @@ class FileStore:
 
     def _write(self, ceiling_ms: int) -> None:
         mark = Mark(ceiling_ms, self._layout.fingerprint, self._former_id)
-        temporary = self._path.with_suffix(".tmp")
         try:
-            self._stay_holder()
-            self._disk.write_synced(temporary, write_mark(self._worker_id, mark, self._nonce))
-            self._stay_holder()  # that may have taken long
-            self._disk.rename(temporary, self._path)
-            self._disk.sync_directory(self._directory)
-            # Once more: a process that took a new lock meanwhile has read the former mark, so this one is void.
-            self._stay_holder()
-            self._remove_obsolete()
+            with self._using:
+                self._replace_mark(write_mark(self._worker_id, mark, self._nonce))
         except OSError as error:
             raise self._failed("write", error) from None
 
+    def _replace_mark(self, content: bytes) -> None:
+        """Raises StoreError, OSError."""
+        temporary = self._path.with_suffix(".tmp")
+        self._stay_holder()
+        self._disk.write_synced(temporary, content)
+        self._stay_holder()  # that may have taken long
+        self._disk.rename(temporary, self._path)
+        self._disk.sync_directory(self._directory)
+        # Once more: a process that took a new lock meanwhile has read the former mark, so this one is void.
+        self._stay_holder()
+        self._remove_obsolete()
+
     def _remove_obsolete(self) -> None:
-        """The own mark says by now what these said."""
+        """Removes marks that the own mark now includes."""
         while self._obsolete:
             self._disk.remove(self._mark_path(self._obsolete[-1]))
             self._disk.remove(self._lock_path(self._obsolete.pop()))
@@ -290,7 +308,7 @@ class FileStore:
             )
 
     def _refuse_layouts_that_came(self) -> None:
-        """While the lock was gone, a worker with another layout can have started in the directory."""
+        """A worker with another layout may have started in the directory while the lock was gone."""
         try:
             self._refuse_other_layouts()
         except StoreError as error:

@@ -46,7 +46,7 @@ class LeaseApi(Protocol):
     """The requests to the API server. After a StoreUnavailableError, which all may raise, a write may be applied."""
 
     async def get(self, name: str) -> Lease | None:
-        """The Lease; None if there is none. Raises StoreError if it is not one of respid's."""
+        """The Lease; None if it does not exist. Raises StoreError if it is not one of respid's."""
         ...
 
     async def list_all(self) -> Sequence[Lease]:
@@ -130,12 +130,20 @@ class LeaseStore:
         return survey
 
     async def extend(self, ceiling_ms: int) -> None:
-        sent_ns, former = self._boot_ns(), self._current if self._is_holder else self._found
-        await self._write(replace(self._own, ceiling_ms=ceiling_ms))
-        if not self._is_holder or self._was_silent(sent_ns):
-            await self._confirm_layout(former or replace(self._own, ceiling_ms=self._layout.epoch_ms))
+        sent_ns, former = self._boot_ns(), self._former()
+        wanted = replace(self._own, ceiling_ms=ceiling_ms)
+        await self._write(wanted)
+        # The time is that after the write, which may have taken long.
+        if not self._is_holder or self._was_silent(self._boot_ns()):
+            await self._confirm_layout(former or wanted)
         self._is_holder = True
         self._written_ns = sent_ns
+
+    def _former(self) -> Lease | None:
+        """The Lease to give back if this worker may not use it; None if a holder's has vanished."""
+        if self._is_holder:
+            return self._current
+        return self._found or replace(self._own, ceiling_ms=self._layout.epoch_ms)
 
     async def release(self, mark_ms: int) -> None:
         await self._write(replace(self._own, ceiling_ms=mark_ms, holder=""))
@@ -209,11 +217,13 @@ class LeaseStore:
         if lease is None and known.former_id(self._layout) <= self._own.former_id:
             return
         await self._write(replace(former, nonce=self._nonce, holder=""))
-        if lease is None:
-            raise StoreUnavailableError("the marks of another layout have risen meanwhile")
-        message = explain_other_layout(lease, self._own)
+        message = (
+            explain_other_layout(lease, self._own) if lease else "the marks of another layout have risen meanwhile"
+        )
         if self._is_holder:
             raise HolderLostError(message)
+        if lease is None:
+            raise StoreUnavailableError(message)
         await asyncio.sleep(self._worker_id % STEPS_ASIDE / STEPS_ASIDE)
         await self._wait("LayoutInUse", message)
 
@@ -235,7 +245,7 @@ class LeaseStore:
             self._current = await self._api.replace(wanted)
 
     async def _read_again(self, wanted: Lease) -> None:
-        """Tells a write of its own, whose reply was lost, from one of another holder."""
+        """Finds out who changed the Lease: an own write whose reply was lost, or another holder."""
         lease = await self._api.get(wanted.name)
         if lease is not None and (lease.nonce != self._nonce or lease.write not in self._writes):
             taken = f"worker ID {self._worker_id} was taken by pod {printable(lease.holder) or 'unknown'}"
@@ -256,7 +266,7 @@ class LeaseStore:
 
 
 def _merge(own: Mark | None, former: Mark) -> list[Mark]:
-    """The own mark raised by one that this worker left elsewhere; that one beside it if its layout is another."""
+    """The own mark, raised by one that this worker left in another ID space; both if their layouts differ."""
     if own is None or own.fingerprint != former.fingerprint:
         return [former] if own is None else [own, former]
     return [

@@ -36,7 +36,7 @@ _LABELS = {"app.kubernetes.io/name": "respid", "app.kubernetes.io/component": "h
 
 
 class _NotFoundError(Exception):
-    """There is no such Lease."""
+    """The Lease does not exist."""
 
 
 class KubernetesLeaseApi:
@@ -103,7 +103,9 @@ class KubernetesLeaseApi:
 
     async def _request(self, request: Awaitable[_Result], verb: str, name: str) -> _Result:
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):  # for all of it: httpx's own is for each piece that comes
+            async with asyncio.timeout(
+                TIMEOUT_SECONDS
+            ):  # for the whole response: httpx's own limit applies to each chunk
                 return await request
         except TimeoutError:
             raise StoreUnavailableError(
@@ -121,7 +123,9 @@ class KubernetesLeaseApi:
             return _NotFoundError()
         if verb in ("create", "update") and status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
             return ConflictError(str(error))
-        if f"cannot {verb} resource" in str(error):  # else it is forbidden for another reason than a missing right
+        if f"cannot {verb} resource" in str(
+            error
+        ):  # otherwise it is forbidden for another reason than a missing permission
             missing = (
                 f"the service account may not {verb} leases.coordination.k8s.io in namespace {self._client.namespace}:"
                 " its Role needs the verbs get, list, create and update"
@@ -187,7 +191,7 @@ def _to_kubernetes(lease: Lease) -> coordination_v1.Lease:
             resourceVersion=lease.version or None,
             uid=lease.identifier or None,
         ),
-        # renewTime is for people who look: it is another machine's clock, and nothing here reads it.
+        # renewTime is for people: it comes from another machine's clock, and respid never reads it.
         spec=LeaseSpec(
             holderIdentity=lease.holder,
             leaseDurationSeconds=lease.duration_seconds,

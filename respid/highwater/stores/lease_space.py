@@ -1,4 +1,4 @@
-"""What the Leases of a namespace say about who uses which worker ID and which layout. Pure.
+"""Which worker IDs and layouts are in use, according to the Leases of a namespace. Pure.
 
 No clock of another machine is compared. A holder is considered gone when its Lease has not changed for as long as it
 promised to change it, measured by this process's monotonic clock, and only while the Lease could be read: what keeps

@@ -1,11 +1,11 @@
-"""The store that keeps nothing: after a restart only the wall clock keeps the worker above its earlier IDs."""
+"""The store that keeps nothing. After a restart, only the wall clock keeps new IDs above earlier ones."""
 
 from respid.highwater.stores import Survey
 from respid.ids.reservation import ReserveSpans
 
 
 class NoStore:
-    """Reservations in memory only, for tests and for those who accept repeated IDs after a clock was set back."""
+    """Reservations in memory only: for tests, and where repeated IDs after a clock was set back are acceptable."""
 
     name = "none"
     spans = ReserveSpans(wall_ms=3_000, lead_ms=3_000)

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def state_path(tmp_path: Path) -> Path:
     return tmp_path / "worker-3.json"
 
 
-async def test_the_first_start_finds_no_mark_in_a_directory_that_it_makes(tmp_path: Path) -> None:
+async def test_first_start_creates_directory_without_mark(tmp_path: Path) -> None:
     store = make_store(tmp_path / "a" / "b")
     assert (await store.load()).own is None
     await store.extend(MARK_MS)
@@ -63,7 +64,7 @@ async def test_the_first_start_finds_no_mark_in_a_directory_that_it_makes(tmp_pa
     assert (await make_store(tmp_path / "a" / "b").load()).own == MARK
 
 
-async def test_the_mark_is_the_last_one_stored(store: FileStore, tmp_path: Path) -> None:
+async def test_loads_last_stored_mark(store: FileStore, tmp_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS + 3000)
     await store.extend(MARK_MS + 6000)
@@ -72,7 +73,7 @@ async def test_the_mark_is_the_last_one_stored(store: FileStore, tmp_path: Path)
     assert (await make_store(tmp_path).load()).own == MARK
 
 
-async def test_worker_ids_do_not_share_marks_or_locks(store: FileStore, tmp_path: Path) -> None:
+async def test_worker_ids_have_own_marks_and_locks(store: FileStore, tmp_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS)
     assert (await make_store(tmp_path, worker_id=4).load()).own is None
@@ -92,7 +93,7 @@ sys.stdin.read()
 """
 
 
-async def test_a_second_process_is_refused_with_the_first_ones_pid_until_that_is_killed(tmp_path: Path) -> None:
+async def test_refuses_second_process_until_first_ends(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path), str(MARK_MS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -125,7 +126,7 @@ async def test_a_second_process_is_refused_with_the_first_ones_pid_until_that_is
         (b"[" * 100_000, "it is not JSON"),
     ],
 )
-async def test_a_damaged_file_stops_the_start_and_is_left_as_it_is(
+async def test_refuses_and_keeps_damaged_file(
     store: FileStore, state_path: Path, content: bytes | dict[str, object], reason: str
 ) -> None:
     if isinstance(content, dict):
@@ -139,7 +140,7 @@ async def test_a_damaged_file_stops_the_start_and_is_left_as_it_is(
     assert state_path.read_bytes() == content
 
 
-async def test_the_layout_that_a_mark_was_used_with_is_told(store: FileStore, tmp_path: Path) -> None:
+async def test_loads_layout_of_mark(store: FileStore, tmp_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS)
     await store.release(MARK_MS)
@@ -149,7 +150,7 @@ async def test_the_layout_that_a_mark_was_used_with_is_told(store: FileStore, tm
 
 
 @pytest.mark.parametrize("name", ["directory", "worker-3.lock"])
-async def test_what_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None:
+async def test_error_names_path_that_cannot_be_opened(tmp_path: Path, name: str) -> None:
     directory = tmp_path / "directory"
     path = directory if name == "directory" else directory / name
     if path == directory:
@@ -161,7 +162,7 @@ async def test_what_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None
 
 
 class RecordingDisk(LocalDisk):
-    """The local disk, which can fail, and tells in which order it was used."""
+    """The local disk, which can fail, and records the order of its operations."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -185,7 +186,7 @@ class RecordingDisk(LocalDisk):
         super().sync_directory(path)
 
 
-async def test_a_mark_is_synced_before_it_gets_its_name_and_its_name_before_it_counts(tmp_path: Path) -> None:
+async def test_syncs_mark_then_renames_then_syncs_directory(tmp_path: Path) -> None:
     disk = RecordingDisk()
     store = FileStore(tmp_path, 3, LAYOUT, disk)
     await store.load()
@@ -194,7 +195,7 @@ async def test_a_mark_is_synced_before_it_gets_its_name_and_its_name_before_it_c
 
 
 @pytest.mark.parametrize("step", ["write", "rename", "sync directory"])
-async def test_a_full_disk_fails_the_extension_and_harms_no_stored_mark(tmp_path: Path, step: str) -> None:
+async def test_full_disk_keeps_stored_mark(tmp_path: Path, step: str) -> None:
     disk = RecordingDisk()
     store = FileStore(tmp_path, 3, LAYOUT, disk)
     await store.load()
@@ -212,9 +213,7 @@ async def test_a_full_disk_fails_the_extension_and_harms_no_stored_mark(tmp_path
     await store.close()
 
 
-def test_a_file_is_flushed_to_the_disk_before_the_write_returns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flushes_file_before_write_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[bytes] = []
     monkeypatch.setattr(os, "fsync", lambda _: synced.append((tmp_path / "file").read_bytes()))
     LocalDisk().write_synced(tmp_path / "file", b"content")
@@ -222,9 +221,7 @@ def test_a_file_is_flushed_to_the_disk_before_the_write_returns(
     assert synced == [b"content", b"content"]
 
 
-async def test_directories_that_are_made_survive_the_loss_of_power(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_syncs_parents_of_new_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[Path] = []
     monkeypatch.setattr(LocalDisk, "sync_directory", lambda _disk, path: synced.append(path))
     await make_store(tmp_path / "a" / "b").load()
@@ -232,10 +229,10 @@ async def test_directories_that_are_made_survive_the_loss_of_power(
 
 
 @pytest.mark.parametrize("when", ["before the first write", "later"])
-async def test_a_mark_of_another_process_is_noticed_though_the_lock_stands(
+async def test_detects_foreign_mark_while_holding_lock(
     store: FileStore, tmp_path: Path, state_path: Path, when: str
 ) -> None:
-    """As on a file system whose locks do not reach other machines."""
+    """As on a file system whose locks do not work across machines."""
     former = make_store(tmp_path)
     await former.load()
     await former.extend(MARK_MS)
@@ -251,7 +248,7 @@ async def test_a_mark_of_another_process_is_noticed_though_the_lock_stands(
 
 
 @pytest.mark.parametrize("content", ["paper", "[" * 100_000])
-async def test_a_mark_that_is_damaged_while_its_holder_runs_is_written_again(
+async def test_rewrites_mark_damaged_while_running(
     store: FileStore, state_path: Path, tmp_path: Path, content: str
 ) -> None:
     await store.load()
@@ -262,7 +259,7 @@ async def test_a_mark_that_is_damaged_while_its_holder_runs_is_written_again(
     assert (await make_store(tmp_path).load()).own == MARK
 
 
-async def test_a_directory_that_is_deleted_is_made_again_with_the_own_mark(store: FileStore, tmp_path: Path) -> None:
+async def test_recreates_deleted_directory_with_mark(store: FileStore, tmp_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS)
     for path in tmp_path.iterdir():
@@ -274,9 +271,7 @@ async def test_a_directory_that_is_deleted_is_made_again_with_the_own_mark(store
 
 
 @pytest.mark.parametrize("successor_runs", [True, False])
-async def test_a_holder_whose_lock_was_replaced_stops_when_another_has_held_it(
-    tmp_path: Path, *, successor_runs: bool
-) -> None:
+async def test_stops_if_replaced_lock_had_other_holder(tmp_path: Path, *, successor_runs: bool) -> None:
     store = make_store(tmp_path, disk=ClaimlessDisk())
     await store.load()
     await store.extend(MARK_MS)
@@ -294,7 +289,7 @@ async def test_a_holder_whose_lock_was_replaced_stops_when_another_has_held_it(
     assert json.loads((tmp_path / "worker-3.json").read_bytes())["ceiling_ms"] != MARK_MS
 
 
-async def test_a_mark_that_was_stored_after_another_had_read_the_former_one_does_not_count(tmp_path: Path) -> None:
+async def test_rejects_mark_stored_after_takeover(tmp_path: Path) -> None:
     successor = make_store(tmp_path, disk=ClaimlessDisk())
 
     class OvertakenDisk(ClaimlessDisk):
@@ -309,9 +304,7 @@ async def test_a_mark_that_was_stored_after_another_had_read_the_former_one_does
         await store.extend(MARK_MS)
 
 
-async def test_a_restored_copy_of_an_older_mark_is_overwritten_by_the_holder(
-    store: FileStore, state_path: Path
-) -> None:
+async def test_overwrites_restored_older_mark(store: FileStore, state_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS)
     older = state_path.read_bytes()
@@ -321,7 +314,7 @@ async def test_a_restored_copy_of_an_older_mark_is_overwritten_by_the_holder(
     assert json.loads(state_path.read_bytes())["ceiling_ms"] == MARK_MS + 6000
 
 
-async def test_the_event_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> None:
+async def test_slow_disk_does_not_block_event_loop(tmp_path: Path) -> None:
     turned = asyncio.Event()
 
     class SlowDisk(LocalDisk):
@@ -351,7 +344,7 @@ async def leave_mark(directory: Path, worker_id: int, layout: Layout = LAYOUT, m
     await store.close()
 
 
-async def test_surveys_the_marks_of_all_workers(tmp_path: Path) -> None:
+async def test_surveys_marks_of_all_workers(tmp_path: Path) -> None:
     await leave_mark(tmp_path, 4)
     await leave_mark(tmp_path, 5, OTHER, MARK_MS + 7)
     survey = await make_store(tmp_path).load()
@@ -360,7 +353,7 @@ async def test_surveys_the_marks_of_all_workers(tmp_path: Path) -> None:
     assert survey.former_id(LAYOUT) == bound
 
 
-async def test_keeps_how_far_former_layouts_reached(tmp_path: Path) -> None:
+async def test_keeps_floor_of_former_layouts(tmp_path: Path) -> None:
     await leave_mark(tmp_path, 5, OTHER)
     await leave_mark(tmp_path, 3)
     (tmp_path / "worker-5.json").unlink()
@@ -368,7 +361,7 @@ async def test_keeps_how_far_former_layouts_reached(tmp_path: Path) -> None:
     assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
 
 
-async def test_refuses_a_second_layout_while_the_first_runs(tmp_path: Path) -> None:
+async def test_refuses_second_layout_while_first_runs(tmp_path: Path) -> None:
     holder = make_store(tmp_path, 4, layout=OTHER)
     await holder.load()  # it has no mark yet
     with pytest.raises(
@@ -380,7 +373,7 @@ async def test_refuses_a_second_layout_while_the_first_runs(tmp_path: Path) -> N
     assert (await make_store(tmp_path).load()).others == (Mark(MARK_MS, OTHER.fingerprint),)
 
 
-async def test_says_whether_another_worker_runs(tmp_path: Path) -> None:
+async def test_reports_whether_another_worker_runs(tmp_path: Path) -> None:
     neighbour = make_store(tmp_path, 4)
     await neighbour.load()
     await neighbour.extend(MARK_MS)
@@ -391,7 +384,7 @@ async def test_says_whether_another_worker_runs(tmp_path: Path) -> None:
     assert not (await make_store(tmp_path).load()).is_layout_in_use
 
 
-async def test_knows_no_other_marks_where_one_is_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_damaged_mark_makes_others_unknown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     await leave_mark(tmp_path, 3)
     await leave_mark(tmp_path, 4)
     (tmp_path / "worker-4.json").write_text("paper")
@@ -399,7 +392,7 @@ async def test_knows_no_other_marks_where_one_is_damaged(tmp_path: Path, caplog:
     assert [getattr(record, "event", "") for record in caplog.records] == ["mark_unreadable"]
 
 
-async def test_gives_up_when_another_layout_came_while_its_lock_was_gone(tmp_path: Path) -> None:
+async def test_stops_if_other_layout_started_meanwhile(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     await store.load()
     await store.extend(MARK_MS)
@@ -411,7 +404,7 @@ async def test_gives_up_when_another_layout_came_while_its_lock_was_gone(tmp_pat
         await store.extend(MARK_MS + 1000)
 
 
-async def test_starts_one_after_the_other_in_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_starts_in_one_directory_are_serialized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file, "DIRECTORY_LOCK_SECONDS", 0.1)
     starting = LocalDisk().lock(tmp_path / "starting.lock", "pid 7 layout 41/10/12@0")
     with pytest.raises(StoreError, match=f"{tmp_path} is locked by pid 7, which is starting there"):
@@ -420,7 +413,7 @@ async def test_starts_one_after_the_other_in_a_directory(tmp_path: Path, monkeyp
     await make_store(tmp_path).load()
 
 
-async def test_refuses_a_volume_of_its_own_with_another_workers_mark(tmp_path: Path) -> None:
+async def test_refuses_own_volume_with_foreign_mark(tmp_path: Path) -> None:
     await leave_mark(tmp_path, 6)
     await make_store(tmp_path, 4).load()  # a directory that workers share
     (tmp_path / "worker-4.lock").unlink()
@@ -429,8 +422,8 @@ async def test_refuses_a_volume_of_its_own_with_another_workers_mark(tmp_path: P
         await make_store(tmp_path, is_exclusive=True).load()
 
 
-async def test_an_offset_is_changed_by_starting_above_all_ids(tmp_path: Path) -> None:
-    """The way out that the refusal names: stop all, then start above the greatest ID issued."""
+async def test_start_above_permits_offset_change(tmp_path: Path) -> None:
+    """The procedure that the refusal names: stop all, then start above the greatest ID issued."""
     await leave_mark(tmp_path, 6)
     greatest = LAYOUT.compose(MARK_MS - 1, 5, 17)  # issued by another worker, in the last millisecond
     for too_low in (0, LAYOUT.compose(MARK_MS - 2, 1023, 4095)):
@@ -442,7 +435,7 @@ async def test_an_offset_is_changed_by_starting_above_all_ids(tmp_path: Path) ->
     survey = await store.load()
     assert survey.own is None
     assert survey.former_id(LAYOUT) == MARK.greatest_id()
-    assert (tmp_path / "worker-6.json").exists(), "until the own mark says what it said"
+    assert (tmp_path / "worker-6.json").exists(), "kept until the own mark includes its bound"
     await store.extend(MARK_MS + 1000)
     assert not (tmp_path / "worker-6.json").exists()
     await store.close()
@@ -454,7 +447,7 @@ async def test_an_offset_is_changed_by_starting_above_all_ids(tmp_path: Path) ->
         await make_store(tmp_path, 6, is_exclusive=True, start_above=greatest).load()
 
 
-async def test_refuses_a_volume_of_its_own_in_which_another_worker_runs(tmp_path: Path) -> None:
+async def test_refuses_own_volume_in_use_by_other_worker(tmp_path: Path) -> None:
     neighbour = make_store(tmp_path, 6)
     await neighbour.load()
     await neighbour.extend(MARK_MS)
@@ -464,16 +457,16 @@ async def test_refuses_a_volume_of_its_own_in_which_another_worker_runs(tmp_path
     await neighbour.extend(MARK_MS + 1000)
 
 
-async def test_refuses_a_volume_of_its_own_with_a_damaged_mark(tmp_path: Path) -> None:
+async def test_refuses_own_volume_with_damaged_mark(tmp_path: Path) -> None:
     (tmp_path / "worker-6.json").write_text("paper")
     with pytest.raises(StoreError, match=r"worker-6\.json is damaged: it is not JSON"):
         await make_store(tmp_path, is_exclusive=True).load()
 
 
-# Files that others have put there.
+# Files that other users have created.
 
 
-async def test_makes_its_directory_and_files_private(tmp_path: Path) -> None:
+async def test_creates_private_directory_and_files(tmp_path: Path) -> None:
     directory = tmp_path / "state"
     store = make_store(directory)
     await store.load()
@@ -484,13 +477,13 @@ async def test_makes_its_directory_and_files_private(tmp_path: Path) -> None:
     )
 
 
-async def test_warns_of_a_directory_that_anybody_can_write(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_warns_about_world_writable_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tmp_path.chmod(0o777)
     await make_store(tmp_path).load()
     assert [getattr(record, "event", "") for record in caplog.records] == ["state_dir_open"]
 
 
-async def test_makes_a_lock_that_everybody_could_read_private(tmp_path: Path) -> None:
+async def test_makes_world_readable_lock_private(tmp_path: Path) -> None:
     lock = tmp_path / "worker-3.lock"
     lock.touch(0o644)
     await make_store(tmp_path).load()
@@ -499,7 +492,7 @@ async def test_makes_a_lock_that_everybody_could_read_private(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["worker-3.lock", "worker-3.json", "starting.lock"])
 @pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "directory"])
-async def test_opens_regular_files_only(tmp_path: Path, name: str, kind: str) -> None:
+async def test_opens_only_regular_files(tmp_path: Path, name: str, kind: str) -> None:
     target, path = tmp_path / "precious", tmp_path / "state" / name
     path.parent.mkdir()
     target.write_text("content")
@@ -516,7 +509,7 @@ async def test_opens_regular_files_only(tmp_path: Path, name: str, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo"])
-async def test_replaces_what_was_put_in_place_of_its_mark(tmp_path: Path, state_path: Path, kind: str) -> None:
+async def test_replaces_symlink_in_place_of_mark(tmp_path: Path, state_path: Path, kind: str) -> None:
     store = make_store(tmp_path)
     await store.load()
     await store.extend(MARK_MS - 1000)
@@ -540,7 +533,7 @@ async def test_replaces_what_was_put_in_place_of_its_mark(tmp_path: Path, state_
         ("pid 1\nrespid: all is well", "an unknown process"),
     ],
 )
-async def test_shows_of_a_locks_holder_only_what_is_harmless(tmp_path: Path, written: str, shown: str) -> None:
+async def test_sanitizes_holder_name_from_lock(tmp_path: Path, written: str, shown: str) -> None:
     LocalDisk().lock(tmp_path / "worker-3.lock", written)
     with pytest.raises(StoreError) as caught:
         await make_store(tmp_path).load()
@@ -548,7 +541,7 @@ async def test_shows_of_a_locks_holder_only_what_is_harmless(tmp_path: Path, wri
     assert str(caught.value).startswith(f"worker ID 3 is in use by {shown}")
 
 
-async def test_a_path_stays_claimed_when_its_directory_moves(tmp_path: Path) -> None:
+async def test_path_stays_claimed_when_directory_moves(tmp_path: Path) -> None:
     store = make_store(tmp_path / "a" / "state")
     await store.load()
     (tmp_path / "a").rename(tmp_path / "b")
@@ -559,8 +552,64 @@ async def test_a_path_stays_claimed_when_its_directory_moves(tmp_path: Path) -> 
     await make_store(tmp_path / "a" / "state").load()
 
 
-async def test_another_users_claim_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ignores_claim_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await make_store(tmp_path).load()
     (tmp_path / "worker-3.lock").unlink()
     monkeypatch.setattr(disk, "_listening_pid", lambda _address, trusted: None if 0 in trusted else 5)
     await make_store(tmp_path).load()
+
+
+async def test_a_claim_outlives_many_refused_starts(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    store = make_store(directory)
+    await store.load()
+    for number in range(300):  # more than a socket keeps connections that nobody accepts
+        with pytest.raises(StoreError, match="is in use"):
+            await make_store(directory).load()
+        if number % 50 == 0:
+            assert store.stands()  # as the keeper asks ten times a second
+    directory.rename(tmp_path / "moved")
+    with pytest.raises(StoreError, match=f"worker ID 3 is in use by pid {os.getpid()} "):
+        await make_store(directory).load()
+    await store.close()
+
+
+async def test_a_start_that_waited_for_its_clock_loads_again(store: FileStore, tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 3)
+    assert await store.load() == await store.load() == Survey(MARK)
+    await store.extend(MARK_MS + 1)
+    await store.close()
+    assert (await make_store(tmp_path).load()).own == MARK._replace(ceiling_ms=MARK_MS + 1)
+
+
+async def test_a_write_that_nobody_waits_for_ends_before_the_lock_is_released(tmp_path: Path) -> None:
+    is_writing, goes_on = threading.Event(), threading.Event()
+
+    class SlowDisk(LocalDisk):
+        def rename(self, source: Path, target: Path) -> None:
+            is_writing.set()
+            goes_on.wait(10)
+            super().rename(source, target)
+
+    store = make_store(tmp_path, disk=SlowDisk())
+    await store.load()
+    extending = asyncio.create_task(store.extend(MARK_MS))
+    await asyncio.to_thread(is_writing.wait)
+    extending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await extending
+    closing = asyncio.create_task(store.close())
+    await asyncio.wait([closing], timeout=0.1)
+    with pytest.raises(StoreError, match="is in use"):
+        await make_store(tmp_path).load()
+    goes_on.set()
+    await closing
+    assert (await make_store(tmp_path).load()).own == MARK
+
+
+async def test_a_holder_of_unknown_layout_is_judged_by_its_mark(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 4, OTHER)
+    lock = LocalDisk().lock(tmp_path / "worker-4.lock", "pid 812")
+    with pytest.raises(StoreError, match=f"worker ID 4 .pid 812. runs with layout {OTHER.fingerprint}"):
+        await make_store(tmp_path).load()
+    lock.release()

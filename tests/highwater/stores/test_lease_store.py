@@ -1,4 +1,4 @@
-"""The lease store against a real API server, whose answers get lost when a test says so."""
+"""The lease store against a real API server, whose responses a test can drop."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from respid.highwater.stores import (
 from respid.highwater.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
 from respid.highwater.stores.lease_api import KubernetesLeaseApi
 from respid.ids.layout import Layout
-from tests.support.kubernetes_api_server import STRANGER, write_kubeconfig
+from tests.support.kubernetes_api_server import UNPRIVILEGED_TOKEN, write_kubeconfig
 from tests.support.running import free_port
 from tests.support.scripted_clock import ScriptedClock
 
@@ -40,7 +40,7 @@ _numbers = itertools.count(time.time_ns() // 1_000_000)
 
 @pytest.fixture
 async def namespace(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """A namespace of the test's own."""
+    """A namespace for one test."""
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
     from lightkube.resources import core_v1  # noqa: PLC0415
@@ -67,7 +67,7 @@ def space() -> str:
 
 @dataclass
 class FaultyApi:
-    """The real API, of which requests or replies can be lost."""
+    """The real API, whose requests or replies can be dropped."""
 
     real: LeaseApi
     fault: str = ""  # "request" or "reply": what of the next writes is lost
@@ -130,7 +130,7 @@ def make_store(
     )
 
 
-async def test_the_first_start_finds_no_mark_and_the_next_one_the_last_stored(api: FaultyApi, space: str) -> None:
+async def test_next_start_finds_last_stored_mark(api: FaultyApi, space: str) -> None:
     store = make_store(api, space)
     assert (await store.load()).own is None
     await store.extend(MARK_MS - 1000)
@@ -139,9 +139,7 @@ async def test_the_first_start_finds_no_mark_and_the_next_one_the_last_stored(ap
     assert (await make_store(api, space, pod="another-3").load()).own == MARK
 
 
-async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_notices(
-    api: FaultyApi, space: str
-) -> None:
+async def test_pod_of_same_name_takes_over_at_once(api: FaultyApi, space: str) -> None:
     former, successor = make_store(api, space), make_store(api, space)
     await former.load()
     await former.extend(MARK_MS)
@@ -150,7 +148,7 @@ async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_not
     with pytest.raises(StoreUnavailableError, match="was taken by pod respid-3"):
         await successor.extend(MARK_MS + 2000)
     assert (await successor.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint), (
-        "it reads again before it takes over"
+        "it reloads the mark before it takes over"
     )
     await successor.extend(MARK_MS + 3000)
     for write in (former.extend, former.release):
@@ -159,9 +157,7 @@ async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_not
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 3000, LAYOUT.fingerprint)
 
 
-async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_its_duration(
-    api: FaultyApi, space: str, clock: ScriptedClock
-) -> None:
+async def test_pod_of_other_name_waits_for_lease_expiry(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
     holder, other = make_store(api, space), make_store(api, space, pod="release-two-3", clock=clock)
     await holder.load()
     await holder.extend(MARK_MS)
@@ -185,9 +181,7 @@ async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_i
 
 @pytest.mark.parametrize("fault", ["request", "reply"])
 @pytest.mark.parametrize("step", ["create", "extend", "release"])
-async def test_a_write_whose_outcome_is_unknown_is_told_from_anothers(
-    api: FaultyApi, space: str, fault: str, step: str
-) -> None:
+async def test_recognises_own_write_after_lost_reply(api: FaultyApi, space: str, fault: str, step: str) -> None:
     store = make_store(api, space)
     await store.load()
     if step != "create":
@@ -200,7 +194,7 @@ async def test_a_write_whose_outcome_is_unknown_is_told_from_anothers(
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
 
 
-async def test_a_first_write_whose_reply_was_lost_does_not_move_where_ids_begin(api: FaultyApi, space: str) -> None:
+async def test_lost_reply_to_first_write_keeps_first_id(api: FaultyApi, space: str) -> None:
     former, store = make_store(api, space), make_store(api, space)
     await former.load()
     await former.extend(MARK_MS)
@@ -212,8 +206,8 @@ async def test_a_first_write_whose_reply_was_lost_does_not_move_where_ids_begin(
     await store.extend(MARK_MS + RESERVE_MS)
 
 
-async def test_of_a_process_and_its_copy_one_stops(api: FaultyApi, space: str) -> None:
-    """As when a snapshot of a machine is restored: both have the same nonce."""
+async def test_restored_copy_of_process_stops(api: FaultyApi, space: str) -> None:
+    """As after restoring a snapshot of a machine: both have the same nonce."""
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
@@ -226,7 +220,7 @@ async def test_of_a_process_and_its_copy_one_stops(api: FaultyApi, space: str) -
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
 
 
-async def test_what_others_write_beside_the_mark_is_no_takeover(api: FaultyApi, namespace: str, space: str) -> None:
+async def test_unrelated_lease_changes_are_not_takeover(api: FaultyApi, namespace: str, space: str) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.resources import coordination_v1  # noqa: PLC0415
 
@@ -240,9 +234,7 @@ async def test_what_others_write_beside_the_mark_is_no_takeover(api: FaultyApi, 
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
-async def test_time_in_which_the_lease_could_not_be_read_is_no_silence_of_its_holder(
-    api: FaultyApi, space: str, clock: ScriptedClock
-) -> None:
+async def test_failed_reads_do_not_count_as_silence(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
     holder, other = make_store(api, space), make_store(api, space, pod="release-two-3", clock=clock)
     await holder.load()
     await holder.extend(MARK_MS)
@@ -260,7 +252,7 @@ async def test_time_in_which_the_lease_could_not_be_read_is_no_silence_of_its_ho
     assert (await other.load()).own == MARK
 
 
-async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, space: str) -> None:
+async def test_detects_takeover_after_lost_reply(api: FaultyApi, space: str) -> None:
     former, successor = make_store(api, space), make_store(api, space)
     await former.load()
     await former.extend(MARK_MS)
@@ -273,9 +265,7 @@ async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, s
         await former.extend(MARK_MS + 3000)
 
 
-async def test_a_lease_that_vanished_is_made_again_with_the_own_ceiling(
-    api: FaultyApi, namespace: str, space: str
-) -> None:
+async def test_recreates_deleted_lease_with_ceiling(api: FaultyApi, namespace: str, space: str) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
@@ -284,9 +274,7 @@ async def test_a_lease_that_vanished_is_made_again_with_the_own_ceiling(
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
-async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(
-    api: FaultyApi, namespace: str, space: str
-) -> None:
+async def test_lease_recreated_by_another_is_lost(api: FaultyApi, namespace: str, space: str) -> None:
     store, other = make_store(api, space), make_store(api, space, pod="release-two-3")
     await store.load()
     await store.extend(MARK_MS)
@@ -297,14 +285,14 @@ async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(
         await store.extend(MARK_MS + 1000)
 
 
-async def test_of_many_that_start_at_once_one_becomes_the_holder(api: FaultyApi, space: str) -> None:
+async def test_one_of_many_concurrent_starts_holds_lease(api: FaultyApi, space: str) -> None:
     stores = [make_store(api, space, pod=f"respid-{number}") for number in range(8)]
     assert await asyncio.gather(*(store.load() for store in stores)) == [Survey(None)] * 8
     outcomes = await asyncio.gather(*(store.extend(MARK_MS) for store in stores), return_exceptions=True)
     assert sorted(map(repr, map(type, outcomes))) == sorted([repr(type(None))] + [repr(StoreUnavailableError)] * 7)
 
 
-async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, namespace: str, space: str) -> None:
+async def test_write_to_stale_version_conflicts(api: FaultyApi, namespace: str, space: str) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
@@ -321,9 +309,7 @@ async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, names
 
 
 @pytest.mark.parametrize("ceiling", [None, "", "-1", "1e3", "9" * 5000])
-async def test_a_lease_of_somebody_else_is_left_alone(
-    api: FaultyApi, namespace: str, space: str, ceiling: str | None
-) -> None:
+async def test_leaves_foreign_lease_alone(api: FaultyApi, namespace: str, space: str, ceiling: str | None) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
     from lightkube.resources import coordination_v1  # noqa: PLC0415
@@ -339,9 +325,7 @@ async def test_a_lease_of_somebody_else_is_left_alone(
     assert not isinstance(caught.value, StoreUnavailableError)
 
 
-async def test_an_api_server_that_does_not_answer_is_asked_again_later(
-    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_retries_unreachable_api_server(tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_kubeconfig(tmp_path / "kubeconfig", f"https://127.0.0.1:{free_port()}", "token")
     monkeypatch.setenv("KUBECONFIG", str(path))
     store = make_store(KubernetesLeaseApi(), space)
@@ -350,13 +334,13 @@ async def test_an_api_server_that_does_not_answer_is_asked_again_later(
     await store.close()
 
 
-async def test_a_missing_right_is_named_in_one_line(
+async def test_error_names_missing_permission(
     kubeconfig: Path, tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "KUBECONFIG" in os.environ:
-        pytest.skip("only the own API server knows the stranger")
+        pytest.skip("only the API server started here knows the unprivileged user")
     (server,) = re.findall(r'server: "(.*?)"', kubeconfig.read_text())
-    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server, STRANGER)))
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server, UNPRIVILEGED_TOKEN)))
     store = make_store(KubernetesLeaseApi(), space)
     with pytest.raises(StoreUnavailableError) as caught:
         await store.load()
@@ -369,7 +353,7 @@ async def test_a_missing_right_is_named_in_one_line(
 
 @contextlib.asynccontextmanager
 async def answering(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LeaseApi]:
-    """A stand-in for the API server: a real one cannot be made to answer like this."""
+    """A fake API server: a real one cannot be made to answer like this."""
     conversations: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -401,7 +385,7 @@ def http_answer(status: int, body: bytes, content_type: str = "application/json"
 
 
 @pytest.mark.parametrize("status", [401, 403, 409, 410, 429, 500, 503, 504])
-async def test_an_answer_that_is_an_error_is_told_and_passes(
+async def test_error_status_is_reported_and_retried(
     tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     body = b'{"kind": "Status", "apiVersion": "v1", "message": "out of order"}'
@@ -422,7 +406,7 @@ async def test_an_answer_that_is_an_error_is_told_and_passes(
         b"what\r\n\r\n",
     ],
 )
-async def test_an_answer_that_is_none_of_an_api_servers_is_told_and_passes(
+async def test_invalid_response_is_reported_and_retried(
     tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
     async with answering(answer, tmp_path, monkeypatch) as api:
@@ -430,9 +414,7 @@ async def test_an_answer_that_is_none_of_an_api_servers_is_told_and_passes(
             await make_store(api, space).load()
 
 
-async def test_an_answer_that_does_not_come_is_waited_for_as_long_as_the_time_limit_says(
-    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_missing_response_times_out(tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease_api, "TIMEOUT_SECONDS", 0.2)
     async with answering(b"", tmp_path, monkeypatch) as api:
         with pytest.raises(StoreUnavailableError, match=r"the Kubernetes API server did not answer within 0\.2 s"):
@@ -452,7 +434,7 @@ async def delete_lease(namespace: str, name: str) -> None:
 OTHER = Layout.parse("41/11/11")
 
 
-async def test_surveys_the_marks_of_its_id_space(api: FaultyApi, space: str) -> None:
+async def test_surveys_marks_of_its_id_space(api: FaultyApi, space: str) -> None:
     for worker_id, layout in ((4, LAYOUT), (5, OTHER)):
         store = make_store(api, space, f"respid-{worker_id}", worker_id=worker_id, layout=layout)
         await store.load()
@@ -471,7 +453,7 @@ async def test_surveys_the_marks_of_its_id_space(api: FaultyApi, space: str) -> 
     assert survey.former_id(LAYOUT) == bound
 
 
-async def test_keeps_how_far_former_layouts_reached(api: FaultyApi, namespace: str, space: str) -> None:
+async def test_keeps_floor_of_former_layouts(api: FaultyApi, namespace: str, space: str) -> None:
     former = make_store(api, space, "respid-5", worker_id=5, layout=OTHER)
     await former.load()
     await former.extend(MARK_MS)
@@ -484,7 +466,7 @@ async def test_keeps_how_far_former_layouts_reached(api: FaultyApi, namespace: s
     assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
 
 
-async def test_waits_while_another_layout_is_in_use(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
+async def test_waits_while_other_layout_is_in_use(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
     holder = make_store(api, space, "respid-4", worker_id=4, layout=OTHER)
     await holder.load()
     await holder.extend(MARK_MS)
@@ -503,9 +485,7 @@ async def test_waits_while_another_layout_is_in_use(api: FaultyApi, space: str, 
     assert not survey.is_layout_in_use
 
 
-async def test_a_holder_that_is_silent_for_its_duration_does_not_keep_its_layout_in_use(
-    api: FaultyApi, space: str, clock: ScriptedClock
-) -> None:
+async def test_silent_holder_releases_its_layout(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
     silent_clock = ScriptedClock()
     silent = make_store(api, space, "respid-4", silent_clock, worker_id=4, layout=OTHER)
     await silent.load()
@@ -522,9 +502,7 @@ async def test_a_holder_that_is_silent_for_its_duration_does_not_keep_its_layout
     assert (await make_store(api, space).load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
 
 
-async def test_of_two_layouts_that_start_at_once_the_second_gives_its_worker_id_back(
-    api: FaultyApi, space: str
-) -> None:
+async def test_second_of_two_layouts_releases_worker_id(api: FaultyApi, space: str) -> None:
     first = make_store(api, space, "respid-0", worker_id=0, layout=OTHER)
     second = make_store(api, space, "respid-1", worker_id=1)
     await first.load()
@@ -534,11 +512,11 @@ async def test_of_two_layouts_that_start_at_once_the_second_gives_its_worker_id_
         await second.extend(MARK_MS)
     lease = await api.get(f"respid-{space}-1")
     assert lease is not None
-    assert (lease.holder, lease.mark.is_used()) == ("", False), "as it was: nothing was issued"
+    assert (lease.holder, lease.mark.is_used()) == ("", False), "unchanged: nothing was issued"
     await first.extend(MARK_MS + 1000)
 
 
-async def test_of_two_layouts_that_write_before_either_looks_none_is_used(
+async def test_two_layouts_that_write_at_once_both_wait(
     api: FaultyApi, space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = [make_store(api, space, "respid-0", worker_id=0, layout=OTHER)]
@@ -562,7 +540,7 @@ async def test_of_two_layouts_that_write_before_either_looks_none_is_used(
     await stores[0].extend(MARK_MS)
 
 
-async def test_a_refused_start_leaves_the_mark_that_it_found(api: FaultyApi, space: str) -> None:
+async def test_refused_start_keeps_mark(api: FaultyApi, space: str) -> None:
     former = make_store(api, space)
     await former.load()
     await former.extend(MARK_MS)
@@ -577,7 +555,7 @@ async def test_a_refused_start_leaves_the_mark_that_it_found(api: FaultyApi, spa
     assert (await make_store(api, space).load()).own == MARK
 
 
-async def test_looks_again_when_a_mark_of_the_former_layout_rose(api: FaultyApi, space: str) -> None:
+async def test_surveys_again_after_former_layout_extended(api: FaultyApi, space: str) -> None:
     store = make_store(api, space)
     await store.load()
     quick = make_store(api, space, "respid-4", worker_id=4, layout=OTHER)
@@ -591,21 +569,21 @@ async def test_looks_again_when_a_mark_of_the_former_layout_rose(api: FaultyApi,
 
 
 @pytest.mark.parametrize("is_released", [True, False])
-async def test_begins_above_what_its_pod_left_in_another_id_space(api: FaultyApi, *, is_released: bool) -> None:
+async def test_begins_above_own_mark_in_other_id_space(api: FaultyApi, *, is_released: bool) -> None:
     former = make_store(api, "former")
     await former.load()
     await former.extend(MARK_MS)
     if is_released:
         await former.release(MARK_MS)
-    stranger = make_store(api, "another", pod="other-3")
-    await stranger.load()
-    await stranger.extend(MARK_MS + 9999)
+    unrelated = make_store(api, "another", pod="other-3")
+    await unrelated.load()
+    await unrelated.extend(MARK_MS + 9999)
     assert await make_store(api, "new").load() == Survey(MARK)
     again = make_store(api, "new", layout=OTHER)
     assert await again.load() == Survey(MARK)
 
 
-async def test_a_rollout_over_an_offset_says_why_it_cannot_go_on(api: FaultyApi, namespace: str, space: str) -> None:
+async def test_blocked_offset_rollout_says_why(api: FaultyApi, namespace: str, space: str) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415
     from lightkube.resources import core_v1  # noqa: PLC0415
 
@@ -628,7 +606,7 @@ async def test_a_rollout_over_an_offset_says_why_it_cannot_go_on(api: FaultyApi,
     )
 
 
-async def test_goes_on_where_it_may_not_list(
+async def test_starts_without_permission_to_list(
     api: FaultyApi, space: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse() -> Sequence[Lease]:
@@ -642,3 +620,72 @@ async def test_goes_on_where_it_may_not_list(
     assert await store.load() == Survey(MARK, None)
     await store.extend(MARK_MS + 1000)
     assert [getattr(record, "event", "") for record in caplog.records] == ["leases_unknown"] * 2, "once per worker"
+
+
+async def test_looks_for_other_layouts_after_a_write_that_took_long(
+    api: FaultyApi, space: str, clock: ScriptedClock
+) -> None:
+    store, other_clock = make_store(api, space, clock=clock), ScriptedClock()
+    await store.load()
+    await store.extend(MARK_MS)
+    other = make_store(api, space, "respid-4", other_clock, worker_id=4, layout=OTHER)
+    with pytest.raises(StoreUnavailableError):
+        await other.load()
+    clock.pass_ms(RESERVE_MS // 2)
+    other_clock.pass_ms(RESERVE_MS)  # until the write has arrived
+    replace_lease = api.real.replace
+
+    async def replace_late(lease: Lease) -> Lease:
+        if lease.holder == "respid-3":
+            api.real.replace = replace_lease  # type: ignore[method-assign]
+            clock.pass_ms(RESERVE_MS // 2)
+            await other.load()
+            await other.extend(MARK_MS + RESERVE_MS)
+        return await replace_lease(lease)
+
+    api.real.replace = replace_late  # type: ignore[method-assign]
+    with pytest.raises(HolderLostError, match="in use by pod respid-4"):
+        await store.extend(MARK_MS + RESERVE_MS)
+
+
+async def test_gives_back_the_whole_mark_after_its_lease_vanished(
+    api: FaultyApi, namespace: str, space: str, clock: ScriptedClock
+) -> None:
+    store, other_clock = make_store(api, space, clock=clock), ScriptedClock()
+    await store.load()
+    await store.extend(MARK_MS)
+    await delete_lease(namespace, f"respid-{space}-3")
+    create_lease = api.real.create
+
+    async def lose(lease: Lease) -> Lease:
+        raise StoreUnavailableError(f"the request for {lease.name} was lost")
+
+    api.real.create = lose  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailableError):
+        await store.extend(MARK_MS + 1)
+    api.real.create = create_lease  # type: ignore[method-assign]
+    other = make_store(api, space, "respid-4", other_clock, worker_id=4, layout=OTHER)
+    await other.load()
+    await other.extend(MARK_MS)
+    clock.pass_ms(RESERVE_MS)
+    with pytest.raises(HolderLostError, match="in use by pod respid-4"):
+        await store.extend(MARK_MS + 2)
+    left = await api.get(f"respid-{space}-3")
+    assert left is not None
+    assert left.ceiling_ms >= MARK_MS
+
+
+async def test_a_holder_below_the_ids_of_another_layout_stops(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
+    store, other_clock = make_store(api, space, clock=clock), ScriptedClock()
+    await store.load()
+    await store.extend(MARK_MS)
+    other = make_store(api, space, "respid-4", other_clock, worker_id=4, layout=OTHER)
+    with pytest.raises(StoreUnavailableError):
+        await other.load()
+    other_clock.pass_ms(RESERVE_MS)
+    await other.load()
+    await other.extend(MARK_MS + RESERVE_MS)
+    await other.release(MARK_MS + RESERVE_MS)
+    clock.pass_ms(RESERVE_MS)
+    with pytest.raises(HolderLostError, match="another layout"):
+        await store.extend(MARK_MS + 2 * RESERVE_MS)
