@@ -1,98 +1,160 @@
-"""Simulates an API server for the lease store: it is slow, sometimes unavailable, and can lose its replies."""
+"""An API server as the lease store sees it: slow, away at times, losing replies to what it has done, and stale."""
 
 import asyncio
 from collections.abc import Callable
-from contextvars import Context
 from dataclasses import dataclass, field, replace
-from random import Random
-from typing import TypeVar
+from typing import Any
 
 from respid.highwater.stores import StoreUnavailableError
 from respid.highwater.stores.lease import ConflictError, Lease
-
-Result = TypeVar("Result")
+from tests.simulation.rare_states import Rare, Reached
+from tests.simulation.scheduler import SECOND, Process, Scheduler
 
 
 class WorkerIdStolenError(AssertionError):
-    """A worker ID moved to a pod of another name before the Lease had expired."""
+    """A worker ID went to a pod of another name before its Lease had been left alone for long enough."""
 
 
 @dataclass
 class SimulatedApi:
-    """One namespace. Requests in flight are still executed after their process is killed."""
+    """One namespace. It serves what is on its way even if the process that asked has died."""
 
-    random: Random
+    scheduler: Scheduler
+    reached: Reached
     fails: bool = False
-    faults: tuple[str, ...] = ("request", "reply", "late")  # how it fails: what is lost, or arrives late
+    is_stale: bool = False
+    faults: tuple[str, ...] = ("refused", "request", "reply", "late")  # the ways in which requests fail
     leases: dict[str, Lease] = field(default_factory=dict)
-    changed_at: dict[str, float] = field(default_factory=dict)
-    nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in the order of their last takeover
-    violation: AssertionError | None = None
+    former: dict[str, Lease | None] = field(default_factory=dict)  # each as it was before its last change
+    changed_ns: dict[str, int] = field(default_factory=dict)
+    unheard: set[str] = field(default_factory=set)  # nonces of the processes to which the reply to a write was lost
+    deleted: set[str] = field(default_factory=set)
     _versions: int = 0
 
-    async def get(self, name: str) -> Lease | None:
-        return await self._request(lambda: self.leases.get(name))
-
-    async def list_all(self) -> list[Lease]:
-        return await self._request(lambda: list(self.leases.values()))
-
-    async def report(self, reason: str, message: str) -> None:
-        pass
-
-    async def create(self, lease: Lease) -> Lease:
-        return await self._request(lambda: self._create(lease))
-
-    async def replace(self, lease: Lease) -> Lease:
-        return await self._request(lambda: self._replace(lease))
-
-    async def close(self) -> None:
-        pass
-
-    def _create(self, lease: Lease) -> Lease:
+    def create(self, lease: Lease) -> Lease:
         if lease.name in self.leases:
             raise ConflictError
         return self._store(replace(lease, identifier=str(self._versions)))
 
-    def _replace(self, lease: Lease) -> Lease:
+    def replace(self, lease: Lease) -> Lease:
         current = self.leases.get(lease.name)
         if current is None or (current.version, current.identifier) != (lease.version, lease.identifier):
+            self.reached.add(Rare.CONFLICT)
             raise ConflictError
-        silent_seconds = asyncio.get_running_loop().time() - self.changed_at[lease.name]
-        if current.holder not in ("", lease.holder) and lease.holder and silent_seconds < current.duration_seconds:
-            self.violation = WorkerIdStolenError(f"{lease.holder} took {current} after {silent_seconds} s")
+        if current.nonce != lease.nonce and current.holder not in ("", lease.pod):
+            silent_seconds = (self.scheduler.now_ns - self.changed_ns[lease.name]) / SECOND
+            if silent_seconds < current.duration_seconds:
+                raise WorkerIdStolenError(f"{lease.holder} took {current} after {silent_seconds} s")
+            self.reached.add(Rare.TAKEN_FROM_SILENT_POD)
+        if current.nonce == lease.nonce and lease.holder and lease.ceiling_ms < current.ceiling_ms:
+            self.reached.add(Rare.CEILING_LOWERED)
         return self._store(lease)
+
+    def get(self, name: str) -> Lease | None:
+        if self.is_stale and name in self.former and self.scheduler.random.random() < 0.3:
+            self.reached.add(Rare.STALE_READ)
+            return self.former[name]
+        return self.leases.get(name)
+
+    def list_all(self) -> list[Lease]:
+        return list(self.leases.values())
+
+    def delete(self, name: str) -> None:
+        if lease := self.leases.pop(name, None):
+            self.former[name] = lease
+            self.deleted.add(lease.nonce)
+
+    def restore(self, leases: dict[str, Lease]) -> None:
+        """As from a backup of etcd: other Leases may have the versions that these had."""
+        self.leases = dict(leases)
+        self.former.clear()
+        self.changed_ns = dict.fromkeys(leases, -(10**12))  # what pods saw before says nothing any more
 
     def _store(self, lease: Lease) -> Lease:
         self._versions += 1
+        self.former[lease.name] = self.leases.get(lease.name)
         stored = self.leases[lease.name] = replace(lease, version=str(self._versions))
-        # The last place counts: a process that took over without noticing, and lost it again, has issued nothing.
-        if lease.nonce != next(reversed(self.nonces), None):
-            self.nonces.pop(lease.nonce, None)
-        self.nonces.setdefault(lease.nonce)
-        self.changed_at[lease.name] = asyncio.get_running_loop().time()
+        self.changed_ns[lease.name] = self.scheduler.now_ns
+        if lease.nonce in self.unheard:
+            self.unheard.remove(lease.nonce)
+            self.reached.add(Rare.LOST_REPLY_RECOGNISED)
+        if lease.nonce in self.deleted:
+            self.reached.add(Rare.MARK_REWRITTEN)
         return stored
 
-    async def _request(self, serve: Callable[[], Result]) -> Result:
-        await asyncio.sleep(self._some_seconds())
-        fault = self.random.choice(self.faults) if self.fails else ""
-        if not fault:
-            result = serve()
-        elif fault == "reply":
-            serve_unheard(serve)
-        elif fault == "late":
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._some_seconds() * 10, serve_unheard, serve, context=Context())
-        await asyncio.sleep(self._some_seconds())
-        if fault:
+
+class ApiClient:
+    """The requests of one process. Implements `LeaseApi`."""
+
+    def __init__(self, api: SimulatedApi, process: Process) -> None:
+        self._api = api
+        self._process = process
+        self._random = api.scheduler.random
+
+    async def get(self, name: str) -> Lease | None:
+        found: Lease | None = await self._request(lambda: self._api.get(name))
+        return found
+
+    async def list_all(self) -> list[Lease]:
+        found: list[Lease] = await self._request(self._api.list_all)
+        return found
+
+    async def create(self, lease: Lease) -> Lease:
+        created: Lease = await self._request(lambda: self._api.create(lease), lease.nonce)
+        return created
+
+    async def replace(self, lease: Lease) -> Lease:
+        replaced: Lease = await self._request(lambda: self._api.replace(lease), lease.nonce)
+        return replaced
+
+    async def report(self, reason: str, message: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def _request(self, serve: Callable[[], Any], writer: str = "") -> Any:
+        """Raises StoreUnavailableError when no reply comes."""
+        fails = self._api.fails or self._process.host.is_cut_off
+        fault = self._random.choice(self._api.faults) if fails else ""
+        reply: asyncio.Future[Any] = self._process.create_future()
+        if fault in ("refused", "request"):
+            await asyncio.sleep(0.001 if fault == "refused" else self._some_seconds() * 3)
             raise StoreUnavailableError(f"lost: {fault}")
-        return result
+        seconds = self._some_seconds() * (10 if fault == "late" else 1)
+        self._api.scheduler.after(seconds, None, self._serve, serve, writer, fault, reply)
+        if fault:
+            await asyncio.sleep(self._some_seconds())
+            raise StoreUnavailableError(f"lost: {fault}")
+        return await reply
+
+    def _serve(self, serve: Callable[[], Any], writer: str, fault: str, reply: asyncio.Future[Any]) -> None:
+        """At the server: it knows nothing about the process."""
+        settle: Callable[[Any], None] = reply.set_result
+        result: Any
+        try:
+            result = serve()
+        except ConflictError as error:
+            result, settle = error, reply.set_exception
+        else:
+            self._note(writer, fault)
+        if not fault:
+            self._process.call_later(self._some_seconds(), self._answer, reply, settle, result)
+
+    @staticmethod
+    def _answer(reply: asyncio.Future[Any], settle: Callable[[Any], None], result: Any) -> None:
+        if not reply.done():
+            settle(result)
+
+    def _note(self, writer: str, fault: str) -> None:
+        if not writer:
+            return
+        if self._process.is_dead:
+            self._api.reached.add(Rare.WRITE_OF_THE_DEAD)
+        if fault == "late":
+            self._api.reached.add(Rare.LATE_WRITE)
+        elif fault == "reply":
+            self._api.unheard.add(writer)
 
     def _some_seconds(self) -> float:
-        return self.random.choice([0, 0.001, 0.01, 0.1, 1])
-
-
-def serve_unheard(serve: Callable[[], object]) -> None:
-    try:
-        serve()
-    except ConflictError:
-        return
+        return self._random.choice((0.0001, 0.001, 0.01, 0.1, 0.5))

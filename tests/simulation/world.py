@@ -1,335 +1,387 @@
-"""Workers that draw IDs while everything goes wrong, and the invariants that must hold.
+"""Workers that issue IDs while everything goes wrong, and what must hold all the same.
 
-A history is a list of events with pauses between them. Each host has its own wall clock and disk; a place is a host, a
-worker ID and a pod name where a worker can run. Several incarnations can run in one place at a time, for example when a
-pod was deleted by force and its container still runs.
+Hosts have clocks and a disk of their own. A place is where a worker can run: a host, a pod name and settings. Several
+processes can run in one place at a time, as when a pod was deleted by force and its container still runs.
 """
 
 import asyncio
 import contextlib
+import gc
+import itertools
 import logging
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field, replace
-from enum import Enum
-from itertools import pairwise
-from pathlib import Path
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 import pytest
-from hypothesis import strategies as st
 
 from respid.highwater import keeper
 from respid.highwater.keeper import Keeper
-from respid.highwater.stores import HolderLostError, StoreError
+from respid.highwater.stores import HolderLostError, Store, StoreError
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import LeaseStore
+from respid.highwater.stores.none import NoStore
+from respid.ids.generator import Obstacle
 from respid.ids.layout import Layout
-from respid.ids.reservation import ReserveSpans
-from respid.server import make_worker
+from respid.server import STORE_STOP_SECONDS, make_worker
 from respid.worker.config import Config
+from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
-from tests.simulation.simulated_api import SimulatedApi
-from tests.simulation.simulated_disk import SimulatedDisk
-from tests.simulation.simulated_loop import Process, SimulatedLoop
-from tests.support.scripted_clock import ScriptedClock
+from tests.simulation import system_calls
+from tests.simulation.host import JUMP_MS, Host
+from tests.simulation.promises import BrokenPromiseError, Issuer, Loss, check
+from tests.simulation.rare_states import Rare, Reached
+from tests.simulation.scheduler import SECOND, Process, Scheduler
+from tests.simulation.simulated_api import ApiClient, SimulatedApi
 
+LAG_MS = 2_200  # timestamps may lie so far back, and a reservation: a store was slow, or a request has waited
+COUNTS = (1, 1, 3, 7, 16, 100)  # how many IDs clients draw at a time
 LAYOUT = Layout.parse("41/2/4")
-LEASE_RESERVE_MS = 2_000
-FILE_SPANS = ReserveSpans(wall_ms=3_000, lead_ms=250)  # short, so that a history of some seconds uses them up
-LEAD_LIMIT_SECONDS = 60
-
-
-class Event(Enum):
-    """An event at a place."""
-
-    START = "start"  # beside anything that runs there
-    RESTART = "restart"  # after a kill
-    STOP = "stop"
-    KILL = "kill"
-    KILL_WRITING = "kill writing"  # in the middle of a thread's work on the disk
-    FREEZE = "freeze"
-    THAW = "thaw"
-    LOSE_POWER = "lose power"
-    STORE_FAILS = "store fails"
-    STORE_WORKS = "store works"
-    DELETE_LOCK = "delete lock"
+OBSTACLES = {
+    Obstacle.CEILING: Rare.STOPPED_AT_THE_CEILING,
+    Obstacle.LEAD: Rare.STOPPED_IN_A_LEAD,
+    Obstacle.LAYOUT_END: Rare.STOPPED_AT_THE_LAYOUT_END,
+}
 
 
 @dataclass(frozen=True)
-class Step:
-    """An event at one of the places, after a pause and a change of its clock."""
+class Settings:
+    """How a worker is started."""
 
-    pause_ms: int
-    event: Event
-    place: int
-    clock_ms: int = 0
-
-
-PAUSES_MS = [0, 1, 7, 100, 700, 3000]
-CLOCK_MS = [0, 0, 0, 0, -60, -4000, -50_000, 4000, 10**9]  # change of the clock before the event
-
-
-def histories(events: tuple[Event, ...], places: int) -> st.SearchStrategy[list[Step]]:
-    steps = st.builds(
-        Step, st.sampled_from(PAUSES_MS), st.sampled_from(events), st.integers(0, places - 1), st.sampled_from(CLOCK_MS)
-    )
-    return st.lists(steps, max_size=14)
-
-
-def random_history(random: Random, events: tuple[Event, ...], places: int) -> list[Step]:
-    return [
-        Step(random.choice(PAUSES_MS), random.choice(events), random.randrange(places), random.choice(CLOCK_MS))
-        for _ in range(random.randrange(3, 14))
-    ]
+    worker_id: int
+    store: str  # file, lease or none
+    space: str = "a"  # the state directory, or the ID space
+    layout: Layout = LAYOUT
+    accepts_layout_change: bool = False
+    start_above: int | None = None
+    lead_limit_seconds: float = 60
 
 
 @dataclass
 class Place:
-    """A place where a worker can run."""
+    """Where a worker can run."""
 
     host: int
-    worker_id: int
     pod: str
-    layout: Layout = LAYOUT
-
-
-@dataclass(eq=False)
-class WallClock:
-    """A host's clocks: the true time, and a wall clock that can be set."""
-
-    true: ScriptedClock
-    offset_ms: int = 0
-
-    def wall_ms(self) -> int:
-        return self.true.wall + self.offset_ms
-
-    def wall_ns(self) -> int:
-        return self.wall_ms() * 1_000_000
-
-    def monotonic_ns(self) -> int:
-        return self.true.monotonic
-
-    boot_ns = monotonic_ns
-
-
-FILE_PLACES = [Place(host=0, worker_id=1, pod="a-1"), Place(host=0, worker_id=2, pod="a-2")]
-FILE_EVENTS = (*Event, Event.RESTART, Event.LOSE_POWER)
-# The same worker ID twice: two releases without different offsets.
-LEASE_PLACES = [Place(host=0, worker_id=1, pod="a-1"), Place(host=1, worker_id=1, pod="b-1")]
-# Two layouts side by side. An ID of one can be an ID of the other, though the worker IDs differ.
-OTHER_LAYOUT = Layout.parse("41/1/5")
-LAYOUT_PLACES = [
-    Place(host=0, worker_id=1, pod="a-1"),
-    Place(host=1, worker_id=0, pod="a-0", layout=OTHER_LAYOUT),
-    Place(host=1, worker_id=3, pod="a-3"),
-]
-FILE_LAYOUT_PLACES = [replace(place, host=0) for place in LAYOUT_PLACES]
-LEASE_EVENTS = tuple(event for event in FILE_EVENTS if event not in (Event.DELETE_LOCK, Event.KILL_WRITING))
-
-
-@contextlib.contextmanager
-def quick_and_quiet() -> Iterator[None]:
-    """Keepers check less often, which takes a quarter of the steps, and do not log."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keeper, "LOOK_SECONDS", 0.2)
-        logging.disable()
-        yield
-        logging.disable(logging.NOTSET)
-
-
-class UnfoundedLossError(AssertionError):
-    """A process gave up its worker ID although no other process has taken it."""
-
-
-class RepeatError(AssertionError):
-    """IDs of one worker ID repeat, fall, or interleave with those of another incarnation."""
+    settings: Settings
 
 
 @dataclass(eq=False)
 class Incarnation:
-    """A process that draws IDs, and its least and greatest ID."""
+    """One process of respid, from its start to its end."""
 
     process: Process
-    place: int
+    place: Place
+    settings: Settings
     worker: Worker
     keeper: Keeper
-    nonce: str  # written into its store
-    least: int = -1
-    greatest: int = -1
-    lost: HolderLostError | None = None
-    violation: AssertionError | None = None
-    issued: set[int] = field(default_factory=set)
-
-    def note(self, first: int, count: int) -> None:
-        self.issued.update(range(first, first + count))
-        if first <= self.greatest:
-            self.violation = RepeatError(f"{first} after {self.greatest}")
-        if self.least < 0:
-            self.least = first
-        self.greatest = first + count - 1
+    issuer: Issuer
+    lead_limit_ms: float  # that the documents promise, and a margin for rounding
+    is_stopping: bool = False
+    ended_by: BaseException | None = None  # when it ended by itself
+    disk_failed: bool = False  # in its life
+    was_held_up: bool = False  # frozen or asleep
+    stopped_cleanly: bool = False
 
 
-@dataclass(eq=False)
+@contextlib.contextmanager
+def simulated() -> Iterator[None]:
+    """The system calls are simulated; keepers look less often, which takes half of the steps, and do not log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keeper, "LOOK_SECONDS", 0.2)
+        system_calls.install(patch)
+        logging.disable()
+        was_collecting = gc.isenabled()
+        gc.disable()
+        yield
+        if was_collecting:
+            gc.enable()
+        logging.disable(logging.NOTSET)
+
+
 class World:
-    """The hosts, disks and API server of a history."""
+    """Everything that a history plays in."""
 
-    places: list[Place]
-    kind: str
-    random: Random
-    reserve_ms: int = LEASE_RESERVE_MS
-    draws_every_seconds: tuple[float, ...] = (0.001, 0.02, 0.3)
-    true: ScriptedClock = field(default_factory=ScriptedClock)
-    incarnations: list[Incarnation] = field(default_factory=list)
+    def __init__(
+        self, places: list[Place], random: Random, *, reserve_ms: int = 2_000, reached: Reached | None = None
+    ) -> None:
+        self.places = places
+        self.random = random
+        self.reserve_ms = reserve_ms
+        self.reached = Reached() if reached is None else reached
+        self.draws_every_seconds: tuple[float, ...] = (0.001, 0.02, 0.3)
+        self.confirm_seconds = 2.0
+        self.scheduler = Scheduler(random)
+        numbers = range(1 + max(place.host for place in places))
+        self.hosts = [Host(self.scheduler, number, self._first_offset_ms(), self.reached) for number in numbers]
+        self.api = SimulatedApi(self.scheduler, self.reached)
+        self.incarnations: list[Incarnation] = []
+        self.losses: list[Loss] = []
+        self.jumps_followed: set[str] = set()  # stores of which workers may have followed a clock that jumped
+        self.damaged: set[str] = set()  # stores in which an operator has damaged a mark
+        self.healed_ns = 0
+        self.troubled_ns = 0  # when a store was last seen to fail
+        self._process_numbers = itertools.count(1)
+        self._crash: BaseException | None = None
 
-    def __post_init__(self) -> None:
-        hosts = {place.host for place in self.places}
-        self.clocks = {host: WallClock(self.true, self.random.choice([0, 0, -900, 900])) for host in hosts}
-        self.disks = {host: SimulatedDisk(self.random) for host in hosts}
-        self.api = SimulatedApi(self.random)
+    def _first_offset_ms(self) -> float:
+        return self.random.choice((0, 0, -900, 900)) + self.random.random()
 
-    def play(self, history: list[Step]) -> None:
-        """Raises AssertionError if an invariant was broken."""
-        loop = SimulatedLoop(self.true, self.random)
-        with quick_and_quiet():
-            loop.run_until_complete(self._play(history))
-            for one in self.incarnations:
-                one.process.end()
-        loop.close()
-        self.check()
+    def run_for(self, seconds: float) -> None:
+        self.scheduler.run_for(seconds)
+        if self._crash is not None:
+            raise self._crash
 
-    async def _play(self, history: list[Step]) -> None:
-        for place in range(len(self.places)):
-            self._start(place)
-        for step in history:
-            await asyncio.sleep(step.pause_ms / 1000)
-            self._happen(step)
-        await asyncio.sleep(4)
+    def set_clock(self, host: Host, offset_ms: float) -> None:
+        """Sets a host's wall clock to be wrong by so much."""
+        for one in self.alive():
+            if one.process.host is host and self._has_jump_lasted(host):
+                self.jumps_followed.add(one.issuer.store)
+        for _ in range(2):
+            for one in self.alive():
+                if one.process.host is host and not one.issuer.has_issued:
+                    one.issuer.least_wall_ms = min(one.issuer.least_wall_ms, host.clock.wall_ms())
+            host.clock.set_offset(offset_ms)
 
-    def check(self) -> None:
-        """Checks that the IDs of each holder of a worker ID are above those of all earlier holders."""
-        for worker_id in {place.worker_id for place in self.places}:
-            holders = [
-                one
-                for nonce in [*self.api.nonces, *self.disks[0].nonces]
-                for one in self.incarnations
-                if one.nonce == nonce and self.places[one.place].worker_id == worker_id and one.greatest >= 0
-            ]
-            for former, successor in pairwise(holders):
-                if former.greatest >= successor.least:
-                    raise RepeatError(f"worker ID {worker_id}: {former.greatest}, then {successor.least}")
-        if sum(len(one.issued) for one in self.incarnations) > len(
-            set().union(*(one.issued for one in self.incarnations))
-        ):
-            raise RepeatError("an ID was issued twice")
-        if self.api.violation is not None:
-            raise self.api.violation
-        for one in self.incarnations:
-            if one.violation is not None:
-                raise one.violation
-            if one.lost is not None and not any(self._has_taken(other, one) for other in self.incarnations):
-                raise UnfoundedLossError(str(one.lost))
+    def _has_jump_lasted(self, host: Host) -> bool:
+        is_long = host.clock.seconds_since_step() > self.confirm_seconds - 0.1
+        return host.clock.offset_ms == JUMP_MS and is_long
 
-    def _has_taken(self, taker: Incarnation, former: Incarnation) -> bool:
-        """Whether it became the holder of the same worker ID, or may have: a lock is taken before a mark is written."""
-        places = self.places[taker.place], self.places[former.place]
-        takes = places[0].worker_id == places[1].worker_id or places[0].layout != places[1].layout
-        return taker is not former and takes and (self.kind == "file" or taker.nonce in self.api.nonces)
+    def host_of(self, place: Place) -> Host:
+        return self.hosts[place.host]
 
-    def _happen(self, step: Step) -> None:  # noqa: C901, PLR0912 - a case an event
-        place = self.places[step.place]
-        here = [one for one in self.incarnations if one.place == step.place and not one.process.killed]
-        self.clocks[place.host].offset_ms += step.clock_ms
-        match step.event:
-            case Event.START:
-                self._start(step.place)
-            case Event.RESTART:
-                for one in here:
-                    one.process.killed = True
-                self._start(step.place)
-            case Event.STOP:
-                for one in here:
-                    self._run(one.process, one.keeper.end())
-            case Event.KILL:
-                for one in here:
-                    one.process.killed = True
-            case Event.KILL_WRITING:
-                for one in here:
-                    one.process.dies_at_disk_access = self.random.randrange(1, 9)
-            case Event.FREEZE:
-                for one in here:
-                    one.process.frozen = True
-            case Event.THAW:
-                for one in here:
-                    one.process.thaw()
-            case Event.LOSE_POWER:
-                for one in self.incarnations:
-                    one.process.killed |= self.places[one.place].host == place.host
-                self.disks[place.host].lose_power()
-                self._start(step.place)
-            case Event.STORE_FAILS | Event.STORE_WORKS:
-                self.api.fails = self.disks[place.host].fails = step.event is Event.STORE_FAILS
-            case Event.DELETE_LOCK:
-                self.disks[place.host].names.pop(Path(f"worker-{place.worker_id}.lock"), None)
+    def alive(self, place: Place | None = None) -> list[Incarnation]:
+        return [one for one in self.incarnations if not one.process.is_dead and place in (None, one.place)]
 
-    def _start(self, index: int) -> None:
-        place, process = self.places[index], Process()
-        clock = self.clocks[place.host]
-        store = self._make_store(place, clock)
+    def store_name(self, place: Place, process: Process | None = None) -> str:
+        """Equal for workers that share stored marks."""
+        settings = place.settings
+        if settings.store == "none":
+            return f"none of process {process.number if process else 0}"
+        return f"file {place.host}/{settings.space}" if settings.store == "file" else f"lease {settings.space}"
+
+    def start(self, place: Place) -> Incarnation:
+        """Starts a worker with the settings of the place, beside whatever runs there."""
+        settings, host = place.settings, self.host_of(place)
+        process = Process(self.scheduler, host, next(self._process_numbers))  # type: ignore[abstract]
         config = Config(
-            worker_id=place.worker_id,
+            worker_id=settings.worker_id,
             worker_id_source="test",
-            store="none",
-            layout=place.layout,
-            accept_layout_change=True,
-            max_clock_lead_seconds=LEAD_LIMIT_SECONDS,
-            clock_jump_confirm_seconds=2,
+            layout=settings.layout,
+            max_clock_lead_seconds=settings.lead_limit_seconds,
+            clock_jump_confirm_seconds=self.confirm_seconds,
+            accept_layout_change=settings.accepts_layout_change,
+            start_above=settings.start_above,
         )
-        worker = make_worker(config, store, clock)
-        incarnation = Incarnation(process, index, worker, Keeper(worker, store), store._nonce)
-        self.incarnations.append(incarnation)
-        self._run(process, self._keep(incarnation))
-        process.context.run(self._draw, incarnation)
+        store = self._make_store(place, process)
+        worker = make_worker(config, store, host.clock)
+        issuer = Issuer(
+            settings.worker_id,
+            settings.layout,
+            self.store_name(place, process),
+            self.scheduler.now_ns,
+            -1 if settings.start_above is None else settings.start_above,
+            host.clock.wall_ms(),
+        )
+        one = Incarnation(
+            process, place, settings, worker, Keeper(worker, store), issuer, settings.lead_limit_seconds * 1000 + 2
+        )
+        one.disk_failed = host.disk.fails
+        if host.clock.offset_ms == JUMP_MS:
+            self.jumps_followed.add(issuer.store)
+        self.incarnations.append(one)
+        process.on_death.append(lambda: self._note_end(one))
+        self.scheduler.after(0, process, self._begin, one)
+        return one
 
-    def _make_store(self, place: Place, clock: WallClock) -> FileStore | LeaseStore:
-        if self.kind == "file":
-            store = FileStore(Path(), place.worker_id, place.layout, self.disks[place.host])
-            store.spans = FILE_SPANS
-            return store
+    def _make_store(self, place: Place, process: Process) -> Store:
+        settings, host = place.settings, self.host_of(place)
+        if settings.store == "none":
+            return NoStore()
+        if settings.store == "file":
+            return FileStore(
+                system_calls.state_directory(settings.space),
+                settings.worker_id,
+                settings.layout,
+                start_above=settings.start_above,
+                reserve_ms=self.reserve_ms,
+            )
         return LeaseStore(
-            self.api,
-            space="test",
-            worker_id=place.worker_id,
+            ApiClient(self.api, process),
+            space=settings.space,
+            worker_id=settings.worker_id,
             pod=place.pod,
-            layout=place.layout,
+            layout=settings.layout,
             reserve_ms=self.reserve_ms,
-            monotonic_ns=clock.monotonic_ns,
-            boot_ns=clock.boot_ns,
+            monotonic_ns=host.clock.monotonic_ns,
+            boot_ns=host.clock.boot_ns,
         )
 
-    def _run(self, process: Process, coroutine: Coroutine[Any, Any, None]) -> None:
-        asyncio.get_running_loop().create_task(coroutine, context=process.context)
+    def _note_end(self, one: Incarnation) -> None:
+        one.issuer.ended_ns = self.scheduler.now_ns
 
-    async def _keep(self, one: Incarnation) -> None:
-        """Runs the keeper as a server does, until the store says to stop."""
+    def _begin(self, one: Incarnation) -> None:
+        one.process.create_task(self._serve(one))
+        self._draw(one)
+
+    async def _serve(self, one: Incarnation) -> None:
+        """As a server does."""
         try:
             await one.keeper.begin()
             await one.keeper.keep()
-        except HolderLostError as error:
-            one.lost = error
-            one.process.killed = True
         except StoreError as error:
-            if "damaged" in str(error):
-                one.violation = AssertionError(str(error))
-            one.process.killed = True
+            one.ended_by = error
+        except AssertionError as error:
+            self._crash = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a defect
+            self._crash = AssertionError(f"{type(error).__name__}: {error}")
+            self._crash.__cause__ = error
+        await self._end(one)
+
+    async def _end(self, one: Incarnation) -> None:
+        if one.is_stopping:
+            return
+        one.is_stopping = True
+        if one.worker.lifecycle.state is not State.STOPPED:
+            one.worker.lifecycle.enter(State.DRAINING)
+        await asyncio.sleep(self.random.choice((0, 0.01, 0.5)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STORE_STOP_SECONDS):
+                await one.keeper.end()
+                one.stopped_cleanly = self._can_store(one)
+        one.process.kill()
+
+    def _can_store(self, one: Incarnation) -> bool:
+        return one.ended_by is None and not one.disk_failed and self.is_calm(one.place)
+
+    def note_trouble(self) -> None:
+        """To be called after each event."""
+        if not all(self.is_calm(place) for place in self.places):
+            self.troubled_ns = self.scheduler.now_ns
+
+    def is_calm(self, place: Place) -> bool:
+        """Whether nothing keeps a worker there from reaching its store."""
+        host = self.host_of(place)
+        is_disk_well = not host.disk.fails and not host.disk.is_slow
+        return is_disk_well and not host.is_cut_off and not self.api.fails and not self.api.is_stale
+
+    def stop(self, one: Incarnation) -> None:
+        """As SIGTERM does."""
+        self.scheduler.after(0, one.process, lambda: one.process.create_task(self._end(one)))
 
     def _draw(self, one: Incarnation) -> None:
-        """Draws some IDs now, and again later, by a timer, which costs half as much as a task's sleep."""
-        generator = one.worker.generator
-        for count in self.random.choices([1, 3, 16, 100], k=3):
-            take = generator.take if self.random.random() < 0.5 or count > 16 else generator.take_block
-            first, taken = take(count, one.worker.clock.wall_ms() - 50)
+        """Clients draw some IDs now, and again after a while."""
+        chance, now_ns, issuer, generator = self.random.random, self.scheduler.now_ns, one.issuer, one.worker.generator
+        clock = one.process.host.clock
+        wall_ms = clock.wall_ms()
+        if not issuer.has_issued:
+            issuer.least_wall_ms = min(issuer.least_wall_ms, wall_ms)
+        for _ in range(1 + int(chance() * 3)):
+            count = COUNTS[int(chance() * len(COUNTS))]
+            take = (
+                generator.take if chance() < 0.6 or count > one.settings.layout.sequence_size else generator.take_block
+            )
+            generator.queued = chance() < 0.2
+            since_ms = max(issuer.least_wall_ms, wall_ms - 50) if chance() < 0.7 else None
+            first, taken = take(count, since_ms)
             if taken:
-                one.note(first, taken)
-        pause_seconds = self.random.choice(self.draws_every_seconds)
-        asyncio.get_running_loop().call_later(pause_seconds, self._draw, one)
+                if not issuer.has_issued:
+                    issuer.first_wall_ms = wall_ms
+                issuer.receive(first, taken, now_ns, *self._span_ms(one, wall_ms))
+        if not taken and (obstacle := generator.obstacle()) in OBSTACLES:
+            self.reached.add(OBSTACLES[obstacle])
+        pauses = self.draws_every_seconds
+        self.scheduler.after(pauses[int(chance() * len(pauses))], one.process, self._draw, one)
+
+    def _span_ms(self, one: Incarnation, wall_ms: float) -> tuple[float, float]:
+        """The least and the greatest timestamp that an ID may have now.
+
+        A clock that jumped far ahead is followed only when that has lasted, or when a worker has started meanwhile.
+        """
+        clock = one.process.host.clock
+        quiet_seconds = min(clock.seconds_since_step(), (self.scheduler.now_ns - self.troubled_ns) / SECOND)
+        has_settled = quiet_seconds > self.confirm_seconds + 2 and self.is_calm(one.place) and not one.was_held_up
+        least_ms = wall_ms - LAG_MS - self.reserve_ms if has_settled else 0
+        if clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000:
+            return least_ms, wall_ms + one.lead_limit_ms
+        if self._has_jump_lasted(one.process.host):
+            self.jumps_followed.add(one.issuer.store)
+        if one.issuer.store in self.jumps_followed:
+            return least_ms, math.inf
+        offsets_ms = (offset_ms for _, offset_ms in clock.offsets if offset_ms != JUMP_MS)
+        return least_ms, clock.true_ms() + max(offsets_ms) + one.lead_limit_ms
+
+    def end(self) -> None:
+        for one in self.incarnations:
+            one.process.end()
+
+    def check(self) -> None:
+        """Raises AssertionError when something happened that must not."""
+        if check([one.issuer for one in self.incarnations], self.losses):
+            self.reached.add(Rare.REPEAT_NOT_PROMISED_AGAINST)
+        for one in self.incarnations:
+            self._check_end(one)
+            self._check_successor(one)
+        self._note_rare_states()
+
+    def _check_end(self, one: Incarnation) -> None:
+        """A process ends by itself only if another one, or an operator, has given it a reason."""
+        if one.ended_by is None or one.issuer.store in self.damaged:
+            return
+        is_damaged = "damaged" in str(one.ended_by)
+        if one.disk_failed and not is_damaged:
+            return
+        others = [each for each in self._sharing(one) if each is not one]
+        is_lost = isinstance(one.ended_by, HolderLostError)
+        has_reason = bool(others) or any(loss.store == one.issuer.store for loss in self.losses)
+        if is_damaged or not has_reason:
+            raise BrokenPromiseError(f"{one.issuer} ended without a reason: {one.ended_by}")
+        self.reached.add(Rare.HOLDER_LOST if is_lost else Rare.START_REFUSED)
+
+    def _check_successor(self, one: Incarnation) -> None:
+        """The successor of one that stopped cleanly begins where it ended, or at its own clock."""
+        users = [each for each in self.incarnations if each.issuer.store == one.issuer.store]
+        latter = next((each.issuer for each in users if each.issuer.first_ns > one.issuer.last_ns), None)
+        if any(loss.store == one.issuer.store for loss in self.losses):
+            return
+        if (
+            not one.stopped_cleanly
+            or not one.issuer.has_issued
+            or latter is None
+            or one.issuer.runs_at(latter.started_ns)
+        ):
+            return
+        began = [each for each in users if each.issuer.started_ns <= latter.first_ns]
+        if any(each.process.is_dead and each is not one for each in began) or len(began) > 2:
+            return  # killed ones may have left a higher mark
+        latest_ms = max(latter.first_wall_ms, one.issuer.greatest_ms + 1)
+        if latter.timestamp_ms(latter.least) > latest_ms:
+            raise BrokenPromiseError(f"{latter} began at {latter.timestamp_ms(latter.least)}, not at {latest_ms}")
+        self.reached.add(Rare.RELEASED)
+
+    def _sharing(self, one: Incarnation) -> list[Incarnation]:
+        """Those that can make a process end: the users of its worker ID or of another layout in its store."""
+        return [
+            other
+            for other in self.incarnations
+            if other.issuer.store == one.issuer.store
+            and (other.settings.worker_id == one.settings.worker_id or other.settings.layout != one.settings.layout)
+        ]
+
+    def _note_rare_states(self) -> None:
+        issued = [one for one in self.incarnations if one.issuer.has_issued]
+        for former, latter in itertools.combinations(issued, 2):
+            one, other = former.issuer, latter.issuer
+            is_one_store, is_one_id = one.store == other.store, one.worker_id == other.worker_id
+            if is_one_store and is_one_id and (one.ended_ns or self.scheduler.now_ns) > other.first_ns:
+                self.reached.add(Rare.TWO_HOLDERS_ISSUED)
+            if is_one_store and one.layout != other.layout:
+                self.reached.add(Rare.LAYOUT_CHANGED)
+            if is_one_id and former.settings.store != latter.settings.store:
+                self.reached.add(Rare.STORE_CHANGED)
+            if former.place is latter.place and not is_one_id:
+                self.reached.add(Rare.WORKER_ID_CHANGED)
+        for one_issued in issued:
+            if one_issued.issuer.timestamp_ms(one_issued.issuer.least) > one_issued.issuer.least_wall_ms + 5_000:
+                self.reached.add(Rare.STARTED_IN_A_LEAD)

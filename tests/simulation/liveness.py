@@ -1,0 +1,90 @@
+"""After all faults have ended, an ID can be drawn from every worker that the rules permit, within bounded time."""
+
+from dataclasses import replace
+
+from tests.simulation.events import stop_all
+from tests.simulation.promises import BrokenPromiseError
+from tests.simulation.scheduler import SECOND
+from tests.simulation.world import World
+
+SUPERVISOR_SECONDS = 1.0  # how often it starts what has ended
+MARGIN_SECONDS = 9.0  # for requests that were slow, stops, and restarts
+
+
+def heal_and_check(world: World) -> None:
+    """Ends all faults, as an operator would, and waits. Raises BrokenPromiseError."""
+    heal(world)
+    for _ in range(round((world.reserve_ms / 1000 + MARGIN_SECONDS) / SUPERVISOR_SECONDS)):
+        restart_the_dead(world)
+        world.run_for(SUPERVISOR_SECONDS)
+        if not unserved(world):
+            break
+    world.check()
+    if slots := unserved(world):
+        raise BrokenPromiseError(f"no ID from {slots} after all faults have ended")
+
+
+def heal(world: World) -> None:
+    world.note_trouble()
+    world.api.fails = world.api.is_stale = False
+    for host in world.hosts:
+        host.is_cut_off = host.disk.fails = host.disk.is_slow = host.clock.stalls = False
+        world.set_clock(host, 0)
+    for one in world.alive():
+        one.process.thaw()
+        one.process.interrupt_at(0, None)
+    asleep_ns = max(0, *(one.process.asleep_until_ns - world.scheduler.now_ns for one in world.incarnations))
+    world.run_for(asleep_ns / SECOND)
+    settle_layouts(world)
+    world.draws_every_seconds = (0.2,)
+    world.healed_ns = world.scheduler.now_ns
+
+
+def settle_layouts(world: World) -> None:
+    """Goes back to one layout for all, as the documents say: all are stopped first."""
+    layouts = {one.settings.layout for one in world.incarnations}
+    if len(layouts) == 1:
+        return
+    stop_all(world)
+    for place in world.places:
+        layout = world.places[0].settings.layout
+        worker_id = place.settings.worker_id % layout.workers
+        place.settings = replace(place.settings, layout=layout, worker_id=worker_id, accepts_layout_change=True)
+
+
+def restart_the_dead(world: World) -> None:
+    """As a supervisor does."""
+    for place in world.places:
+        if not world.alive(place):
+            world.start(place)
+
+
+def unserved(world: World) -> list[str]:
+    """The worker IDs of which no ID was drawn since the faults have ended, although the rules permit it."""
+    served = {
+        (one.issuer.store, one.settings.worker_id) for one in world.incarnations if one.issuer.last_ns > world.healed_ns
+    }
+    return [
+        f"worker ID {place.settings.worker_id} in {world.store_name(place)}"
+        for place in world.places
+        if place.settings.store != "none"
+        and (world.store_name(place), place.settings.worker_id) not in served
+        and is_permitted(world)
+        and world.store_name(place) not in world.damaged
+        and not has_ended(world)
+    ]
+
+
+def is_permitted(world: World) -> bool:
+    """IDs are refused while a stored mark is too far ahead of the clock."""
+    ahead_ms = max(host.clock.greatest_offset_ms for host in world.hosts)
+    return (
+        ahead_ms + 2 * world.reserve_ms + 5_000
+        < min(place.settings.lead_limit_seconds for place in world.places) * 1000
+    )
+
+
+def has_ended(world: World) -> bool:
+    return any(
+        host.clock.wall_ms() >= place.settings.layout.end_ms - 1 for host in world.hosts for place in world.places
+    )

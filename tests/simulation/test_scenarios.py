@@ -1,0 +1,111 @@
+"""Histories in which it is known what must happen."""
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from tests.simulation import events
+from tests.simulation.events import Step
+from tests.simulation.world import Incarnation, Place, Settings, World, simulated
+
+LONG_RESERVE_MS = 20_000  # many times as long as a request to the simulated API server can take
+
+
+@pytest.fixture(autouse=True)
+def simulation() -> Iterator[None]:
+    with simulated():
+        yield
+
+
+def make_world(store: str, pods: int = 1, *, seed: int = 1, reserve_ms: int = 2_000) -> World:
+    """A worker ID, and pods of different names that want it, each on a host of its own."""
+    places = [Place(number, f"pod-{number}", Settings(1, store)) for number in range(pods)]
+    world = World(places, Random(seed), reserve_ms=reserve_ms)
+    world.draws_every_seconds = (0.02,)
+    return world
+
+
+def play(world: World, *steps: Step) -> list[Incarnation]:
+    """Starts a worker in each place, and lets these things happen."""
+    for place in world.places:
+        world.start(place)
+    for step in steps:
+        world.run_for(step.pause_ms / 1000)
+        step.event(world, world.places[step.place], step.detail)
+    world.run_for(4)
+    world.check()
+    world.end()
+    return world.incarnations
+
+
+@pytest.mark.parametrize("store", ["file", "lease", "none"])
+def test_undisturbed_worker_issues_ids_all_the_time(store: str) -> None:
+    world = make_world(store)
+    (one,) = play(world, Step(10_000, events.connect))
+    assert one.worker.generator.ids_issued > 1000
+    assert one.issuer.last_ns > world.scheduler.now_ns - 10**8
+    assert one.ended_by is None
+
+
+def test_older_of_two_pods_with_one_name_ends() -> None:
+    world = make_world("lease")
+    former, latter = play(
+        world, Step(3000, events.freeze), Step(700, events.start), Step(7000, events.thaw), Step(100, events.connect)
+    )
+    assert former.ended_by is not None
+    assert latter.ended_by is None
+    assert latter.issuer.has_issued
+
+
+def test_lost_reply_is_not_taken_for_a_takeover() -> None:
+    world = make_world("lease", reserve_ms=LONG_RESERVE_MS)
+    outage = (Step(2000, events.api_fails), Step(2000, events.api_works))
+    (one,) = play(world, *outage * 20)
+    assert one.worker.reservation.extensions_failed > 5
+    assert one.ended_by is None
+
+
+def test_holder_whose_clock_was_set_far_back_keeps_its_worker_id() -> None:
+    world = make_world("lease", pods=2, reserve_ms=LONG_RESERVE_MS)
+    set_back = 2
+    assert events.CLOCK_STEPS_MS[set_back] < -LONG_RESERVE_MS
+    world.start(world.places[0])
+    world.run_for(3)
+    play(world, Step(0, events.set_clock, 0, set_back), Step(40_000, events.connect))
+    holder, *others = world.incarnations
+    assert holder.ended_by is None or holder.place is world.places[0]
+    assert not any(other.issuer.has_issued for other in others if other.place is not holder.place)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_outage_of_the_api_server_costs_no_holder_its_worker_id(seed: int) -> None:
+    world = make_world("lease", pods=2, seed=seed, reserve_ms=LONG_RESERVE_MS)
+    world.api.faults = ("request",)
+    pods = play(
+        world,
+        Step(3000, events.api_fails),
+        Step(2 * LONG_RESERVE_MS, events.api_works),
+        Step(LONG_RESERVE_MS, events.connect),
+    )
+    holder, other = sorted(pods, key=lambda one: one.issuer.least, reverse=True)
+    assert holder.ended_by is None
+    assert not other.issuer.has_issued
+    assert world.scheduler.now_ns - holder.issuer.last_ns < 10**9, "it has gone on"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_pod_that_is_cut_off_is_replaced_when_it_can_issue_no_more(seed: int) -> None:
+    world = make_world("lease", pods=2, seed=seed, reserve_ms=LONG_RESERVE_MS)
+    world.api.faults = ("request",)
+    world.start(world.places[0])
+    world.run_for(3)
+    holder = world.incarnations[0]
+    other = world.start(world.places[1])
+    world.run_for(3)
+    events.cut_off(world, world.places[0], 0)
+    world.run_for(4 * LONG_RESERVE_MS / 1000)
+    world.check()
+    world.end()
+    assert other.issuer.has_issued
+    assert other.issuer.first_ns > holder.issuer.last_ns
