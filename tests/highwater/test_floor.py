@@ -107,5 +107,5 @@ def test_refuses_a_layout_whose_ids_all_lie_below_the_former_ones(former: Layout
 
 
 def test_refuses_a_mark_of_an_unknown_layout() -> None:
-    with pytest.raises(StoreError, match="'paper' is no layout's fingerprint"):
+    with pytest.raises(StoreError, match="'paper' is not the fingerprint of a layout"):
         floor(Survey(Mark(NOW_MS, "paper")), accepts=True)
