@@ -240,12 +240,13 @@ class AddressClaim:
 
 
 def _addresses(path: Path) -> list[bytes]:
-    if not sys.platform.startswith("linux"):
+    mount_namespace = Path("/proc/self/ns/mnt")
+    if not sys.platform.startswith("linux") or not mount_namespace.exists():  # some sandboxes have no /proc
         return []
     directory = path.parent.resolve()
     above = directory.parent.stat()
     keys = [
-        f"{Path('/proc/self/ns/mnt').stat().st_ino} {path.absolute()}",
+        f"{mount_namespace.stat().st_ino} {path.absolute()}",
         f"{above.st_dev} {above.st_ino} {directory.name}/{path.name}",
     ]
     return [b"\0respid-" + hashlib.sha256(os.fsencode(key)).hexdigest().encode() for key in keys]
