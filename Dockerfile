@@ -1,10 +1,10 @@
-# The image: respid and what it needs in a virtual environment, on a slim Python. It holds no build tools of its own.
+# The image: respid and its dependencies in a virtual environment, on a slim Python image. It contains no build tools.
 #
 #   docker build -t respid .
-#   buildah bud --format docker -t respid .          # the OCI format knows no HEALTHCHECK
+#   buildah bud --format docker -t respid .          # the OCI format has no HEALTHCHECK
 #
-# BASE_IMAGE is any Debian-like image with Python 3.11 or newer and its venv module at python3. Where pip needs settings of its
-# own (an index, a certificate), mount them for the build: buildah bud -v /etc/pip.conf:/etc/pip.conf:ro …
+# BASE_IMAGE can be any Debian-like image that has Python 3.11 or newer, with the venv module, as python3. If pip needs extra
+# settings (an index, a certificate), mount them for the build: buildah bud -v /etc/pip.conf:/etc/pip.conf:ro …
 ARG BASE_IMAGE=docker.io/library/python:3.13.7-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title=respid \
       org.opencontainers.image.licenses=MIT
 COPY --from=build /opt/respid /opt/respid
 COPY --from=build --chown=10001:10001 /state /var/lib/respid
-# Nothing is written but the state; with the root file system read-only that is a volume's.
+# respid writes only to its state directory. With a read-only root file system, mount a volume there.
 ENV PATH=/opt/respid/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     RESPID_BIND=0.0.0.0 \
@@ -37,7 +37,7 @@ VOLUME /var/lib/respid
 WORKDIR /
 USER 10001:10001
 EXPOSE 6379 8080
-# respid is process 1: it handles SIGTERM itself, and starts no processes, so there are none for an init to reap.
+# respid runs as process 1. It handles SIGTERM itself and starts no child processes, so it needs no init.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["respid", "healthcheck"]
 ENTRYPOINT ["respid"]

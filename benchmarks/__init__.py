@@ -1,13 +1,15 @@
-"""respid measured beside redis-server on this machine: `scripts/bench` runs it, and it writes `docs/benchmarks.md`.
+"""Compares respid with redis-server on this machine. `scripts/bench` runs it, and it writes `docs/benchmarks.md`.
 
-Ratios within one run are what counts: absolute figures are the machine's. No load generator of its own where
-redis-benchmark can do the work. The map:
+Look at the ratios within one run; absolute numbers depend on the machine. redis-benchmark generates the load wherever
+it can. The modules:
 
-- `machine`: which cores, and the versions of all that takes part.
+- `machine`: the cores to use, and the versions of all programs.
 - `servers`: respid and redis-server as processes pinned to a core, with their CPU time and memory.
-- `load`: redis-benchmark, run and read.
-- `results`: figures, targets, and tables of them. `plan`: what every part is told.
-- `pipelines`, `connections`, `cut`, `bulk`, `idle`: one part of the run each, with its targets beside its cases.
-- `report`, `plot`: the Markdown and the SVG.
-- `__main__`: the options, and the run.
+- `load`: runs redis-benchmark and reads its output.
+- `results`: figures, targets and tables. `plan`: the parameters of a run, which every part gets.
+- `pipelines`, `connections`, `cut`, `bulk`, `idle`, `optimisations`: the parts of a run, with their cases and targets.
+- `without`: respid without one of its optimisations.
+- `report`, `plot`: the Markdown page and the SVG.
+- `__main__`: the command-line options and the run.
+- `scaling`: a separate program that records how the number of workers follows a load.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`, as scripts/bench runs it: measures respid beside Redis and writes the report."""
+"""`python -m benchmarks`, as run by scripts/bench: compares respid with Redis and writes the report."""
 
 import os
 import subprocess
@@ -21,40 +21,52 @@ PARTS: dict[str, Callable[[Plan], Measured]] = {
     "idle": idle.measure,
     "optimisations": optimisations.measure,
 }
-BUSY = 0.5  # load average above which something else takes part in the run
+BUSY = 0.5  # load average above which other work disturbs the run
 
 
 def chosen(_context: click.Context, _option: click.Parameter, names: str | None) -> tuple[str, ...]:
-    """The parts named, in the order in which they run."""
+    """Returns the named parts, in the order in which they run. Raises click.BadParameter for unknown names."""
     wanted = {name.strip() for name in names.split(",")} if names else set(PARTS)
     if unknown := sorted(wanted - set(PARTS)):
-        raise click.BadParameter(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        raise click.BadParameter(f"unknown part {', '.join(unknown)}: choose from {', '.join(PARTS)}")
     return tuple(name for name in PARTS if name in wanted)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--only", "parts", metavar="PARTS", callback=chosen, help=f"Some of {','.join(PARTS)}.")
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds of each server and case.")
-@click.option("--scale", type=click.FloatRange(0.001), default=1, show_default=True, help="Factor on every length.")
+@click.option(
+    "--only",
+    "parts",
+    metavar="PARTS",
+    callback=chosen,
+    help=f"Run only these parts, comma-separated: {','.join(PARTS)}.",
+)
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds per server and case.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.001),
+    default=1,
+    show_default=True,
+    help="Factor applied to all lengths and sizes.",
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the report, with the plot beside it.  [default: docs/benchmarks.md if the run is whole]",
+    help="File for the report; the plot is written next to it.  [default: docs/benchmarks.md for a complete run]",
 )
 def bench(parts: tuple[str, ...], rounds: int, scale: float, output: Path | None) -> None:
-    """Compare respid with redis-server on this machine, and print the report."""
+    """Compare respid with redis-server on this machine and print the report."""
     cores = machine.Cores.of_this_process()
     machine.need_programs()
     described = machine.describe()
     if os.getloadavg()[0] > BUSY:
-        click.echo("the machine is busy: the figures will say little", err=True)
+        click.echo("the machine is busy: the figures will not be reliable", err=True)
     if output is None and parts == tuple(PARTS) and scale == 1:
         output = PAGE
     try:
         with machine.pinned_to(cores.load):
             tables, curves = run(Plan(cores, rounds, scale), parts)
     except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
-        raise click.ClickException(f"the run broke off: {error}") from error
+        raise click.ClickException(f"the run failed: {error}") from error
     picture = output.with_suffix(".svg") if output and curves else None
     page = report.render(described, tables, rounds, scale, picture.name if picture else None)
     if output:
@@ -65,7 +77,7 @@ def bench(parts: tuple[str, ...], rounds: int, scale: float, output: Path | None
 
 
 def run(plan: Plan, parts: tuple[str, ...]) -> tuple[list[Table], list[Curve]]:
-    """What the parts gave, one after the other."""
+    """Runs the parts one after the other and returns their tables and curves."""
     tables: list[Table] = []
     curves: list[Curve] = []
     for number, name in enumerate(parts, 1):

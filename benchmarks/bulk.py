@@ -1,4 +1,4 @@
-"""ID.NEXT COUNT and ID.RANGE with as many IDs as one request may ask for, and what another client notices meanwhile."""
+"""Measures ID.NEXT COUNT and ID.RANGE with the maximum number of IDs, and their effect on another client."""
 
 import selectors
 import socket
@@ -23,10 +23,10 @@ RANGE_CPU = below(10)
 
 
 class Stream(NamedTuple):
-    """What one ID.NEXT COUNT took."""
+    """The cost of one ID.NEXT COUNT."""
 
     seconds: float
-    grown_bytes: int  # peak of the server's memory above what it was before
+    grown_bytes: int  # peak of the server's memory above its value before the request
     ping_p99_ms: float
 
 
@@ -54,16 +54,16 @@ def _table(count: int, streams: list[Stream], ranges: list[tuple[float, float]])
     bulk, pairs = f"`ID.NEXT COUNT {count}`", f"`ID.RANGE {count}`"
     return Table(
         "Bulk requests",
-        "One client asks for IDs in bulk; another sends a PING every millisecond meanwhile. Memory is the peak of the "
-        "server's resident set above what it was before the request.",
-        ("request", "what", "figure"),
+        "One client asks for IDs in bulk while another sends a PING every millisecond. Memory is the peak of the "
+        "server's resident set above its value before the request.",
+        ("request", "measurement", "result"),
         "{:.1f} %",
         [
-            Row((bulk, "of the limit"), (), share, SHARE),
-            Row((bulk, "memory"), (), grown, MEMORY, "{:.1f} MiB"),
+            Row((bulk, "share of the limit"), (), share, SHARE),
+            Row((bulk, "additional memory"), (), grown, MEMORY, "{:.1f} MiB"),
             Row((bulk, "p99 of the other client's PING"), (), ping, PING, "{:.2f} ms"),
-            Row((pairs, "of the limit"), (), range_share, RANGE_SHARE),
-            Row((pairs, "of a core"), (), cpu, RANGE_CPU),
+            Row((pairs, "share of the limit"), (), range_share, RANGE_SHARE),
+            Row((pairs, "CPU, share of a core"), (), cpu, RANGE_CPU),
         ],
     )
 
@@ -79,7 +79,7 @@ def _stream(respid: Server, client: socket.socket, pinging: socket.socket, count
 
 
 def _range(respid: Server, client: socket.socket, count: int) -> tuple[float, float]:
-    """Seconds, and seconds of the server's CPU time."""
+    """Returns the duration and the server's CPU time, both in seconds."""
     cpu, began = respid.cpu_seconds(), time.monotonic()
     client.sendall(b"ID.RANGE %d\r\n" % count)
     _read_range(client)
@@ -96,7 +96,7 @@ def _read_range(client: socket.socket) -> None:
 
 
 def _pings_until_lines(client: socket.socket, pinging: socket.socket, lines: int) -> list[float]:
-    """Reads that many lines from the client, and returns how long each PING of the other took meanwhile, in seconds."""
+    """Reads this many lines from the client. Returns the seconds that each PING of the other client took meanwhile."""
     pings: list[float] = []
     buffer = memoryview(bytearray(READ_BYTES))
     sent = _ping(pinging)
@@ -135,7 +135,7 @@ def _count_lines(client: socket.socket, buffer: memoryview) -> int:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """The least value that at least so many percent of them do not exceed."""
+    """Returns the smallest value that at least `percent` % of the values do not exceed."""
     ordered = sorted(values)
     rank = -(-len(ordered) * percent // 100)  # rounded up
     return ordered[max(0, int(rank) - 1)]

@@ -1,4 +1,4 @@
-"""10,000 connections, most of them idle: what an idle one costs, and what 500 busy ones get."""
+"""Measures the memory of idle connections, and the throughput of 500 busy ones among 10,000."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least, below
 from benchmarks.servers import Server, raise_open_file_limit, running_redis, running_respid
 
-MOST = 10_000  # connections: the default of both servers
-FEW, MANY = 50, 500  # busy ones
+MOST = 10_000  # connections; the default maximum of both servers
+FEW, MANY = 50, 500  # busy connections
 DEPTHS = (1, 16)
 ROUND_SECONDS = 1.5
-SPARE_FILES = 100  # open files that are no connection
+SPARE_FILES = 100  # open files other than connections
 KIB = 1024
 
 MEMORY = below(12)
@@ -24,13 +24,13 @@ def measure(plan: Plan) -> Measured:
     idle = max(10, round(min(MOST - MANY, limit) * min(1, plan.scale)))
     memory = Table(
         "Memory of an idle connection",
-        f"{idle:,} connections, each of which had one INCR answered.",
-        ("server", "resident set before, MiB", "with them, MiB", "a connection"),
+        f"{idle:,} connections, each after one INCR.",
+        ("server", "resident set before, MiB", "with connections, MiB", "per connection"),
         "{:.1f} KiB",
     )
     kept = Table(
         "Many connections",
-        f"Thousand replies a second with {FEW} connections and no others, and with {MANY} busy ones beside "
+        f"Thousand replies per second with {FEW} connections only, and with {MANY} busy connections next to "
         f"{idle:,} idle ones. Fixed key.",
         ("server", "depth", f"{FEW} busy", f"{MANY} busy", f"{MANY} / {FEW}"),
         RATIO,

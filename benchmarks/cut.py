@@ -1,6 +1,7 @@
-"""Requests that arrive in pieces of 1,448 bytes, as networks deliver them: the same pipelines, sent whole and cut.
+"""Measures the same pipelines sent whole, and cut into pieces of 1,448 bytes as networks deliver them.
 
-redis-benchmark cannot cut, so this sends its frames itself, prepared, and counts the replies without looking at them.
+redis-benchmark cannot cut requests, so this module sends prepared frames itself. It counts the replies without parsing
+them.
 """
 
 import itertools
@@ -15,16 +16,16 @@ from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table
 from benchmarks.servers import Server, running_redis, running_respid
 
-SEGMENT_BYTES = 1448  # what a TCP segment of an Ethernet frame carries
+SEGMENT_BYTES = 1448  # payload of a TCP segment in an Ethernet frame
 ROUND_SECONDS = 1.0
 CONNECTIONS = 50
 DEPTHS = (100, 500)
-BATCHES = 64  # different ones, sent again and again
+BATCHES = 64  # different batches, sent in rotation
 RANDOM_KEYS = 1_000_000
 
 
 class Cost(NamedTuple):
-    """What one round gave."""
+    """The result of one round."""
 
     requests_per_second: float
     server_cpu_us: float
@@ -33,8 +34,8 @@ class Cost(NamedTuple):
 def measure(plan: Plan) -> Measured:
     table = Table(
         f"Requests cut at {SEGMENT_BYTES:,} bytes",
-        "INCR with random keys on 50 connections, each batch written whole or in pieces as a network would deliver it, "
-        "by a sender in Python. Thousand replies a second, CPU microseconds a request in brackets.",
+        "INCR with random keys on 50 connections. A sender in Python writes each batch whole, or in pieces as a "
+        "network would deliver it. Thousand replies per second; in brackets, CPU microseconds per request.",
         ("server", "depth", "whole", "cut", "CPU, cut / whole"),
         RATIO,
     )
@@ -56,7 +57,7 @@ def measure(plan: Plan) -> Measured:
 
 
 def batches(depth: int) -> list[list[bytes]]:
-    """Batches of INCRs with keys as redis-benchmark makes them; each a list of one piece."""
+    """Returns batches of INCRs with the keys that redis-benchmark uses. Each batch is a list of one piece."""
     keys = random.Random(depth)  # noqa: S311 - no secret
     frames = (b"*2\r\n$4\r\nINCR\r\n$16\r\nkey:%012d\r\n" % keys.randrange(RANDOM_KEYS) for _ in itertools.count())
     return [[b"".join(itertools.islice(frames, depth))] for _ in range(BATCHES)]
@@ -67,7 +68,7 @@ def pieces(batch: bytes) -> list[bytes]:
 
 
 def _round(server: Server, sent: list[list[bytes]], depth: int, seconds: float) -> Cost:
-    """Every connection has one batch in flight, until the time is over and all are answered."""
+    """Keeps one batch in flight on each connection until the time is up and all batches are answered."""
     turns = itertools.cycle(sent)
     missing: dict[socket.socket, int] = {}
     with selectors.DefaultSelector() as selector:
@@ -99,7 +100,7 @@ def _send(connection: socket.socket, batch: list[bytes]) -> None:
 
 
 def _replies(connection: socket.socket) -> int:
-    """How many lines arrived: with INCR each is a reply."""
+    """Returns the number of lines received. Each reply to INCR is one line. Raises RuntimeError for an error."""
     read = connection.recv(1 << 18)
     if not read or b"-" in read:
         raise RuntimeError(f"INCR was answered with {read[:100]!r}")

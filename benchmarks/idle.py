@@ -1,4 +1,4 @@
-"""A respid that nobody asks for anything: how fast it starts, what it takes while it waits."""
+"""Measures how fast respid starts, and what it uses while it is idle."""
 
 import statistics
 import time
@@ -21,7 +21,7 @@ def measure(plan: Plan) -> Measured:
     plan.say(f"  {STARTS} starts")
     starts = [_start(plan) for _ in range(STARTS)]
     seconds = max(1.0, IDLE_SECONDS * plan.scale)
-    plan.say(f"  {seconds:.0f} s of idleness")
+    plan.say(f"  idle for {seconds:.0f} s")
     with running_respid(plan.cores.server) as respid:
         time.sleep(SETTLE_SECONDS)
         before, began = respid.cpu_seconds(), time.monotonic()
@@ -30,13 +30,14 @@ def measure(plan: Plan) -> Measured:
         memory = respid.resident_bytes() / MIB
     table = Table(
         "Start and idle",
-        f"With the file store. The start is the median of {STARTS}; CPU is over {seconds:.0f} s without a client.",
-        ("what", "figure"),
+        f"With the file store. Startup time is the median of {STARTS} starts; CPU is measured over {seconds:.0f} s "
+        "without clients.",
+        ("measurement", "result"),
         "{:.0f} ms",
         [
-            Row(("from exec until `/readyz` says 200",), (), statistics.median(starts) * 1000, READY),
+            Row(("from exec until `/readyz` returns 200",), (), statistics.median(starts) * 1000, READY),
             Row(("resident set",), (), memory, MEMORY, "{:.1f} MiB"),
-            Row(("of a core",), (), share, CPU, "{:.2f} %"),
+            Row(("CPU, share of a core",), (), share, CPU, "{:.2f} %"),
         ],
     )
     return Measured((table,))

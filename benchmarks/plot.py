@@ -1,4 +1,4 @@
-"""The picture: replies a second against pipeline depth. Its text is the same for the same curves."""
+"""The plot: replies per second by pipeline depth. The same curves always give the same SVG text."""
 
 import io
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from matplotlib.ticker import NullLocator
 from benchmarks.plan import LIMIT_PER_SECOND
 from benchmarks.results import Curve
 
-# Colours that stand out on white as on black, since the picture has no background of its own.
+# These colours are visible on white and on black, because the plot has a transparent background.
 COLOURS = {"respid": "#2f81d6", "Redis": "#d6533c"}
 INK = "#808080"
 KEYS = {"random": "random keys", "fixed": "fixed key"}
 STYLES = {"random": "-", "fixed": "--"}
 SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text as text: small, and in the reader's font
-    "svg.hashsalt": "respid",  # else the names of elements differ from run to run
+    "svg.fonttype": "none",  # keep text as text: smaller, and shown in the reader's font
+    "svg.hashsalt": "respid",  # otherwise the IDs of elements differ between runs
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same layout everywhere
+    "font.sans-serif": ["DejaVu Sans"],  # included in matplotlib, so that the layout is the same everywhere
     "font.size": 11,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -33,7 +33,7 @@ SETTINGS: dict[Any, Any] = {
 
 
 def render(curves: Sequence[Curve]) -> str:
-    """The curves as SVG."""
+    """Returns the curves as SVG."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(7.2, 4), layout="constrained")
         axes = figure.add_subplot()
@@ -49,7 +49,7 @@ def render(curves: Sequence[Curve]) -> str:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_ylim(bottom=0)
         axes.set_xlabel("requests in a pipeline, 50 connections")
-        axes.set_ylabel("million replies a second")
+        axes.set_ylabel("million replies per second")
         axes.grid(visible=True, color=INK, alpha=0.25)
         axes.legend(loc="upper left", frameon=False)
         text = io.StringIO()

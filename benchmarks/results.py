@@ -1,4 +1,4 @@
-"""Figures with their targets, and tables of them. Pure: measures nothing, writes nothing."""
+"""Figures with their targets, and tables of them. Pure: it measures and writes nothing."""
 
 import operator
 from collections.abc import Callable
@@ -9,7 +9,7 @@ RELATIONS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=":
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure should be, in the figure's own unit."""
+    """The goal for a figure, in the unit of the figure."""
 
     relation: str  # of RELATIONS
     bound: float
@@ -32,13 +32,13 @@ def below(bound: float) -> Target:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: what it is of, what it was made of, and the target if it has one."""
+    """One figure with its labels, the inputs it was computed from, and its target, if any."""
 
     labels: tuple[str, ...]
     inputs: tuple[str, ...]
     figure: float
     target: Target | None = None
-    unit: str | None = None  # a format; None: the table's
+    unit: str | None = None  # a format; None means that of the table
 
     @property
     def met(self) -> bool | None:
@@ -50,9 +50,9 @@ class Table:
     """Rows of one kind."""
 
     title: str
-    text: str  # what is measured, and how to read it
+    text: str  # explains what is measured and how to read it
     columns: tuple[str, ...]  # of the labels, the inputs and the figure
-    unit: str  # the figure's format, as "{:.2f} x"
+    unit: str  # the format of the figures, such as "{:.2f} x"
     rows: list[Row] = field(default_factory=list)
 
 
@@ -66,12 +66,12 @@ class Curve:
 
     server: str
     keys: str
-    points: tuple[tuple[int, float], ...]  # pipeline depth, requests a second
+    points: tuple[tuple[int, float], ...]  # pipeline depth, requests per second
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a part of the run gave."""
+    """The results of one part of a run."""
 
     tables: tuple[Table, ...]
     curves: tuple[Curve, ...] = ()

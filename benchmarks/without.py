@@ -1,7 +1,7 @@
-"""`python -m benchmarks.without NAME serve …`: respid with one optimisation of its hot path taken out.
+"""`python -m benchmarks.without NAME serve …`: runs respid without one of the optimisations of its hot path.
 
-Each is taken out by replacing a function with what one would write who had never measured. Answers stay the same,
-but that IDs may be skipped.
+Each optimisation is removed by replacing a function with its obvious, unmeasured version. Replies stay the same, except
+that IDs may be skipped.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ def formatting_in_blocks() -> None:
 
 
 class _WritingOneByOne:
-    """A transport that is given one reply at a time."""
+    """A transport that writes one reply at a time."""
 
     def __init__(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport

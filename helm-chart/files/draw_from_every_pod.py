@@ -1,7 +1,7 @@
-"""What `helm test` runs: draws IDs from every pod, and checks that each is unique and holds its pod's worker ID.
+"""The program of `helm test`: draws IDs from every pod; checks that they are unique and have the pod's worker ID.
 
-Pods are asked by their names, name-0 and up, until a name has no address. So few IDs that neither clients nor an
-autoscaler feel it. Standard library alone; the settings are variables.
+It goes through the pods by name, from name-0, until a name has no address. It draws so few IDs that neither clients nor
+autoscalers notice. It uses only the standard library, and its settings are environment variables.
 """
 
 import os
@@ -10,7 +10,7 @@ import socket
 import ssl
 import sys
 
-IDS = 500  # a pod
+IDS = 500  # per pod
 TLS_FILES = pathlib.Path("/etc/respid/tls")
 AUTH_FILE = pathlib.Path("/etc/respid/auth/passwords")
 
@@ -20,28 +20,28 @@ def connect(host: str, port: int, *, tls: bool) -> socket.socket:
     if not tls:
         return connection
     context = ssl.create_default_context()
-    context.check_hostname = False  # a certificate is for the Service, and pods are asked one by one
+    context.check_hostname = False  # the certificate names the Service, but this connects to its pods
     if (TLS_FILES / "ca.crt").exists():
         context.load_verify_locations(TLS_FILES / "ca.crt")
     else:
         context.verify_mode = ssl.CERT_NONE
-    context.load_cert_chain(TLS_FILES / "tls.crt", TLS_FILES / "tls.key")  # where clients need one
+    context.load_cert_chain(TLS_FILES / "tls.crt", TLS_FILES / "tls.key")  # in case clients must present a certificate
     return context.wrap_socket(connection)
 
 
 def draw(host: str, port: int, *, tls: bool) -> list[int]:
-    """IDS IDs of one pod. Raises OSError, or RuntimeError for what is no ID."""
+    """Draws IDS IDs from one pod. Raises OSError, or RuntimeError for a reply that is not an ID."""
     ids = []
     with connect(host, port, tls=tls) as connection, connection.makefile("rb") as replies:
         if AUTH_FILE.exists():
             password = AUTH_FILE.read_bytes().split(b"\n")[0].strip(b"\r")
             connection.sendall(b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n" % (len(password), password))
             if replies.readline() != b"+OK\r\n":
-                raise RuntimeError("the Secret's first password is refused")
+                raise RuntimeError("the first password in the Secret was rejected")
         connection.sendall(b"*2\r\n$4\r\nINCR\r\n$9\r\nhelm-test\r\n" * IDS)
         for reply in (replies.readline() for _ in range(IDS)):
             if not reply.startswith(b":"):
-                raise RuntimeError(f"INCR is answered {reply.decode(errors='replace').strip() or 'with nothing'}")
+                raise RuntimeError(f"INCR returned {reply.decode(errors='replace').strip() or 'no reply'}")
             ids.append(int(reply[1:]))
     return ids
 
@@ -54,10 +54,10 @@ def has_address(host: str) -> bool:
 
 
 def main(name: str, domain: str, port: int, offset: int, layout: str, *, tls: bool) -> int:
-    """The number of pods of which something is wrong, or 1 if there is none."""
+    """Returns the number of pods that failed the check, or 1 if there are no pods."""
     _, worker_bits, sequence_bits = map(int, layout.split("/"))
     seen: set[int] = set()
-    wrong = pods = 0
+    failed = pods = 0
     while has_address(host := f"{name}-{pods}.{domain}"):
         expected = pods + offset
         pods += 1
@@ -65,16 +65,15 @@ def main(name: str, domain: str, port: int, offset: int, layout: str, *, tls: bo
             ids = draw(host, port, tls=tls)
         except (OSError, RuntimeError) as error:
             print(f"{host}: {error}")
-            wrong += 1
+            failed += 1
             continue
         workers = {(number >> sequence_bits) % 2**worker_bits for number in ids}
         repeated = len(ids) - len(set(ids) - seen)
         seen.update(ids)
-        good = workers == {expected} and not repeated
-        wrong += not good
+        failed += workers != {expected} or repeated > 0
         print(f"{host}: {len(ids)} IDs, {repeated} repeated, worker ID {workers}, expected {expected}")
-    print(f"{pods} pods asked, {wrong} of them not as they should be")
-    return wrong or not pods
+    print(f"{pods} pods checked, {failed} failed")
+    return failed or not pods
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-{{/* Who sets the number of workers: keda, hpa or nobody. */}}
+{{/* The autoscaler that sets the number of workers: keda, hpa or none. */}}
 {{- define "respid.autoscaler" -}}
-{{- if not .Values.autoscaling.enabled }}nobody
+{{- if not .Values.autoscaling.enabled }}none
 {{- else if and .Values.autoscaling.keda.enabled (.Capabilities.APIVersions.Has "keda.sh/v1alpha1") }}keda
 {{- else }}hpa
 {{- end }}
 {{- end }}
 
 {{/*
-The HPA's name, KEDA's or the chart's own. KEDA takes over the chart's only if it has the same name. On the way back it
-must be another: an HPA that belongs to a ScaledObject is deleted with it. So there are two names, and which one is in use
-can be seen in the cluster alone; without one to look at (helm template) it is the first.
+The name of the HPA, whether KEDA's or the chart's own. KEDA takes over the chart's HPA only if both have the same name. When
+switching back, the name must differ, because an HPA that belongs to a ScaledObject is deleted with it. So there are two names,
+and only the cluster knows which one is in use. Without a cluster (helm template), it is the first one.
 */}}
 {{- define "respid.hpaName" -}}
 {{- $first := include "respid.fullname" . }}
@@ -23,7 +23,7 @@ can be seen in the cluster alone; without one to look at (helm template) it is t
 {{- if $isSecond }}{{ $second }}{{ else }}{{ $first }}{{ end }}
 {{- end }}
 
-{{/* Whose an HPA in the cluster is, by its name: keda, helm, or empty when there is none. */}}
+{{/* The owner of the HPA with that name in the cluster: keda, helm, or empty if there is none. */}}
 {{- define "respid.hpaOwner" -}}
 {{- $root := index . 0 }}
 {{- with lookup "autoscaling/v2" "HorizontalPodAutoscaler" $root.Release.Namespace (index . 1) }}
@@ -35,12 +35,12 @@ can be seen in the cluster alone; without one to look at (helm template) it is t
 {{- end }}
 {{- end }}
 
-{{/* How many IDs a second a worker should be asked for on average. */}}
+{{/* The target of IDs per second for one worker. */}}
 {{- define "respid.idsPerWorker" -}}
 {{- mulf (include "respid.idsPerSecond" .) .Values.autoscaling.keda.targetUtilization | floor | int64 | max 1 }}
 {{- end }}
 
-{{/* A trigger on a query; a missing scrape is an error, not a zero. Takes root, name, threshold and query. */}}
+{{/* A trigger on a Prometheus query. A missing scrape is an error, not 0. Takes root, name, threshold and query. */}}
 {{- define "respid.prometheusTrigger" -}}
 {{- $keda := .root.Values.autoscaling.keda -}}
 - type: prometheus

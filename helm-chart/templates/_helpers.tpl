@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
-{{/* At most 52 characters: Kubernetes labels a StatefulSet's pods with its name and 11 more, and a label holds 63. */}}
+{{/* At most 52 characters: Kubernetes labels the pods of a StatefulSet with its name plus 11 characters, and a label has at most 63. */}}
 {{- define "respid.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
@@ -12,7 +12,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The Service that gives the pods their names, and the only one with the metrics port, so that no pod is scraped twice. */}}
+{{/* The Service that gives the pods their DNS names. Only this one has the metrics port, so that no pod is scraped twice. */}}
 {{- define "respid.headlessName" -}}
 {{ include "respid.fullname" . }}-headless
 {{- end }}
@@ -41,29 +41,29 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "respid.fullname" .) "default") }}
 {{- end }}
 
-{{/* A number as text: Helm reads 1704067200000 as a float and would print 1.7040672e+12. */}}
+{{/* A number as text. Helm reads 1704067200000 as a float and would print 1.7040672e+12. */}}
 {{- define "respid.number" -}}
 {{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
 {{- end }}
 
-{{/* How many values fit into so many bits. */}}
+{{/* The number of values that fit into this many bits. */}}
 {{- define "respid.powerOfTwo" -}}
 {{- $power := 1 }}
 {{- range until (int .) }}{{ $power = mul 2 $power }}{{ end }}
 {{- $power }}
 {{- end }}
 
-{{/* How many worker IDs the layout has. */}}
+{{/* The number of worker IDs in the layout. */}}
 {{- define "respid.workerIds" -}}
 {{- include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 1) }}
 {{- end }}
 
-{{/* How many IDs a second a worker can issue: its sequence, a thousand times. */}}
+{{/* The number of IDs a worker can issue per second: the size of its sequence times 1,000. */}}
 {{- define "respid.idsPerSecond" -}}
 {{- mul 1000 (include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 2)) }}
 {{- end }}
 
-{{/* The labels of the pod of helm test, which no Service and no budget selects. */}}
+{{/* The labels of the helm test pod. No Service and no PodDisruptionBudget selects them. */}}
 {{- define "respid.testLabels" -}}
 app.kubernetes.io/name: {{ include "respid.name" . }}-test
 app.kubernetes.io/instance: {{ .Release.Name }}

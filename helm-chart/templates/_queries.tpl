@@ -1,6 +1,6 @@
-{{/* PromQL over this release's samples, used by the ScaledObject, NOTES.txt and the alerts. Renders no object. */}}
+{{/* PromQL queries over this release's samples, used by the ScaledObject, NOTES.txt and the alerts. Renders no object. */}}
 
-{{/* The labels of this release's samples, as a PromQL selector without its braces. */}}
+{{/* The PromQL selector of this release's samples, without the braces. */}}
 {{- define "respid.query.selector" -}}
 {{- $matchers := list }}
 {{- with .Values.prometheusLabels.namespace }}{{ $matchers = append $matchers (printf "%s=%q" . $.Release.Namespace) }}{{ end }}
@@ -9,15 +9,16 @@
 {{- end }}
 
 {{/*
-The first trigger, in the unit of its threshold: so many times the threshold as there should be workers, while more than
-the threshold's number of sequences a minute ran out; else 0. No sample, no value: a missing scrape is no idle worker.
+The query of the first trigger. While more sequences per minute than the threshold are exhausted, it returns the threshold times
+the wanted number of workers, otherwise 0. Without samples it has no result, so that a missing scrape does not look like an idle
+worker.
 
-- KEDA's AverageValue asks for value / threshold pods, rounded up. An HPA does nothing within 10 % of the pods there are,
-  so from 10 pods on one more would be none: it is one more for each ten begun.
-- Pods are counted by worker ID, so that one being replaced, of which two may be known, counts once.
-- At most twice the pods that the IDs need, or twice minReplicas: connections that stay where they are cannot be helped
-  by more pods.
-- Bulk requests are left out: they wait because they are large.
+- KEDA's AverageValue asks for value / threshold pods, rounded up. An HPA ignores differences within 10 % of the current number,
+  so from 10 pods on, one more would have no effect. The query therefore adds one pod for every ten.
+- Pods are counted by worker ID, so that a pod that is being replaced, and may appear twice, counts once.
+- It asks for at most twice the pods that the rate of IDs needs, or twice minReplicas, because more pods do not help
+  connections that stay where they are.
+- Bulk requests are excluded, because they wait as a result of their size.
 */}}
 {{- define "respid.query.exhausted" -}}
 {{- with .Values.autoscaling.keda }}
@@ -38,7 +39,7 @@ the threshold's number of sequences a minute ran out; else 0. No sample, no valu
 {{- end }}
 {{- end }}
 
-{{/* The second trigger: IDs a second of all workers. */}}
+{{/* The query of the second trigger: IDs per second of all workers. */}}
 {{- define "respid.query.ids" -}}
 {{- with .Values.autoscaling.keda }}
 {{- if .queries.ids }}

@@ -1,9 +1,9 @@
 {{/*
-The number of workers to write down; empty while an autoscaler alone owns it. Helm resets a field that an earlier revision
-had and this one has not to its default, 1: so once a revision had it, all later ones have it, with the number that is live.
+The number of replicas to render; empty while only an autoscaler sets it. If an earlier revision rendered the field and this one
+does not, Helm resets it to its default, 1. So once a revision has rendered it, all later ones do, with the live number.
 */}}
 {{- define "respid.replicas" -}}
-{{- if eq (include "respid.autoscaler" .) "nobody" }}
+{{- if eq (include "respid.autoscaler" .) "none" }}
 {{- include "respid.number" .Values.replicaCount }}
 {{- else }}
 {{- $live := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "respid.fullname" .) }}
@@ -13,16 +13,16 @@ had and this one has not to its default, 1: so once a revision had it, all later
 {{- end }}
 {{- end }}
 
-{{/* After how many seconds connections are closed; 0 is never. */}}
+{{/* The maximum age of connections in seconds; 0 means no limit. */}}
 {{- define "respid.maxConnectionAge" -}}
 {{- if kindIs "invalid" .Values.maxConnectionAgeSeconds }}{{ .Values.autoscaling.enabled | ternary 600 0 }}
 {{- else }}{{ include "respid.number" .Values.maxConnectionAgeSeconds }}
 {{- end }}
 {{- end }}
 
-{{/* The variables that the chart sets. The addresses of the listeners are the image's. */}}
+{{/* The environment variables that the chart sets. The image sets the addresses of the listeners. */}}
 {{- define "respid.env" -}}
-- name: WORKER_ID # Kubernetes 1.28 and newer; before, it is empty, and POD_NAME's number counts
+- name: WORKER_ID # empty before Kubernetes 1.28; then the index comes from POD_NAME
   valueFrom: {fieldRef: {fieldPath: "metadata.labels['apps.kubernetes.io/pod-index']"}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}

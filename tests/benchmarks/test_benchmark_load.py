@@ -46,7 +46,7 @@ def test_the_report_gives_throughput_and_percentiles() -> None:
 
 @pytest.mark.parametrize("text", ["", REPORT[:300], REPORT.replace("throughput summary", "throughput")])
 def test_a_report_that_lacks_a_figure_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no report of redis-benchmark"):
+    with pytest.raises(ValueError, match="not a report of redis-benchmark"):
         parse(text)
 
 

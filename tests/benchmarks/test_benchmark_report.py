@@ -31,7 +31,7 @@ def test_a_page_shows_each_figure_with_its_target_and_whether_it_was_met() -> No
         Row(("four",), ("40",), 7, below(16), "{:.1f} MiB"),
     ]
     page = report.render([("CPU", "a fast one")], [table], 5, 1, "it.svg")
-    assert "![Replies a second against pipeline depth, respid and Redis](it.svg)" in page
+    assert "![Replies per second by pipeline depth, respid and Redis](it.svg)" in page
     assert "| CPU | a fast one |" in page
     assert "5 rounds each" in page
     assert "Targets met in this run: 2 of 3." in page
@@ -71,7 +71,7 @@ def test_the_pipelines_are_compared_by_medians() -> None:
     assert figures == {
         "Throughput": [(4, True)],
         "Share of the limit": [(4_000_000 / 4_096_000 * 100, False)],
-        "CPU time a request": [(0.5, False)],
+        "CPU time per request": [(0.5, False)],
         "Latency": [(0.5, True)],
     }
 

@@ -26,7 +26,7 @@ def test_a_part_of_a_run_prints_its_report_and_writes_it_only_where_it_is_told(t
     done = bench("--only", "bulk,cut", "--rounds", "1", "--scale", "0.002", "--output", str(output))
     assert done.returncode == 0, done.stderr
     assert output.read_text() == done.stdout
-    assert "`ID.RANGE 8192` | of a core |" in done.stdout
+    assert "`ID.RANGE 8192` | CPU, share of a core |" in done.stdout
     assert "| respid | 500 |" in done.stdout
     assert "[1/2] cut" in done.stderr
     assert list(tmp_path.iterdir()) == [output]
@@ -36,7 +36,7 @@ def test_a_part_of_a_run_prints_its_report_and_writes_it_only_where_it_is_told(t
 def test_a_part_that_does_not_exist_is_refused_in_one_line() -> None:
     done = bench("--only", "bulk,nonsense")
     assert done.returncode == 2
-    assert "there is no part nonsense; there are pipelines, connections, cut, bulk, idle" in done.stderr
+    assert "unknown part nonsense: choose from pipelines, connections, cut, bulk, idle" in done.stderr
 
 
 @pytest.mark.parametrize("depth", cut.DEPTHS)

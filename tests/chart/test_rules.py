@@ -243,7 +243,7 @@ def test_the_role_permits_what_the_lease_store_does_and_no_more() -> None:
 def test_the_lease_belongs_to_no_release() -> None:
     assert render(release="one").environment["RESPID_LEASE_ID_SPACE"] == "default"
     assert "Lease" not in render().kinds
-    assert "helm uninstall leaves the Leases respid-default-N" in render().notes
+    assert "helm uninstall keeps the Leases respid-default-N" in render().notes
 
 
 def test_the_file_store_has_a_volume_for_each_worker() -> None:

@@ -229,5 +229,5 @@ def test_the_notes_name_the_queries_to_try(installation: Installation) -> None:
     printed = installation.install(KEDA)
     for trigger in installation.scaled_object().spec["triggers"][:2]:
         assert trigger["metadata"]["query"] in printed
-    assert "as the cluster has KEDA" in printed
+    assert "because the cluster has KEDA" in printed
     assert "serviceMonitor.enabled is false" in printed

@@ -14,9 +14,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.command_line import Outcome, clean_environment, run_command_line
+from tests.support.documents import CHECK, code_blocks
 from tests.support.fake_worker import LOADING, FakeWorker, serving
 from tests.support.proxy import proxy
-from tests.support.readme import code_blocks
 from tests.support.running import RunningServer, StartServer, free_port, wait_until
 
 MILLISECOND = 1 << 22  # from one ID to the same one of the next millisecond
@@ -334,8 +334,8 @@ def test_a_service_before_two_workers_with_one_worker_id_fails(
     assert f"respid: worker ID 1 is in use by two processes, both at {HERE}:{port}" in outcome.stderr
 
 
-def test_the_example_in_the_readme_looks_like_what_is_shown(server: RunningServer, second: RunningServer) -> None:
-    (example,) = [block for block in code_blocks("text") if block.startswith("$ respid check")]
+def test_documented_example_is_real(server: RunningServer, second: RunningServer) -> None:
+    (example,) = [block for block in code_blocks("text", CHECK) if block.startswith("$ respid check")]
     _, *lines = example.splitlines()
     shown = check(address_of(server), address_of(second), arguments="--seconds 3").stdout
     assert shapes(shown.replace(HERE, "localhost").splitlines()) == shapes(lines)

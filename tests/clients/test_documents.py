@@ -15,11 +15,11 @@ CLIENTS = (ROOT / "docs" / "clients.md").read_text()
 README = (ROOT / "README.md").read_text()
 SNIPPET = re.compile(r"<!-- snippet: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = [(name, code) for text in (CLIENTS, README) for name, code in SNIPPET.findall(text)]
-LOADING = {"error": "raises at once", "retries": "retries, then raises", "waits": "waits when it connects meanwhile"}
+LOADING = {"error": "raises immediately", "retries": "retries, then raises", "waits": "waits if it is connecting"}
 RESTART = {
-    "silent": "connects again silently",
-    "error": "one error, then connects again",
-    "reconnect": "errors until you connect again",
+    "silent": "reconnects silently",
+    "error": "one error, then reconnects",
+    "reconnect": "errors until you reconnect",
 }
 
 
