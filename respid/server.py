@@ -24,7 +24,7 @@ from respid.highwater.stores.none import NoStore
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
-from respid.monitoring.http import HttpListener, HttpProtocol, Response, Route, json_response
+from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.net.auth_log import AuthFailureLog
 from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
@@ -118,7 +118,7 @@ class Server:
         for stop_signal in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
         clients = Clients(self._worker, loop)
-        http = HttpListener(self._routes(), loop)
+        http = HttpClients(self._routes(), loop)
         http_server = await listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
         listeners = RespListeners(clients, self._tls)
         await listeners.open()

@@ -51,8 +51,8 @@ def other_client(worker: Worker) -> CommandClient:
 
 
 @pytest.fixture
-def stranger(clock: ScriptedClock) -> CommandClient:
-    """A client of a worker with the password "secret", which it has not given yet."""
+def unauthenticated_client(clock: ScriptedClock) -> CommandClient:
+    """A client of a worker with the password "secret". It has not authenticated yet."""
     return CommandClient(connect(start_worker(clock, password="secret")))
 
 

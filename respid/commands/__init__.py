@@ -1,6 +1,6 @@
-"""The commands: one table, and a small file a group. Never knows sockets, the event loop or Prometheus."""
+"""The commands: one table, and a small file per group. Never touches sockets, the event loop or Prometheus."""
 
-# COMMAND and the documents list the commands in this order.
+# The order of these imports is the order of COMMAND and of the documentation.
 # isort: off
 from respid.commands import keys
 from respid.commands import ids

@@ -1,4 +1,4 @@
-"""CLIENT and its subcommands: names, reply modes, and what is known of the connections."""
+"""CLIENT and its subcommands: names, reply modes, and lists of connections."""
 
 from respid.commands.names import refuse_name
 from respid.commands.session import Reply, ReplyMode, Session
@@ -8,33 +8,35 @@ from respid.resp import encoder, errors
 group = CommandGroup("connection")
 
 
-group.container("CLIENT", "A container for commands about the connection.", since="2.4.0")
+group.container("CLIENT", "A container for connection commands.", since="2.4.0")
 
 
-@group.subcommand("CLIENT ID", "Returns the connection's number.", "noscript loading stale", since="5.0.0")
+@group.subcommand("CLIENT ID", "Returns the ID of the connection.", "noscript loading stale", since="5.0.0")
 def client_id(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.integer(session.identifier)
 
 
-@group.subcommand("CLIENT INFO", "Returns what is known of the connection.", "noscript loading stale", since="6.2.0")
+@group.subcommand("CLIENT INFO", "Returns information about the connection.", "noscript loading stale", since="6.2.0")
 def client_info(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.text_string(session.describe(), session.version)
 
 
 @group.subcommand(
-    "CLIENT LIST", "Returns what is known of all connections.", "admin noscript loading stale", since="2.4.0"
+    "CLIENT LIST", "Returns information about all connections.", "admin noscript loading stale", since="2.4.0"
 )
 def client_list(session: Session, _arguments: list[bytes]) -> Reply:
     lines = [connected.describe() for connected in session.worker.clients.values()]
     return encoder.text_string("".join(lines), session.version)
 
 
-@group.subcommand("CLIENT GETNAME", "Returns the connection's name.", "noscript loading stale", since="2.6.9")
+@group.subcommand("CLIENT GETNAME", "Returns the name of the connection.", "noscript loading stale", since="2.6.9")
 def client_getname(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.bulk_string(session.name) if session.name else encoder.null(session.version)
 
 
-@group.subcommand("CLIENT SETNAME connection-name", "Names the connection.", "noscript loading stale", since="2.6.9")
+@group.subcommand(
+    "CLIENT SETNAME connection-name", "Sets the name of the connection.", "noscript loading stale", since="2.6.9"
+)
 def client_setname(session: Session, arguments: list[bytes]) -> Reply:
     if refusal := refuse_name(b"Client names", arguments[2]):
         return refusal
@@ -43,7 +45,10 @@ def client_setname(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.subcommand(
-    "CLIENT SETINFO attribute value", "Notes the driver's LIB-NAME or LIB-VER.", "noscript loading stale", since="7.2.0"
+    "CLIENT SETINFO attribute value",
+    "Sets LIB-NAME or LIB-VER, the name or version of the driver.",
+    "noscript loading stale",
+    since="7.2.0",
 )
 def client_setinfo(session: Session, arguments: list[bytes]) -> Reply:
     attribute, value = arguments[2].lower(), arguments[3]
@@ -59,7 +64,10 @@ def client_setinfo(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.subcommand(
-    "CLIENT REPLY ON | OFF | SKIP", "Sets whether commands are answered.", "noscript loading stale", since="3.2.0"
+    "CLIENT REPLY ON | OFF | SKIP",
+    "Sets whether the server replies to commands.",
+    "noscript loading stale",
+    since="3.2.0",
 )
 def client_reply(session: Session, arguments: list[bytes]) -> Reply:
     match arguments[2].upper():
@@ -78,7 +86,7 @@ def client_reply(session: Session, arguments: list[bytes]) -> Reply:
 
 @group.subcommand(
     "CLIENT TRACKING ON | OFF [option ...]",
-    "Accepted: nothing is cached that could change.",
+    "Accepted without effect: no value ever changes.",
     "noscript loading stale",
     since="6.0.0",
 )
@@ -97,7 +105,7 @@ def client_tracking(_session: Session, arguments: list[bytes]) -> Reply:
 
 
 def _parse_tracking_options(words: list[bytes]) -> set[bytes] | None:
-    """The names of the options of CLIENT TRACKING; None when they are not of Redis's form."""
+    """The names of the options of CLIENT TRACKING; None for a syntax error."""
     options: set[bytes] = set()
     while words:
         match words[0].upper(), words[1:]:
@@ -111,22 +119,26 @@ def _parse_tracking_options(words: list[bytes]) -> set[bytes] | None:
     return options
 
 
-@group.subcommand(
-    "CLIENT GETREDIR", "Returns -1: tracking is never redirected.", "noscript loading stale", since="6.0.0"
-)
+@group.subcommand("CLIENT GETREDIR", "Returns -1: tracking is not redirected.", "noscript loading stale", since="6.0.0")
 def client_getredir(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.integer(-1)
 
 
 @group.subcommand(
-    "CLIENT NO-EVICT ON | OFF", "Accepted: no client is evicted.", "admin noscript loading stale", since="7.0.0"
+    "CLIENT NO-EVICT ON | OFF",
+    "Accepted without effect: clients are not evicted.",
+    "admin noscript loading stale",
+    since="7.0.0",
 )
 def client_no_evict(_session: Session, arguments: list[bytes]) -> Reply:
     return encoder.OK if arguments[2].upper() in (b"ON", b"OFF") else errors.SYNTAX
 
 
 @group.subcommand(
-    "CLIENT NO-TOUCH ON | OFF", "Accepted: there is nothing to touch.", "noscript loading stale", since="7.2.0"
+    "CLIENT NO-TOUCH ON | OFF",
+    "Accepted without effect: there are no keys to touch.",
+    "noscript loading stale",
+    since="7.2.0",
 )
 def client_no_touch(_session: Session, arguments: list[bytes]) -> Reply:
     return encoder.OK if arguments[2].upper() in (b"ON", b"OFF") else errors.SYNTAX

@@ -7,7 +7,7 @@ from respid.commands.table import CommandGroup
 from respid.resp import encoder, errors
 from respid.resp.encoder import Value
 
-MOST_PATTERNS = 16  # of one CONFIG GET: each takes half a millisecond; a thousand would hold up everyone else
+MOST_PATTERNS = 16  # each takes half a millisecond; a thousand in one CONFIG GET would delay all other clients
 
 group = CommandGroup("server")
 
@@ -29,12 +29,12 @@ def _settings(session: Session) -> dict[str, str]:
     }
 
 
-group.container("CONFIG", "A container for commands about settings.", since="2.0.0")
+group.container("CONFIG", "A container for server configuration commands.", since="2.0.0")
 
 
 @group.subcommand(
     "CONFIG GET parameter [parameter ...]",
-    "Returns the settings that drivers ask for.",
+    "Returns settings, of those that drivers ask for.",
     "admin noscript loading stale",
     since="2.0.0",
 )
@@ -43,10 +43,10 @@ def config_get(session: Session, arguments: list[bytes]) -> Reply:
     found: dict[str, Value] = {}
     parameters = [argument.decode("utf-8", "replace") for argument in arguments[2:]]
     if sum(map(is_pattern, parameters)) > MOST_PATTERNS:
-        return errors.error(f"ERR CONFIG GET takes at most {MOST_PATTERNS} patterns")
+        return errors.error(f"ERR CONFIG GET accepts at most {MOST_PATTERNS} patterns")
     for parameter in parameters:
         if is_pattern(parameter):
             found |= {name: value for name, value in settings.items() if matches(parameter, name)}
         elif parameter.lower() in settings:
-            found[parameter] = settings[parameter.lower()]  # named as it was asked for
+            found[parameter] = settings[parameter.lower()]  # Redis repeats the name as the client wrote it
     return encoder.encode(found, session.version)

@@ -1,4 +1,4 @@
-"""The commands about the connection itself: PING, ECHO, QUIT, RESET and SELECT."""
+"""PING, ECHO, QUIT, RESET and SELECT."""
 
 from respid.commands.session import Reply, Session
 from respid.commands.table import ALWAYS, CommandGroup
@@ -11,15 +11,15 @@ _INT_SIZE = 1 << 31
 group = CommandGroup("connection")
 
 
-@group.command("PING [message]", "Returns PONG, or the message.", "fast")
+@group.command("PING [message]", "Returns PONG, or the given message.", "fast")
 def ping(session: Session, arguments: list[bytes]) -> Reply:
-    if len(arguments) > 2:  # noqa: PLR2004 - the optional message is the only argument
+    if len(arguments) > 2:  # noqa: PLR2004 - the message is the only argument
         return errors.wrong_arity("ping")
     del session
     return encoder.PONG if len(arguments) == 1 else encoder.bulk_string(arguments[1])
 
 
-@group.command("ECHO message", "Returns the message.", "loading stale fast")
+@group.command("ECHO message", "Returns the given message.", "loading stale fast")
 def echo(_session: Session, arguments: list[bytes]) -> Reply:
     return encoder.bulk_string(arguments[1])
 
@@ -32,7 +32,7 @@ def quit_(session: Session, _arguments: list[bytes]) -> Reply:
 
 @group.command(
     "RESET",
-    "Makes the connection as it was when it was opened.",
+    "Resets the connection to its initial state.",
     f"{ALWAYS} fast no_auth immediate",
     since="6.2.0",
 )
@@ -41,7 +41,7 @@ def reset(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.RESET
 
 
-@group.command("SELECT index", "Accepts any database: all give the same IDs.", "loading stale fast")
+@group.command("SELECT index", "Selects a database; all of them return IDs of the same sequence.", "loading stale fast")
 def select(session: Session, arguments: list[bytes]) -> Reply:
     index = parse_integer(arguments[1])
     if index is None:

@@ -1,4 +1,4 @@
-"""SLOWLOG and LATENCY, which monitoring tools ask for: both are always empty."""
+"""SLOWLOG and LATENCY, which monitoring tools use: both are always empty."""
 
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup
@@ -8,16 +8,16 @@ from respid.resp.reader import parse_integer
 group = CommandGroup("server")
 
 
-group.container("SLOWLOG", "A container for commands about slow commands.", since="2.2.12")
+group.container("SLOWLOG", "A container for slow log commands.", since="2.2.12")
 
 
-@group.subcommand("SLOWLOG LEN", "Returns 0: no command is slow.", "admin loading stale", since="2.2.12")
+@group.subcommand("SLOWLOG LEN", "Returns 0: there is no slow log.", "admin loading stale", since="2.2.12")
 def slowlog_len(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.integer(0)
 
 
 @group.subcommand(
-    "SLOWLOG GET [n]", "Returns an empty list: no command is slow.", "admin loading stale", since="2.2.12"
+    "SLOWLOG GET [n]", "Returns an empty array: there is no slow log.", "admin loading stale", since="2.2.12"
 )
 def slowlog_get(_session: Session, arguments: list[bytes]) -> Reply:
     match arguments[2:]:
@@ -30,16 +30,19 @@ def slowlog_get(_session: Session, arguments: list[bytes]) -> Reply:
     return errors.SLOWLOG_COUNT if count is None or count < -1 else encoder.array([])
 
 
-@group.subcommand("SLOWLOG RESET", "Does nothing: no command is slow.", "admin loading stale", since="2.2.12")
+@group.subcommand("SLOWLOG RESET", "Does nothing: there is no slow log.", "admin loading stale", since="2.2.12")
 def slowlog_reset(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK
 
 
-group.container("LATENCY", "A container for commands about latency.", since="2.8.13")
+group.container("LATENCY", "A container for latency commands.", since="2.8.13")
 
 
 @group.subcommand(
-    "LATENCY LATEST", "Returns an empty list: see the metrics.", "admin noscript loading stale", since="2.8.13"
+    "LATENCY LATEST",
+    "Returns an empty array: latency is in the metrics.",
+    "admin noscript loading stale",
+    since="2.8.13",
 )
 def latency_latest(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.array([])

@@ -1,16 +1,16 @@
-"""From a request to its handler, by way of the checks that every command shares."""
+"""Runs requests: finds the handler, after the checks that all commands share."""
 
 from respid.commands.session import QueuedCommand, Reply, Session
 from respid.commands.table import COMMANDS, DRAWS_IDS, IMMEDIATE, NO_AUTH, Command
 from respid.resp import encoder, errors
 
-# What a browser or a port scanner sends: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
+# Sent by browsers: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
 _KIB = 1024
 
 
 def run(session: Session, arguments: list[bytes]) -> Reply:
-    """Does what a request says, or queues it for EXEC. The checks come in Redis's order."""
+    """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis."""
     command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
     if command is None:
         if arguments[0].upper() in _HTTP_WORDS:
@@ -34,12 +34,12 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
     counts[command.name] += 1
     reply = command.handler(session, arguments)
     if reply is None:
-        counts[command.name] -= 1  # it waits for an ID, and comes here again
+        counts[command.name] -= 1  # it waits for an ID, and will be run again
     return reply
 
 
 def _queue(session: Session, command: Command, arguments: list[bytes], transaction: list[QueuedCommand]) -> bytes:
-    if session.transaction_broken:  # EXEC will run none of them
+    if session.transaction_broken:  # EXEC will fail anyway, so nothing is kept
         return encoder.QUEUED
     session.queued_size += 1 + sum(map(len, arguments)) // _KIB
     most = session.worker.config.max_queued_commands
@@ -51,7 +51,7 @@ def _queue(session: Session, command: Command, arguments: list[bytes], transacti
 
 
 def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:
-    """A request that cannot even be queued breaks the transaction that it is in; an EXEC ends it."""
+    """Returns the error. A request that cannot be queued breaks the transaction; an EXEC ends it."""
     if command is not None and command.name == "exec":
         session.end_transaction()
         return errors.exec_aborted_by(error)

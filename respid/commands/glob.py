@@ -1,22 +1,22 @@
-"""Redis's glob patterns, as CONFIG GET and COMMAND LIST take them. Never matches anything but short names."""
+"""Redis's glob patterns, for CONFIG GET and COMMAND LIST. Only for short names."""
 
 import re
 from functools import lru_cache
 
-_LONGEST_PATTERN = 64  # no name is that long; what is longer could only cost time, and matches nothing
+_LONGEST_PATTERN = 64  # names are shorter; longer patterns match nothing, so that they take no time
 
-# Runs of stars; any character; a class, which the pattern's end closes too; a literal character, perhaps escaped.
+# Stars; any character; a class, which the end of the pattern also closes; a literal character, perhaps escaped.
 _TOKEN = re.compile(r"(\*+)|(\?)|\[(\^?)((?:\\.|[^]]-.|[^]])*+)(?:\]|\Z)|\\?(.)", re.DOTALL)
 _MEMBER = re.compile(r"\\(.)|(.)-(.)|(.)", re.DOTALL)
 
 
 def is_pattern(text: str) -> bool:
-    """Whether it may match something else than itself."""
+    """Whether the text has special characters, so that it may match more than itself."""
     return any(special in text for special in "*?[")
 
 
 def matches(pattern: str, name: str) -> bool:
-    r"""Whether the whole name, in any case of its letters, is as the pattern says.
+    r"""Whether the pattern matches the whole name, ignoring case.
 
     >>> matches("client-*", "CLIENT-id"), matches("[^a]b", "ab"), matches("a[b-c", "ac"), matches("\\a", "a")
     (True, False, True, True)
@@ -43,7 +43,7 @@ def _as_regex(pattern: str) -> str:
     if len(pieces) == 1:
         return f"(?s:{pieces[0]})"
     first, *middle, last = pieces
-    # What a star has skipped is never skipped differently, so that no pattern takes exponential time.
+    # Atomic groups: without backtracking into earlier stars, no pattern takes exponential time.
     return f"(?s:{first}{''.join(f'(?>.*?{piece})' for piece in middle)}.*{last})"
 
 

@@ -1,4 +1,4 @@
-"""HELLO and AUTH: the protocol version, and who the client is."""
+"""HELLO and AUTH: protocol version and authentication."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
 from respid.worker.credentials import DEFAULT_USER
 
-# What respid answers as: the newest Redis whose drivers send nothing that only a Redis with data could answer.
+# The Redis version that respid reports: the newest for which drivers send only commands that need no stored data.
 REDIS_VERSION = "7.4.0"
 
 group = CommandGroup("connection")
@@ -41,7 +41,7 @@ def _authenticate(session: Session, username: bytes, password: bytes) -> bool:
 
 @group.command(
     "HELLO [protover [AUTH username password] [SETNAME clientname]]",
-    "Switches the protocol version and introduces the server.",
+    "Sets the protocol version; returns information about the server.",
     f"{ALWAYS} fast no_auth",
     since="6.0.0",
 )
@@ -84,7 +84,7 @@ class _HelloOptions(NamedTuple):
 
 
 def _parse_hello_options(options: list[bytes]) -> _HelloOptions | bytes:
-    """The options of HELLO, or the error to reply."""
+    """The options of HELLO, or an error reply."""
     credentials: tuple[bytes, bytes] | None = None
     name: bytes | None = None
     while options:

@@ -1,4 +1,4 @@
-"""ID.NEXT, ID.RANGE, and the commands that explain IDs."""
+"""The ID.* commands: drawing IDs in bulk, and decoding them."""
 
 from respid.commands.session import Parts, Reply, Session
 from respid.commands.table import CommandGroup
@@ -8,8 +8,8 @@ from respid.resp import encoder, errors
 from respid.resp.encoder import Value
 from respid.resp.reader import parse_integer
 
-BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE give up to a second's worth of one worker
-SLICE_IDS = 1024  # a bulk reply is made in slices, between which other clients get their turn
+BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE return up to a second of one worker's IDs
+SLICE_IDS = 1024  # a bulk reply is made in slices; other clients have their turn between two of them
 
 group = CommandGroup("generic")
 
@@ -45,7 +45,7 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
 
 
 def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
-    """The array of `count` IDs in slices. Once its header is out it can no longer be an error: it waits."""
+    """The array of `count` IDs in slices. Once the header is sent it cannot become an error, so it waits for IDs."""
     encode = encoder.consecutive_strings if as_string else encoder.consecutive_integers
     session.wait.is_bulk = True
     header = encoder.array_header(count)
@@ -69,7 +69,7 @@ def id_range(session: Session, arguments: list[bytes]) -> Reply:
 
 
 def _collect_ranges(session: Session, count: int) -> Parts:
-    """All ranges, sent whole: how many there are is known only at the end."""
+    """All ranges in one reply: their number is known only at the end."""
     session.wait.is_bulk = True
     ranges: list[bytes] = []
     while count:
@@ -86,18 +86,18 @@ def _collect_ranges(session: Session, count: int) -> Parts:
 
 
 def _bulk_count(session: Session, text: bytes) -> int | bytes:
-    """How many IDs are asked for, or the error to reply."""
+    """The number of IDs that a request asks for, or an error reply."""
     most = BULK_MILLISECONDS * session.worker.generator.layout.sequence_size
     count = parse_integer(text)
     if count is None:
         return errors.NOT_AN_INTEGER
     if not 1 <= count <= most:
-        return errors.error(f"ERR count {count} is not 1 to {most}, a second's IDs of one worker")
+        return errors.error(f"ERR count must be between 1 and {most}, got {count}")
     return count
 
 
 @group.command(
-    "ID.DECODE id [id ...]", "Returns what each ID says: time, worker ID, sequence.", "readonly", since="0.1.0"
+    "ID.DECODE id [id ...]", "Returns the time, worker ID and sequence of each ID.", "readonly", since="0.1.0"
 )
 def id_decode(session: Session, arguments: list[bytes]) -> Reply:
     layout = session.worker.generator.layout
@@ -122,7 +122,10 @@ def id_decode(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.command(
-    "ID.MIN time", "Returns the least ID of a millisecond (Unix ms or ISO 8601).", "readonly fast", since="0.1.0"
+    "ID.MIN time",
+    "Returns the smallest possible ID of a millisecond (Unix ms or ISO 8601).",
+    "readonly fast",
+    since="0.1.0",
 )
 def id_min(session: Session, arguments: list[bytes]) -> Reply:
     layout = session.worker.generator.layout
@@ -133,7 +136,10 @@ def id_min(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.command(
-    "ID.MAX time", "Returns the greatest ID of a millisecond (Unix ms or ISO 8601).", "readonly fast", since="0.1.0"
+    "ID.MAX time",
+    "Returns the greatest possible ID of a millisecond (Unix ms or ISO 8601).",
+    "readonly fast",
+    since="0.1.0",
 )
 def id_max(session: Session, arguments: list[bytes]) -> Reply:
     layout = session.worker.generator.layout
@@ -144,14 +150,14 @@ def id_max(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.command(
-    "ID.INFO", "Returns the worker's layout, identity, reservation and clock.", "readonly fast", since="0.1.0"
+    "ID.INFO", "Returns the layout, worker ID, reservation and clock of the worker.", "readonly fast", since="0.1.0"
 )
 def id_info(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.encode(dict[str, Value](describe_worker(session)), session.version)
 
 
 def describe_worker(session: Session) -> dict[str, str | int]:
-    """What ID.INFO and the respid section of INFO say, by name."""
+    """The fields of ID.INFO and of the respid section of INFO."""
     worker = session.worker
     generator, reservation, layout = worker.generator, worker.reservation, worker.generator.layout
     now_ms = worker.clock.wall_ms()

@@ -1,4 +1,4 @@
-"""INFO: its sections."""
+"""INFO and its sections."""
 
 import os
 import platform
@@ -37,7 +37,7 @@ def _clients(session: Session) -> dict[str, str | int]:
     return {
         "connected_clients": len(session.worker.clients),
         "maxclients": session.worker.config.max_clients,
-        "blocked_clients": 0,  # none of the blocking commands is there; without it `redis-cli --stat` shows nonsense
+        "blocked_clients": 0,  # always 0, but `redis-cli --stat` shows nonsense without it
     }
 
 
@@ -47,7 +47,7 @@ def _memory(session: Session) -> dict[str, str | int]:
 
 
 def _persistence(session: Session) -> dict[str, str | int]:
-    """`loading` is what drivers wait for while no ID can be issued."""
+    """Drivers wait while `loading` is 1: no ID can be issued."""
     is_loading = session.worker.generator.obstacle() is not None
     persistence: dict[str, str | int] = {"loading": int(is_loading)}
     if is_loading:
@@ -108,7 +108,7 @@ _SECTIONS: dict[str, Section] = {
 _ALL_SECTIONS = {"all", "default", "everything"}
 
 
-@group.command("INFO [section [section ...]]", "Returns what the server says of itself.", "loading stale")
+@group.command("INFO [section [section ...]]", "Returns information about the server.", "loading stale")
 def info(session: Session, arguments: list[bytes]) -> Reply:
     wanted = {argument.decode("utf-8", "replace").lower() for argument in arguments[1:]} or _ALL_SECTIONS
     parts = []

@@ -1,4 +1,4 @@
-"""COMMAND and its subcommands: what the table says of itself, for clients that ask."""
+"""COMMAND and its subcommands: descriptions of the commands in the table."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ from respid.commands.table import COMMANDS, INTERNAL_FLAGS, Command, CommandGrou
 from respid.resp import encoder, errors
 from respid.resp.encoder import Value
 
-# Redis's ACL categories, of flags and of groups; it has none for the group "server".
+# Redis's ACL categories for flags and groups. It has none for the group "server".
 _CATEGORIES = {
     "write": "@write",
     "readonly": "@read",
@@ -22,7 +22,7 @@ group = CommandGroup("server")
 
 
 @group.command(
-    "COMMAND [subcommand [argument ...]]", "Returns what is declared of all commands.", "loading stale", since="2.8.13"
+    "COMMAND [subcommand [argument ...]]", "Returns details about all commands.", "loading stale", since="2.8.13"
 )
 def command(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.array([_description(each.name, session.version) for each in COMMANDS.values()])
@@ -38,7 +38,7 @@ def command_count(_session: Session, _arguments: list[bytes]) -> Reply:
 
 @group.subcommand(
     "COMMAND INFO [command-name [command-name ...]]",
-    "Returns what is declared of these.",
+    "Returns details about the given commands, or all.",
     "loading stale",
     since="2.8.13",
 )
@@ -53,7 +53,7 @@ def command_info(session: Session, arguments: list[bytes]) -> Reply:
 
 @group.subcommand(
     "COMMAND DOCS [command-name [command-name ...]]",
-    "Returns the documentation of these.",
+    "Returns the documentation of the given commands, or of all.",
     "loading stale",
     since="7.0.0",
 )
@@ -66,7 +66,7 @@ def command_docs(session: Session, arguments: list[bytes]) -> Reply:
 
 @group.subcommand(
     "COMMAND LIST [FILTERBY PATTERN pattern]",
-    "Returns the names of all commands, or of some.",
+    "Returns the names of all commands, or of those that match a pattern.",
     "loading stale",
     since="7.0.0",
 )
@@ -86,7 +86,10 @@ def command_list(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.subcommand(
-    "COMMAND GETKEYS command [argument ...]", "Returns the keys of a full command.", "loading stale", since="2.8.13"
+    "COMMAND GETKEYS command [argument ...]",
+    "Returns the keys in a command and its arguments.",
+    "loading stale",
+    since="2.8.13",
 )
 def command_getkeys(session: Session, arguments: list[bytes]) -> Reply:
     queried = arguments[2:]
@@ -112,20 +115,20 @@ def _find(name: bytes) -> Command | None:
 
 @cache
 def _description(name: str, version: int) -> bytes:
-    """What COMMAND says of one, made once: a client may ask a thousand times in a request of 10 KB."""
+    """A command's element of COMMAND. Cached: a request of 10 KB can ask for it a thousand times."""
     found = _find(name.encode())
     return b"" if found is None else encoder.encode(_describe(found), version)
 
 
 @cache
 def _documentation(name: str, version: int) -> bytes:
-    """A name and what COMMAND DOCS says of it, made once."""
+    """A command's name and its documentation in COMMAND DOCS. Cached as well."""
     found = _find(name.encode())
     return b"" if found is None else encoder.encode(name, version) + encoder.encode(_document(found), version)
 
 
 def _describe(command: Command) -> Value:
-    """The ten elements of https://redis.io/docs/latest/commands/command/."""
+    """The ten elements that https://redis.io/docs/latest/commands/command/ lists."""
     first, last, step = command.usage.keys
     flags = command.flags - INTERNAL_FLAGS
     categories = {"@fast" if "fast" in flags else "@slow"} | {_CATEGORIES[flag] for flag in flags & _CATEGORIES.keys()}

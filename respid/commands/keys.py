@@ -1,4 +1,4 @@
-"""Redis's commands of one key, most of which give IDs. Any key draws from the same sequence; none is stored."""
+"""The Redis commands that take a key. Every key returns IDs of the same sequence; no key is stored."""
 
 import re
 
@@ -19,12 +19,16 @@ def incr(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.integer(first) if count else session.refusal()
 
 
-@group.command("INCRBY key increment", "Reserves that many consecutive IDs and returns the last.", "write fast draws")
+@group.command(
+    "INCRBY key increment", "Reserves a block of consecutive IDs and returns the last one.", "write fast draws"
+)
 def incrby(session: Session, arguments: list[bytes]) -> Reply:
     return _take_block(session, arguments[2])
 
 
-@group.command("HINCRBY key field increment", "As INCRBY.", "write fast draws", since="2.0.0")
+@group.command(
+    "HINCRBY key field increment", "Same as INCRBY; key and field are ignored.", "write fast draws", since="2.0.0"
+)
 def hincrby(session: Session, arguments: list[bytes]) -> Reply:
     return _take_block(session, arguments[3])
 
@@ -35,7 +39,7 @@ def _take_block(session: Session, text: bytes) -> Reply:
         return errors.NOT_AN_INTEGER
     generator = session.worker.generator
     if not 1 <= count <= generator.layout.sequence_size:
-        return errors.error(f"ERR increment {count} is not 1 to {generator.layout.sequence_size}, a block of IDs")
+        return errors.error(f"ERR increment must be between 1 and {generator.layout.sequence_size}, got {count}")
     first, taken = generator.take_block(count, session.wait.since_ms)
     return encoder.integer(first + taken - 1) if taken else session.refusal()
 
@@ -44,30 +48,28 @@ def _take_block(session: Session, text: bytes) -> Reply:
 def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
     if len(arguments[2]) > _MAX_FLOAT_BYTES or _FLOAT.fullmatch(arguments[2]) is None:
         return errors.NOT_A_FLOAT
-    if float(arguments[2]) not in (0, 1):  # some drivers' incr() of a float sends 0.0 or 1.0
-        return errors.error("ERR INCRBYFLOAT gives one ID at a time: its increment must be 1")
+    if float(arguments[2]) not in (0, 1):  # incr() of some drivers sends 0.0 or 1.0
+        return errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID")
     first, count = session.take(1)
     return encoder.bulk_string(b"%d" % first) if count else session.refusal()
 
 
-@group.command("GET key", "Returns null: no value is stored.", "readonly fast")
+@group.command("GET key", "Returns null: no values are stored.", "readonly fast")
 def get(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.null(session.version)
 
 
-@group.command("EXISTS key [key ...]", "Returns the number of keys: each is a generator.", "readonly fast")
+@group.command("EXISTS key [key ...]", "Returns the number of given keys: every key exists.", "readonly fast")
 def exists(_session: Session, arguments: list[bytes]) -> Reply:
     return encoder.integer(len(arguments) - 1)
 
 
 @group.command(
     "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]",
-    "Returns null with NX, since every key is there; else an error: no value is stored.",
+    "Returns null with NX, because every key exists; otherwise an error: no values are stored.",
     "write",
 )
 def set_(session: Session, arguments: list[bytes]) -> Reply:
     if b"NX" in [argument.upper() for argument in arguments[3:]]:
         return encoder.null(session.version)
-    return errors.error(
-        "ERR respid stores no values: every key is an ID generator already, so INCR needs no SET before it"
-    )
+    return errors.error("ERR SET is not supported: respid stores no values, and INCR works on every key without it")

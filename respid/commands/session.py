@@ -1,4 +1,4 @@
-"""What a server knows of one client, and what commands may ask of the worker on its behalf."""
+"""The state of one client, and its access to the worker."""
 
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -8,23 +8,23 @@ from respid.resp import errors
 from respid.worker.credentials import DEFAULT_USER
 from respid.worker.worker import Worker
 
-# What a handler gives: a whole reply; parts of one, where None says "wait, then go on"; or None: wait, then ask again.
+# A handler returns a whole reply; the parts of one, where None means "wait, then go on"; or None: "wait, then retry".
 Parts = Iterator[bytes | None]
 Reply = bytes | Parts | None
 Handler = Callable[["Session", list[bytes]], Reply]
 
 
 class ReplyMode(Enum):
-    """What CLIENT REPLY has set."""
+    """The state that CLIENT REPLY sets."""
 
     ON = "on"
     OFF = "off"
-    SKIP_NEXT = "skip next"  # of CLIENT REPLY SKIP itself: from the next command on, SKIPPING
-    SKIPPING = "skipping"  # the reply to this command is left out; then ON again
+    SKIP_NEXT = "skip next"  # set by CLIENT REPLY SKIP; it becomes SKIPPING with the next command
+    SKIPPING = "skipping"  # the current command gets no reply; then ON again
 
 
 class QueuedCommand(NamedTuple):
-    """A command that MULTI has put off until EXEC."""
+    """A command that waits for EXEC."""
 
     name: str
     handler: Handler
@@ -82,13 +82,13 @@ class Session:
         self.library_name = b""
         self.library_version = b""
         self.last_command = ""
-        self.closing = False  # close once the replies are written
+        self.closing = False  # the connection closes once the replies are written
         self.wait = Wait()
         self.reply_mode = ReplyMode.ON
         self.reset()
 
     def reset(self) -> None:
-        """Makes it as it was when the client connected."""
+        """Restores the state that the session had when the client connected."""
         self.authenticated = not self.worker.credentials.are_needed
         self.user = DEFAULT_USER
         self.version = 2
@@ -98,11 +98,11 @@ class Session:
             self.reply_mode = ReplyMode.ON
         self.transaction: list[QueuedCommand] | None = None
         self.transaction_broken = False
-        self.queued_size = 0  # of the transaction: commands, and KiB of their arguments
+        self.queued_size = 0  # of the transaction: its commands plus the KiB of their arguments
 
     @property
     def is_plain(self) -> bool:
-        """Whether a command is simply run and answered: authenticated, outside MULTI, replies on."""
+        """Whether commands need no special treatment: authenticated, not in MULTI, replies on."""
         return self.authenticated and self.transaction is None and self.reply_mode is ReplyMode.ON
 
     def end_transaction(self) -> None:
@@ -110,16 +110,16 @@ class Session:
         self.transaction_broken = False
 
     def take(self, count: int) -> tuple[int, int]:
-        """As `Generator.take`, with the turn that this session has earned by waiting."""
+        """As `Generator.take`, for a session that may have waited."""
         return self.worker.generator.take(count, self.wait.since_ms)
 
     def refusal(self) -> bytes | None:
-        """The reply to a request for which there was no ID: None while it is better to wait, else why there is none."""
+        """The error reply to a request that got no ID; None while it should wait for one."""
         reason = self.worker.refusal()
         return None if reason is None else errors.loading(reason)
 
     def describe(self) -> str:
-        """One line of CLIENT LIST, with those of Redis's fields that mean something here."""
+        """One line of CLIENT LIST, with the fields of Redis that have a meaning here."""
         now_ns = self.worker.clock.monotonic_ns()
         fields = {
             "id": self.identifier,

@@ -1,6 +1,6 @@
-"""What a command is, and the table of all of them: dispatch, COMMAND, the MULTI checks and the documents read it.
+"""The table of commands: dispatch, COMMAND, the checks of MULTI and the documentation are derived from it.
 
-Each file of commands declares its own beside their handlers; this one knows none of them.
+Each group declares its commands next to their handlers. This module knows none of them.
 """
 
 from collections.abc import Callable
@@ -10,19 +10,19 @@ from respid.commands.session import Handler, Reply, Session
 from respid.commands.usage import Usage
 from respid.resp import encoder, errors
 
-# The flags that respid acts upon. Redis's others (write, readonly, fast, …) only inform clients.
+# The flags that respid acts on. Redis's other flags (write, readonly, fast, …) only inform clients.
 NO_AUTH = "no_auth"  # may be sent before authentication
 IMMEDIATE = "immediate"  # runs at once inside MULTI
 DRAWS_IDS = "draws"
-INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS})  # not Redis's: not shown to clients
-ALWAYS = "noscript loading stale allow_busy"  # of what Redis lets pass even when it can do nothing else
+INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS})  # flags that Redis does not have: not shown to clients
+ALWAYS = "noscript loading stale allow_busy"  # flags of commands that Redis runs even while it can run no others
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command or subcommand, with all that is declared of it."""
+    """One command or subcommand, as declared."""
 
-    name: str  # in lower case, such as "incr" and "client|id"
+    name: str  # in lower case, for example "incr" or "client|id"
     usage: Usage
     arity: int
     handler: Handler
@@ -37,11 +37,11 @@ class Command:
 
 
 COMMANDS: dict[bytes, Command] = {}
-"""Every command by its name in upper case; complete once the package `respid.commands` is imported."""
+"""All commands by name in upper case. Complete once the package `respid.commands` has been imported."""
 
 
 class CommandGroup:
-    """Declares commands of one group of Redis's documentation, by the decorators `command` and `subcommand`."""
+    """Declares the commands of one group of Redis's documentation with the decorators `command` and `subcommand`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -57,7 +57,7 @@ class CommandGroup:
         return declare
 
     def container(self, name: str, summary: str, since: str) -> None:
-        """Declares a command that has only subcommands, and the subcommand HELP that lists them."""
+        """Declares a command that only has subcommands, with a subcommand HELP that lists them."""
 
         def lacks_subcommand(_session: Session, _arguments: list[bytes]) -> Reply:
             return errors.wrong_arity(name.lower())
@@ -66,17 +66,17 @@ class CommandGroup:
         self.help(name)
 
     def help(self, container: str) -> None:
-        """Declares the subcommand HELP of a command that has others."""
+        """Declares the subcommand HELP of a command."""
 
         def show_help(_session: Session, _arguments: list[bytes]) -> Reply:
             return _help(COMMANDS[container.encode()])
 
-        self.subcommand(f"{container} HELP", "Prints this help.", "loading stale", since="5.0.0")(show_help)
+        self.subcommand(f"{container} HELP", "Returns this help.", "loading stale", since="5.0.0")(show_help)
 
     def subcommand(
         self, usage: str, summary: str, flags: str = "", since: str = "1.0.0"
     ) -> Callable[[Handler], Handler]:
-        """Declares a handler of a command of two words, such as CLIENT ID; its container must be declared before."""
+        """Declares the handler of a command of two words, such as CLIENT ID. Its container must be declared first."""
 
         def declare(handler: Handler) -> Handler:
             command = self._make(Usage.parse(usage, words=2), handler, summary, flags, since)

@@ -1,4 +1,4 @@
-"""MULTI, EXEC, DISCARD, WATCH and UNWATCH. Nothing is stored, so nothing can change under a WATCH."""
+"""MULTI, EXEC, DISCARD, WATCH and UNWATCH. No values are stored, so a watched key never changes."""
 
 from respid.commands.session import Parts, QueuedCommand, Reply, Session
 from respid.commands.table import ALWAYS, CommandGroup
@@ -31,7 +31,7 @@ def exec_(session: Session, _arguments: list[bytes]) -> Reply:
     reply: Reply = errors.EXEC_ABORTED
     if not session.transaction_broken:
         reply = _run(session, queued)
-        # Before it begins it can still fail whole; later, only the elements for which there is no ID.
+        # EXEC can only fail as a whole before its reply begins; later, single elements become errors.
         if any(command.draws_ids for command in queued) and session.worker.generator.obstacle() is not None:
             reply = session.refusal()
     if reply is not None:
@@ -53,7 +53,7 @@ def _run(session: Session, queued: list[QueuedCommand]) -> Parts:
             yield reply
 
 
-@group.command("DISCARD", "Forgets the queued commands.", f"{ALWAYS} fast immediate", since="2.0.0")
+@group.command("DISCARD", "Discards the queued commands.", f"{ALWAYS} fast immediate", since="2.0.0")
 def discard(session: Session, _arguments: list[bytes]) -> Reply:
     if session.transaction is None:
         return errors.DISCARD_WITHOUT_MULTI
@@ -61,11 +61,11 @@ def discard(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK
 
 
-@group.command("WATCH key [key ...]", "Does nothing: no value can change.", f"{ALWAYS} fast immediate", since="2.2.0")
+@group.command("WATCH key [key ...]", "Does nothing: values never change.", f"{ALWAYS} fast immediate", since="2.2.0")
 def watch(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK if session.transaction is None else errors.WATCH_INSIDE_MULTI
 
 
-@group.command("UNWATCH", "Does nothing: no value can change.", f"{ALWAYS} fast", since="2.2.0")
+@group.command("UNWATCH", "Does nothing: values never change.", f"{ALWAYS} fast", since="2.2.0")
 def unwatch(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK

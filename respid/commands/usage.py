@@ -1,7 +1,7 @@
-"""The form of a command, written once as users read it, and what follows from it: arity, key positions, arguments.
+"""The syntax of a command as users read it, and what is derived from it: arity, key positions, arguments.
 
-The notation is that of Redis's command pages: `UPPER` is a literal word, `lower` a value, `[…]` may be left out,
-`A | B` is a choice, `name [name ...]` may be repeated.
+The notation is that of Redis's command pages: `UPPER` is a literal word, `lower` a value, `[…]` is optional, `A | B` is
+a choice, and `name [name ...]` can be repeated.
 
 >>> Usage.parse("SET key value [NX | XX]").arity
 -3
@@ -52,10 +52,10 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A command's form."""
+    """The syntax of one command."""
 
     text: str
-    words: int  # of the command's own name: 1, or 2 for a subcommand
+    words: int  # in the name of the command: 1, or 2 for a subcommand
     arguments: tuple[Argument, ...] = field(default=())
 
     @classmethod
@@ -65,7 +65,7 @@ class Usage:
 
     @property
     def arity(self) -> int:
-        """As Redis counts it: the number of words, the name among them; negative when that is only the least."""
+        """The arity as in Redis: the number of words including the name, negative if it is only the minimum."""
         least = self.words + sum(_words(argument) for argument in self.arguments if not argument.optional)
         is_exact = all(_is_fixed(argument) for argument in self.arguments)
         return least if is_exact else -least
@@ -97,7 +97,7 @@ def _is_fixed(argument: Argument) -> bool:
 
 
 def _sequence(tokens: list[str]) -> tuple[Argument, ...]:
-    """The arguments that a row of tokens describes, in order."""
+    """The arguments that the tokens describe, in order."""
     arguments: list[Argument] = []
     position = 0
     while position < len(tokens):
@@ -124,7 +124,7 @@ def _sequence(tokens: list[str]) -> tuple[Argument, ...]:
 
 
 def _one(tokens: list[str]) -> Argument:
-    """The single argument that tokens describe: a choice, a literal word, a value, or a block of several."""
+    """The argument that the tokens describe: a choice, a literal word, a value, or a block of arguments."""
     choices = _split_choices(tokens)
     if len(choices) > 1:
         parts = tuple(_one(choice) for choice in choices)
@@ -160,4 +160,4 @@ def _closing(tokens: list[str], opening: int) -> int:
         depth += (tokens[position] == "[") - (tokens[position] == "]")
         if depth == 0:
             return position
-    raise ValueError(f"a bracket is not closed in {' '.join(tokens)!r}")
+    raise ValueError(f"unclosed bracket in {' '.join(tokens)!r}")

@@ -1,1 +1,1 @@
-"""The HTTP port: metrics and health."""
+"""The HTTP port: metrics and health checks."""

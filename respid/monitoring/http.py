@@ -1,4 +1,4 @@
-"""The HTTP listener: /metrics, /healthz and /readyz, on a port of its own. Never parses RESP, never issues an ID."""
+"""HTTP connections: /metrics, /healthz and /readyz on a port of their own. Never parses RESP, never issues an ID."""
 
 import asyncio
 import json
@@ -10,12 +10,12 @@ import h11
 
 from respid.net.flow_control import FlowControl, Next, State
 
-IDLE_SECONDS = 120.0  # longer than Prometheus's longest usual interval between scrapes
-MAX_CONNECTIONS = 32  # what the file descriptors that the server reserves have room for
+IDLE_SECONDS = 120.0  # longer than usual scrape intervals
+MAX_CONNECTIONS = 32  # the server reserves file descriptors for as many
 
 
 class Response(NamedTuple):
-    """What a path answers."""
+    """The response of a route."""
 
     status: int
     content_type: str
@@ -26,14 +26,15 @@ def json_response(status: int, content: dict[str, object]) -> Response:
     return Response(status, "application/json", json.dumps(content).encode() + b"\n")
 
 
-Route = Callable[[str], Response]  # is given the Accept header
+Route = Callable[[str], Response]  # takes the Accept header
 
 
-class HttpListener:
-    """The routes, the connections that are open, and whose turn it is.
+class HttpClients:
+    """The connected HTTP clients, their turns, and the routes that answer them.
 
-    A scrape takes milliseconds, in which nobody draws IDs. So one request is answered in a turn of the event loop,
-    however many were sent; and no number of idle or slow connections keeps a probe out: the longest idle makes room.
+    A scrape takes milliseconds, during which no IDs are issued, so each turn of the event loop answers one request,
+    however many were sent. When there are too many connections, the longest idle one is closed, so idle or slow clients
+    cannot keep a health check out.
     """
 
     def __init__(self, routes: dict[str, Route], loop: asyncio.AbstractEventLoop) -> None:
@@ -51,12 +52,12 @@ class HttpListener:
         self._protocols.pop(protocol, None)
 
     def touch(self, protocol: "HttpProtocol") -> None:
-        """A request of this connection was answered: it is the least idle now."""
+        """Marks the connection as the least idle one."""
         if protocol in self._protocols:
             self._protocols[protocol] = self._protocols.pop(protocol)
 
     def join(self, protocol: "HttpProtocol") -> None:
-        """Gives the connection a turn after those that wait for one."""
+        """Gives the connection a turn, after those that are already waiting."""
         self._queue.append(protocol)
         if len(self._queue) == 1:
             self.loop.call_soon(self._serve)
@@ -71,9 +72,9 @@ class HttpListener:
         path = request.target.decode("ascii", "replace").partition("?")[0]
         route = self.routes.get(path)
         if route is None:
-            return json_response(404, {"error": f"no such path; there are {', '.join(self.routes)}"})
+            return json_response(404, {"error": f"not found; the paths are {', '.join(self.routes)}"})
         if request.method not in (b"GET", b"HEAD"):
-            return json_response(405, {"error": "only GET and HEAD are answered here"})
+            return json_response(405, {"error": "method not allowed; use GET or HEAD"})
         accept = b", ".join(value for name, value in request.headers if name == b"accept")
         return route(accept.decode("latin-1"))
 
@@ -83,24 +84,24 @@ class HttpListener:
 
 
 class HttpProtocol(FlowControl):
-    """One HTTP client's socket. While a request waits for its turn, or an answer to be taken, no more is read."""
+    """One HTTP client's socket."""
 
     _deadline: asyncio.TimerHandle
 
-    def __init__(self, listener: HttpListener) -> None:
-        super().__init__(listener.loop)
-        self._listener = listener
+    def __init__(self, clients: HttpClients) -> None:
+        super().__init__(clients.loop)
+        self._clients = clients
         self._http = h11.Connection(h11.SERVER)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._deadline = self._loop.call_later(IDLE_SECONDS, self.abort)
-        self._listener.add(self)
+        self._clients.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._deadline.cancel()
-        self._listener.remove(self)
+        self._clients.remove(self)
 
     def data_received(self, data: bytes) -> None:
         if self._state is State.CLOSING:
@@ -110,19 +111,19 @@ class HttpProtocol(FlowControl):
             self._step(Next.TURN)
 
     def schedule_turn(self) -> None:
-        self._listener.join(self)
+        self._clients.join(self)
 
     def close(self) -> None:
-        """Closes once the answers are written."""
+        """Closes once the responses are written."""
         self._step(Next.CLOSE)
 
     def abort(self) -> None:
-        """Closes now: a client that does not read its answers would keep the connection open for ever."""
-        self._listener.remove(self)
+        """Closes at once; a client that does not read its responses would otherwise keep the connection forever."""
+        self._clients.remove(self)
         super().abort()
 
     def answer(self) -> Next:
-        """Answers one request, if one is complete; later requests of the same read come in the next turn."""
+        """Answers one request, if one is complete. Later requests of the same read have their turn next."""
         try:
             return self._answer_next()
         except h11.RemoteProtocolError as error:
@@ -132,20 +133,20 @@ class HttpProtocol(FlowControl):
     def _answer_next(self) -> Next:
         while isinstance(event := self._http.next_event(), h11.Event):
             if isinstance(event, h11.Request):
-                self._send(event, self._listener.answer(event))
+                self._send(event, self._clients.answer(event))
             elif isinstance(event, h11.EndOfMessage):
                 self._start_next_cycle()
                 return Next.TURN
             elif isinstance(event, h11.ConnectionClosed):
                 return Next.CLOSE
         if self._http.their_state is h11.IDLE and self._http.trailing_data[0].startswith(b"*"):
-            # h11 would wait for the end of a header, and the client for a reply, until one of them times out.
-            raise h11.RemoteProtocolError("this is the HTTP port: Redis clients must use the RESP port")
+            # A Redis client. h11 would wait for the end of a header, and the client for a reply.
+            raise h11.RemoteProtocolError("this is the HTTP port; Redis clients must use the RESP port")
         is_over = event is h11.PAUSED or self._http.our_state is h11.MUST_CLOSE
         return Next.CLOSE if is_over else Next.READ
 
     def _start_next_cycle(self) -> None:
-        self._listener.touch(self)
+        self._clients.touch(self)
         if self._http.our_state is h11.DONE:
             self._http.start_next_cycle()
             self._deadline.cancel()

@@ -1,4 +1,4 @@
-"""A collector that reads the worker's plain numbers when it is scraped: the only file that knows Prometheus."""
+"""A collector that reads the worker's plain numbers at scrape time. The only file that uses prometheus_client."""
 
 from collections.abc import Iterable, Mapping
 
@@ -30,20 +30,18 @@ class WorkerCollector(Collector):
         yield _counter("ids_generated", "IDs issued.", generator.ids_issued)
         yield _counters(
             "sequence_exhausted",
-            "Milliseconds whose sequence ran out while a request waited, by the kind of request: single, or bulk.",
+            "Milliseconds in which the sequence ran out while a request waited, by kind of request: single or bulk.",
             "request",
             stats.sequence_exhausted,
         )
         yield _counter(
             "exhausted_wait_seconds",
-            "Time that requests have waited for an ID, added up.",
+            "Total time that requests spent waiting for an ID.",
             stats.exhausted_wait_ns / 1e9,
         )
-        yield _gauge("worker_id", "The worker ID in every ID.", generator.worker_id)
-        yield _gauge("current_sequence", "The sequence of the last ID.", generator.sequence)
-        yield _gauge(
-            "max_sequence_per_ms", "How many IDs a worker has in a millisecond.", generator.layout.sequence_size
-        )
+        yield _gauge("worker_id", "Worker ID of this worker.", generator.worker_id)
+        yield _gauge("current_sequence", "Sequence of the last ID.", generator.sequence)
+        yield _gauge("max_sequence_per_ms", "Maximum number of IDs per millisecond.", generator.layout.sequence_size)
         labels = {
             "version": __version__,
             "layout": generator.layout.widths,
@@ -55,44 +53,46 @@ class WorkerCollector(Collector):
             "store": worker.config.store,
             "high_water_mark": {None: "pending", True: "found", False: "none"}[worker.reservation.found_mark],
         }
-        yield InfoMetricFamily(_PREFIX.rstrip("_"), "What the worker is.", labels)
+        yield InfoMetricFamily(_PREFIX.rstrip("_"), "Build and configuration of the worker.", labels)
 
     def _time(self) -> Iterable[Metric]:
         worker, generator, stats = self.worker, self.worker.generator, self.worker.stats
         reservation = worker.reservation
-        yield _gauge("ready", "1 while an ID can be issued, else 0.", int(worker.not_ready() is None))
-        yield _gauge("clock_lead_seconds", "How far IDs are ahead of the wall clock.", generator.lead_ms / 1000)
-        yield _counters("clock_steps", "Steps of the wall clock.", "direction", stats.clock_steps)
+        yield _gauge("ready", "1 if an ID can be issued now, otherwise 0.", int(worker.not_ready() is None))
+        yield _gauge("clock_lead_seconds", "How far the last ID is ahead of the wall clock.", generator.lead_ms / 1000)
+        yield _counters("clock_steps", "Steps of the wall clock, by direction.", "direction", stats.clock_steps)
         yield _gauge(
             "reservation_remaining_seconds",
-            "For how long IDs can be issued without another extension of the reservation.",
+            "How long IDs can be issued without extending the reservation.",
             reservation.remaining_ms(worker.clock.wall_ms()) / 1000,
         )
-        yield _counter(
-            "reservation_failures", "Extensions of the reservation that failed.", reservation.extensions_failed
-        )
+        yield _counter("reservation_failures", "Failed extensions of the reservation.", reservation.extensions_failed)
         yield _gauge(
             "layout_end_timestamp_seconds",
-            "When the layout's timestamp bits are used up.",
+            "When the timestamp bits of the layout run out.",
             generator.layout.end_ms / 1000,
         )
         yield _gauge(
-            "event_loop_lag_seconds", "How late the event loop last ran a timer.", stats.event_loop_lag_seconds
+            "event_loop_lag_seconds", "How late the event loop ran its last timer.", stats.event_loop_lag_seconds
         )
 
     def _traffic(self) -> Iterable[Metric]:
         worker, stats = self.worker, self.worker.stats
-        yield _gauge("connections", "Connected clients.", len(worker.clients))
-        # Without a type: OpenMetrics has no two metrics of one name, and knows this counter by the gauge's.
-        yield UnknownMetricFamily(_PREFIX + "connections_total", "Clients that have connected.", stats.connections)
-        yield _counters("connections_rejected", "Connections turned away.", "reason", stats.connections_rejected)
-        yield _counters(
-            "connections_closed", "Connections that the server has closed.", "reason", stats.connections_closed
+        yield _gauge("connections", "Currently connected clients.", len(worker.clients))
+        # Untyped: in OpenMetrics a counter "connections" would clash with the gauge of that name.
+        yield UnknownMetricFamily(
+            _PREFIX + "connections_total", "Clients connected since the start.", stats.connections
         )
-        yield _counter("auth_failures", "Wrong passwords or user names that were given.", stats.auth_failures)
+        yield _counters(
+            "connections_rejected", "Rejected connections, by reason.", "reason", stats.connections_rejected
+        )
+        yield _counters(
+            "connections_closed", "Connections closed by the server, by reason.", "reason", stats.connections_closed
+        )
+        yield _counter("auth_failures", "Failed authentications.", stats.auth_failures)
         commands = {command.name: 0 for command in COMMANDS.values()} | stats.commands
-        yield _counters("commands", "Commands run.", "command", commands)
-        yield _counters("errors", "Error replies, by their code.", "kind", stats.errors)
+        yield _counters("commands", "Commands run, by command.", "command", commands)
+        yield _counters("errors", "Error replies, by error code.", "kind", stats.errors)
 
 
 def _counter(name: str, documentation: str, value: float) -> Metric:
@@ -111,7 +111,7 @@ def _counters(name: str, documentation: str, label: str, values: Mapping[str, in
 
 
 class Exposition:
-    """The metrics of one worker and its process, as text."""
+    """The metrics of one worker and its process, in text formats."""
 
     def __init__(self, worker: Worker) -> None:
         self._registry = CollectorRegistry()
@@ -120,9 +120,9 @@ class Exposition:
         GCCollector(registry=self._registry)
 
     def render(self, accept: str) -> tuple[str, bytes]:
-        """Content type and body in the format that the Accept header asks for: OpenMetrics, or Prometheus's text."""
+        """Content type and body, in the format that the Accept header prefers: OpenMetrics or Prometheus text."""
         try:
             encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # it expects versions to be numbers
+        except (TypeError, ValueError):  # raised for a version that is not a number
             encode, content_type = choose_encoder("")
         return content_type, encode(self._registry)

@@ -1,1 +1,1 @@
-"""How Redis clients come in: listeners, connections, who waits for an ID."""
+"""How Redis clients connect: listeners, connections, and the queue of requests that wait for an ID."""

@@ -1,4 +1,4 @@
-"""Opening the sockets on which clients are waited for, and what to say when one cannot be opened."""
+"""Binds listening sockets, and explains why one cannot be bound."""
 
 import asyncio
 import contextlib
@@ -9,28 +9,28 @@ BACKLOG = 1024
 
 
 class StartError(Exception):
-    """The server cannot start; the message is one line that says what to do."""
+    """The server cannot start. The message is one line that says what to do."""
 
 
 async def listen(
     loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], bind: str, port: int, prefix: str = ""
 ) -> asyncio.Server:
-    """Listens where the options `--{prefix}bind` and `--{prefix}port` say. Raises StartError."""
+    """Listens on an address that the options `--{prefix}bind` and `--{prefix}port` set. Raises StartError."""
     with start_errors(f"{bind}:{port}", f"--{prefix}bind", f"--{prefix}port"):
         return await loop.create_server(factory, bind, port, backlog=BACKLOG)
 
 
 @contextlib.contextmanager
 def start_errors(address: str, bind_option: str, port_option: str) -> Iterator[None]:
-    """Explains what went wrong by a StartError."""
+    """Turns an error into a StartError that names the options to change."""
     try:
         yield
-    except (OSError, UnicodeError) as error:  # the latter of a name that cannot be looked up
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be encoded
         number = getattr(error, "errno", None)
         advice = f"set {bind_option} to an address of this machine"
         if number in (errno.EADDRINUSE, errno.EACCES):
             advice = f"choose another {port_option}"
         if number == errno.EADDRINUSE:
-            advice += ", or stop what uses it"
+            advice += ", or stop the process that uses it"
         reason = getattr(error, "strerror", None) or error
         raise StartError(f"cannot listen on {address}: {reason}; {advice}") from None

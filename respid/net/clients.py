@@ -8,12 +8,12 @@ from respid.net.waiting_queue import Waiter, WaitingQueue
 from respid.resp.reader import RequestLimits
 from respid.worker.worker import Worker
 
-STOPPED_POLL_SECONDS = 0.01  # how often waiting requests are looked at while nothing can be issued
-BULK_POLL_SECONDS = 0.005  # and how often bulk requests are looked at while no single one waits
+STOPPED_POLL_SECONDS = 0.01  # how often the queue is served while no ID can be issued
+BULK_POLL_SECONDS = 0.005  # how often while only bulk requests wait
 
 
 class ClientSocket(Waiter, Protocol):
-    """One client's socket, as the registry and the sweep know it."""
+    """One client's socket, as the registry and the idle sweep use it."""
 
     @property
     def unsent_bytes(self) -> int: ...
@@ -32,23 +32,24 @@ class ClientSocket(Waiter, Protocol):
 
 
 class QueueTicker:
-    """Serves the waiting queue from the event loop, as often as it takes and no more."""
+    """Serves the waiting queue from the event loop, no more often than necessary."""
 
     def __init__(self, queue: WaitingQueue, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
         self._queue = queue
         self._worker = worker
         self._loop = loop
         self._scheduled = False
-        self._timer: asyncio.TimerHandle | None = None  # of a tick that is not due at once
+        self._timer: asyncio.TimerHandle | None = None  # of a tick that is due later
 
     def schedule(self) -> None:
+        """Arranges for the next tick, unless there already is one that is as early."""
         delay_seconds = self._delay_seconds()
         if self._timer is not None and not delay_seconds:
             self._timer.cancel()
         elif self._scheduled:
             return
         self._scheduled = True
-        # Between two ticks the event loop looks at its sockets, however short the delay is.
+        # The event loop polls its sockets between two ticks, however short the delay.
         self._timer = self._loop.call_later(delay_seconds, self._tick) if delay_seconds else None
         if not delay_seconds:
             self._loop.call_soon(self._tick)
@@ -58,8 +59,8 @@ class QueueTicker:
         if generator.obstacle() is not None:
             return STOPPED_POLL_SECONDS
         if self._queue.is_bulk_only() and not generator.has_ids_now():
-            # They make up for a timer that is late, by the IDs that passed meanwhile: ID.RANGE takes a twentieth of a
-            # core instead of a whole one.
+            # Bulk requests lose nothing by a late timer, because they get the IDs of the time that passed. ID.RANGE
+            # takes a twentieth of a core instead of a whole one.
             return BULK_POLL_SECONDS
         return 0
 
@@ -72,7 +73,7 @@ class QueueTicker:
 
 
 class Clients:
-    """All connected clients, and what they share: the worker, the waiting queue, and their place in the event loop."""
+    """The connected clients, and what they share: the worker, the waiting queue, and the event loop."""
 
     def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
         self.worker = worker
@@ -100,17 +101,17 @@ class Clients:
             del self.worker.clients[client.session.identifier]
 
     def wait_for_id(self, client: ClientSocket) -> None:
-        """Puts a connection into the queue, and sees to it that the queue is served."""
+        """Adds a client to the waiting queue, and schedules a tick."""
         self._queue.join(client)
         self._ticker.schedule()
 
     def drain(self) -> None:
-        """Closes every connection between two requests: at once when idle, else when its requests are answered."""
+        """Closes each connection between two requests: at once if it is idle, else after its last reply."""
         self.draining = True
         for client in list(self.sockets):
             client.close_if_idle()
 
     def abort(self) -> None:
-        """Closes what is still open, whatever it does."""
+        """Closes all connections at once, whatever they do."""
         for client in list(self.sockets):
             client.abort()

@@ -1,4 +1,4 @@
-"""Closes connections that are idle or old. It looks at all of them now and then, so no request reads a clock for it."""
+"""Closes connections that are idle or old. It checks all of them once a second, so no request has to read a clock."""
 
 import asyncio
 import random
@@ -9,14 +9,14 @@ from respid.commands import Session
 from respid.net.clients import Clients, ClientSocket
 
 SWEEP_SECONDS = 1.0
-SLICE = 500  # connections that are looked at before others have their turn
-AGE_JITTER = 0.1  # of the age, so that clients which came together do not go together
+SLICE = 500  # connections checked before the event loop gets its turn
+AGE_JITTER = 0.1  # of the age, so that clients that connected together do not all reconnect together
 
-# The drivers whose users notice nothing when an idle connection ends, nor when it ends while their request is on its
-# way, by what they give as CLIENT SETINFO LIB-NAME; seen with the versions of late 2026. Not among them: node-redis,
-# Redisson, phpredis and GLIDE fail a request that was on its way; Jedis, redigo, redis-rs, rueidis, Predis the next.
+# Drivers, by their CLIENT SETINFO LIB-NAME, whose users see no error when a connection is closed, whether it is idle or
+# has a request on its way; observed with the versions of late 2026. Not listed: node-redis, Redisson, phpredis and
+# GLIDE fail the request that was on its way; Jedis, redigo, redis-rs, rueidis and Predis fail the next one.
 RECONNECTING = {b"coredis", b"go-redis", b"ioredis", b"lettuce", b"redis-py", b"redis-rb"}
-_REDIS_PY_MAJOR = 6  # the first that tries again
+_REDIS_PY_MAJOR = 6  # the first major version that retries
 
 
 def reconnects_silently(session: Session) -> bool:
@@ -28,22 +28,22 @@ def reconnects_silently(session: Session) -> bool:
 
 
 class _Seen(str):
-    """The name of a session's last command, as the sweep has left it: a command puts a plain string there."""
+    """The name of a session's last command, marked by the sweep. The next command replaces it with a plain string."""
 
     __slots__ = ()
 
 
 @dataclass(slots=True)
 class _Watched:
-    """What the sweep knows of a connection, in seconds of the monotonic clock."""
+    """What the sweep remembers about a connection, in seconds of the monotonic clock."""
 
-    closes_at: float  # when it is too old
+    closes_at: float  # when it reaches its maximum age
     idle_since: float
     unsent_bytes: int = 0
 
 
 class Sweep:
-    """Closes connections that are idle for too long, or too old."""
+    """Closes connections that have been idle or open for too long."""
 
     def __init__(self, clients: Clients) -> None:
         config = clients.worker.config
@@ -54,7 +54,7 @@ class Sweep:
         self._watched: dict[ClientSocket, _Watched] = {}
 
     async def run(self) -> None:
-        """Sweeps until it is cancelled; ends at once when there is nothing to sweep for."""
+        """Sweeps until it is cancelled. Returns at once when neither limit is set."""
         while self._idle_seconds or self._age_seconds:
             await asyncio.sleep(SWEEP_SECONDS)
             sockets = list(self._clients.sockets)
@@ -67,7 +67,7 @@ class Sweep:
         for client in sockets:
             watched = self._watched.get(client)
             if watched is None:
-                age = self._age_seconds * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret
+                age = self._age_seconds * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - not a secret
                 watched = self._watched[client] = _Watched(now + age, now)
             self._note_activity(client, watched, now)
             if self._idle_seconds and now - watched.idle_since >= self._idle_seconds:
@@ -76,7 +76,7 @@ class Sweep:
                 client.give_up("max_age")
 
     def _note_activity(self, client: ClientSocket, watched: _Watched, now: float) -> None:
-        """A command has come, or what is being answered makes progress."""
+        """A connection is active when a command arrived since the last sweep, or when its replies make progress."""
         session, unsent_bytes = client.session, client.unsent_bytes
         is_idle = isinstance(session.last_command, _Seen) and (
             unsent_bytes == watched.unsent_bytes if unsent_bytes else not client.is_answering

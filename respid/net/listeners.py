@@ -1,4 +1,4 @@
-"""The sockets on which clients of Redis are waited for, opened and closed together. Never reads one."""
+"""All listeners for Redis clients, opened and closed together. Never reads from a socket."""
 
 import asyncio
 import ipaddress
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class RespListeners:
-    """All listeners for clients of Redis: plain TCP, TLS and a Unix socket, as far as they are set."""
+    """The listeners for Redis clients that are configured: plain TCP, TLS, and a Unix socket."""
 
     def __init__(self, clients: Clients, tls: Tls | None) -> None:
         self._clients = clients
@@ -38,10 +38,10 @@ class RespListeners:
         if self._tls:
             self._tls_listener = TlsListener(self._clients, self._tls)
             self._tls_listener.open(config.bind, config.tls_port)
-        self._warn_of_strangers()
+        self._warn_about_open_access()
 
     def close(self) -> None:
-        """Lets nobody in any more; who is connected stays."""
+        """Stops accepting connections. Connected clients stay."""
         for server in self._servers:
             server.close()
         if self._tls_listener:
@@ -50,6 +50,7 @@ class RespListeners:
             self._unix_socket.remove()
 
     def describe(self) -> str:
+        """The addresses, for the log."""
         config = self._config
         shown = [f"{config.bind}:{config.port}"] if config.port else []
         shown += [f"{config.bind}:{config.tls_port} (TLS)"] if self._tls else []
@@ -59,8 +60,8 @@ class RespListeners:
     def _make_protocol(self) -> RespProtocol:
         return RespProtocol(self._clients)
 
-    def _warn_of_strangers(self) -> None:
-        """Refusing them, as redis-server's protected mode does, would break a first installation in a cluster."""
+    def _warn_about_open_access(self) -> None:
+        """Only warns: refusing clients, like Redis's protected mode, would break a first installation in a cluster."""
         if self._clients.worker.credentials.are_needed:
             return
         listening = [each for server in self._servers for each in server.sockets if each.family != socket.AF_UNIX]
@@ -69,5 +70,8 @@ class RespListeners:
         for host, port, *_ in (each.getsockname() for each in listening):
             if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
                 _log.warning(
-                    "no password: whoever reaches %s port %d can draw IDs; set RESPID_PASSWORD_FILE", host, port
+                    "no password set: anyone who can connect to %s:%d can draw IDs; set RESPID_PASSWORD_FILE",
+                    host,
+                    port,
+                    extra={"event": "no_password"},
                 )

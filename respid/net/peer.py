@@ -1,13 +1,13 @@
-"""The other end of a connection: its address, and whether it is still there."""
+"""The other end of a connection: its address, and TCP keepalive."""
 
 import asyncio
 import socket
 
-KEEPALIVE_PROBES = 3  # that are not answered, a third of the time apart, before a client is gone; as Redis does
+KEEPALIVE_PROBES = 3  # unanswered ones, a third of the interval apart, after which a client is gone; as in Redis
 
 
 def describe_peer(transport: asyncio.Transport) -> str:
-    """Where the client is, as HOST:PORT; unknown when it has gone already."""
+    """The address of the client, as HOST:PORT; "unknown:0" when it has already left."""
     match transport.get_extra_info("peername"):
         case (host, port, *_):
             return f"{host}:{port}"
@@ -17,7 +17,7 @@ def describe_peer(transport: asyncio.Transport) -> str:
 
 
 def keep_alive(connected: socket.socket | None, seconds: int) -> None:
-    """Has the system find out that a client is gone, when it has been silent for so long; 0 is never."""
+    """Makes the system probe a client that has been silent for so many seconds; 0 turns that off."""
     if not seconds or connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
         return
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,4 +1,4 @@
-"""One Redis client's socket: asyncio calls in, the connection answers. Never parses."""
+"""One Redis client's socket: passes bytes between asyncio and the connection. Never parses them."""
 
 import asyncio
 import select
@@ -78,24 +78,24 @@ class RespProtocol(FlowControl):
         self._clients.wait_for_id(self)
 
     def go_on(self) -> bool:
-        """Takes a turn of the waiting queue; returns whether it needs more of them."""
+        """Takes a turn of the waiting queue. Returns whether it needs more."""
         if self._state is State.CLOSING:
             return False
         needed = self.answer()
         if needed is Next.TURN and self.session.wait.since_ms is not None:
-            needed = Next.WAIT  # a long reply has got some of its IDs, and waits for more
+            needed = Next.WAIT  # a bulk request got some of its IDs and waits for the rest
         self._step(needed)
         return self._state is State.QUEUED
 
     def close_if_idle(self) -> None:
-        """Closes unless requests are being answered: then it closes after their last reply."""
+        """Closes now, or after the last reply if requests are being answered."""
         if self._state is _READING:
             self._step(self._next())
 
     def give_up(self, reason: str) -> None:
-        """Closes whatever the client does, and counts why."""
+        """Closes whatever the client does, and counts the reason."""
         if self._state is State.CLOSING:
-            if self.unsent_bytes:  # it would stay for as long as the client does not read its last replies
+            if self.unsent_bytes:  # else it would stay for as long as the client does not read its last replies
                 self._transport.abort()
             return
         self._clients.worker.stats.connections_closed[reason] += 1
@@ -114,19 +114,19 @@ class RespProtocol(FlowControl):
 
     @property
     def is_between_requests(self) -> bool:
-        """Whether closing it now would cut off no request and no reply that have reached this machine."""
+        """Whether closing now would lose no request and no reply that has reached this machine."""
         if self._state is not _READING or not self._connection.is_between_requests:
             return False
         return not self.unsent_bytes and not self._has_unread()
 
     def _next(self) -> Next:
-        """What the connection needs; CLOSE when it needs more bytes during a drain and the client has sent none."""
+        """What the connection needs. In a drain, CLOSE once everything that the client sent is answered."""
         needed = self._connection.next
         is_drained = needed is _READ and self._clients.draining and not self._has_unread()
         return Next.CLOSE if is_drained else needed
 
     def _receive_late(self, data: bytes) -> None:
-        """Takes what a transport had read before reading was paused, as TLS has. It is answered in the next turn."""
+        """Takes data that the transport had read before reading was paused, as TLS may. The next turn answers it."""
         if self._state is not State.CLOSING:
             self._write(self._connection.receive(data))
 
@@ -135,7 +135,7 @@ class RespProtocol(FlowControl):
             self._transport.write(output)
 
     def _has_unread(self) -> bool:
-        """Whether the client has sent what the event loop has not read yet."""
+        """Whether the socket holds data that the event loop has not read yet."""
         connected = self._transport.get_extra_info("socket")
         if connected is None or self._transport.is_closing():
             return False

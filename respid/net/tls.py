@@ -1,4 +1,4 @@
-"""TLS of the RESP listener: its certificate, its key, and whose clients it trusts. Never touches a socket."""
+"""TLS settings for Redis clients: certificate, key, and trusted client certificates. Never touches a socket."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ _VERIFY_MODES = {"no": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "yes": ssl.
 
 
 class Tls:
-    """The context of new connections. Those that are open keep theirs when the files are read again."""
+    """The context for new connections. Open connections keep theirs when the files are reloaded."""
 
     context: ssl.SSLContext
 
@@ -21,21 +21,21 @@ class Tls:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files that it reads."""
+        """The files that `use` reads."""
         return (self._cert_file, self._key_file, *([self._ca_cert_file] if self._ca_cert_file else []))
 
     def use(self) -> str:
-        """Reads the files and takes what they hold; returns what that is. Raises OSError, ValueError."""
+        """Loads the files for new connections; returns a description for the log. Raises OSError, ValueError."""
         self.context = self._make_context()
         return f"TLS certificate {self._cert_file}"
 
     def _make_context(self) -> ssl.SSLContext:
-        """A new one each time: one that had trusted a certificate authority would go on to do so."""
+        """Makes a new context each time: an old one would keep trusting a CA that was removed from its file."""
         for path in self.paths:
-            path.read_bytes()  # an error of the library does not say of which file
+            path.read_bytes()  # so that an error names the file, which the ssl module's does not
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # Without resumption, which hardly any client of Redis uses, no session outlives what its files have said.
+        # No resumption: a resumed session would outlive the files it was checked against, and few Redis clients use it.
         context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
         context.num_tickets = 0
         try:
@@ -47,16 +47,16 @@ class Tls:
             try:
                 context.load_verify_locations(self._ca_cert_file)
             except ssl.SSLError:
-                raise ValueError(f"{self._ca_cert_file}: there is no certificate in PEM form in it") from None
+                raise ValueError(f"{self._ca_cert_file}: no PEM certificate found") from None
         return context
 
     def _explain(self, error: ssl.SSLError) -> str:
         if error.reason == "KEY_VALUES_MISMATCH":
-            return f"the key {self._key_file} is not that of the certificate {self._cert_file}"
+            return f"the key {self._key_file} does not match the certificate {self._cert_file}"
         if error.reason and error.reason != "PEM lib":
             return f"{self._cert_file} with {self._key_file}: {error.reason.replace('_', ' ').lower()}"
-        return f"{self._cert_file} or {self._key_file}: there is no certificate, or no key, in PEM form in it"
+        return f"{self._cert_file} or {self._key_file}: no PEM certificate or key found"
 
 
 def _refuse_encrypted_key() -> str:
-    raise ValueError("the key is encrypted: decrypt it, and let the permissions of its file protect it")
+    raise ValueError("the key is encrypted; decrypt it, and protect the file by its permissions")

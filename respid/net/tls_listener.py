@@ -1,4 +1,4 @@
-"""The TLS listener. It accepts connections by itself. Never reads one."""
+"""The TLS listener: accepts connections and bounds their handshakes. Never reads a request."""
 
 import asyncio
 import logging
@@ -10,15 +10,15 @@ from respid.net.flow_control import LINGER_SECONDS
 from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
 
-# Handshakes that are not complete are no clients yet, so they have a bound of their own.
+# A connection is not a client before its handshake is complete, so max clients does not bound these.
 HANDSHAKE_SECONDS = 10.0
 MAX_HANDSHAKES = 256
-ACCEPT_PAUSE_SECONDS = 1.0  # when no more files can be opened
+ACCEPT_PAUSE_SECONDS = 1.0  # after an error, such as too many open files
 _log = logging.getLogger(__name__)
 
 
 class TlsListener:
-    """Accepts connections by itself, so that it can bound the handshakes, and has the newest certificate for each."""
+    """Accepts connections itself, to bound the number of handshakes and to use the newest certificate for each."""
 
     def __init__(self, clients: Clients, tls: Tls) -> None:
         self._clients = clients
@@ -49,7 +49,7 @@ class TlsListener:
             try:
                 connected, address = await self._clients.loop.sock_accept(listening)
             except OSError as error:
-                _log.error("cannot accept a connection: %s", error.strerror)
+                _log.error("cannot accept a TLS connection: %s", error.strerror, extra={"event": "accept_failed"})
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
             if len(self._handshakes) == MAX_HANDSHAKES:
@@ -72,7 +72,7 @@ class TlsListener:
         except OSError as error:
             connected.close()
             self._clients.worker.stats.connections_rejected["tls_handshake_failed"] += 1
-            _log.debug("no TLS with %s: %s", address, error)
+            _log.debug("TLS handshake with %s failed: %s", address, error, extra={"event": "tls_handshake_failed"})
         except asyncio.CancelledError:
             connected.close()
             raise

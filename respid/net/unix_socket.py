@@ -1,4 +1,4 @@
-"""The Unix socket: how its file is made, and when it is removed. Never reads a connection."""
+"""The Unix socket: creates its file with the right mode, and removes it. Never reads from a connection."""
 
 import contextlib
 import errno
@@ -10,7 +10,7 @@ from respid.net.bind import BACKLOG, StartError
 
 
 class UnixSocket:
-    """A socket in the file system. A file that a killed server has left is replaced, that of a running one is not."""
+    """A listening socket in the file system. It replaces a file left by a killed server, not that of a running one."""
 
     def __init__(self, path: Path, mode: int) -> None:
         self._path = path
@@ -22,7 +22,7 @@ class UnixSocket:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._remove_abandoned()
-            former_mask = os.umask(0o777 & ~self._mode)  # never open wider, not even for a moment
+            former_mask = os.umask(0o777 & ~self._mode)  # so that the mode is never wider, not even for a moment
             try:
                 listening.bind(str(self._path))
             finally:
@@ -32,18 +32,19 @@ class UnixSocket:
         except OSError as error:
             listening.close()
             is_in_use = error.errno == errno.EADDRINUSE and self._path.is_socket()
-            advice = "another process listens there" if is_in_use else "choose another path"
+            advice = "another process listens on it" if is_in_use else "choose another path"
             reason = error.strerror or error
             raise StartError(f"cannot listen on {self._path}: {reason}; {advice} (--unix-socket)") from None
         return listening
 
     def remove(self) -> None:
+        """Removes the file, unless another one has taken its place."""
         with contextlib.suppress(OSError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
 
     def _remove_abandoned(self) -> None:
-        """Only a socket on which nobody listens; anything else is left for `bind` to complain about."""
+        """Removes only a socket that nobody listens on. `bind` then fails on anything else."""
         with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             if not self._path.is_socket():
                 return

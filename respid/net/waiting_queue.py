@@ -1,8 +1,8 @@
-"""Who gets the next ID when there are too few: a queue of connections, served in rounds. Knows no event loop.
+"""The queue of connections that wait for an ID, served in rounds. Never touches the event loop.
 
-A round gives each waiting connection one turn, in order, so that a bulk request cannot starve single ones. One that
-got nothing, because it wants a block that does not fit into what is left of the millisecond, keeps its place: it is the
-first to be served when the next millisecond opens.
+A round gives each connection one turn, in order, so a bulk request cannot starve single ones. A connection that gets
+nothing, because its block does not fit into the rest of the millisecond, keeps its place. It is served first when the
+next millisecond opens.
 """
 
 from collections import deque
@@ -13,25 +13,25 @@ from respid.worker.worker import Worker
 
 
 class Waiter(Protocol):
-    """A connection that can be told to go on."""
+    """A connection that can wait."""
 
     @property
     def session(self) -> Session: ...
 
     def go_on(self) -> bool:
-        """Takes one turn; True when it still wants turns of this queue. False from one that has gone away, too."""
+        """Takes one turn. Returns whether it needs more; False also when the client has left."""
         ...
 
 
 class WaitingQueue:
-    """The connections that wait for an ID of a later millisecond, or for issuing to start again."""
+    """The connections that wait for the next millisecond, or until IDs can be issued again."""
 
     __slots__ = ("_bulk_waiting", "_exhausted_seen", "_queue", "_served_ns", "_worker")
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._queue: deque[Waiter] = deque()
-        self._bulk_waiting = 0  # how many of them are bulk requests
+        self._bulk_waiting = 0  # of the connections in the queue
         self._exhausted_seen = 0
         self._served_ns = 0
 
@@ -39,7 +39,7 @@ class WaitingQueue:
         return len(self._queue)
 
     def is_bulk_only(self) -> bool:
-        """Whether no single request waits."""
+        """Whether only bulk requests wait."""
         return self._bulk_waiting == len(self._queue)
 
     def join(self, waiter: Waiter) -> None:
@@ -50,7 +50,7 @@ class WaitingQueue:
         self._count_exhausted(self._bulk_waiting + waiter.session.wait.is_bulk)
 
     def serve(self) -> None:
-        """One round."""
+        """Gives each connection one turn, as long as there are IDs, or a refusal for all."""
         self._account()
         generator = self._worker.generator
         unserved: list[Waiter] = []
@@ -70,14 +70,14 @@ class WaitingQueue:
         self._count_exhausted(sum(waiter.session.wait.is_bulk for waiter in self._queue))
 
     def _account(self) -> None:
-        """Adds up for how long requests have waited."""
+        """Adds the time since the last call, for each connection that waited."""
         now_ns = self._worker.clock.monotonic_ns()
         if self._queue:
             self._worker.stats.exhausted_wait_ns += (now_ns - self._served_ns) * len(self._queue)
         self._served_ns = now_ns
 
     def _count_exhausted(self, bulk_waiting: int) -> None:
-        """Counts the milliseconds that ran out, as "bulk" when a bulk request is or was among those that wait."""
+        """Counts exhausted milliseconds: as "bulk" if a bulk request waits now or waited at the last call."""
         label = "bulk" if bulk_waiting or self._bulk_waiting else "single"
         self._bulk_waiting = bulk_waiting
         exhausted = self._worker.generator.milliseconds_exhausted

@@ -49,8 +49,8 @@ class RequestLimits:
 
 
 @cache
-def limits_of_strangers(limits: RequestLimits) -> RequestLimits:
-    """Redis's own limits before authentication, or these if they are less: a stranger gets little memory."""
+def unauthenticated_limits(limits: RequestLimits) -> RequestLimits:
+    """Redis's limits before authentication, or the given ones where they are lower: little memory before a password."""
     return replace(
         limits,
         request_bytes=min(16 * 1024, limits.request_bytes),

@@ -163,7 +163,7 @@ def test_a_port_in_use_is_told_and_fails(taken_port: int) -> None:
     assert outcome.exit_code == 1
     line = the_line(outcome.stderr)
     assert line.startswith(f"respid: cannot listen on 127.0.0.1:{taken_port}: ")
-    assert line.endswith("; choose another --http-port, or stop what uses it")
+    assert line.endswith("; choose another --http-port, or stop the process that uses it")
 
 
 @pytest.mark.parametrize("option", ["--bind", "--http-bind"])

@@ -1,4 +1,4 @@
-"""The checks that every command shares, and their order."""
+"""The checks that all commands share, and their order."""
 
 import itertools
 from collections import Counter
@@ -19,61 +19,59 @@ from tests.support.scripted_worker import connect
 
 
 @pytest.mark.parametrize("name", ["ping", "PING", "pInG"])
-def test_a_command_is_known_in_any_letter_case(client: CommandClient, name: str) -> None:
+def test_command_ignores_case(client: CommandClient, name: str) -> None:
     assert client.tell(name) == encoder.PONG
 
 
 @pytest.mark.parametrize("command", ["client id", "CLIENT ID", "Client iD"])
-def test_a_subcommand_is_known_in_any_letter_case(client: CommandClient, command: str) -> None:
+def test_subcommand_ignores_case(client: CommandClient, command: str) -> None:
     assert client.tell(command) == b":1\r\n"
 
 
-def test_a_subcommand_is_no_command_by_its_full_name(client: CommandClient) -> None:
+def test_full_subcommand_name_is_unknown(client: CommandClient) -> None:
     assert client.tell("client|id") == b"-ERR unknown command 'client|id', with args beginning with: \r\n"
 
 
-def test_an_unknown_command_shows_what_was_sent(client: CommandClient) -> None:
+def test_unknown_command_is_quoted(client: CommandClient) -> None:
     assert client.tell("BOGUS a b") == b"-ERR unknown command 'BOGUS', with args beginning with: 'a' 'b' \r\n"
 
 
-def test_arity_is_checked_before_authentication_and_names_before_both(stranger: CommandClient) -> None:
-    assert stranger.tell("ECHO") == errors.wrong_arity("echo")
-    assert stranger.tell("BOGUS").startswith(b"-ERR unknown command")
-    assert stranger.tell("CLIENT BOGUS").startswith(b"-ERR unknown subcommand")
-    assert stranger.tell("ECHO x") == errors.NOT_AUTHENTICATED
+def test_checks_are_in_redis_order(unauthenticated_client: CommandClient) -> None:
+    assert unauthenticated_client.tell("ECHO") == errors.wrong_arity("echo")
+    assert unauthenticated_client.tell("BOGUS").startswith(b"-ERR unknown command")
+    assert unauthenticated_client.tell("CLIENT BOGUS").startswith(b"-ERR unknown subcommand")
+    assert unauthenticated_client.tell("ECHO x") == errors.NOT_AUTHENTICATED
 
 
 @pytest.mark.parametrize(
     "command", ["INCR a", "ID.NEXT", "INFO", "COMMAND", "CLIENT ID", "MULTI", "CONFIG GET *", "GET a"]
 )
-def test_a_stranger_may_do_nothing_but_authenticate_reset_and_leave(stranger: CommandClient, command: str) -> None:
-    assert stranger.tell(command) == errors.NOT_AUTHENTICATED
-    assert stranger.tell("RESET") == encoder.RESET
-    assert stranger.tell("AUTH secret; PING") == encoder.OK + encoder.PONG
+def test_commands_need_authentication(unauthenticated_client: CommandClient, command: str) -> None:
+    assert unauthenticated_client.tell(command) == errors.NOT_AUTHENTICATED
+    assert unauthenticated_client.tell("RESET") == encoder.RESET
+    assert unauthenticated_client.tell("AUTH secret; PING") == encoder.OK + encoder.PONG
 
 
-def test_a_stranger_draws_no_id(stranger: CommandClient) -> None:
-    stranger.tell("INCR a; INCRBY a 5; ID.NEXT COUNT 10; ID.RANGE 3; MULTI; INCR a; EXEC")
-    assert stranger.connection.session.worker.generator.ids_issued == 0
+def test_unauthenticated_client_draws_no_id(unauthenticated_client: CommandClient) -> None:
+    unauthenticated_client.tell("INCR a; INCRBY a 5; ID.NEXT COUNT 10; ID.RANGE 3; MULTI; INCR a; EXEC")
+    assert unauthenticated_client.connection.session.worker.generator.ids_issued == 0
 
 
 @pytest.mark.parametrize("conversation", ["POST / HTTP/1.1; INCR a", "host: example.org; INCR a"])
-def test_a_browser_gets_no_answer_and_no_id(client: CommandClient, conversation: str) -> None:
+def test_browser_gets_no_answer(client: CommandClient, conversation: str) -> None:
     assert client.tell(conversation) == b""
     assert client.needs() is Next.CLOSE
     assert client.connection.session.worker.generator.ids_issued == 0
 
 
-def test_commands_are_counted_by_their_full_names_when_they_run(client: CommandClient) -> None:
+def test_commands_are_counted_by_full_name(client: CommandClient) -> None:
     client.tell("ping; PING; CLIENT ID; BOGUS; ECHO; MULTI; INCR a; DISCARD; MULTI; INCR a; EXEC")
     counted = client.connection.session.worker.stats.commands
     assert counted == {"ping": 2, "client|id": 1, "multi": 2, "discard": 1, "incr": 1, "exec": 1}
 
 
 @pytest.mark.parametrize("command", ["InCr a", "INCRBY a 2", "INCRBYFLOAT a 1", "ID.NEXT"])
-def test_a_command_that_waits_for_an_id_is_counted_once(
-    client: CommandClient, clock: ScriptedClock, command: str
-) -> None:
+def test_waiting_command_is_counted_once(client: CommandClient, clock: ScriptedClock, command: str) -> None:
     client.tell(f"INCRBY a 4096; ID.INFO; {command}")
     commands = client.connection.session.worker.stats.commands
     before = sum(commands.values())
@@ -85,9 +83,7 @@ def test_a_command_that_waits_for_an_id_is_counted_once(
     assert sum(commands.values()) == before + 1
 
 
-def test_a_run_that_waits_for_ids_is_counted_as_far_as_it_is_answered(
-    client: CommandClient, clock: ScriptedClock
-) -> None:
+def test_waiting_run_is_counted_in_part(client: CommandClient, clock: ScriptedClock) -> None:
     commands = client.connection.session.worker.stats.commands
     client.connection.receive(requests("INCR a") * 5_000)
     while client.needs() is Next.TURN:
@@ -99,13 +95,13 @@ def test_a_run_that_waits_for_ids_is_counted_as_far_as_it_is_answered(
     assert commands["incr"] == 5_000
 
 
-def test_errors_are_counted_by_their_codes(client: CommandClient) -> None:
+def test_errors_are_counted_by_code(client: CommandClient) -> None:
     client.tell("BOGUS; ECHO; HELLO 4; AUTH a b; MULTI; BOGUS; EXEC")
     assert client.connection.session.worker.stats.errors == Counter(ERR=3, NOPROTO=1, WRONGPASS=1, EXECABORT=1)
 
 
 @pytest.mark.parametrize("before", ["", "MULTI; "])
-def test_costly_requests_end_the_turn_early(worker: Worker, clock: ScriptedClock, before: str) -> None:
+def test_slow_requests_end_the_turn(worker: Worker, clock: ScriptedClock, before: str) -> None:
     ticks = itertools.count(clock.monotonic, TURN_NS // 10)
     worker.clock = cast("Clock", SimpleNamespace(monotonic_ns=lambda: next(ticks), wall_ms=clock.wall_ms))
     connection = connect(worker)
@@ -118,7 +114,7 @@ def test_costly_requests_end_the_turn_early(worker: Worker, clock: ScriptedClock
 
 
 @pytest.mark.parametrize("empty", [b"\r\n", b" \n", b"\0\r\n", b"*0\r\n", b"*-1\r\n"])
-def test_requests_without_a_command_use_up_the_turn_and_no_reply_mode(client: CommandClient, empty: bytes) -> None:
+def test_empty_requests_use_up_the_turn(client: CommandClient, empty: bytes) -> None:
     connection = client.connection
     assert connection.receive(requests("CLIENT REPLY SKIP") + empty * (TURN_REQUESTS + 1)) == b""
     assert client.needs() is Next.TURN

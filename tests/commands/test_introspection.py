@@ -1,4 +1,4 @@
-"""COMMAND and its subcommands. That what they say is right, `conformance` shows."""
+"""COMMAND and its subcommands. The conformance tests compare their contents with Redis."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def texts(reply: Reply) -> list[bytes | None]:
     return [element.text for element in reply.elements]
 
 
-def test_command_counts_lists_and_describes_the_same_commands(client: CommandClient) -> None:
+def test_subcommands_agree_on_commands(client: CommandClient) -> None:
     listed, described, described_again = client.ask("COMMAND LIST; COMMAND; COMMAND INFO")
     assert client.integers("COMMAND COUNT") == [len(COMMANDS)]
     assert set(texts(listed)) == {name.lower() for name in COMMANDS}
@@ -20,7 +20,7 @@ def test_command_counts_lists_and_describes_the_same_commands(client: CommandCli
     assert described == described_again
 
 
-def test_command_info_describes_in_ten_elements_and_leaves_out_what_is_unknown(client: CommandClient) -> None:
+def test_command_info_has_ten_elements(client: CommandClient) -> None:
     (reply,) = client.ask("COMMAND INFO INCRBY bogus client|ID")
     incrby, unknown, client_id = reply.elements
     assert len(incrby.elements) == 10
@@ -29,13 +29,13 @@ def test_command_info_describes_in_ten_elements_and_leaves_out_what_is_unknown(c
     assert client_id.elements[0].text == b"client|id"
 
 
-def test_no_flag_of_respid_alone_is_shown(client: CommandClient) -> None:
+def test_internal_flags_are_hidden(client: CommandClient) -> None:
     (reply,) = client.ask("COMMAND INFO incr multi")
     for command in reply.elements:
         assert not {b"draws", b"immediate"} & set(texts(command.elements[2]))
 
 
-def test_command_docs_are_a_map_by_name(client: CommandClient) -> None:
+def test_command_docs_is_a_map(client: CommandClient) -> None:
     client.tell("HELLO 3")
     (docs,) = client.ask("COMMAND DOCS id.next CLIENT bogus")
     assert docs.type == "%"
@@ -53,7 +53,7 @@ def test_command_docs_are_a_map_by_name(client: CommandClient) -> None:
         ("COMMAND GETKEYS SET a b NX", [b"a"]),
     ],
 )
-def test_getkeys_finds_the_keys(client: CommandClient, conversation: str, keys: list[bytes]) -> None:
+def test_getkeys_finds_keys(client: CommandClient, conversation: str, keys: list[bytes]) -> None:
     (reply,) = client.ask(conversation)
     assert texts(reply) == keys
 
@@ -67,5 +67,5 @@ def test_getkeys_finds_the_keys(client: CommandClient, conversation: str, keys: 
         ("INCR a b", "ERR Invalid number of arguments specified for command"),
     ],
 )
-def test_getkeys_says_why_there_are_none(client: CommandClient, arguments: str, error: str) -> None:
+def test_getkeys_explains_errors(client: CommandClient, arguments: str, error: str) -> None:
     assert client.tell(f"COMMAND GETKEYS {arguments}") == errors.error(error)

@@ -1,4 +1,4 @@
-"""MULTI, EXEC and what may come between them."""
+"""MULTI, EXEC, and commands between them."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.reply_parser import parse_replies
 from tests.support.scripted_clock import ScriptedClock
 
 
-def test_queued_commands_are_run_by_exec_in_order(client: CommandClient) -> None:
+def test_exec_runs_commands_in_order(client: CommandClient) -> None:
     (ok, queued, *_, result) = client.ask("MULTI; INCR a; PING; INCRBY a 5; EXEC")
     assert (ok.text, queued.text) == (b"OK", b"QUEUED")
     first, pong, last = result.elements
@@ -17,7 +17,7 @@ def test_queued_commands_are_run_by_exec_in_order(client: CommandClient) -> None
     assert int(last.text or b"") == int(first.text or b"") + 5
 
 
-def test_no_id_is_drawn_by_a_transaction_that_is_not_run(client: CommandClient) -> None:
+def test_aborted_transaction_draws_no_id(client: CommandClient) -> None:
     client.tell(
         "MULTI; INCR a; DISCARD; MULTI; INCR a; BOGUS; EXEC; MULTI; INCR a; RESET; MULTI; INCR a; EXEC x; MULTI; QUIT"
     )
@@ -25,7 +25,7 @@ def test_no_id_is_drawn_by_a_transaction_that_is_not_run(client: CommandClient) 
 
 
 @pytest.mark.parametrize("broken", ["BOGUS", "ECHO", "CLIENT BOGUS", "CLIENT ID x", "WATCH", "MULTI x"])
-def test_a_command_that_cannot_be_queued_aborts_the_transaction(client: CommandClient, broken: str) -> None:
+def test_queueing_error_aborts(client: CommandClient, broken: str) -> None:
     assert client.tell(f"MULTI; {broken}; PING; EXEC").endswith(encoder.QUEUED + errors.EXEC_ABORTED)
     assert client.tell("MULTI; PING; EXEC").endswith(b"*1\r\n+PONG\r\n")
 
@@ -33,15 +33,15 @@ def test_a_command_that_cannot_be_queued_aborts_the_transaction(client: CommandC
 @pytest.mark.parametrize(
     ("harmless", "reply"), [("MULTI", errors.NESTED_MULTI), ("WATCH a", errors.WATCH_INSIDE_MULTI)]
 )
-def test_what_is_refused_at_once_does_not_abort_it(client: CommandClient, harmless: str, reply: bytes) -> None:
+def test_immediate_error_does_not_abort(client: CommandClient, harmless: str, reply: bytes) -> None:
     assert client.tell(f"MULTI; {harmless}; PING; EXEC") == encoder.OK + reply + encoder.QUEUED + b"*1\r\n+PONG\r\n"
 
 
-def test_an_error_of_one_command_is_its_element(client: CommandClient) -> None:
+def test_command_error_is_an_element(client: CommandClient) -> None:
     assert client.tell("MULTI; INCRBY a x; PING; EXEC").endswith(b"*2\r\n" + errors.NOT_AN_INTEGER + encoder.PONG)
 
 
-def test_exec_with_arguments_ends_the_transaction(client: CommandClient) -> None:
+def test_exec_with_arguments_aborts(client: CommandClient) -> None:
     refused = b"-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n"
     assert client.tell("MULTI; PING; EXEC x; EXEC") == encoder.OK + encoder.QUEUED + refused + errors.EXEC_WITHOUT_MULTI
 
@@ -50,16 +50,16 @@ def test_exec_and_discard_need_multi(client: CommandClient) -> None:
     assert client.tell("EXEC; DISCARD") == errors.EXEC_WITHOUT_MULTI + errors.DISCARD_WITHOUT_MULTI
 
 
-def test_the_version_may_change_within_a_transaction(client: CommandClient) -> None:
+def test_hello_inside_transaction(client: CommandClient) -> None:
     assert client.tell("MULTI; GET a; HELLO 3; GET a; EXEC; GET a").endswith(b"*0\r\n_\r\n_\r\n")
 
 
-def test_quit_within_a_transaction_closes_at_once(client: CommandClient) -> None:
+def test_quit_inside_transaction(client: CommandClient) -> None:
     assert client.tell("MULTI; PING; QUIT; EXEC") == encoder.OK + encoder.QUEUED + encoder.OK
     assert client.needs() is Next.CLOSE
 
 
-def test_streams_of_ids_are_elements_too(client: CommandClient) -> None:
+def test_streams_inside_transaction(client: CommandClient) -> None:
     result = client.ask("MULTI; ID.NEXT COUNT 1500; ID.RANGE 10; PING; EXEC")[-1]
     many, ranges, pong = result.elements
     assert len(many.elements) == 1500
@@ -67,7 +67,7 @@ def test_streams_of_ids_are_elements_too(client: CommandClient) -> None:
     assert pong.text == b"PONG"
 
 
-def test_exec_fails_whole_when_no_id_can_be_issued(client: CommandClient, clock: ScriptedClock) -> None:
+def test_exec_without_ids_fails_whole(client: CommandClient, clock: ScriptedClock) -> None:
     client.tell("MULTI; PING; INCR a")
     clock.pass_ms(100_000)  # beyond the reservation
     assert client.tell("EXEC") == b""
@@ -77,14 +77,12 @@ def test_exec_fails_whole_when_no_id_can_be_issued(client: CommandClient, clock:
     assert client.tell("EXEC; PING") == errors.EXEC_WITHOUT_MULTI + encoder.PONG
 
 
-def test_exec_of_commands_that_need_no_id_works_when_none_can_be_issued(
-    client: CommandClient, clock: ScriptedClock
-) -> None:
+def test_exec_without_draws_needs_no_id(client: CommandClient, clock: ScriptedClock) -> None:
     clock.pass_ms(100_000)
     assert client.tell("MULTI; PING; EXEC").endswith(b"*1\r\n+PONG\r\n")
 
 
-def test_exec_goes_on_in_the_next_millisecond(client: CommandClient, clock: ScriptedClock) -> None:
+def test_exec_spans_milliseconds(client: CommandClient, clock: ScriptedClock) -> None:
     begun = client.tell("INCRBY a 4094; MULTI; INCR a; INCR a; INCR a; INCR a; EXEC")
     assert client.needs() is Next.WAIT
     clock.pass_ms(1)

@@ -1,4 +1,4 @@
-"""A command's form, and what follows from it."""
+"""The syntax of commands, and what is derived from it."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from respid.commands.usage import Argument, Usage
         ("X [COUNT n]", -1),
     ],
 )
-def test_the_arity_counts_what_must_be_there_and_is_negative_when_more_may_be(text: str, arity: int) -> None:
+def test_arity_of_command(text: str, arity: int) -> None:
     assert Usage.parse(text).arity == arity
 
 
@@ -32,7 +32,7 @@ def test_the_arity_counts_what_must_be_there_and_is_negative_when_more_may_be(te
     ("text", "words", "arity"),
     [("CLIENT ID", 2, 2), ("CLIENT SETINFO attribute value", 2, 4), ("COMMAND INFO [name [name ...]]", 2, -2)],
 )
-def test_the_arity_of_a_subcommand_counts_both_words(text: str, words: int, arity: int) -> None:
+def test_arity_of_subcommand(text: str, words: int, arity: int) -> None:
     assert Usage.parse(text, words=words).arity == arity
 
 
@@ -46,11 +46,11 @@ def test_the_arity_of_a_subcommand_counts_both_words(text: str, words: int, arit
         ("X value key", (2, 2, 1)),
     ],
 )
-def test_the_positions_of_keys_are_first_last_and_step(text: str, keys: tuple[int, int, int]) -> None:
+def test_key_positions(text: str, keys: tuple[int, int, int]) -> None:
     assert Usage.parse(text).keys == keys
 
 
-def test_choices_options_and_repetitions_are_told_apart() -> None:
+def test_usage_is_parsed_to_arguments() -> None:
     usage = Usage.parse("X key [key ...] [NX | XX] [EX seconds | KEEPTTL] [AUTH username password] [GET]")
     assert usage.arguments == (
         Argument("key", "key", multiple=True),
@@ -77,7 +77,7 @@ def test_choices_options_and_repetitions_are_told_apart() -> None:
     )
 
 
-def test_an_argument_is_documented_as_command_docs_does() -> None:
+def test_argument_is_documented() -> None:
     (key, count) = Usage.parse("X key [COUNT n]").arguments
     assert key.document() == {"name": "key", "type": "key", "display_text": "key", "key_spec_index": 0}
     assert count.document() == {
@@ -89,7 +89,7 @@ def test_an_argument_is_documented_as_command_docs_does() -> None:
     }
 
 
-def test_a_bracket_that_is_not_closed_is_refused() -> None:
+def test_unclosed_bracket_is_refused() -> None:
     with pytest.raises(ValueError, match="bracket"):
         Usage.parse("X [a")
 
@@ -98,7 +98,7 @@ ALL = [each for command in COMMANDS.values() for each in (command, *command.subc
 
 
 @pytest.mark.parametrize("command", ALL, ids=lambda command: command.name)
-def test_every_command_is_declared_under_the_name_that_its_usage_shows(command: Command) -> None:
+def test_command_is_named_as_in_usage(command: Command) -> None:
     words = command.usage.text.split()[: command.usage.words]
     assert command.name == "|".join(words).lower()
     assert [word for word in words if not word.isupper()] == []

@@ -1,6 +1,6 @@
-"""The same bytes to respid and to a real redis-server: the replies agree, and so does whether the connection is closed.
+"""Sends the same bytes to respid and to a real redis-server, and compares the replies and the end of the connection.
 
-What is sent, and where respid differs on purpose, is the table `byte_streams`.
+`byte_streams` lists the bytes, and the intended differences.
 """
 
 import dataclasses
@@ -43,14 +43,14 @@ def locked_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]
 
 
 @named(ALIKE)
-def test_replies_are_those_of_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
+def test_replies_match_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
     assert comparable(stream, answers(server.port, stream)) == comparable(
         stream, patiently(lambda: answers(redis_port, stream))
     )
 
 
 @named(ALIKE)
-def test_replies_in_resp3_are_those_of_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
+def test_resp3_replies_match_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
     answered, expected = (
         answers(server.port, stream, version=3),
         patiently(lambda: answers(redis_port, stream, version=3)),
@@ -59,39 +59,37 @@ def test_replies_in_resp3_are_those_of_redis(stream: Stream, server: RunningServ
 
 
 @named(LOCKED_ALIKE)
-def test_replies_before_and_after_authentication_are_those_of_redis(
-    stream: Stream, locked_server: RunningServer, locked_redis_port: int
-) -> None:
+def test_authentication_matches_redis(stream: Stream, locked_server: RunningServer, locked_redis_port: int) -> None:
     sent = stream.sent + STILL_OPEN
     assert exchange(locked_server.port, sent) == patiently(lambda: exchange(locked_redis_port, sent))
 
 
 @named(UNLIKE)
-def test_listed_differences_are_as_listed(stream: Stream, server: RunningServer, redis_port: int) -> None:
+def test_listed_differences_hold(stream: Stream, server: RunningServer, redis_port: int) -> None:
     sent = stream.sent + STILL_OPEN
     assert exchange(server.port, sent) == stream.instead
     assert patiently(lambda: exchange(redis_port, sent)) != stream.instead, (
-        "no difference any more: list it among those alike"
+        "no longer a difference: list the stream without one"
     )
 
 
 @named(LOCKED_UNLIKE)
-def test_listed_differences_before_authentication_are_as_listed(
+def test_listed_differences_before_auth_hold(
     stream: Stream, locked_server: RunningServer, locked_redis_port: int
 ) -> None:
     sent = stream.sent + STILL_OPEN
     assert exchange(locked_server.port, sent) == stream.instead
     assert patiently(lambda: exchange(locked_redis_port, sent)) != stream.instead, (
-        "no difference any more: list it among those alike"
+        "no longer a difference: list the stream without one"
     )
 
 
-def test_an_open_connection_is_seen_to_be_open(server: RunningServer, redis_port: int) -> None:
+def test_open_connection_is_detected(server: RunningServer, redis_port: int) -> None:
     assert exchange(server.port, STILL_OPEN) == patiently(lambda: exchange(redis_port, STILL_OPEN)) == OPEN
 
 
 @named(BYTE_BY_BYTE)
-def test_replies_to_single_bytes_are_those_of_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
+def test_single_bytes_match_redis(stream: Stream, server: RunningServer, redis_port: int) -> None:
     sent = [bytes([byte]) for byte in stream.sent + STILL_OPEN]
     answered = exchange(server.port, *sent)
     if stream.instead is None:
@@ -101,7 +99,7 @@ def test_replies_to_single_bytes_are_those_of_redis(stream: Stream, server: Runn
 
 
 @named([*STREAMS, *(dataclasses.replace(stream, name=f"locked: {stream.name}") for stream in LOCKED)])
-def test_where_a_stream_is_cut_does_not_matter(stream: Stream) -> None:
+def test_cut_streams_have_equal_replies(stream: Stream) -> None:
     clock, sent = ScriptedClock(), stream.sent + STILL_OPEN
     password = "secret" if stream.name.startswith("locked: ") else ""
 
@@ -116,7 +114,7 @@ def test_where_a_stream_is_cut_does_not_matter(stream: Stream) -> None:
 
 
 def places_to_cut(sent: bytes) -> list[int]:
-    """Everywhere in a short stream; in a long one near its ends, near limits, and here and there."""
+    """All places in a short stream; in a long one those near its ends, those near limits, and some others."""
     if len(sent) <= 300:
         return list(range(1, len(sent)))
     near = [place + offset for place in (2**14, 2**16, 2**20, len(sent) - len(STILL_OPEN)) for offset in range(-3, 9)]
@@ -131,8 +129,8 @@ WORDS_AND_QUOTES = st.binary(max_size=24).flatmap(
 
 @given(st.sampled_from([b"ECHO ", b"BOGUS ", b"x"]), WORDS_AND_QUOTES)
 @settings(max_examples=150)
-def test_inline_commands_are_split_as_redis_splits_them(redis_port: int, command: bytes, rest: list[bytes]) -> None:
-    line = b"".join([command, *rest]).translate(None, b"\0\n") + b"\r\n"  # what Redis does with NUL bytes is listed
+def test_inline_commands_match_redis(redis_port: int, command: bytes, rest: list[bytes]) -> None:
+    line = b"".join([command, *rest]).translate(None, b"\0\n") + b"\r\n"  # NUL bytes are a listed difference
     assert answer_in_process(line + STILL_OPEN) == patiently(lambda: exchange(redis_port, line + STILL_OPEN))
 
 
@@ -142,8 +140,10 @@ FRAGMENTS += [b" ", b'"', b"\\", b"\xff", b"*1\r\n", b"*2\r\n", b"$1\r\n", b"$4\
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=20))
 @settings(max_examples=300)
-def test_random_fragments_are_taken_as_redis_takes_them(redis_port: int, fragments: list[bytes]) -> None:
-    sent = re.sub(rb"\*([0-9]{3})[0-9]+", rb"*\1", b"".join(fragments)) + STILL_OPEN  # respid's own limit is listed
+def test_random_fragments_match_redis(redis_port: int, fragments: list[bytes]) -> None:
+    sent = (
+        re.sub(rb"\*([0-9]{3})[0-9]+", rb"*\1", b"".join(fragments)) + STILL_OPEN
+    )  # the limit of respid is a listed difference
     assert answer_in_process(sent) == patiently(lambda: exchange(redis_port, sent))
 
 
@@ -158,7 +158,7 @@ IDS += [
 
 @given(st.lists(st.sampled_from(IDS * 4 + FRAGMENTS), max_size=12), st.lists(st.integers(min_value=0), max_size=6))
 @settings(max_examples=200)
-def test_where_requests_for_ids_are_cut_does_not_matter(fragments: list[bytes], places: list[int]) -> None:
+def test_cut_id_requests_have_equal_replies(fragments: list[bytes], places: list[int]) -> None:
     sent = b"".join(fragments) + STILL_OPEN
     ends = [*sorted(place % len(sent) for place in places), len(sent)]
     pieces = [sent[start:end] for start, end in zip([0, *ends], ends, strict=False)]
@@ -169,20 +169,20 @@ def answer_in_process(*pieces: bytes) -> bytes:
     return converse(connect(start_worker(ScriptedClock())), *pieces)
 
 
-def test_the_shared_commands_are_declared_as_redis_declares_them(server: RunningServer, redis_port: int) -> None:
+def test_declarations_match_redis(server: RunningServer, redis_port: int) -> None:
     ours, theirs = declarations(server.port), declarations(redis_port)
     shared = ours.keys() & theirs.keys()
     assert ours.keys() - theirs.keys() == {"id.next", "id.range", "id.decode", "id.min", "id.max", "id.info"}
     differences = {name: (ours[name], theirs[name]) for name in shared if ours[name] != theirs[name]}
     # Filters of CLIENT LIST are not supported.
     listed = {"client|list": (theirs["client|list"]._replace(arity=2), theirs["client|list"])}
-    # No ID is refused for want of memory.
+    # respid never refuses an ID for lack of memory.
     for name in ("incr", "incrby", "incrbyfloat", "hincrby", "set"):
         listed[name] = (theirs[name]._replace(flags=theirs[name].flags - {"denyoom"}), theirs[name])
     assert differences == listed
 
 
-def test_no_category_is_unknown_to_redis(server: RunningServer, redis_port: int) -> None:
+def test_categories_exist_in_redis(server: RunningServer, redis_port: int) -> None:
     known = {"@" + text(category) for category in only_reply(redis_port, "ACL", "CAT").elements}
     commands = only_reply(server.port, "COMMAND").elements
     assert {text(category) for command in commands for category in command.elements[6].elements} <= known
@@ -195,7 +195,7 @@ class Declaration(NamedTuple):
 
 
 def declarations(port: int) -> dict[str, Declaration]:
-    """What COMMAND says, of subcommands too, by name."""
+    """The declarations of commands and subcommands in COMMAND, by name."""
     found: dict[str, Declaration] = {}
     pending = list(only_reply(port, "COMMAND").elements)
     while pending:
@@ -218,24 +218,24 @@ def text(reply: Reply) -> str:
 
 
 def patiently(ask: Callable[[], bytes]) -> bytes:
-    """What Redis answers; asks again when it closed with something unread, so that the kernel threw its reply away."""
+    """The reply of Redis. Retries while it is empty: closing with unread data makes the kernel discard the reply."""
     return next(filter(None, (ask() for _ in range(20))), b"")
 
 
 def answers(port: int, stream: Stream, version: int = 2) -> bytes:
-    """All that is answered to the stream and to STILL_OPEN, by a server that has already been asked for the version."""
+    """All replies to the stream and to STILL_OPEN, in this version of the protocol."""
     with RawClient(port) as client:
         if version != 2:
             client.send(request("HELLO", str(version)))
             assert client.receive_reply().startswith(b"%")
         client.send(stream.sent + STILL_OPEN)
-        # Redis sends no more than fits into its socket's buffer to a client that has ended its side.
+        # To a half-closed client Redis sends no more than fits into the socket buffer.
         long_answer = client.receive_until(OPEN) if stream.compared is Compared.OUTER_TYPES else b""
         return long_answer + client.finish()
 
 
 def comparable(stream: Stream, answered: bytes) -> bytes | list[Reply]:
-    """What of the replies has to agree."""
+    """The part of the replies that must be equal."""
     match stream.compared:
         case Compared.TYPES:
             return [without_text(reply) for reply in parse_replies(answered)]
@@ -254,7 +254,7 @@ def without_text(reply: Reply) -> Reply:
 
 
 def without_members(reply: Reply, names: frozenset[bytes]) -> Reply:
-    """The reply with what follows these names left blank."""
+    """The reply without the elements that follow these names."""
     elements: list[Reply] = []
     for element in reply.elements:
         follows_name = elements and elements[-1].text in names

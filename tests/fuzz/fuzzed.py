@@ -15,7 +15,7 @@ from respid.ids.layout import Layout
 from respid.net.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection
 from respid.net.states import Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader
-from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, limits_of_strangers
+from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
 from tests.support.byte_streams import LOCKED, STREAMS, request
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
@@ -165,7 +165,7 @@ def _check_replies(case: Case, outcome: Outcome, replies: list[object]) -> None:
 
 
 def _requests(case: Case) -> tuple[list[list[bytes]], bool]:
-    reader = RequestReader(limits_of_strangers(LIMITS) if case.locked else LIMITS)
+    reader = RequestReader(unauthenticated_limits(LIMITS) if case.locked else LIMITS)
     reader.feed(case.sent)
     requests: list[list[bytes]] = []
     try:

@@ -1,4 +1,4 @@
-"""Another client, which draws IDs while hostile ones do their worst, and what it must not notice."""
+"""A client that draws IDs while hostile clients attack the server, and must not notice them."""
 
 import contextlib
 import threading
@@ -11,14 +11,14 @@ from tests.support.running import RunningServer, wait_until
 
 MIB = 1 << 20
 INCR = request("INCR", "orders")
-# For how long the server may be busy with others before it answers a request: half of them, and any. It is the server's
-# CPU time that counts, since the machine may be busy with other tests.
+# How long the server may be busy with others before it answers: the median, and the maximum. This is CPU time of the
+# server, because the machine may be busy with other tests.
 USUAL_BUSY_SECONDS = 0.1
 LONGEST_BUSY_SECONDS = 0.5
 
 
 class Bystander(threading.Thread):
-    """Draws one ID at a time, and keeps each and how long the server was busy before it came."""
+    """Draws one ID at a time. Keeps the replies, and the CPU time that the server used before each."""
 
     def __init__(self, server: RunningServer) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Bystander(threading.Thread):
                 self.busy_seconds.append(cpu_seconds(self._server) - before)
 
     def wait_for_ids(self, count: int) -> None:
-        """Waits until so many more have come."""
+        """Waits until it has drawn this many more."""
         wanted = len(self.busy_seconds) + count
         wait_until(lambda: len(self.busy_seconds) >= wanted or not self.is_alive(), seconds=60)
 
@@ -47,16 +47,16 @@ class Bystander(threading.Thread):
 
 
 def cpu_seconds(server: RunningServer) -> float:
-    """What the thread of the event loop has used of a processor."""
+    """The CPU time of the server's event loop thread."""
     pid = server.process.pid
     return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 @contextlib.contextmanager
 def unnoticed(server: RunningServer, growth_mib: int = 8) -> Iterator[None]:
-    """Meanwhile another client draws rising IDs without delay; afterwards nothing is left of what happened.
+    """Asserts that another client draws rising IDs without delay meanwhile, and that nothing is left afterwards.
 
-    Memory may have grown by so much while it happened; no file stays open; the log says nothing.
+    Memory may grow by `growth_mib` meanwhile. No file stays open, and nothing is logged.
     """
     log, files, resident = server.log, server.open_files(), server.resident_bytes()
     bystander = Bystander(server)
@@ -79,7 +79,7 @@ def unnoticed(server: RunningServer, growth_mib: int = 8) -> Iterator[None]:
 
 
 def is_kept_alive(server: RunningServer) -> bool:
-    """Whether all connections that the kernel has of the server's port are probed when their peers are silent."""
+    """Whether the kernel has a keepalive timer for each connection to the port of the server."""
     timers = []
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, _, state, _, timer, *_ = line.split()

@@ -1,6 +1,6 @@
-"""Clients that come in crowds, are slow, do not read, do not end or do not say goodbye: nobody else notices.
+"""Crowds of clients that are slow, do not read, never finish or vanish: no other client notices.
 
-`RESPID_TEST_CONNECTIONS` is how many are opened and dropped.
+`RESPID_TEST_CONNECTIONS` sets how many connections are opened and dropped.
 """
 
 import contextlib
@@ -50,9 +50,9 @@ PROBES = {
 
 @pytest.fixture(scope="module")
 def target(start_server: StartServer) -> RunningServer:
-    """A server of its own: what others do would count as left behind here."""
+    """A server for this file only, because the tests count what is left behind."""
     server = start_server()
-    with contextlib.ExitStack() as stack:  # what the first clients take is not what hostile ones take
+    with contextlib.ExitStack() as stack:  # warm up: the memory that any clients take does not count
         for _ in range(50):
             client = stack.enter_context(RawClient(server.port))
             client.send(INCR * 1000)
@@ -68,7 +68,7 @@ def crowd(server: RunningServer, size: int) -> Iterator[list[RawClient]]:
 
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
-def test_slow_senders_take_little(target: RunningServer, sent: bytes) -> None:
+def test_slow_senders_are_harmless(target: RunningServer, sent: bytes) -> None:
     with unnoticed(target), crowd(target, 200) as clients:
         for start in range(min(len(sent), 30)):
             for client in clients:
@@ -76,18 +76,18 @@ def test_slow_senders_take_little(target: RunningServer, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS)
-def test_floods_of_what_takes_long_leave_others_their_turns(target: RunningServer, sent: bytes) -> None:
+def test_floods_do_not_delay_others(target: RunningServer, sent: bytes) -> None:
     with unnoticed(target, growth_mib=16), crowd(target, 4) as clients:
         until = time.monotonic() + 1
         while time.monotonic() < until:
             for client in clients:
                 client.send_until_blocked(sent, most=len(sent), patience_seconds=0.05)
-        for client in clients:  # else the server goes on with all that they have sent
+        for client in clients:  # else the server continues with the requests they sent
             client.vanish()
 
 
-def test_a_hundred_that_never_read_take_bounded_memory(target: RunningServer) -> None:
-    # Of each: a read of 256 KiB, and replies up to the high-water mark and a turn's more.
+def test_non_readers_take_bounded_memory(target: RunningServer) -> None:
+    # For each: a read of 256 KiB, and replies up to the high-water mark plus one turn.
     with unnoticed(target, growth_mib=64), crowd(target, 100) as clients:
         for client, sent in zip(clients, [INCR, request("ID.NEXT", "COUNT", "4096000")] * 50, strict=True):
             client.send_until_blocked(sent * 10_000, most=2 << 20, patience_seconds=0.02)
@@ -95,7 +95,7 @@ def test_a_hundred_that_never_read_take_bounded_memory(target: RunningServer) ->
             client.vanish()
 
 
-def test_connections_that_are_opened_and_dropped_leave_nothing(target: RunningServer) -> None:
+def test_dropped_connections_leave_nothing(target: RunningServer) -> None:
     with unnoticed(target):
         for turn in range(CONNECTIONS):
             with RawClient(target.port) as client:
@@ -104,7 +104,7 @@ def test_connections_that_are_opened_and_dropped_leave_nothing(target: RunningSe
                     client.vanish()
 
 
-def test_resets_in_the_middle_of_a_reply_end_the_reply(target: RunningServer) -> None:
+def test_reset_ends_the_reply(target: RunningServer) -> None:
     with unnoticed(target, growth_mib=16):
         for command in (request("ID.NEXT", "COUNT", "4096000"), request("ID.RANGE", "4096000"), INCR * 100_000):
             for _ in range(10):
@@ -116,7 +116,7 @@ def test_resets_in_the_middle_of_a_reply_end_the_reply(target: RunningServer) ->
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
 @pytest.mark.parametrize("vanishes", [False, True], ids=["FIN", "RST"])
-def test_port_scanners_find_a_server_that_goes_on(target: RunningServer, probe: bytes, vanishes: bool) -> None:  # noqa: FBT001
+def test_port_scans_are_harmless(target: RunningServer, probe: bytes, vanishes: bool) -> None:  # noqa: FBT001
     with unnoticed(target):
         for _ in range(10):
             with RawClient(target.port) as client:
@@ -127,13 +127,13 @@ def test_port_scanners_find_a_server_that_goes_on(target: RunningServer, probe: 
                     assert b"Traceback" not in client.finish()
 
 
-def test_peers_that_are_gone_without_a_word_are_found_by_keepalive(target: RunningServer) -> None:
+def test_keepalive_is_on(target: RunningServer) -> None:
     with crowd(target, 3):
         wait_until(lambda: target.metric("id_generator_connections") == 3)
         assert is_kept_alive(target)
 
 
-def test_one_client_too_many_is_told_so_and_nothing_is_kept_of_it(start_server: StartServer) -> None:
+def test_refused_clients_leave_nothing(start_server: StartServer) -> None:
     server = start_server("--max-clients", "51")
     with crowd(server, 50) as clients:
         for client in clients:
@@ -148,7 +148,7 @@ def test_one_client_too_many_is_told_so_and_nothing_is_kept_of_it(start_server: 
         assert [client.draw(INCR, 1) for client in clients]
 
 
-def test_no_crowd_on_the_http_port_keeps_a_probe_out_or_costs_others_time(target: RunningServer) -> None:
+def test_http_crowd_blocks_no_health_check(target: RunningServer) -> None:
     metrics = b"GET /metrics HTTP/1.1\r\nHost: respid\r\n"
     with unnoticed(target), contextlib.ExitStack() as stack:
         before = target.open_files()
@@ -162,7 +162,7 @@ def test_no_crowd_on_the_http_port_keeps_a_probe_out_or_costs_others_time(target
     assert target.get("/healthz")[0] == 200
 
 
-def test_pipelined_scrapes_are_all_answered_to_who_reads(target: RunningServer) -> None:
+def test_pipelined_scrapes_are_answered(target: RunningServer) -> None:
     with unnoticed(target), RawClient(target.http_port) as client:
         client.send(b"GET /metrics HTTP/1.1\r\nHost: respid\r\n\r\n" * 200)
         assert client.finish().count(b"HTTP/1.1 200 ") == 200

@@ -1,4 +1,4 @@
-"""The HTTP listener from the outside: its three paths, HTTP's own rules, and what was never meant for it."""
+"""HTTP connections from the outside: the three paths, the rules of HTTP, and invalid requests."""
 
 import http.client
 import json
@@ -23,7 +23,7 @@ def http_client(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
     client.close()
 
 
-def test_the_server_is_alive_and_ready(server: RunningServer) -> None:
+def test_healthz_and_readyz(server: RunningServer) -> None:
     assert server.get("/healthz") == (200, '{"status": "alive"}\n')
     assert server.get("/readyz") == (200, '{"status": "ready"}\n')
 
@@ -38,7 +38,7 @@ def test_the_server_is_alive_and_ready(server: RunningServer) -> None:
         ("text/plain; version=1.0.0\xe9", "text/plain; version=0.0.4; charset=utf-8", b"\n"),
     ],
 )
-def test_metrics_come_in_the_format_that_is_asked_for(
+def test_metrics_format_follows_accept(
     http_client: http.client.HTTPConnection, accept: str, content_type: str, ending: bytes
 ) -> None:
     http_client.request("GET", "/metrics", headers={"Accept": accept})
@@ -61,7 +61,7 @@ def test_metrics_come_in_the_format_that_is_asked_for(
         ("OPTIONS", "/readyz", 405),
     ],
 )
-def test_paths_and_methods_are_answered_on_one_connection(
+def test_paths_and_methods_keep_connection(
     http_client: http.client.HTTPConnection, method: str, path: str, status: int
 ) -> None:
     http_client.request(method, path, body=b"x" * 100_000 if method == "POST" else None)
@@ -77,7 +77,7 @@ def test_paths_and_methods_are_answered_on_one_connection(
     assert http_client.getresponse().status == 200
 
 
-def test_head_tells_what_get_would_send(http_client: http.client.HTTPConnection) -> None:
+def test_head_has_the_headers_of_get(http_client: http.client.HTTPConnection) -> None:
     headers = []
     for method in ("GET", "HEAD"):
         http_client.request(method, "/healthz")
@@ -87,7 +87,7 @@ def test_head_tells_what_get_would_send(http_client: http.client.HTTPConnection)
     assert headers[0] == headers[1]
 
 
-def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None:
+def test_pipelined_requests_keep_order(server: RunningServer) -> None:
     answered = exchange(server.http_port, GET * 2 + GET.replace(b"/healthz", b"/nowhere"), GET)
     statuses = [line.split()[1] for line in answered.splitlines() if line.startswith(b"HTTP/1.1 ")]
     assert statuses == [b"200", b"200", b"404", b"200"]
@@ -101,7 +101,7 @@ def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None
     ],
     ids=["HTTP/1.0", "Connection: close"],
 )
-def test_a_client_that_wants_one_answer_gets_it_and_the_end(server: RunningServer, sent: bytes) -> None:
+def test_connection_close_is_honoured(server: RunningServer, sent: bytes) -> None:
     with RawClient(server.http_port) as client:
         client.send(sent)
         answered = client.receive_to_the_end()
@@ -123,7 +123,7 @@ def test_a_client_that_wants_one_answer_gets_it_and_the_end(server: RunningServe
     ],
     ids=["TLS", "RESP", "inline", "no Host", "two Hosts", "bad length", "long header", "long path"],
 )
-def test_what_is_no_http_is_refused_with_a_reason_and_closed(server: RunningServer, sent: bytes, status: bytes) -> None:
+def test_invalid_request_gets_a_reason(server: RunningServer, sent: bytes, status: bytes) -> None:
     with RawClient(server.http_port) as client:
         client.send(sent)
         answered = client.receive_to_end()
@@ -134,17 +134,17 @@ def test_what_is_no_http_is_refused_with_a_reason_and_closed(server: RunningServ
 
 
 @pytest.mark.parametrize("cut", [1, 5, 25, 47, 49])
-def test_a_request_may_come_in_pieces(server: RunningServer, cut: int) -> None:
+def test_request_in_pieces(server: RunningServer, cut: int) -> None:
     sent = b"GET /healthz HTTP/1.1\r\nHost: respid\r\nAccept: */*\r\n\r\n"
     with RawClient(server.http_port) as client:
         client.send(sent[:cut])
-        assert server.get("/healthz")[0] == 200  # by then the first piece is read
+        assert server.get("/healthz")[0] == 200  # the first piece has been read by then
         client.send(sent[cut:])
         statuses = [line for line in client.finish().splitlines() if line.startswith(b"HTTP/")]
     assert [status.split()[1] for status in statuses] == [b"200"]
 
 
-def test_scrapes_are_answered_while_pipelines_saturate_the_worker(server: RunningServer) -> None:
+def test_saturated_worker_answers_scrapes(server: RunningServer) -> None:
     saturated = threading.Event()
     ended = threading.Event()
 
@@ -172,7 +172,7 @@ def test_scrapes_are_answered_while_pipelines_saturate_the_worker(server: Runnin
             pipeline.join()
 
 
-def test_a_draining_server_is_alive_and_not_ready(start_server: StartServer) -> None:
+def test_draining_server_is_not_ready(start_server: StartServer) -> None:
     server = start_server("--drain-delay", "30")
     server.process.terminate()
     wait_until(lambda: server.get("/readyz")[0] == 503)

@@ -1,4 +1,4 @@
-"""What Prometheus reads: every promised name, in both formats, and exact numbers."""
+"""The metrics that Prometheus reads: names, both formats, and exact values."""
 
 import itertools
 import subprocess
@@ -29,15 +29,15 @@ INCR = request("INCR", "orders")
 
 @pytest.fixture(scope="module")
 def counting_server(start_server: StartServer) -> Iterator[RunningServer]:
-    """A server that only the tests of this file talk to."""
+    """A server that only the tests in this file use."""
     server = start_server()
-    exchange(server.port, requests("BOGUS; INCR orders"))  # so that no counter is without a sample
+    exchange(server.port, requests("BOGUS; INCR orders"))  # so that each counter has a sample
     yield server
     server.stop()
 
 
 class Change:
-    """By how much the samples of a metric have changed since this was made."""
+    """The changes of a metric's samples since this object was made."""
 
     def __init__(self, server: RunningServer, name: str) -> None:
         self._server = server
@@ -45,7 +45,7 @@ class Change:
         self._before = self._read()
 
     def _read(self) -> dict[str, float]:
-        """The samples by the value of their label; by the empty string without one."""
+        """The samples by the value of their label, which is empty without a label."""
         samples = [
             sample for family in families(self._server) for sample in family.samples if sample.name == self._name
         ]
@@ -57,11 +57,11 @@ class Change:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_promised_metric_is_there_with_a_help_text(counting_server: RunningServer, name: str) -> None:
+def test_metric_exists_with_help(counting_server: RunningServer, name: str) -> None:
     wanted = f"id_generator_{name}"
     (family,) = (each for each in families(counting_server) if wanted in {sample.name for sample in each.samples})
     assert family.documentation.endswith(".")
-    # Its name less the suffix is that of a gauge, and no two metrics may share one.
+    # Without its suffix the name is that of a gauge, and two metrics must not share a name.
     untyped = name == "connections_total"
     assert family.type == ("unknown" if untyped else "counter" if name.endswith("_total") else "gauge")
 
@@ -78,17 +78,17 @@ def test_every_promised_metric_is_there_with_a_help_text(counting_server: Runnin
         'sequence_exhausted_total{request="bulk"}',
     ],
 )
-def test_the_labels_are_these(counting_server: RunningServer, sample: str) -> None:
+def test_label_exists(counting_server: RunningServer, sample: str) -> None:
     assert counting_server.metric(f"id_generator_{sample}") >= 0
 
 
-def test_the_process_and_its_garbage_collector_are_told_of(counting_server: RunningServer) -> None:
+def test_process_metrics_are_exported(counting_server: RunningServer) -> None:
     text = counting_server.get("/metrics")[1]
     assert "\nprocess_resident_memory_bytes " in text
     assert "\npython_gc_collections_total{" in text
 
 
-def test_both_formats_say_the_same(counting_server: RunningServer) -> None:
+def test_formats_have_equal_samples(counting_server: RunningServer) -> None:
     assert sample_names(families(counting_server)) == sample_names(families(counting_server, OPENMETRICS))
 
 
@@ -101,7 +101,7 @@ def sample_names(families: list[Metric]) -> set[tuple[str, str]]:
     return {(sample.name, str(sample.labels)) for family in families for sample in family.samples}
 
 
-def test_promtool_finds_no_fault_but_a_name_that_dashboards_know(counting_server: RunningServer) -> None:
+def test_promtool_accepts_metrics(counting_server: RunningServer) -> None:
     check = subprocess.run(
         [need_tool("promtool"), "check", "metrics"],
         input=counting_server.get("/metrics")[1],
@@ -128,13 +128,13 @@ def test_promtool_finds_no_fault_but_a_name_that_dashboards_know(counting_server
         ("GET a; EXISTS a; ID.MIN 2026-01-01; ID.INFO; ID.DECODE 1", 0),
     ],
 )
-def test_ids_are_counted_one_by_one(counting_server: RunningServer, sent: str, drawn: int) -> None:
+def test_ids_are_counted_exactly(counting_server: RunningServer, sent: str, drawn: int) -> None:
     change = Change(counting_server, "id_generator_ids_generated_total")
     assert exchange(counting_server.port, requests(sent)) or "OFF" in sent
     assert change.read().get("", 0) == drawn
 
 
-def test_pipelines_are_counted_one_by_one(counting_server: RunningServer) -> None:
+def test_pipelines_are_counted_exactly(counting_server: RunningServer) -> None:
     ids, commands = (Change(counting_server, f"id_generator_{name}_total") for name in ("ids_generated", "commands"))
     with RawClient(counting_server.port) as client:
         client.draw(INCR * 30_000 + request("INCRBY", "a", "1") * 10_000 + request("incr", "a") * 5, 40_005)
@@ -155,9 +155,7 @@ def test_pipelines_are_counted_one_by_one(counting_server: RunningServer) -> Non
         ("ID.NEXT COUNT 10; id.range 5", {"id.next": 1, "id.range": 1}),
     ],
 )
-def test_commands_are_counted_when_they_are_run(
-    counting_server: RunningServer, sent: str, commands: dict[str, float]
-) -> None:
+def test_commands_are_counted(counting_server: RunningServer, sent: str, commands: dict[str, float]) -> None:
     change = Change(counting_server, "id_generator_commands_total")
     exchange(counting_server.port, requests(sent))
     assert change.read() == commands
@@ -176,15 +174,13 @@ def test_commands_are_counted_when_they_are_run(
     ],
     ids=str,
 )
-def test_error_replies_are_counted_by_their_code(
-    counting_server: RunningServer, sent: bytes, kinds: dict[str, float]
-) -> None:
+def test_errors_are_counted_by_code(counting_server: RunningServer, sent: bytes, kinds: dict[str, float]) -> None:
     change = Change(counting_server, "id_generator_errors_total")
     exchange(counting_server.port, sent)
     assert change.read() == kinds
 
 
-def test_milliseconds_that_ran_out_are_counted_by_the_kind_of_request_that_waited(
+def test_exhaustion_is_counted_by_kind(
     counting_server: RunningServer,
 ) -> None:
     draws = {"bulk": (request("ID.NEXT", "COUNT", "100000"), 100_001), "single": (INCR * 50_000, 50_000)}
@@ -202,7 +198,7 @@ def test_milliseconds_that_ran_out_are_counted_by_the_kind_of_request_that_waite
             assert 0 < waited.read()[""] <= elapsed_seconds
 
 
-def test_the_last_id_and_the_connections_are_shown(counting_server: RunningServer) -> None:
+def test_gauges_show_current_values(counting_server: RunningServer) -> None:
     with RawClient(counting_server.port) as client:
         (last,) = client.draw(INCR, 1)
         assert counting_server.metric("id_generator_current_sequence") == last & 4095
@@ -212,7 +208,7 @@ def test_the_last_id_and_the_connections_are_shown(counting_server: RunningServe
     assert 0 < counting_server.metric("id_generator_reservation_remaining_seconds") <= 3
 
 
-def test_no_counter_falls_under_load(counting_server: RunningServer) -> None:
+def test_counters_never_decrease(counting_server: RunningServer) -> None:
     ended = threading.Event()
 
     def load() -> None:

@@ -1,4 +1,4 @@
-"""Passwords of a running server: rotation, wrong ones, and who is warned of what."""
+"""Passwords of a running server: rotation, failed authentication, and the log of both."""
 
 import signal
 from pathlib import Path
@@ -29,7 +29,7 @@ def locked(start_server: StartServer, password_file: Path) -> RunningServer:
 
 
 def hang_up(server: RunningServer) -> str:
-    """Sends SIGHUP; returns the line that comes of it."""
+    """Sends SIGHUP; returns the log line that follows."""
     before = server.log
     server.process.send_signal(signal.SIGHUP)
     wait_until(lambda: server.log.removeprefix(before).endswith("\n"))
@@ -42,7 +42,7 @@ def is_right(server: RunningServer, *credentials: str) -> bool:
     return answered == b"+OK\r\n"
 
 
-def test_passwords_are_rotated_without_a_restart_and_sessions_stay(locked: RunningServer, password_file: Path) -> None:
+def test_sighup_rotates_passwords(locked: RunningServer, password_file: Path) -> None:
     with RawClient(locked.port) as client:
         client.send(request("AUTH", "first"))
         assert client.receive_reply() == b"+OK\r\n"
@@ -58,7 +58,7 @@ def test_passwords_are_rotated_without_a_restart_and_sessions_stay(locked: Runni
         assert client.receive_reply() == b"+PONG\r\n"
 
 
-def test_a_changed_file_is_read_again_by_itself(locked: RunningServer, password_file: Path) -> None:
+def test_changed_password_file_is_reloaded(locked: RunningServer, password_file: Path) -> None:
     replacement = password_file.with_name("replacement")
     replacement.write_text("second\n")
     replacement.rename(password_file)
@@ -66,7 +66,7 @@ def test_a_changed_file_is_read_again_by_itself(locked: RunningServer, password_
     assert is_right(locked, "second")
 
 
-def test_a_file_that_cannot_be_used_is_told_and_the_passwords_stay(locked: RunningServer, password_file: Path) -> None:
+def test_failed_reload_keeps_passwords(locked: RunningServer, password_file: Path) -> None:
     password_file.write_text("\n")
     assert f" error not read again, what was read before stays: passwords: {password_file}: it holds no" in hang_up(
         locked
@@ -77,9 +77,7 @@ def test_a_file_that_cannot_be_used_is_told_and_the_passwords_stay(locked: Runni
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])
-def test_a_server_does_not_start_without_the_passwords_it_is_to_have(
-    start_server: StartServer, tmp_path: Path, content: str | None
-) -> None:
+def test_missing_passwords_stop_the_start(start_server: StartServer, tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "passwords"
     if content is not None:
         path.write_text(content)
@@ -89,24 +87,24 @@ def test_a_server_does_not_start_without_the_passwords_it_is_to_have(
     assert line.startswith(f"respid: passwords: {path}: ")
 
 
-def test_wrong_passwords_are_counted_and_the_log_names_the_peer_once(locked: RunningServer) -> None:
+def test_failures_are_counted_and_logged_once(locked: RunningServer) -> None:
     for _ in range(50):
         assert not is_right(locked, "orders", "wrong")
-    assert exchange(locked.port, request("HELLO", "3", "AUTH", "stranger", "first")) == WRONG_PASSWORD
+    assert exchange(locked.port, request("HELLO", "3", "AUTH", "nobody", "first")) == WRONG_PASSWORD
     assert locked.metric(FAILURES) == 51
-    assert locked.log.count("wrong user name or password from 127.0.0.1:") == 1
+    assert locked.log.count("authentication failed from 127.0.0.1:") == 1
     assert "wrong\n" not in locked.log
     assert "first" not in locked.log
 
 
-def test_the_named_user_is_told_by_the_list_of_clients(locked: RunningServer) -> None:
+def test_client_info_shows_user_name(locked: RunningServer) -> None:
     client = locked.client(username="orders", password="first", protocol=2)
     assert client.client_info()["user"] == "orders"
     with pytest.raises(redis.AuthenticationError):
-        locked.client(username="stranger", password="first").ping()
+        locked.client(username="nobody", password="first").ping()
 
 
-def test_without_anything_to_read_again_sighup_says_so_and_harms_nothing(start_server: StartServer) -> None:
+def test_sighup_with_nothing_to_reload(start_server: StartServer) -> None:
     server = start_server()
     assert " info nothing to read again: " in hang_up(server)
     assert exchange(server.port, PING) == b"+PONG\r\n"
@@ -121,16 +119,16 @@ def test_without_anything_to_read_again_sighup_says_so_and_harms_nothing(start_s
         ("--bind 0.0.0.0 --requirepass-file {file}", 0),
     ],
 )
-def test_a_server_open_to_strangers_warns_of_it_once(
+def test_open_access_is_logged_once(
     start_server: StartServer, password_file: Path, arguments: str, warnings: int
 ) -> None:
     server = start_server(*arguments.format(file=password_file).split())
-    told = f" warning no password: whoever reaches 0.0.0.0 port {server.port} can draw IDs; set RESPID_PASSWORD_FILE\n"
-    assert server.log.count(told) == server.log.count("no password") == warnings
+    warning = f" warning no password set: anyone who can connect to 0.0.0.0:{server.port} can draw IDs; "
+    assert server.log.count(warning) == server.log.count("no password") == warnings
 
 
 class Loop:
-    """Runs at once what is to be called later, when it is told to."""
+    """Records calls instead of making them."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[float, object]] = []
@@ -139,7 +137,7 @@ class Loop:
         self.calls.append((seconds, callback))
 
 
-def test_the_log_of_wrong_passwords_is_bounded_whoever_tries(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_log_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     loop = Loop()
     failures = AuthFailureLog(loop)  # type: ignore[arg-type]
     for number in range(1000):
@@ -147,8 +145,8 @@ def test_the_log_of_wrong_passwords_is_bounded_whoever_tries(caplog: pytest.LogC
     assert len(caplog.messages) == MAX_PEERS
     ((seconds, end),) = loop.calls
     end()  # type: ignore[operator]
-    assert caplog.messages[-1] == "wrong user name or password 980 times more within 60 s"
+    assert caplog.messages[-1] == "authentication failed 980 more times within 60 s"
     failures.note("[::1]:7000")
-    assert caplog.messages[-1] == "wrong user name or password from [::1]:7000"
+    assert caplog.messages[-1] == "authentication failed from [::1]:7000"
     assert seconds == 60
     assert len(loop.calls) == 2

@@ -1,4 +1,4 @@
-"""Millions of IDs by one request: all there, in flat memory, while others are served; none for a client that left."""
+"""Requests for millions of IDs: complete, in flat memory, fair to others, and stopped when the client leaves."""
 
 import itertools
 import statistics
@@ -21,7 +21,7 @@ NEXT_MOST = request("ID.NEXT", "COUNT", str(MOST))
 
 
 class Receiver(threading.Thread):
-    """Sends one request and receives so many lines, beside the test; parses nothing meanwhile."""
+    """Sends one request and receives its lines in a thread, without parsing them."""
 
     def __init__(self, port: int, sent: bytes, lines: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Receiver(threading.Thread):
                 self.received_bytes += len(chunk)
 
     def pieces(self) -> Iterator[list[bytes]]:
-        """The lines, some at a time: all at once would take a gigabyte."""
+        """The lines in parts: all at once would take a gigabyte."""
         rest = b""
         for chunk in self.chunks:
             *lines, rest = (rest + chunk).split(b"\r\n")
@@ -51,7 +51,7 @@ class Receiver(threading.Thread):
 
 
 def assert_rising_ids(pieces: Iterator[list[bytes]], count: int) -> None:
-    """That the lines are the header of an array of so many IDs, and each of them, in order and never twice."""
+    """Asserts that the lines are an array header and as many strictly rising IDs."""
     header, *lines = next(pieces)
     assert header == b"*%d" % count
     last, seen = 0, 0
@@ -65,7 +65,7 @@ def assert_rising_ids(pieces: Iterator[list[bytes]], count: int) -> None:
 
 
 def latencies_seconds(client: RawClient, sent: bytes, while_true: Callable[[], bool]) -> Iterator[float]:
-    """How long each reply takes, one request after the other."""
+    """The time that each reply takes, one request at a time."""
     while while_true():
         started = time.perf_counter()
         client.send(sent)
@@ -73,9 +73,7 @@ def latencies_seconds(client: RawClient, sent: bytes, while_true: Callable[[], b
         yield time.perf_counter() - started
 
 
-def test_4_096_000_ids_are_streamed_in_flat_memory_while_others_are_served(
-    server: RunningServer, raw_client: RawClient
-) -> None:
+def test_largest_stream_takes_flat_memory(server: RunningServer, raw_client: RawClient) -> None:
     raw_client.draw(INCR * 10_000, 10_000)
     resident_bytes = [server.resident_bytes()]
     stream = Receiver(server.port, NEXT_MOST, MOST + 1)
@@ -88,10 +86,10 @@ def test_4_096_000_ids_are_streamed_in_flat_memory_while_others_are_served(
     assert max(resident_bytes) - resident_bytes[0] < 16 * MIB
     assert len(latencies) > 100
     assert statistics.median(latencies) < 0.005
-    assert max(latencies) < 0.25  # without turns it would be the second that the stream takes
+    assert max(latencies) < 0.25  # without turns it would be the whole second of the stream
 
 
-def test_4_096_000_ids_are_reserved_as_a_thousand_ranges(raw_client: RawClient) -> None:
+def test_largest_range_has_a_thousand_pairs(raw_client: RawClient) -> None:
     raw_client.send(request("ID.RANGE", str(MOST)))
     reply, _ = parse_reply(raw_client.receive_reply())
     pairs = [integers([b":%b" % element.text for element in pair.elements if element.text]) for pair in reply.elements]
@@ -102,7 +100,7 @@ def test_4_096_000_ids_are_reserved_as_a_thousand_ranges(raw_client: RawClient) 
 
 
 @pytest.mark.parametrize("count", [1, 1023, 1025, 10_000])
-def test_ids_come_as_strings_when_asked_for(raw_client: RawClient, count: int) -> None:
+def test_stream_as_strings(raw_client: RawClient, count: int) -> None:
     raw_client.send(request("ID.NEXT", "COUNT", str(count), "AS", "STRING"))
     lines = raw_client.receive_lines(2 * count + 1)
     assert lines[0] == b"*%d" % count
@@ -110,7 +108,7 @@ def test_ids_come_as_strings_when_asked_for(raw_client: RawClient, count: int) -
     assert are_rising([int(text) for text in lines[2::2]])
 
 
-def test_clients_that_leave_amid_a_stream_stop_it_and_leave_nothing(start_server: StartServer) -> None:
+def test_stream_ends_when_client_leaves(start_server: StartServer) -> None:
     server = start_server()
     resident_bytes = []
     for _ in range(2):
@@ -129,7 +127,7 @@ def test_clients_that_leave_amid_a_stream_stop_it_and_leave_nothing(start_server
     assert server.metric("id_generator_ids_generated_total") == drawn + 10
 
 
-def test_a_stream_that_nobody_reads_stops_until_it_is_read(start_server: StartServer) -> None:
+def test_unread_stream_pauses(start_server: StartServer) -> None:
     server = start_server()
     drawn: list[float] = []
 
@@ -147,9 +145,7 @@ def test_a_stream_that_nobody_reads_stops_until_it_is_read(start_server: StartSe
 
 
 @pytest.mark.parametrize("sent", [INCR, request("INCRBY", "block", "4096")], ids=["single", "block"])
-def test_two_streams_and_small_requests_share_the_milliseconds(
-    server: RunningServer, raw_client: RawClient, sent: bytes
-) -> None:
+def test_streams_and_single_requests_share(server: RunningServer, raw_client: RawClient, sent: bytes) -> None:
     count = MOST // 4
     streams = [Receiver(server.port, request("ID.NEXT", "COUNT", str(count)), count + 1) for _ in range(2)]
     latencies = list(latencies_seconds(raw_client, sent, lambda: all(stream.is_alive() for stream in streams)))

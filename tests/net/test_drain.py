@@ -1,4 +1,4 @@
-"""The end of a server, asked for or not: nothing that was drawn is lost, no reply is cut, the successor is above."""
+"""The end of a server, clean or not: no ID is lost, no reply is cut off, and the successor continues above."""
 
 import contextlib
 import itertools
@@ -20,7 +20,7 @@ PING = request("PING")
 PONG = b"+PONG\r\n"
 IDS_GENERATED = "id_generator_ids_generated_total"
 SEQUENCE_RESET = 256
-IDLE = {  # what was sent, and its reply
+IDLE = {  # requests and their replies
     b"": b"",
     PING: PONG,
     b"*2\r\n$4\r\nIN": b"",
@@ -38,7 +38,7 @@ def timestamp_ms(number: int) -> int:
 
 
 def draw_until_closed(port: int) -> list[bytes]:
-    """The replies to a client that always has requests on their way, until the server closes its side."""
+    """The replies to a client that keeps requests on their way until the server closes the connection."""
     received: list[bytes] = []
     missing = 0
     with RawClient(port) as client:
@@ -54,7 +54,7 @@ def draw_until_closed(port: int) -> list[bytes]:
 
 
 def follows(earlier: int, later: int) -> bool:
-    """Whether a generator issued no ID between these two."""
+    """Whether the generator issued no ID between these two."""
     if timestamp_ms(earlier) == timestamp_ms(later):
         return later == earlier + 1
     carried_on = (earlier & 4095) + 1
@@ -62,15 +62,13 @@ def follows(earlier: int, later: int) -> bool:
 
 
 def assert_all_reached_their_clients(drawn: list[int], state_dir: Path) -> None:
-    """Of a server that was stopped cleanly and gave IDs to nobody else."""
+    """Holds after a clean stop of a server that had no other clients."""
     assert all(follows(earlier, later) for earlier, later in itertools.pairwise(sorted(drawn)))
     assert ceiling_ms(state_dir) == timestamp_ms(max(drawn)) + 1
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_every_id_drawn_under_load_reaches_its_client(
-    start_server: StartServer, tmp_path: Path, stop_signal: signal.Signals
-) -> None:
+def test_stop_under_load_loses_no_id(start_server: StartServer, tmp_path: Path, stop_signal: signal.Signals) -> None:
     server = start_server("--state-dir", str(tmp_path))
     with ThreadPoolExecutor() as threads:
         drawing = [threads.submit(draw_until_closed, server.port) for _ in range(4)]
@@ -82,7 +80,7 @@ def test_every_id_drawn_under_load_reaches_its_client(
     assert stopped.endswith(" stopped")
 
 
-def test_all_requests_that_were_read_are_answered_before_the_end(start_server: StartServer) -> None:
+def test_stop_answers_pending_requests(start_server: StartServer) -> None:
     server = start_server()
     with RawClient(server.port) as client:
         client.send(request("ID.NEXT", "COUNT", "400000") + INCR * 1_000 + PING)
@@ -94,9 +92,7 @@ def test_all_requests_that_were_read_are_answered_before_the_end(start_server: S
     assert server.wait() == 0
 
 
-def test_a_client_that_does_not_read_when_the_server_stops_gets_its_replies_when_it_does(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_stop_waits_for_slow_reader(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--state-dir", str(tmp_path))
     with RawClient(server.port) as client:
         client.send_until_blocked(INCR * 10_000)
@@ -107,7 +103,7 @@ def test_a_client_that_does_not_read_when_the_server_stops_gets_its_replies_when
     assert_all_reached_their_clients(integers(received.splitlines()), tmp_path)
 
 
-def test_idle_connections_are_closed_not_reset(start_server: StartServer) -> None:
+def test_idle_connections_are_not_reset(start_server: StartServer) -> None:
     server = start_server()
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(RawClient(server.port)) for _ in IDLE]
@@ -120,7 +116,7 @@ def test_idle_connections_are_closed_not_reset(start_server: StartServer) -> Non
     assert server.wait() == 0
 
 
-def test_it_serves_on_during_the_drain_delay_but_is_not_ready(start_server: StartServer) -> None:
+def test_drain_delay_serves_but_is_not_ready(start_server: StartServer) -> None:
     server = start_server("--drain-delay", "1")
     with RawClient(server.port) as client:
         server.process.send_signal(signal.SIGTERM)
@@ -133,7 +129,7 @@ def test_it_serves_on_during_the_drain_delay_but_is_not_ready(start_server: Star
     assert server.wait() == 0
 
 
-def test_a_second_signal_stops_it_at_once(start_server: StartServer, tmp_path: Path) -> None:
+def test_second_signal_stops_at_once(start_server: StartServer, tmp_path: Path) -> None:
     state = ("--state-dir", str(tmp_path))
     server = start_server("--drain-delay", "3600", *state)
     with RawClient(server.port) as client:
@@ -149,9 +145,7 @@ def first_of(server: RunningServer) -> int:
         return client.draw(INCR, 1)[0]
 
 
-def test_after_a_clean_stop_the_successor_goes_on_at_the_next_millisecond(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_clean_stop_leaves_no_gap(start_server: StartServer, tmp_path: Path) -> None:
     state = ("--state-dir", str(tmp_path))
     first = start_server(*state)
     with RawClient(first.port) as client:
@@ -163,7 +157,7 @@ def test_after_a_clean_stop_the_successor_goes_on_at_the_next_millisecond(
     assert second.metric("id_generator_clock_lead_seconds") == 0
 
 
-def test_after_a_kill_the_successor_starts_at_the_stored_ceiling(start_server: StartServer, tmp_path: Path) -> None:
+def test_kill_restarts_at_stored_ceiling(start_server: StartServer, tmp_path: Path) -> None:
     state = ("--state-dir", str(tmp_path))
     killed = start_server(*state)
     with RawClient(killed.port) as client:
@@ -176,15 +170,15 @@ def test_after_a_kill_the_successor_starts_at_the_stored_ceiling(start_server: S
 
 
 def take_place(start_server: StartServer, state_dir: Path) -> RunningServer:
-    """A server that has taken a lock of the holder's name before the holder noticed that its own was removed."""
+    """A server that took the lock of the holder before the holder noticed that its own lock file was removed."""
     for _ in range(10):
         (state_dir / "worker-1.lock").unlink()
-        with contextlib.suppress(AssertionError):  # it came too late, on a busy machine: the holder has a new lock
+        with contextlib.suppress(AssertionError):  # too late on a busy machine: the holder has made a new lock
             return start_server("--state-dir", str(state_dir))
-    raise AssertionError("the holder is always faster")
+    raise AssertionError("the holder was faster each time")
 
 
-def test_a_holder_whose_place_was_taken_stops_and_says_by_whom(start_server: StartServer, tmp_path: Path) -> None:
+def test_replaced_holder_stops(start_server: StartServer, tmp_path: Path) -> None:
     state = ("--state-dir", str(tmp_path))
     former = start_server(*state)
     with ThreadPoolExecutor() as threads:
@@ -201,7 +195,7 @@ def test_a_holder_whose_place_was_taken_stops_and_says_by_whom(start_server: Sta
     assert first_of(taker) > first
 
 
-def test_a_request_that_waits_in_the_socket_when_the_drain_begins_is_answered(start_server: StartServer) -> None:
+def test_drain_answers_unread_requests(start_server: StartServer) -> None:
     server = start_server()
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(RawClient(server.port)) for _ in range(50)]
@@ -217,9 +211,7 @@ def test_a_request_that_waits_in_the_socket_when_the_drain_begins_is_answered(st
     assert server.wait() == 0
 
 
-def test_more_than_one_read_that_waits_in_the_socket_when_the_drain_begins_is_answered(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_drain_answers_several_unread_reads(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--state-dir", str(tmp_path))
     with RawClient(server.port) as client:
         client.send(PING)

@@ -1,4 +1,4 @@
-"""The states of a socket: whatever happens in whatever order, it has one turn at a time and reads when it should."""
+"""The states of a socket: in any order of events it has one turn at a time, and reads only when it may."""
 
 import asyncio
 import copy
@@ -46,7 +46,7 @@ class RecordedTransport(asyncio.Transport):
 
 
 class ScriptedSocket(FlowControl):
-    """A socket whose turns and queue are plain counters, and whose needs are told by the test."""
+    """A socket whose turns and places in the queue are counters, and whose answers the test sets."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -79,7 +79,7 @@ class ScriptedSocket(FlowControl):
         self.places_in_queue += 1
 
     def receive(self, needs: Next) -> None:
-        """Requests come, as far as the socket is read."""
+        """Requests arrive, if the socket is read."""
         if self.state is State.READING:
             self.needs = needs
             if self.blocks:
@@ -87,7 +87,7 @@ class ScriptedSocket(FlowControl):
             self._step(needs)
 
     def come_round(self, needs: Next) -> None:
-        """A scheduled turn, or else a turn of the queue."""
+        """Makes a scheduled turn happen, or else a turn of the queue."""
         self.needs = needs
         if self.turns_scheduled:
             self.turns_scheduled -= 1
@@ -125,8 +125,8 @@ def check(socket: ScriptedSocket) -> None:
     assert socket.places_in_queue == (socket.state in IN_QUEUE)
 
 
-def test_any_events_in_any_order(socket: ScriptedSocket) -> None:
-    """Tries every event in every situation that other events lead to."""
+def test_any_order_of_events_is_safe(socket: ScriptedSocket) -> None:
+    """Tries every event in every situation that can be reached."""
     situations = {socket.situation: socket}
     found = [socket]
     while found:
@@ -152,14 +152,14 @@ def test_blocked_client_gets_no_turn(socket: ScriptedSocket) -> None:
     assert (socket.state, socket.turns_scheduled) == (State.TURN, 1)
 
 
-def test_unblocked_before_its_turn_has_one_turn(socket: ScriptedSocket) -> None:
+def test_unblocked_client_has_one_turn(socket: ScriptedSocket) -> None:
     socket.receive(Next.TURN)
     socket.pause_writing()
     socket.resume_writing()
     assert (socket.state, socket.turns_scheduled) == (State.TURN, 1)
 
 
-def test_every_state_but_the_last_has_a_way_on() -> None:
+def test_closing_is_the_only_final_state() -> None:
     for state, row in TRANSITIONS.items():
         assert (state is State.CLOSING) == (not row)
         assert (Writing.UNBLOCKED in row) != (Writing.BLOCKED in row) or state is State.CLOSING

@@ -1,4 +1,4 @@
-"""Idle and old connections are closed; those in use, and those of drivers that would show an error, are not."""
+"""Idle and old connections are closed, but not those in use, nor those of drivers that would show an error."""
 
 import asyncio
 import socket
@@ -39,7 +39,7 @@ def impatient(start_server: StartServer) -> RunningServer:
         (request("CLIENT", "REPLY", "OFF"), b""),
     ],
 )
-def test_an_idle_connection_is_closed(impatient: RunningServer, sent: bytes, answered: bytes | None) -> None:
+def test_idle_connection_is_closed(impatient: RunningServer, sent: bytes, answered: bytes | None) -> None:
     with RawClient(impatient.port) as client:
         client.send(sent)
         received = client.receive_to_end()
@@ -47,7 +47,7 @@ def test_an_idle_connection_is_closed(impatient: RunningServer, sent: bytes, ans
 
 
 @pytest.mark.parametrize("sent", [INCR, PING, request("INCRBY", "orders", "10")])
-def test_a_connection_in_use_stays(impatient: RunningServer, sent: bytes) -> None:
+def test_active_connection_stays(impatient: RunningServer, sent: bytes) -> None:
     with RawClient(impatient.port) as client:
         ends = time.monotonic() + 4
         while time.monotonic() < ends:
@@ -56,7 +56,7 @@ def test_a_connection_in_use_stays(impatient: RunningServer, sent: bytes) -> Non
             time.sleep(0.2)
 
 
-def test_a_transaction_that_grows_stays(impatient: RunningServer) -> None:
+def test_growing_transaction_stays(impatient: RunningServer) -> None:
     with RawClient(impatient.port) as client:
         client.send(request("MULTI"))
         for _ in range(20):
@@ -66,8 +66,8 @@ def test_a_transaction_that_grows_stays(impatient: RunningServer) -> None:
         assert b"*20\r\n:" in client.finish()
 
 
-def test_a_byte_now_and_then_is_no_use(impatient: RunningServer) -> None:
-    """Slowloris: it would keep its connection for as long as it likes."""
+def test_slow_bytes_count_as_idle(impatient: RunningServer) -> None:
+    """Slowloris: otherwise a client could keep its connection forever."""
     before = impatient.metric(IDLE)
     with RawClient(impatient.port) as client:
         ends = time.monotonic() + 10
@@ -77,14 +77,14 @@ def test_a_byte_now_and_then_is_no_use(impatient: RunningServer) -> None:
             time.sleep(0.2)
 
 
-def test_a_client_that_never_reads_its_replies_is_closed(impatient: RunningServer) -> None:
+def test_client_that_never_reads_is_closed(impatient: RunningServer) -> None:
     before = impatient.metric(IDLE)
     with RawClient(impatient.port) as client:
         client.send(request("ID.NEXT", "COUNT", "4000000"))
         wait_until(lambda: impatient.metric(IDLE) > before)
 
 
-def test_a_client_that_reads_a_long_reply_slowly_gets_all_of_it(impatient: RunningServer) -> None:
+def test_slow_reader_gets_long_reply(impatient: RunningServer) -> None:
     count = 200_000
     received = bytearray()
     with RawClient(impatient.port) as client:
@@ -110,7 +110,7 @@ def ageing_for_all(start_server: StartServer) -> RunningServer:
     return start_server("--max-connection-age", "0.5", "--max-connection-age-clients", "all")
 
 
-def test_old_connections_of_drivers_that_reconnect_are_closed_and_no_others(ageing: RunningServer) -> None:
+def test_max_age_closes_reconnecting_drivers(ageing: RunningServer) -> None:
     with RawClient(ageing.port) as closed, RawClient(ageing.port) as kept, RawClient(ageing.port) as unnamed:
         set_library(closed, "go-redis(,go1.26.8)")
         set_library(kept, "node-redis")
@@ -122,7 +122,7 @@ def test_old_connections_of_drivers_that_reconnect_are_closed_and_no_others(agei
     assert ageing.metric(OLD) >= 1
 
 
-def test_a_driver_that_reconnects_notices_nothing(ageing: RunningServer) -> None:
+def test_max_age_shows_redis_py_no_error(ageing: RunningServer) -> None:
     drawn = []
     ends = time.monotonic() + 5
     with ageing.client() as client:
@@ -134,9 +134,7 @@ def test_a_driver_that_reconnects_notices_nothing(ageing: RunningServer) -> None
 
 
 @pytest.mark.parametrize("begun", [request("MULTI"), request("MULTI") + INCR, request("CLIENT", "REPLY", "OFF")])
-def test_an_old_connection_is_not_closed_between_what_belongs_together(
-    ageing_for_all: RunningServer, begun: bytes
-) -> None:
+def test_max_age_spares_open_transactions(ageing_for_all: RunningServer, begun: bytes) -> None:
     with RawClient(ageing_for_all.port) as client:
         client.send(begun)
         time.sleep(2.5)
@@ -144,12 +142,12 @@ def test_an_old_connection_is_not_closed_between_what_belongs_together(
         assert b"MULTI" not in begun or client.receive_until(b"+QUEUED\r\n")
 
 
-def test_with_all_every_old_connection_goes(ageing_for_all: RunningServer) -> None:
+def test_max_age_for_all_closes_any_client(ageing_for_all: RunningServer) -> None:
     with RawClient(ageing_for_all.port) as client:
         assert client.receive() == b""
 
 
-def test_an_old_connection_with_tls_ends_without_a_cut(start_server: StartServer, tmp_path: Path) -> None:
+def test_max_age_ends_tls_cleanly(start_server: StartServer, tmp_path: Path) -> None:
     files, port = CertificateFiles(tmp_path), free_port()
     start_server(*files.options(port), "--max-connection-age", "0.5", "--max-connection-age-clients", "all")
     with files.client_context().wrap_socket(
@@ -158,14 +156,14 @@ def test_an_old_connection_with_tls_ends_without_a_cut(start_server: StartServer
         assert client.recv(1) == b""
 
 
-async def test_a_request_that_is_in_the_socket_but_not_read_yet_is_not_cut_off(worker: Worker) -> None:
+async def test_unread_request_is_not_lost(worker: Worker) -> None:
     loop = asyncio.get_running_loop()
     clients = Clients(worker, loop)
     client, connected = socket.socketpair()
     client.settimeout(10)
     _, protocol = await loop.connect_accepted_socket(lambda: RespProtocol(clients), connected)
     assert protocol.is_between_requests
-    client.send(PING)  # the event loop has no turn before the next lines
+    client.send(PING)  # the event loop does not run before the next two lines
     assert not protocol.is_between_requests
     clients.drain()
     assert await loop.run_in_executor(None, client.recv, 100) == b"+PONG\r\n"
@@ -194,9 +192,7 @@ async def test_a_request_that_is_in_the_socket_but_not_read_yet_is_not_cut_off(w
         ("", "", False),
     ],
 )
-def test_the_drivers_that_reconnect_are_known_by_what_they_send(
-    client: CommandClient, name: str, version: str, *, closes: bool
-) -> None:
+def test_reconnecting_drivers_are_recognised(client: CommandClient, name: str, version: str, *, closes: bool) -> None:
     session = client.connection.session
     session.library_name, session.library_version = name.encode(), version.encode()
     assert reconnects_silently(session) == closes

@@ -1,4 +1,4 @@
-"""Each limit of a client: what is within it passes, what is beyond is refused in words and counted."""
+"""The limits of a client: requests within them pass; others are refused with a reason and counted."""
 
 import socket
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def exists(arguments: int, size: int) -> bytes:
         (b"", b"*1\r\n:1\r\n", "expected '$', got ':'", "protocol_error"),
     ],
 )
-def test_a_request_beyond_a_limit_is_refused_and_counted(
+def test_request_above_limit_is_refused(
     strict: RunningServer, within: bytes, beyond: bytes, words: str, reason: str
 ) -> None:
     counter = f'id_generator_connections_closed_total{{reason="{reason}"}}'
@@ -57,11 +57,11 @@ def test_a_request_beyond_a_limit_is_refused_and_counted(
 
 
 def open_files(most: int) -> tuple[str, ...]:
-    """What runs a command with that limit of open files, hard and soft."""
+    """A prefix that runs a command with this hard and soft limit of open files."""
     return "sh", "-c", f'ulimit -n {most}; exec "$@"', "sh"
 
 
-def test_no_more_clients_are_let_in_than_files_may_be_open(start_server: StartServer) -> None:
+def test_max_clients_fits_open_files(start_server: StartServer) -> None:
     server = start_server(prefix=open_files(RESERVED_DESCRIPTORS + 3))
     assert f"max clients lowered from 10000 to 3: only {RESERVED_DESCRIPTORS + 3} files may be open" in server.log
     clients = [RawClient(server.port) for _ in range(3)]
@@ -74,25 +74,25 @@ def test_no_more_clients_are_let_in_than_files_may_be_open(start_server: StartSe
         client.vanish()
 
 
-def test_when_not_even_one_client_fits_it_does_not_start(start_server: StartServer) -> None:
+def test_too_few_open_files_stop_the_start(start_server: StartServer) -> None:
     server = start_server(prefix=open_files(RESERVED_DESCRIPTORS), wait=False)
     assert server.wait() == 1
     assert server.log.endswith("files may be open, and respid needs 321: raise the limit (ulimit -n)\n")
 
 
-def test_many_short_arguments_are_added_up_as_well(start_server: StartServer) -> None:
+def test_short_arguments_are_added_up(start_server: StartServer) -> None:
     server = start_server(RESPID_MAX_REQUEST_BYTES="500")
     assert exchange(server.port, exists(6, 98)) == b":5\r\n"
     assert exchange(server.port, exists(7, 98)) == b"-ERR Protocol error: invalid bulk length\r\n"
 
 
-def test_a_limit_below_that_of_strangers_holds_for_them_too(start_server: StartServer) -> None:
+def test_lower_limit_applies_before_auth(start_server: StartServer) -> None:
     server = start_server(RESPID_PASSWORD="secret", RESPID_MAX_REQUEST_BYTES="100")
     refused = exchange(server.port, request("AUTH", "x" * 200))
     assert refused == b"-ERR Protocol error: unauthenticated bulk length\r\n"
 
 
-def test_clients_beyond_the_limit_are_refused_and_counted(start_server: StartServer) -> None:
+def test_max_clients_from_variable(start_server: StartServer) -> None:
     server = start_server(RESPID_MAX_CLIENTS="2")
     with RawClient(server.port) as one, RawClient(server.port) as another:
         for client in (one, another):
@@ -103,7 +103,7 @@ def test_clients_beyond_the_limit_are_refused_and_counted(start_server: StartSer
     wait_until(lambda: exchange(server.port, PING) == PONG)
 
 
-def test_multi_queues_as_many_commands_as_may_be_and_fails_whole_beyond(strict: RunningServer) -> None:
+def test_multi_above_limit_fails_whole(strict: RunningServer) -> None:
     ping, multi, execute = request("PING"), request("MULTI"), request("EXEC")
     assert exchange(strict.port, multi, ping * 10, execute) == b"+OK\r\n" + b"+QUEUED\r\n" * 10 + b"*10\r\n" + PONG * 10
     lines = exchange(strict.port, multi, ping * 13, execute, ping).split(b"\r\n")
@@ -115,8 +115,8 @@ def test_multi_queues_as_many_commands_as_may_be_and_fails_whole_beyond(strict: 
     assert strict.metric('id_generator_errors_total{kind="OOM"}') == 1
 
 
-def test_large_commands_fill_the_queue_of_multi_sooner(client: CommandClient) -> None:
-    """A hundred thousand commands of a MiB each would be a hundred thousand MiB."""
+def test_large_commands_fill_multi_sooner(client: CommandClient) -> None:
+    """Otherwise 100,000 commands of 1 MiB each would take 100 GiB."""
     large = request("ECHO", "x" * 1_000_000)
     converse(client.connection, request("MULTI"))
     answers = [converse(client.connection, large) for _ in range(110)]
@@ -133,19 +133,19 @@ def tcp() -> Iterator[socket.socket]:
             yield connected
 
 
-def test_keepalive_finds_out_within_two_intervals_that_a_client_is_gone(tcp: socket.socket) -> None:
+def test_keepalive_options_are_set(tcp: socket.socket) -> None:
     keep_alive(tcp, 300)
     assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     options = [socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT]
     assert [tcp.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [300, 100, 3]
 
 
-def test_keepalive_can_be_turned_off(tcp: socket.socket) -> None:
+def test_keepalive_can_be_disabled(tcp: socket.socket) -> None:
     keep_alive(tcp, 0)
     assert not tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-def test_drivers_are_told_the_idle_timeout_and_the_keepalive(start_server: StartServer) -> None:
+def test_config_get_shows_timeouts(start_server: StartServer) -> None:
     server = start_server(RESPID_IDLE_TIMEOUT="90", RESPID_TCP_KEEPALIVE="7")
     assert server.client().config_get("t*") == {"timeout": "90", "tcp-keepalive": "7"}
 
@@ -163,7 +163,7 @@ def test_drivers_are_told_the_idle_timeout_and_the_keepalive(start_server: Start
         ("RESPID_TCP_KEEPALIVE", "32768"),
     ],
 )
-def test_a_limit_that_makes_no_sense_is_refused(variable: str, value: str) -> None:
+def test_invalid_limit_is_refused(variable: str, value: str) -> None:
     outcome = run_command_line("serve", "--worker-id", "1", variables={variable: value})
     assert (outcome.exit_code, outcome.config) == (2, None)
     assert variable in outcome.stderr

@@ -1,4 +1,4 @@
-"""TLS as clients and operators meet it: real handshakes, real certificates, renewed while the server runs."""
+"""TLS with real handshakes and real certificates, which are renewed while the server runs."""
 
 import json
 import signal
@@ -33,7 +33,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 @pytest.fixture
 def own_files(tmp_path: Path) -> CertificateFiles:
-    """Those of one test, which it may change."""
+    """Certificates for a single test, which may change them."""
     return CertificateFiles(tmp_path)
 
 
@@ -57,7 +57,7 @@ def ping(connection: ssl.SSLSocket) -> bytes:
 
 
 def is_refused(port: int, context: ssl.SSLContext) -> bool:
-    """With TLS 1.3 a client learns only at its first read that its certificate was refused."""
+    """Reads once: with TLS 1.3 a client learns only then that its certificate was refused."""
     try:
         with connect(port, context) as connection:
             return ping(connection) == b""
@@ -66,16 +66,14 @@ def is_refused(port: int, context: ssl.SSLContext) -> bool:
 
 
 def serial(port: int, files: CertificateFiles) -> str:
-    """The number of the certificate that new connections are shown."""
+    """The serial number of the certificate that the server sends to new connections."""
     with connect(port, files.client_context()) as connection:
         certificate = connection.getpeercert()
         assert certificate is not None
         return str(certificate["serialNumber"])
 
 
-def test_ids_are_drawn_over_tls_beside_the_plain_port(
-    server: RunningServer, files: CertificateFiles, tls_port: int
-) -> None:
+def test_tls_and_plain_port_serve_ids(server: RunningServer, files: CertificateFiles, tls_port: int) -> None:
     drawn = []
     with redis.Redis(port=tls_port, ssl=True, ssl_ca_certs=str(files.ca_file)) as client, server.client() as plain:
         for _ in range(100):
@@ -84,7 +82,7 @@ def test_ids_are_drawn_over_tls_beside_the_plain_port(
 
 
 @pytest.mark.usefixtures("server")
-def test_a_pipeline_larger_than_all_buffers_is_answered_in_order(files: CertificateFiles, tls_port: int) -> None:
+def test_long_pipeline_keeps_order(files: CertificateFiles, tls_port: int) -> None:
     with connect(tls_port, files.client_context()) as connection, ThreadPoolExecutor() as threads:
         sending = threads.submit(connection.sendall, INCR * 200_000)
         pieces: list[bytes] = []
@@ -100,7 +98,7 @@ def test_a_pipeline_larger_than_all_buffers_is_answered_in_order(files: Certific
 
 @pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_both_versions_of_tls_are_spoken(files: CertificateFiles, tls_port: int, version: ssl.TLSVersion) -> None:
+def test_tls_1_2_and_1_3_work(files: CertificateFiles, tls_port: int, version: ssl.TLSVersion) -> None:
     context = files.client_context()
     context.minimum_version = context.maximum_version = version
     with connect(tls_port, context) as connection:
@@ -109,7 +107,7 @@ def test_both_versions_of_tls_are_spoken(files: CertificateFiles, tls_port: int,
 
 @pytest.mark.usefixtures("server")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_older_versions_of_tls_are_refused(files: CertificateFiles, tls_port: int) -> None:
+def test_older_tls_is_refused(files: CertificateFiles, tls_port: int) -> None:
     context = files.client_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1
@@ -118,14 +116,14 @@ def test_older_versions_of_tls_are_refused(files: CertificateFiles, tls_port: in
 
 
 @pytest.mark.usefixtures("server")
-def test_redis_cli_talks_tls(files: CertificateFiles, tls_port: int) -> None:
+def test_redis_cli_uses_tls(files: CertificateFiles, tls_port: int) -> None:
     command = [need_tool("redis-cli"), "-p", str(tls_port), "--tls", "--cacert", str(files.ca_file), "INCR", "orders"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert int(printed) > 1 << 53
 
 
 @pytest.mark.usefixtures("server")
-def test_respid_check_verifies_workers_over_tls(files: CertificateFiles, tls_port: int) -> None:
+def test_respid_check_uses_tls(files: CertificateFiles, tls_port: int) -> None:
     trusted = ["check", f"127.0.0.1:{tls_port}", "--tls", "--seconds", "0.3", "--connections", "2"]
     outcome = run_command_line(*trusted, "--tls-ca-cert-file", str(files.ca_file), "--json")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
@@ -133,26 +131,22 @@ def test_respid_check_verifies_workers_over_tls(files: CertificateFiles, tls_por
     assert "its certificate is not trusted: " in run_command_line(*trusted).stderr
 
 
-def test_who_speaks_no_tls_is_counted_and_harms_nobody(
-    files: CertificateFiles, server: RunningServer, tls_port: int
-) -> None:
+def test_plain_text_on_tls_port_is_counted(files: CertificateFiles, server: RunningServer, tls_port: int) -> None:
     before = server.metric(FAILED)
     with connect(tls_port, files.client_context()) as connection:
         for sent in (INCR, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(100)):
-            with socket.create_connection(("127.0.0.1", tls_port), 10) as stranger:
-                stranger.sendall(sent)
-                stranger.shutdown(socket.SHUT_WR)
-                while stranger.recv(100):
+            with socket.create_connection(("127.0.0.1", tls_port), 10) as plain:
+                plain.sendall(sent)
+                plain.shutdown(socket.SHUT_WR)
+                while plain.recv(100):
                     pass
         assert ping(connection) == PONG
     wait_until(lambda: server.metric(FAILED) == before + 3)
     assert "Traceback" not in server.log
-    assert server.log.count("debug no TLS with ('127.0.0.1', ") >= 3
+    assert server.log.count("debug TLS handshake with ('127.0.0.1', ") >= 3
 
 
-def test_handshakes_that_do_not_end_are_bounded_and_others_are_served(
-    start_server: StartServer, files: CertificateFiles
-) -> None:
+def test_pending_handshakes_are_bounded(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port))
     held = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(MAX_HANDSHAKES)]
@@ -169,9 +163,7 @@ def test_handshakes_that_do_not_end_are_bounded_and_others_are_served(
         assert ping(connection) == PONG
 
 
-def test_a_client_that_resets_before_the_handshake_is_counted_and_no_more(
-    start_server: StartServer, files: CertificateFiles
-) -> None:
+def test_reset_before_handshake_is_counted(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port))
     for _ in range(20):
@@ -181,7 +173,7 @@ def test_a_client_that_resets_before_the_handshake_is_counted_and_no_more(
     assert "Traceback" not in server.log
 
 
-def test_a_handshake_has_little_time(start_server: StartServer, files: CertificateFiles) -> None:
+def test_slow_handshake_times_out(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port))
     with socket.create_connection(("127.0.0.1", port), 30) as silent:
@@ -196,9 +188,7 @@ def verifying(start_server: StartServer, files: CertificateFiles, request: pytes
     return port, request.param
 
 
-def test_clients_show_a_certificate_where_they_must(
-    verifying: tuple[int, str], files: CertificateFiles, tmp_path: Path
-) -> None:
+def test_client_certificates_are_verified(verifying: tuple[int, str], files: CertificateFiles, tmp_path: Path) -> None:
     port, mode = verifying
     with connect(port, files.client_context(shows_certificate=True)) as connection:
         assert ping(connection) == PONG
@@ -212,9 +202,7 @@ def test_clients_show_a_certificate_where_they_must(
     assert is_refused(port, foreign)
 
 
-def test_renewed_certificates_are_shown_after_sighup_and_connections_stay(
-    start_server: StartServer, own_files: CertificateFiles
-) -> None:
+def test_sighup_reloads_certificates(start_server: StartServer, own_files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*own_files.options(port))
     former = serial(port, own_files)
@@ -226,9 +214,7 @@ def test_renewed_certificates_are_shown_after_sighup_and_connections_stay(
         assert ping(connection) == PONG
 
 
-def test_a_certificate_without_its_key_is_told_and_the_former_one_stays(
-    start_server: StartServer, own_files: CertificateFiles
-) -> None:
+def test_failed_reload_keeps_certificate(start_server: StartServer, own_files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*own_files.options(port))
     former = serial(port, own_files)
@@ -236,15 +222,13 @@ def test_a_certificate_without_its_key_is_told_and_the_former_one_stays(
     own_files.renew()
     own_files.key_file.write_bytes(key)
     server.process.send_signal(signal.SIGHUP)
-    told = f"TLS: the key {own_files.key_file} is not that of the certificate {own_files.cert_file}"
+    told = f"TLS: the key {own_files.key_file} does not match the certificate {own_files.cert_file}"
     wait_until(lambda: f"not read again, what was read before stays: {told}" in server.log)
     assert serial(port, own_files) == former
 
 
-def test_a_secret_that_kubernetes_swaps_is_read_by_itself(
-    start_server: StartServer, own_files: CertificateFiles
-) -> None:
-    """It mounts `server.pem -> ..data/server.pem`, and `..data` is the link that it replaces."""
+def test_swapped_secret_is_reloaded(start_server: StartServer, own_files: CertificateFiles) -> None:
+    """Kubernetes mounts `server.pem -> ..data/server.pem`, and replaces the link `..data`."""
     mounted = own_files.directory / "mounted"
     mounted.mkdir()
     _swap(own_files, mounted, "first")
@@ -270,9 +254,7 @@ def _swap(files: CertificateFiles, mounted: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["no certificate", "no key", "another key", "no PEM", "no CA", "an encrypted key"])
-def test_a_server_that_cannot_have_its_tls_does_not_start_and_says_why(
-    start_server: StartServer, own_files: CertificateFiles, wrong: str
-) -> None:
+def test_unusable_tls_files_stop_the_start(start_server: StartServer, own_files: CertificateFiles, wrong: str) -> None:
     cert, key, ca = own_files.cert_file, own_files.key_file, own_files.ca_file
     more: list[str] = []
     match wrong:
@@ -284,20 +266,20 @@ def test_a_server_that_cannot_have_its_tls_does_not_start_and_says_why(
             told = f"{key}: No such file or directory"
         case "another key":
             key.write_bytes(own_files.client_key_file.read_bytes())
-            told = f"the key {key} is not that of the certificate {cert}"
+            told = f"the key {key} does not match the certificate {cert}"
         case "no PEM":
             cert.write_bytes(b"x")
-            told = f"{cert} or {key}: there is no certificate, or no key, in PEM form in it"
+            told = f"{cert} or {key}: no PEM certificate or key found"
         case "no CA":
             ca.write_bytes(b"x")
             more = ["--tls-ca-cert-file", str(ca)]
-            told = f"{ca}: there is no certificate in PEM form in it"
+            told = f"{ca}: no PEM certificate found"
         case _:
             encrypt = ["openssl", "pkey", "-in", str(key), "-aes256", "-passout", "pass:secret", "-out", str(key) + "2"]
             need_tool("openssl")
             subprocess.run(encrypt, check=True)
             Path(str(key) + "2").rename(key)
-            told = "the key is encrypted: decrypt it, and let the permissions of its file protect it"
+            told = "the key is encrypted; decrypt it, and protect the file by its permissions"
     server = start_server(*own_files.options(free_port()), *more, wait=False)
     assert server.wait() == 1
     assert server.log == f"respid: TLS: {told}\n"
@@ -313,12 +295,12 @@ def test_a_server_that_cannot_have_its_tls_does_not_start_and_says_why(
         ("--username orders", "--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD"),
     ],
 )
-def test_settings_that_make_no_sense_together_are_refused(arguments: str, told: str) -> None:
+def test_conflicting_settings_are_refused(arguments: str, told: str) -> None:
     outcome = run_command_line("serve", "--worker-id", "1", *arguments.split())
     assert (outcome.exit_code, outcome.config, outcome.stderr) == (2, None, f"respid: {told}\n")
 
 
-def test_with_port_0_only_tls_is_served(start_server: StartServer, files: CertificateFiles) -> None:
+def test_port_0_serves_tls_only(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port), "--port", "0")
     with pytest.raises(ConnectionRefusedError):
@@ -328,7 +310,7 @@ def test_with_port_0_only_tls_is_served(start_server: StartServer, files: Certif
         assert ping(connection) == PONG
 
 
-def test_a_drain_answers_what_was_read_and_says_goodbye(start_server: StartServer, files: CertificateFiles) -> None:
+def test_drain_ends_tls_cleanly(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port))
     with connect(port, files.client_context()) as idle, connect(port, files.client_context()) as busy:
@@ -337,7 +319,7 @@ def test_a_drain_answers_what_was_read_and_says_goodbye(start_server: StartServe
         header = busy.recv(9)
         server.process.send_signal(signal.SIGTERM)
         received = bytearray(header)
-        while data := busy.recv(1 << 16):  # a connection that is cut raises
+        while data := busy.recv(1 << 16):  # raises if the connection is cut off
             received += data
         assert idle.recv(1) == b""
     assert received.count(b"\r\n") == 100_001

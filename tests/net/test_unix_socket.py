@@ -1,4 +1,4 @@
-"""The Unix socket: who may open its file, and what becomes of the file."""
+"""The Unix socket: the mode of its file, and when the file is replaced or removed."""
 
 import signal
 import socket
@@ -26,7 +26,7 @@ def draw(path: Path) -> int:
 
 
 @pytest.mark.parametrize(("options", "mode"), [([], 0o600), (["--unix-socket-mode", "660"], 0o660)])
-def test_it_serves_with_the_mode_that_is_set_and_the_file_goes_with_the_server(
+def test_socket_has_mode_and_is_removed(
     start_server: StartServer, tmp_path: Path, options: list[str], mode: int
 ) -> None:
     path = tmp_path / "respid.sock"
@@ -38,14 +38,14 @@ def test_it_serves_with_the_mode_that_is_set_and_the_file_goes_with_the_server(
     assert not path.exists()
 
 
-def test_redis_cli_and_the_list_of_clients_know_it(start_server: StartServer, tmp_path: Path) -> None:
+def test_redis_cli_connects(start_server: StartServer, tmp_path: Path) -> None:
     path = tmp_path / "respid.sock"
     start_server("--unix-socket", str(path), "--port", "0")
     command = [need_tool("redis-cli"), "-s", str(path), "CLIENT", "LIST"]
     assert " addr=unix:0 " in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_file_that_a_killed_server_has_left_is_replaced(start_server: StartServer, tmp_path: Path) -> None:
+def test_stale_socket_is_replaced(start_server: StartServer, tmp_path: Path) -> None:
     path = tmp_path / "respid.sock"
     killed = start_server("--unix-socket", str(path))
     killed.process.send_signal(signal.SIGKILL)
@@ -55,24 +55,24 @@ def test_a_file_that_a_killed_server_has_left_is_replaced(start_server: StartSer
     assert draw(path)
 
 
-def test_the_socket_of_a_running_server_is_left_alone(start_server: StartServer, tmp_path: Path) -> None:
+def test_socket_in_use_is_kept(start_server: StartServer, tmp_path: Path) -> None:
     path = tmp_path / "respid.sock"
     start_server("--unix-socket", str(path))
     second = start_server("--unix-socket", str(path), "--worker-id", "2", wait=False)
     assert second.wait() == 1
-    advice = "another process listens there (--unix-socket)"
+    advice = "another process listens on it (--unix-socket)"
     assert second.log == f"respid: cannot listen on {path}: Address already in use; {advice}\n"
     assert draw(path)
 
 
-def test_a_file_that_is_no_socket_is_left_alone(start_server: StartServer, tmp_path: Path) -> None:
+def test_regular_file_is_kept(start_server: StartServer, tmp_path: Path) -> None:
     path = tmp_path / "notes"
     path.write_text("mine")
     assert start_server("--unix-socket", str(path), wait=False).wait() == 1
     assert path.read_text() == "mine"
 
 
-def test_a_link_to_nothing_is_told_in_one_line(start_server: StartServer, tmp_path: Path) -> None:
+def test_dangling_link_is_refused(start_server: StartServer, tmp_path: Path) -> None:
     path = tmp_path / "link"
     path.symlink_to(tmp_path / "nothing")
     server = start_server("--unix-socket", str(path), wait=False)
@@ -82,7 +82,7 @@ def test_a_link_to_nothing_is_told_in_one_line(start_server: StartServer, tmp_pa
 
 
 @pytest.mark.parametrize("directory", ["missing", "x" * 200])
-def test_a_path_that_cannot_be_had_is_one_line(start_server: StartServer, tmp_path: Path, directory: str) -> None:
+def test_unusable_path_is_one_line(start_server: StartServer, tmp_path: Path, directory: str) -> None:
     server = start_server("--unix-socket", str(tmp_path / directory / "respid.sock"), wait=False)
     assert server.wait() == 1
     (line,) = server.log.splitlines()
@@ -90,13 +90,13 @@ def test_a_path_that_cannot_be_had_is_one_line(start_server: StartServer, tmp_pa
 
 
 @pytest.mark.parametrize("mode", ["8", "999", "0o600", "77777", "rw"])
-def test_a_mode_that_is_none_is_refused(mode: str) -> None:
+def test_invalid_mode_is_refused(mode: str) -> None:
     outcome = run_command_line("serve", "--worker-id", "1", "--unix-socket-mode", mode)
     assert outcome.exit_code == 2
     assert f"{mode!r} is not the mode of a file, such as 660." in outcome.stderr
 
 
-def test_a_drain_answers_what_was_read(start_server: StartServer, tmp_path: Path) -> None:
+def test_drain_answers_pending_requests(start_server: StartServer, tmp_path: Path) -> None:
     path = tmp_path / "respid.sock"
     server = start_server("--unix-socket", str(path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

@@ -1,4 +1,4 @@
-"""The waiting queue: rounds that starve nobody, and what is counted of the waiting."""
+"""The waiting queue: rounds are fair, and waits are counted."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ NOTHING_EXHAUSTED = {"single": 0, "bulk": 0}
 
 @dataclass
 class Waiter:
-    """A client that wants so many IDs: `share` a turn, or all in one block."""
+    """A client that wants some IDs: `share` of them per turn, or all in one block."""
 
     session: Session
     wants: int = 1
@@ -61,19 +61,19 @@ def _session(worker: Worker) -> Session:
 
 @pytest.fixture
 def queue(worker: Worker) -> WaitingQueue:
-    """The queue of a worker whose current millisecond is spent."""
+    """The queue of a worker whose current millisecond is exhausted."""
     worker.generator.take(4096)
     return WaitingQueue(worker)
 
 
 def join(queue: WaitingQueue, *waiters: Waiter) -> None:
-    """As connections do: they wait because they have asked and got nothing."""
+    """Joins as connections do: after a request that got no ID."""
     for waiter in waiters:
         assert waiter.session.take(1) == (0, 0)
         queue.join(waiter)
 
 
-def test_a_round_gives_each_one_turn_in_order(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_round_gives_each_one_turn(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     waiters = [bulk(worker, 1000), bulk(worker, 1000), single(worker)]
     join(queue, *waiters)
     clock.pass_ms(1)
@@ -81,11 +81,11 @@ def test_a_round_gives_each_one_turn_in_order(clock: ScriptedClock, worker: Work
     (first,), (second,), (third,) = (waiter.drawn for waiter in waiters)
     assert (first[1], second[1], third[1]) == (SHARE, SHARE, 1)
     assert second[0] == first[0] + SHARE
-    assert third[0] == second[0] + SHARE, "a single request waits for one share each, not for all that bulk wants"
+    assert third[0] == second[0] + SHARE, "a single request waits for one share of each bulk request only"
     assert len(queue) == 2
 
 
-def test_rounds_go_on_until_each_has_what_it_wants(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_rounds_continue_until_all_are_served(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     waiters = [bulk(worker, 250), bulk(worker, 9 * SHARE)]
     join(queue, *waiters)
     clock.pass_ms(1)
@@ -97,7 +97,7 @@ def test_rounds_go_on_until_each_has_what_it_wants(clock: ScriptedClock, worker:
     assert [[count for _, count in waiter.drawn] for waiter in waiters] == [[100, 100, 50], [SHARE] * 9]
 
 
-def test_nobody_has_a_turn_while_there_is_no_id(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_no_turn_without_an_id(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     waiter = single(worker)
     join(queue, waiter)
     queue.serve()
@@ -107,9 +107,7 @@ def test_nobody_has_a_turn_while_there_is_no_id(clock: ScriptedClock, worker: Wo
     assert (waiter.turns, len(queue)) == (1, 0)
 
 
-def test_one_for_whom_too_little_was_left_is_the_first_in_the_next_millisecond(
-    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
-) -> None:
+def test_unserved_block_is_first_next_time(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     before, large, after = single(worker), block(worker, 4096), bulk(worker, 10_000)
     after.share = 4095
     join(queue, before, large, after)
@@ -126,7 +124,7 @@ def test_one_for_whom_too_little_was_left_is_the_first_in_the_next_millisecond(
     assert ([count for _, count in after.drawn], len(late.drawn)) == ([4095, 4095], 1)
 
 
-def test_those_that_got_nothing_keep_their_order(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_unserved_blocks_keep_their_order(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     blocks = [block(worker, 4096) for _ in range(3)]
     join(queue, single(worker), *blocks)
     for served in range(4):
@@ -135,7 +133,7 @@ def test_those_that_got_nothing_keep_their_order(clock: ScriptedClock, worker: W
         assert [len(waiter.drawn) for waiter in blocks] == [1] * served + [0] * (3 - served)
 
 
-def test_one_that_went_away_is_dropped(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_client_that_left_is_dropped(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     gone, there = bulk(worker, 1000), single(worker)
     join(queue, gone, there)
     gone.is_gone = True
@@ -144,7 +142,7 @@ def test_one_that_went_away_is_dropped(clock: ScriptedClock, worker: Worker, que
     assert (len(queue), len(there.drawn), worker.generator.queued) == (0, 1, False)
 
 
-def test_newcomers_are_kept_back_while_others_wait(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_newcomers_do_not_overtake(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     waiter = single(worker)
     join(queue, waiter)
     clock.pass_ms(1)
@@ -154,9 +152,7 @@ def test_newcomers_are_kept_back_while_others_wait(clock: ScriptedClock, worker:
     assert worker.generator.take(1)[1] == 1
 
 
-def test_when_issuing_has_stopped_all_are_told_once_their_patience_ends(
-    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
-) -> None:
+def test_all_are_refused_after_patience(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     waiters = [single(worker), bulk(worker, 1000), block(worker, 4096)]
     join(queue, *waiters)
     clock.pass_ms(RESERVED_MS)
@@ -170,21 +166,17 @@ def test_when_issuing_has_stopped_all_are_told_once_their_patience_ends(
     assert (len(queue), worker.generator.queued) == (0, False)
 
 
-def test_a_millisecond_that_ran_out_is_counted_once_however_many_wait(
-    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
-) -> None:
+def test_exhausted_millisecond_counts_once(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     join(queue, *[single(worker) for _ in range(5)])
     for _ in range(3):
         queue.serve()
     assert worker.stats.sequence_exhausted == {"single": 1, "bulk": 0}
     clock.pass_ms(1)
     queue.serve()
-    assert worker.stats.sequence_exhausted == {"single": 1, "bulk": 0}, "the next one sufficed"
+    assert worker.stats.sequence_exhausted == {"single": 1, "bulk": 0}, "the next millisecond had enough IDs"
 
 
-def test_each_millisecond_that_a_bulk_request_spends_is_counted_as_bulk(
-    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
-) -> None:
+def test_bulk_request_counts_as_bulk(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     join(queue, bulk(worker, 3 * 4096))
     while queue:
         clock.pass_ms(1)
@@ -195,7 +187,7 @@ def test_each_millisecond_that_a_bulk_request_spends_is_counted_as_bulk(
 
 
 @pytest.mark.parametrize("bulk_is_first", [True, False])
-def test_beside_a_bulk_request_a_single_one_does_not_ask_for_more_workers(
+def test_single_beside_bulk_counts_as_bulk(
     clock: ScriptedClock, worker: Worker, queue: WaitingQueue, *, bulk_is_first: bool
 ) -> None:
     large, small = bulk(worker, 4096), single(worker)
@@ -209,9 +201,7 @@ def test_beside_a_bulk_request_a_single_one_does_not_ask_for_more_workers(
     assert worker.stats.sequence_exhausted - counted == {"bulk": 1}
 
 
-def test_what_a_bulk_request_left_too_little_of_is_counted_as_bulk(
-    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
-) -> None:
+def test_block_after_bulk_counts_as_bulk(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     large, small = block(worker, 4096), bulk(worker, SHARE)
     join(queue, small, large)
     counted = worker.stats.sequence_exhausted.copy()
@@ -221,7 +211,7 @@ def test_what_a_bulk_request_left_too_little_of_is_counted_as_bulk(
     assert worker.stats.sequence_exhausted - counted == {"bulk": 1}
 
 
-def test_nothing_is_counted_while_nobody_waits(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_nothing_counts_while_nobody_waits(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     for _ in range(3):
         clock.pass_ms(1)
         worker.generator.take(4096)
@@ -230,7 +220,7 @@ def test_nothing_is_counted_while_nobody_waits(clock: ScriptedClock, worker: Wor
     assert worker.stats.exhausted_wait_ns == 0
 
 
-def test_waits_add_up_over_those_that_wait(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_wait_times_are_added_up(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     clock.pass_ms(1000)
     worker.generator.take(4096)
     join(queue, single(worker))

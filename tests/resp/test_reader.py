@@ -13,8 +13,8 @@ from respid.resp.reader import (
     ProtocolError,
     RequestLimits,
     RequestReader,
-    limits_of_strangers,
     parse_integer,
+    unauthenticated_limits,
 )
 from tests.support.byte_streams import request
 
@@ -136,7 +136,7 @@ def test_what_is_too_large_or_no_request_is_refused_in_the_words_of_redis(sent: 
 )
 def test_a_stranger_may_send_less(sent: bytes, error: str) -> None:
     with pytest.raises(ProtocolError, match=f"^{error}$"):
-        read_all(sent, limits_of_strangers(RequestLimits()))
+        read_all(sent, unauthenticated_limits(RequestLimits()))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_the_limit_is_of_each_request_not_of_all() -> None:
 
 
 def test_limits_may_change_between_two_requests() -> None:
-    reader = RequestReader(limits_of_strangers(RequestLimits()))
+    reader = RequestReader(unauthenticated_limits(RequestLimits()))
     reader.feed(request("AUTH", "x") + request(*"abcdefghijklm"))
     assert reader.next_request() == [b"AUTH", b"x"]
     reader.limits = RequestLimits()

@@ -430,16 +430,14 @@ ALIKE_IN_TYPES = (
     ]
 )
 
-_NO_VALUES = errors.error(
-    "ERR respid stores no values: every key is an ID generator already, so INCR needs no SET before it"
-)
-_NO_SUCH_FLOAT = errors.error("ERR INCRBYFLOAT gives one ID at a time: its increment must be 1")
+_NO_VALUES = errors.error("ERR SET is not supported: respid stores no values, and INCR works on every key without it")
+_NO_SUCH_FLOAT = errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID")
 _WRONG_ARRAY = b"-ERR Protocol error: invalid multibulk length\r\n"
 _TLS_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(16, 48)) + b"\n"
 
 
 def _bad_increment(increment: int) -> bytes:
-    return errors.error(f"ERR increment {increment} is not 1 to 4096, a block of IDs") + OPEN
+    return errors.error(f"ERR increment must be between 1 and 4096, got {increment}") + OPEN
 
 
 UNLIKE = (

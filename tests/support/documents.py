@@ -14,10 +14,9 @@ from respid.commands import COMMANDS
 from respid.commands.ids import BULK_MILLISECONDS
 from respid.ids.layout import Layout
 from respid.monitoring.metrics import WorkerCollector
-from respid.net.listeners import HANDSHAKE_SECONDS, MAX_HANDSHAKES
-from respid.net.protocol import HIGH_WATER_BYTES
-from respid.resp.reader import RequestLimits
-from respid.resp.reader import limits_of_strangers as unauthenticated_limits
+from respid.net.flow_control import HIGH_WATER_BYTES
+from respid.net.tls_listener import HANDSHAKE_SECONDS, MAX_HANDSHAKES
+from respid.resp.reader import RequestLimits, unauthenticated_limits
 from respid.worker.config import Config
 from respid.worker.worker import PATIENCE_MS
 from tests.support.scripted_clock import ScriptedClock

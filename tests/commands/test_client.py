@@ -1,0 +1,88 @@
+"""CLIENT and its subcommands."""
+
+import pytest
+
+from respid.commands.names import MAX_NAME_BYTES
+from respid.resp import encoder, errors
+from tests.support.command_client import CommandClient
+from tests.support.scripted_clock import ScriptedClock
+
+
+@pytest.mark.parametrize(
+    ("conversation", "replies"),
+    [
+        ("CLIENT REPLY OFF; PING; BOGUS; INCR a", b""),
+        ("CLIENT REPLY OFF; PING; CLIENT REPLY ON; PING", encoder.OK + encoder.PONG),
+        ("CLIENT REPLY SKIP; BOGUS; PING", encoder.PONG),
+        ("CLIENT REPLY SKIP; RESET; PING", encoder.PONG),
+        ("CLIENT REPLY SKIP; CLIENT REPLY SKIP; BOGUS; PING", encoder.PONG),
+        ("CLIENT REPLY SKIP; ID.NEXT COUNT 3000; PING", encoder.PONG),
+    ],
+)
+def test_client_reply_suppresses_replies(client: CommandClient, conversation: str, replies: bytes) -> None:
+    assert client.tell(conversation) == replies
+
+
+def test_commands_run_without_replies(client: CommandClient) -> None:
+    client.tell("CLIENT REPLY OFF; INCR a; INCR a; CLIENT SETNAME me; CLIENT REPLY ON")
+    assert client.connection.session.worker.generator.ids_issued == 2
+    assert client.tell("CLIENT GETNAME") == b"$2\r\nme\r\n"
+
+
+def test_empty_name_removes_name(client: CommandClient) -> None:
+    assert client.tell("CLIENT SETNAME me; CLIENT SETNAME ''; CLIENT GETNAME") == encoder.OK * 2 + b"$-1\r\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["CLIENT SETNAME", "CLIENT SETINFO LIB-NAME", "CLIENT SETINFO LIB-VER", "HELLO 3 SETNAME"]
+)
+def test_long_name_is_refused(client: CommandClient, command: str) -> None:
+    name = "x" * MAX_NAME_BYTES
+    assert client.tell(f"{command} {name}x").endswith(b" cannot be longer than 512 bytes\r\n")
+    assert not client.tell(f"{command} {name}").startswith(b"-")
+
+
+def test_client_list_and_info(client: CommandClient, other_client: CommandClient, clock: ScriptedClock) -> None:
+    client.tell(
+        "CLIENT SETNAME first; CLIENT SETINFO LIB-NAME driver; CLIENT SETINFO LIB-VER 1.2; SELECT 3; MULTI; PING"
+    )
+    clock.pass_ms(2_500)
+    (listed,) = other_client.ask("CLIENT LIST")
+    (info,) = other_client.ask("CLIENT INFO")
+    assert listed.text is not None
+    first, second = listed.text.decode().splitlines()
+    assert info.text is not None
+    assert info.text.decode() == second.replace("cmd=client|list", "cmd=client|info") + "\n"
+    for field in (
+        "id=1",
+        "name=first",
+        "age=2",
+        "db=3",
+        "multi=1",
+        "lib-name=driver",
+        "lib-ver=1.2",
+        "addr=127.0.0.1:50000",
+    ):
+        assert field in first.split(" ")
+    assert "id=2" in second.split(" ")
+
+
+@pytest.mark.parametrize(
+    ("options", "reply"),
+    [
+        ("ON", encoder.OK),
+        ("on optin noloop", encoder.OK),
+        ("ON BCAST PREFIX a PREFIX b", encoder.OK),
+        ("ON REDIRECT 5", encoder.OK),
+        ("OFF", encoder.OK),
+        ("MAYBE", errors.SYNTAX),
+        ("ON BOGUS", errors.SYNTAX),
+        ("OFF BOGUS", errors.SYNTAX),
+        ("ON REDIRECT", errors.SYNTAX),
+        ("ON PREFIX a", errors.TRACKING_PREFIX_WITHOUT_BCAST),
+        ("ON BCAST OPTIN", errors.TRACKING_OPT_WITH_BCAST),
+        ("ON OPTIN OPTOUT", errors.TRACKING_OPTIN_AND_OPTOUT),
+    ],
+)
+def test_client_tracking_options(client: CommandClient, options: str, reply: bytes) -> None:
+    assert client.tell(f"CLIENT TRACKING {options}") == reply

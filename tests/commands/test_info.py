@@ -1,0 +1,54 @@
+"""INFO."""
+
+from respid.resp import encoder
+from tests.support.command_client import CommandClient
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import RUN_ID
+
+
+def information(client: CommandClient, sections: str = "") -> dict[str, str]:
+    """The fields of INFO."""
+    (reply,) = client.ask(f"INFO {sections}".strip())
+    return dict(line.split(":", 1) for line in (reply.text or b"").decode().split("\r\n") if ":" in line)
+
+
+def test_info_has_expected_fields(client: CommandClient, clock: ScriptedClock) -> None:
+    client.tell("INCR a; PING")
+    clock.pass_ms(90_000_000)
+    found = information(client)
+    expected = {
+        "redis_mode": "standalone",
+        "role": "master",
+        "tcp_port": "6379",
+        "run_id": RUN_ID,
+        "uptime_in_seconds": "90000",
+        "uptime_in_days": "1",
+        "connected_clients": "1",
+        "used_memory": "50000000",
+        "cluster_enabled": "0",
+        "total_commands_processed": "3",
+        "worker_id": "1",
+        "ids_issued": "1",
+        "layout": "41/10/12",
+    }
+    assert expected.items() <= found.items()
+
+
+def test_info_filters_sections(client: CommandClient) -> None:
+    assert information(client, "replication") == {"role": "master", "connected_slaves": "0"}
+    assert information(client, "CLUSTER Replication").keys() == {"role", "connected_slaves", "cluster_enabled"}
+    assert information(client, "bogus") == {}
+    assert information(client).keys() == information(client, "all").keys() == information(client, "everything").keys()
+
+
+def test_info_text_format(client: CommandClient) -> None:
+    text = "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n"
+    assert client.tell("INFO cluster replication") == encoder.bulk_string(text.encode())
+    client.tell("HELLO 3")
+    assert client.tell("INFO cluster replication") == encoder.text_string(text, 3)
+
+
+def test_info_reports_loading(client: CommandClient, clock: ScriptedClock) -> None:
+    assert information(client, "persistence") == {"loading": "0"}
+    clock.pass_ms(100_000)
+    assert information(client, "persistence") == {"loading": "1", "loading_eta_seconds": "1"}
