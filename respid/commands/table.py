@@ -14,7 +14,8 @@ from respid.resp import encoder, errors
 NO_AUTH = "no_auth"  # may be sent before authentication
 IMMEDIATE = "immediate"  # runs at once inside MULTI
 DRAWS_IDS = "draws"
-INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS})  # flags that Redis does not have: not shown to clients
+CONSTANT = "constant"  # always has the same answer, which is true because nothing is stored
+INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS, CONSTANT})  # flags that Redis does not have: not shown to clients
 ALWAYS = "noscript loading stale allow_busy"  # flags of commands that Redis runs even while it can run no others
 
 

@@ -99,6 +99,7 @@ class Clients:
         if client in self.sockets:
             self.sockets.remove(client)
             del self.worker.clients[client.session.identifier]
+            client.session.describe_socket = None  # it refers to the socket, which would be kept until a collection
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""

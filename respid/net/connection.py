@@ -52,6 +52,11 @@ class Connection:
         return self._is_fresh
 
     @property
+    def unread_bytes(self) -> int:
+        """How much of what was received has not been parsed yet."""
+        return self._reader.unread_bytes
+
+    @property
     def _current_limits(self) -> RequestLimits:
         return self._limits if self.session.authenticated else unauthenticated_limits(self._limits)
 

@@ -144,6 +144,11 @@ class RequestReader:
         """Whether nothing was fed that has not been given as a request."""
         return self._position == len(self._buffer) and not self._missing and not self._pending
 
+    @property
+    def unread_bytes(self) -> int:
+        """How many bytes of what was fed have not been read yet."""
+        return len(self._buffer) - self._position + len(self._pending)
+
     def _read_array_header(self) -> bool:
         position = self._position
         count = _SHORT_ARRAY_HEADERS.get(self._buffer[position : position + 4])
