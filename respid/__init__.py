@@ -4,7 +4,7 @@ The map, from the ground up. Each package imports only from those above it here;
 
 - `ids/`: layouts, clocks, the generator, reservations. Pure: no IO, no sleeping.
 - `resp/`: bytes to requests, values to bytes, Redis's error texts. Pure as well; knows no IDs.
-- `worker/`: what all connections of one process share: settings, credentials, lifecycle, counters.
+- `worker/`: the state that all connections of a process share: settings, credentials, lifecycle, counters.
 - `commands/`: the one table of commands, and a small file per group.
 - `net/`: how Redis clients come in: listeners, connections, who gets the next ID.
 - `highwater/`: how the high-water mark stays durable and the reservation ahead of the clock.
@@ -12,7 +12,7 @@ The map, from the ground up. Each package imports only from those above it here;
 - `monitoring/`: the HTTP port: metrics and health.
 - `check/`: the verifier. It shares no code with the server but the layout of an ID.
 - `server`: start, stop, signals, wiring.
-- `cli/`: what a person types: options, commands, exit codes, the log.
+- `cli/`: the command line: options, commands, exit codes and the log.
 """
 
 __version__ = "0.1.0"

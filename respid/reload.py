@@ -1,4 +1,4 @@
-"""Files that are read again while the server runs: on SIGHUP, and when they have changed. Knows not what they hold."""
+"""Files that are reloaded while the server runs: on SIGHUP, and when they have changed. Does not know their format."""
 
 import asyncio
 import logging
@@ -13,26 +13,26 @@ Identity = tuple[tuple[int, int, int] | None, ...]
 
 
 class ReadError(Exception):
-    """Files cannot be used; the message is one line that says which and why."""
+    """A file cannot be used. The message is one line that names the file and the reason."""
 
 
 @dataclass(slots=True)
 class Source:
     """Files that belong together.
 
-    `use` reads them and takes what they hold; it returns what that is, in a few words. It raises OSError or ValueError,
-    and then everything stays as it was.
+    `use` reads and applies them, and returns a short description of their contents. If it raises OSError or ValueError,
+    it has changed nothing.
     """
 
     what: str
     paths: tuple[Path, ...]
     use: Callable[[], str]
-    seen: Identity = field(default=(), init=False)  # as they were when they were read last
-    changing: Identity = field(default=(), init=False)  # as they were at the last look, when that was different
+    seen: Identity = field(default=(), init=False)  # the files when they were last read
+    changing: Identity = field(default=(), init=False)  # the files when they were last checked
 
     def read(self) -> str:
         """Raises ReadError."""
-        self.seen = self.changing = _identify(self.paths)  # before they are read: what comes later is a change
+        self.seen = self.changing = _identify(self.paths)  # before reading: a later write is a change
         try:
             _refuse_pipes(self.paths)
             return self.use()
@@ -44,32 +44,32 @@ class Source:
 
     @property
     def has_changed(self) -> bool:
-        """Whether they differ from what was read, and no longer change: certificate and key are two writes."""
+        """Whether the files have changed and are stable again: a certificate and its key are two writes."""
         now = _identify(self.paths)
         is_settled, self.changing = now == self.changing, now
         return is_settled and now != self.seen
 
 
 class Reloader:
-    """All such files of a server."""
+    """All files that a server reloads."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = list(sources)
 
     def read(self) -> None:
-        """Reads all for the first time. Raises ReadError."""
+        """Reads all files for the first time. Raises ReadError."""
         for source in self._sources:
             source.read()
 
     def reload(self) -> None:
-        """Reads all again. What cannot be used is logged, and what was read before stays."""
+        """Reloads all files. If one cannot be used, logs it and keeps its previous contents."""
         for source in self._sources:
             _reload(source)
         if not self._sources:
-            _log.info("nothing to read again: there is no password file, and no certificate")
+            _log.info("nothing to reload: no password file or certificate is set", extra={"event": "reload_nothing"})
 
     async def watch(self, interval_seconds: float = WATCH_SECONDS) -> None:
-        """Looks for changes until it is cancelled. A mounted Kubernetes Secret changes by a symbolic link."""
+        """Reloads files when they change, until cancelled. Follows symbolic links, for mounted Kubernetes Secrets."""
         while self._sources:
             await asyncio.sleep(interval_seconds)
             for source in self._sources:
@@ -78,21 +78,21 @@ class Reloader:
 
 
 def _refuse_pipes(paths: Iterable[Path]) -> None:
-    """Reading one would hold up the event loop until somebody writes. Raises OSError, ValueError."""
+    """Raises ValueError or OSError: reading a pipe would block the event loop until something is written to it."""
     for path in paths:
         if path.is_fifo() or path.is_socket():
-            raise ValueError(f"{path}: it is no file that can be read again")
+            raise ValueError(f"{path}: not a regular file")
 
 
 def _reload(source: Source) -> None:
     try:
-        _log.info("read again: %s", source.read())
+        _log.info("reloaded %s", source.read(), extra={"event": "reloaded"})
     except ReadError as error:
-        _log.error("not read again, what was read before stays: %s", error)
+        _log.error("reload failed, keeping the previous contents: %s", error, extra={"event": "reload_failed"})
 
 
 def _identify(paths: Iterable[Path]) -> Identity:
-    """What tells a file from one that replaced it; None for one that is not there."""
+    """Returns values that change when a file is changed or replaced; None for a missing file."""
     return tuple(_identify_file(path) for path in paths)
 
 

@@ -1,7 +1,6 @@
-"""A running server: both listeners, the keeper, signals, start and stop."""
+"""A running server: its wiring, start, stop and signals."""
 
 import asyncio
-import contextlib
 import dataclasses
 import gc
 import logging
@@ -14,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from respid import __version__
 from respid.highwater.keeper import Keeper
@@ -38,16 +38,19 @@ from respid.worker.credentials import read_passwords
 from respid.worker.lifecycle import State
 from respid.worker.worker import ProcessUsage, Worker
 
-STOP_SECONDS = 10.0  # for how long the stop waits for requests that are being answered
-STORE_STOP_SECONDS = 5.0  # for how long it then waits for the store
-KEEPER_STOP_SECONDS = 1.0  # for how long it then waits for what sleeps between two looks
-RUN_ID_BYTES = 20  # shown as 40 digits, as by Redis
+STOP_SECONDS = 10.0  # how long a stop waits for the requests in progress
+STORE_STOP_SECONDS = 5.0  # how long it then waits for the store
+KEEPER_STOP_SECONDS = 1.0  # how long it then waits for the keeper's task, which sleeps between its rounds
+SIGNAL_REPEAT_SECONDS = 0.5  # stop signals this close together are one: GNU timeout sends two
+RUN_ID_BYTES = 20  # shown as 40 hexadecimal digits, as Redis does
 RESERVED_DESCRIPTORS = 64 + MAX_HANDSHAKES  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
 
 
 def make_store(config: Config) -> Store:
     if config.store == "file":
+        if config.state_dir is None:
+            raise StoreError("the file store needs a directory: set --state-dir")
         return FileStore(config.state_dir, config.worker_id, config.layout)
     if config.store == "lease":
         try:
@@ -79,7 +82,7 @@ def make_worker(config: Config, store: Store, clock: Clock) -> Worker:
 
 
 class Server:
-    """One worker with its listeners."""
+    """One worker, its listeners and its background tasks."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -87,6 +90,7 @@ class Server:
         self._worker = make_worker(config, self._store, SystemClock())
         self._keeper = Keeper(self._worker, self._store)
         self._stop = asyncio.Event()
+        self._stop_signal_seconds: float | None = None  # monotonic time of the first stop signal
         self._tls = Tls(config) if config.tls_port else None
         self._reloader = Reloader(self._sources())
 
@@ -106,28 +110,24 @@ class Server:
         return f"passwords: {len(passwords)}"
 
     async def run(self) -> None:
-        """Serves until a signal asks it to stop. Raises StartError, StoreError."""
+        """Serves until a signal stops it. Raises StartError or StoreError."""
         loop = asyncio.get_running_loop()
-        config = self._config
-        try:
-            self._reloader.read()
-        except ReadError as error:
-            raise StartError(str(error)) from None
+        loop.set_exception_handler(log_loop_error)
+        self._read_files()
         self._worker.on_auth_failure = AuthFailureLog(loop).note
-        loop.add_signal_handler(signal.SIGHUP, self._reloader.reload)
-        for stop_signal in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
+        self._handle_signals(loop)
         clients = Clients(self._worker, loop)
         http = HttpClients(self._routes(), loop)
-        http_server = await listen(loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
         listeners = RespListeners(clients, self._tls)
-        await listeners.open()
+        http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
-        keeping.add_done_callback(lambda _: self._stop.set())  # it ends by itself only when it fails
+        keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
         background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(clients).run())]
+        for task in background:
+            task.add_done_callback(report_task_error)
         try:
             await self._stop.wait()
-            await self._drain(clients, listeners, 0 if keeping.done() else config.drain_delay_seconds)
+            await self._drain(clients, listeners, 0 if keeping.done() else self._config.drain_delay_seconds)
         finally:
             for task in background:
                 task.cancel()
@@ -135,41 +135,76 @@ class Server:
             self._worker.lifecycle.enter(State.STOPPED)
             http_server.close()
             http.close()
-        with contextlib.suppress(TimeoutError):  # of a store that does not answer
-            await asyncio.wait_for(keeping, KEEPER_STOP_SECONDS)
-        _log.info("stopped")
+        await self._end_keeping(keeping)
+        _log.info("stopped", extra={"event": "stopped"})
         if not released:
-            os._exit(0)  # a thread that hangs with its disk would keep the process
+            os._exit(0)  # a thread that waits for the disk would keep the process alive
+
+    def _read_files(self) -> None:
+        try:
+            self._reloader.read()
+        except ReadError as error:
+            raise StartError(str(error)) from None
+
+    def _handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.reload)
+        for stop_signal in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
+
+    async def _listen(self, http: HttpClients, listeners: RespListeners) -> asyncio.Server:
+        """Opens all listeners; returns the HTTP server. Raises StartError, which names both if both fail."""
+        config = self._config
+        opening_http = listen(http.loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
+        http_server, opened = await asyncio.gather(opening_http, listeners.open(), return_exceptions=True)
+        if isinstance(http_server, StartError) and isinstance(opened, StartError):
+            raise StartError(f"{opened}; {http_server}")
+        if isinstance(opened, BaseException):
+            raise opened
+        if isinstance(http_server, BaseException):
+            raise http_server
+        return http_server
 
     async def _release(self) -> bool:
-        """Stops issuing and stores the exact end; False when the store does not answer in time."""
+        """Stops issuing IDs and stores the exact end; returns False if the store does not answer in time."""
         try:
             async with asyncio.timeout(STORE_STOP_SECONDS):
                 await self._keeper.end()
         except TimeoutError:
             _log.warning(
-                "the store did not answer within %g s: the high-water mark stays where it is, and the successor begins"
-                " there",
+                "the store did not answer within %g s: the high-water mark was not lowered to the last ID; the next"
+                " start continues from the stored mark",
                 STORE_STOP_SECONDS,
+                extra={"event": "release_timeout"},
             )
             return False
         return True
 
+    async def _end_keeping(self, keeping: asyncio.Task[None]) -> None:
+        """Raises the exception that ended the keeper's task, if one did."""
+        done, _ = await asyncio.wait([keeping], timeout=KEEPER_STOP_SECONDS)  # the store may not answer
+        if done:
+            keeping.result()
+
     async def _keep_reservation(self, listening: str) -> None:
+        if self._stop.is_set():  # a signal during the start
+            return
         await self._keeper.begin()
         self._log_start(listening)
-        _ = self._render_metrics  # imported once requests are answered, before a scrape has to wait for it
-        # What is there now stays: a full collection need not look at it again.
+        _ = self._render_metrics  # imported while requests are already answered, so that the first scrape need not wait
+        # All objects so far live as long as the process: full collections can skip them.
         gc.collect()
         gc.freeze()
         await self._keeper.keep()
 
     def _handle_stop_signal(self, stop_signal: signal.Signals) -> None:
-        if self._stop.is_set():
-            _log.warning("%s again: stopping at once", stop_signal.name)
-            os._exit(128 + stop_signal)  # the stored ceiling keeps the successor's IDs above
-        _log.info("%s: draining", stop_signal.name)
-        self._stop.set()
+        now_seconds = time.monotonic()
+        if self._stop_signal_seconds is None:
+            self._stop_signal_seconds = now_seconds
+            _log.info("%s: draining", stop_signal.name, extra={"event": "draining"})
+            self._stop.set()
+        elif now_seconds - self._stop_signal_seconds > SIGNAL_REPEAT_SECONDS:
+            _log.warning("second %s: stopping at once", stop_signal.name, extra={"event": "stop_forced"})
+            os._exit(128 + stop_signal)  # the successor starts at the stored mark, which is above all issued IDs
 
     async def _drain(self, clients: Clients, listeners: RespListeners, delay_seconds: float) -> None:
         self._worker.lifecycle.enter(State.DRAINING)
@@ -183,7 +218,7 @@ class Server:
 
     @cached_property
     def _render_metrics(self) -> Callable[[str], tuple[str, bytes]]:
-        from respid.monitoring.metrics import Exposition  # noqa: PLC0415 - its library takes a fifth of all imports' time
+        from respid.monitoring.metrics import Exposition  # noqa: PLC0415 - a fifth of all import time
 
         return Exposition(self._worker).render
 
@@ -192,7 +227,7 @@ class Server:
             return Response(200, *self._render_metrics(accept))
 
         def healthz(_accept: str) -> Response:
-            """Answering proves what is asked: that the event loop turns."""
+            """An answer proves that the event loop turns."""
             return json_response(200, {"status": "alive"})
 
         def readyz(_accept: str) -> Response:
@@ -216,13 +251,30 @@ class Server:
             config.worker_id_source,
             config.layout.fingerprint,
             where,
+            extra={"event": "started"},
         )
 
 
-def fit_max_clients(max_clients: int) -> int:
-    """Raises the limit of open files to fit so many clients, or lowers the clients to fit it, as redis-server does.
+def log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs an exception that nothing handles: of a callback, of a protocol's method, or of a task."""
+    error, message = context.get("exception"), context["message"]
+    if error is None or isinstance(error, OSError):
+        _log.error("event loop: %s", message, exc_info=error, extra={"event": "event_loop_error"})
+    else:
+        message = f"internal error (please report it): {message}: {type(error).__name__}: {error}"
+        _log.error("%s", message, exc_info=error, extra={"event": "internal_error"})
 
-    Raises StartError when not even one fits.
+
+def report_task_error(task: asyncio.Task[None]) -> None:
+    """Logs now why a background task failed, not when the task is garbage collected. The server goes on without it."""
+    if not task.cancelled() and (error := task.exception()):
+        task.get_loop().call_exception_handler({"message": "a background task failed", "exception": error})
+
+
+def fit_max_clients(max_clients: int) -> int:
+    """Raises the limit of open files to fit this many clients. Returns how many fit, as redis-server does.
+
+    Raises StartError if not even one fits.
     """
     needed = max_clients + RESERVED_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -235,9 +287,13 @@ def fit_max_clients(max_clients: int) -> int:
     fitting = reachable - RESERVED_DESCRIPTORS
     if fitting < 1:
         least = RESERVED_DESCRIPTORS + 1
-        raise StartError(f"only {reachable} files may be open, and respid needs {least}: raise the limit (ulimit -n)")
+        raise StartError(f"the limit of open files is {reachable} and respid needs {least}: raise it (ulimit -n)")
     _log.warning(
-        "max clients lowered from %d to %d: only %d files may be open (ulimit -n)", max_clients, fitting, reachable
+        "max clients lowered from %d to %d: the limit of open files is %d (ulimit -n)",
+        max_clients,
+        fitting,
+        reachable,
+        extra={"event": "max_clients_lowered"},
     )
     return fitting
 
@@ -247,13 +303,13 @@ def read_process_usage() -> ProcessUsage:
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         resident_bytes = pages * resource.getpagesize()
-    except OSError:  # no Linux: the peak is the nearest that there is
+    except OSError:  # not Linux: the peak is the closest value available
         resident_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return ProcessUsage(resident_bytes, usage.ru_utime, usage.ru_stime)
 
 
 def serve(config: Config) -> None:
-    """Runs a server until it is asked to stop. Raises StartError, StoreError."""
+    """Runs a server until a signal stops it. Raises StartError or StoreError."""
     config = dataclasses.replace(config, max_clients=fit_max_clients(config.max_clients))
     with asyncio.Runner(loop_factory=_event_loop_factory()) as runner:
         runner.run(Server(config).run())
@@ -261,7 +317,7 @@ def serve(config: Config) -> None:
 
 def _event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
-        import uvloop  # noqa: PLC0415 - not there on every platform
+        import uvloop  # noqa: PLC0415 - not available on every platform
     except ImportError:
         return None
     return uvloop.new_event_loop

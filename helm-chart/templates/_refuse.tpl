@@ -15,6 +15,9 @@
 {{- $names := list }}
 {{- range fromYamlArray (include "respid.env" .) }}{{ $names = append $names .name }}{{ end }}
 {{- range .Values.extraEnv }}
+{{- if has .name (list "WORKER_ID" "RESPID_WORKER_ID" "POD_NAME") }}
+{{- fail (printf "extraEnv contains %s, which would give all pods the same worker ID: remove it; the chart sets it from each pod's index. To use other worker IDs, set workerIdOffset" .name) }}
+{{- end }}
 {{- if has .name $names }}
 {{- fail (printf "extraEnv contains %s, which the chart sets itself: use the corresponding value instead (see values.yaml)" .name) }}
 {{- end }}

@@ -20,10 +20,16 @@ does not, Helm resets it to its default, 1. So once a revision has rendered it, 
 {{- end }}
 {{- end }}
 
-{{/* The environment variables that the chart sets. The image sets the addresses of the listeners. */}}
+{{/*
+The variables that the chart sets. The addresses of the listeners are the image's. A variable that is added after version 0.1
+is set only if its value is not the default: after a rollback, an older image refuses variables that it does not know.
+*/}}
 {{- define "respid.env" -}}
-- name: WORKER_ID # empty before Kubernetes 1.28; then the index comes from POD_NAME
+{{- /* Both names, so that no ConfigMap can set one of them for all pods. Empty before Kubernetes 1.28: the ordinal in POD_NAME is used. */}}
+{{- range list "WORKER_ID" "RESPID_WORKER_ID" }}
+- name: {{ . }}
   valueFrom: {fieldRef: {fieldPath: "metadata.labels['apps.kubernetes.io/pod-index']"}}
+{{- end }}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - {name: RESPID_WORKER_ID_OFFSET, value: {{ include "respid.number" .Values.workerIdOffset | quote }}}

@@ -1,1 +1,1 @@
-"""What a person types: options, commands, exit codes, the log."""
+"""The command line: options, commands, exit codes and the log."""

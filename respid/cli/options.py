@@ -1,201 +1,134 @@
-"""What a setting is: an option with its environment variable; and the settings of who may come in, and with how much.
+"""Building blocks of options: value types, environment variables, and how an option fills a field of Config."""
 
-The command line turns their values into a Config, and refuses those that do not fit together.
-"""
-
+import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-# For a Service named respid Kubernetes puts RESPID_PORT=tcp://10.96.0.7:6379 into every pod of its namespace:
-# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
-SERVICE_LINK = "tcp://"
+from respid.cli.variables import is_service_link
+from respid.ids.layout import Layout
+from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+from respid.worker.config import Config
 
+MAX_SECONDS = 1_000_000_000  # 31 years; timers cannot hold much more
+CONFIG_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 
-MOST_SECONDS = 1_000_000_000  # 31 years
+READABLE_FILE = click.Path(dir_okay=False, path_type=Path)
+
+Decorator = Callable[..., Any]
 
 
 class Seconds(click.FloatRange):
-    """A span of time: 0 or more, and neither "nan", which no bound refuses, nor more than timers can hold."""
+    """A duration in seconds, up to MAX_SECONDS. "nan", which passes any comparison with a bound, is refused."""
+
+    name = "seconds"
 
     def __init__(self, least: float = 0, *, min_open: bool = False) -> None:
         super().__init__(least, min_open=min_open)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds: float = super().convert(value, param, ctx)
-        if math.isnan(seconds) or seconds > MOST_SECONDS:
-            self.fail(f"{value} is not a number of seconds up to {MOST_SECONDS:,}.", param, ctx)
+        if math.isnan(seconds) or seconds > MAX_SECONDS:
+            self.fail(f"{value} is not a number of seconds up to {MAX_SECONDS:,}.", param, ctx)
         return seconds
 
 
+class FileMode(click.ParamType[int]):
+    """The permissions of a file in octal digits, such as 660."""
+
+    name = "octal"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):  # the default
+            return value
+        if re.fullmatch("0?[0-7]{3}", value) is None:
+            self.fail(f"{value!r} is not a file mode such as 660.", param, ctx)
+        return int(value, 8)
+
+
 class Setting(click.Option):
-    """An option with an environment variable, in which an empty value and a Kubernetes service link count as unset."""
+    """An option with an environment variable. An empty value and a Kubernetes service link count as unset."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         value = super().resolve_envvar_value(ctx)
-        if value is not None and value.startswith(SERVICE_LINK):
-            ctx.ensure_object(list).append(
-                f"{self.envvar}={value} ignored: it is a Kubernetes service link, not a setting"
-            )
+        if isinstance(self.envvar, str) and value is not None and is_service_link(self.envvar, value):
             return None
         return value
 
 
-def setting(name: str, help_text: str, *, variable: str | None = None, **attributes: Any) -> Callable[..., Any]:
-    variable = variable or "RESPID_" + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, cls=Setting, envvar=variable, show_envvar=True, help=help_text, **attributes)
+def setting(
+    flag: str,
+    help_text: str,
+    *,
+    field: str | None = None,
+    variable: str | tuple[str, ...] | None = None,
+    cls: type[Setting] = Setting,
+    **attributes: Any,
+) -> Decorator:
+    """An option with an environment variable: RESPID_ and the flag's name, unless `variable` names another.
+
+    `field` is the name of the command's parameter; by default it follows from the flag.
+    """
+    names = [flag, field] if field else [flag]
+    variable = variable or "RESPID_" + flag.removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, cls=cls, envvar=variable, show_envvar=True, help=help_text, **attributes)
 
 
-def combine(*settings: Callable[..., Any]) -> Callable[..., Any]:
-    """One decorator for several, shown in this order."""
+def config_setting(field: str, flag: str, help_text: str, *, show_default: bool | str = True, **attributes: Any) -> Any:
+    """A setting that fills this field of Config, whose default is the field's."""
+    default = CONFIG_DEFAULTS[field]
+    return setting(flag, help_text, field=field, default=default, show_default=show_default, **attributes)
+
+
+def combine(*options: Decorator) -> Decorator:
+    """One decorator that adds all these options to a command, in this order."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for each in reversed(settings):
-            command = each(command)
+        for option in reversed(options):
+            command = option(command)
         return command
 
     return decorate
 
 
-READABLE_FILE = click.Path(dir_okay=False, path_type=Path)
-
-client_settings = combine(
+layout_settings = combine(
     setting(
-        "--requirepass-file",
-        "File of the passwords that clients may give, one a line; read again on SIGHUP and when it changes.",
-        variable="RESPID_PASSWORD_FILE",
-        type=READABLE_FILE,
-        show_default="no password",
-    ),
-    setting("--username", "A user name that clients may give beside `default`.", show_default="none", metavar="NAME"),
-)
-
-
-class FileMode(click.ParamType[int]):
-    """The permissions of a file in octal digits."""
-
-    name = "octal"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if re.fullmatch("0?[0-7]{3}", value) is None:
-            self.fail(f"{value!r} is not the mode of a file, such as 660.", param, ctx)
-        return int(value, 8)
-
-
-listener_settings = combine(
-    setting("--bind", "Address of the RESP listeners.", default="127.0.0.1", show_default=True),
-    setting(
-        "--port",
-        "Port of the plain RESP listener; 0 turns it off.",
-        type=click.IntRange(0, 65535),
-        default=6379,
-        show_default=True,
-    ),
-    setting("--unix-socket", "Path of a Unix socket that speaks RESP.", type=READABLE_FILE, show_default="off"),
-    setting("--unix-socket-mode", "Permissions of its file.", type=FileMode(), default="600", show_default=True),
-    setting(
-        "--tls-port",
-        "Port of the RESP listener with TLS (1.2 or newer); 0 turns it off.",
-        type=click.IntRange(0, 65535),
-        default=0,
+        "--epoch",
+        "Start of the timestamps in IDs: ISO 8601 or Unix milliseconds.",
+        metavar="TIME",
+        default=format_timestamp(Layout().epoch_ms),
         show_default=True,
     ),
     setting(
-        "--tls-cert-file",
-        "Its certificate and those of its issuers (PEM); read again on SIGHUP and when it changes.",
-        type=READABLE_FILE,
-        show_default="none",
-    ),
-    setting("--tls-key-file", "The certificate's key (PEM, not encrypted).", type=READABLE_FILE, show_default="none"),
-    setting(
-        "--tls-ca-cert-file",
-        "Certificates of those who may issue the clients' (PEM).",
-        type=READABLE_FILE,
-        show_default="none",
-    ),
-    setting(
-        "--tls-auth-clients",
-        "Whether clients must show a certificate.",
-        type=click.Choice(["no", "optional", "yes"]),
-        default="no",
+        "--layout",
+        "Bits of timestamp, worker ID and sequence. Up to 53 bits in total, such as 41/4/8, are safe in JavaScript.",
+        metavar="BITS",
+        default=Layout().widths,
         show_default=True,
     ),
 )
 
-limit_settings = combine(
-    setting(
-        "--max-clients", "Connections served at a time.", type=click.IntRange(1), default=10_000, show_default=True
+http_settings = combine(
+    config_setting(
+        "http_bind", "--http-bind", "Address of the HTTP listener for metrics and health checks.", metavar="ADDRESS"
     ),
-    setting(
-        "--max-request-bytes",
-        "Bytes of a request's arguments; before authentication 16384 at most.",
-        type=click.IntRange(64, 512 * 1024 * 1024),
-        default=1024 * 1024,
-        show_default=True,
-    ),
-    setting(
-        "--max-arguments",
-        "Arguments of a request; before authentication 10 at most.",
-        type=click.IntRange(10, 1024 * 1024),
-        default=1024,
-        show_default=True,
-    ),
-    setting(
-        "--max-inline-bytes",
-        "Bytes of a request that is typed as a line.",
-        type=click.IntRange(64, 1024 * 1024),
-        default=64 * 1024,
-        show_default=True,
-    ),
-    setting(
-        "--max-queued-commands",
-        "Commands that MULTI may queue; each KiB of a command's arguments counts as one more.",
-        type=click.IntRange(1),
-        default=100_000,
-        show_default=True,
-    ),
-    setting(
-        "--idle-timeout",
-        "Seconds without a command after which a connection is closed; 0 is never.",
-        type=Seconds(),
-        default=0,
-        show_default=True,
-    ),
-    setting(
-        "--max-connection-age",
-        "Seconds, give or take a tenth, after which a connection is closed between two requests; 0 is never.",
-        type=Seconds(),
-        default=0,
-        show_default=True,
-    ),
-    setting(
-        "--max-connection-age-clients",
-        "Whose: of drivers known to reconnect without an error, or of all.",
-        type=click.Choice(["reconnecting", "all"]),
-        default="reconnecting",
-        show_default=True,
-    ),
-    setting(
-        "--tcp-keepalive",
-        "Silence, in whole seconds, before the system asks whether a client is still there; 0 is never.",
-        type=click.IntRange(0, 32767),  # of Linux
-        default=300,
-        show_default=True,
+    config_setting(
+        "http_port", "--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), metavar="PORT"
     ),
 )
 
 
-def refuse_contradictions(settings: Mapping[str, Any], *, has_password: bool) -> None:
-    """Settings that make no sense together. Raises click.UsageError."""
-    if not (settings["port"] or settings["tls_port"] or settings["unix_socket"]):
-        raise click.UsageError("--port 0 leaves no listener: set --tls-port or --unix-socket")
-    if settings["tls_port"] and not (settings["tls_cert_file"] and settings["tls_key_file"]):
-        raise click.UsageError("--tls-port needs --tls-cert-file and --tls-key-file")
-    if settings["tls_auth_clients"] != "no" and not settings["tls_ca_cert_file"]:
-        raise click.UsageError(f"--tls-auth-clients {settings['tls_auth_clients']} needs --tls-ca-cert-file")
-    if settings["username"] and not has_password:
-        raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")
+def parse_layout(layout: str, epoch: str) -> Layout:
+    """Returns the layout that the values of --layout and --epoch describe. Raises click.UsageError."""
+    try:
+        epoch_ms = parse_timestamp_ms(epoch)
+    except ValueError as error:
+        raise click.UsageError(f"epoch {error}") from None
+    try:
+        return Layout.parse(layout, epoch_ms)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None

@@ -33,10 +33,10 @@ class Connection:
         "session",
     )
 
-    def __init__(self, worker: Worker, identifier: int, address: str, limits: RequestLimits | None = None) -> None:
+    def __init__(self, worker: Worker, identifier: int, address: str, limits: RequestLimits) -> None:
         self.session = Session(worker, identifier, address)
         self.next = Next.READ
-        self._limits = limits or RequestLimits()
+        self._limits = limits
         self._reader = RequestReader(self._current_limits)
         self._request: list[bytes] | None = None  # the request that is being answered
         self._parts: Parts | None = None  # the rest of a reply that has begun

@@ -14,6 +14,8 @@ class Tls:
     context: ssl.SSLContext
 
     def __init__(self, config: Config) -> None:
+        if config.tls_cert_file is None or config.tls_key_file is None:
+            raise ValueError("TLS needs a certificate and its key")
         self._cert_file = config.tls_cert_file
         self._key_file = config.tls_key_file
         self._ca_cert_file = config.tls_ca_cert_file

@@ -41,9 +41,9 @@ class ProtocolError(Exception):
 class RequestLimits:
     """How large a request may be, in bytes and in arguments, and Redis's words for one that is larger."""
 
-    request_bytes: int = 1024 * 1024
-    arguments: int = 1024
-    inline_bytes: int = 64 * 1024
+    request_bytes: int
+    arguments: int
+    inline_bytes: int
     request_bytes_error: str = "invalid bulk length"
     arguments_error: str = "invalid multibulk length"
 

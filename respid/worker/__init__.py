@@ -1,1 +1,1 @@
-"""What all connections of one process share."""
+"""The state that all connections of a process share."""

@@ -1,4 +1,4 @@
-"""The settings of a server: one frozen dataclass. Reading them from arguments and environment is the command line's."""
+"""The settings of a server, with their defaults. Reading them from options and variables is the command line's job."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,17 +8,20 @@ from respid.ids.layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings, with their units in their names. The command line knows defaults, bounds and variables."""
+    """All settings of a server. The only place that states a default; units are in the names.
+
+    A field that is None, 0 or "" by default turns its feature off. `respid/cli/serve_options.py` has the bounds.
+    """
 
     worker_id: int
     worker_id_source: str
     layout: Layout = field(default_factory=Layout)
-    sequence_reset: int | None = None
+    sequence_reset: int | None = None  # None: a default that depends on the layout
     max_clock_lead_seconds: float = 600
     clock_jump_confirm_seconds: float = 10
     accept_layout_change: bool = False
-    store: str = "none"
-    state_dir: Path = Path()
+    store: str = "file"
+    state_dir: Path | None = None  # required by the file store
     lease_id_space: str = "default"
     reserve_seconds: float = 300
     pod_name: str = ""
@@ -27,8 +30,8 @@ class Config:
     unix_socket: Path | None = None
     unix_socket_mode: int = 0o600
     tls_port: int = 0
-    tls_cert_file: Path = Path()
-    tls_key_file: Path = Path()
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
     tls_ca_cert_file: Path | None = None
     tls_auth_clients: str = "no"
     http_bind: str = "127.0.0.1"

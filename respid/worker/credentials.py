@@ -1,6 +1,6 @@
-"""Who may draw IDs: the user names and passwords that AUTH and HELLO are compared with. Never reads a file.
+"""The usernames and passwords that AUTH and HELLO are checked against. Never reads a file.
 
-Only digests are kept and compared, so the time that a comparison takes tells nothing of a password, nor its length.
+Only digests are kept and compared, so that the duration of a comparison reveals neither a password nor its length.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ DEFAULT_USER = "default"
 
 
 class Credentials:
-    """Passwords, any of which is right, for the user `default` and for another one if it has a name."""
+    """Accepted passwords. Each is valid for the user `default` and for `username`, if that is set."""
 
     __slots__ = ("_digests", "_lasting", "_users")
 
@@ -21,7 +21,7 @@ class Credentials:
         self.use(())
 
     def use(self, passwords: Iterable[bytes]) -> None:
-        """Takes these from now on, beside the one that lasts; who has given another one before stays."""
+        """Replaces the passwords, except the one given at the start. Authenticated connections stay authenticated."""
         self._digests = self._lasting + [_digest(password) for password in passwords]
 
     @property
@@ -29,17 +29,19 @@ class Credentials:
         return bool(self._digests)
 
     def find_user(self, username: bytes, password: bytes) -> str | None:
-        """The user who may come in, None when none may. Without passwords `default` may give any, as in Redis."""
+        """Returns the authenticated user, or None. Without passwords, `default` may send any password, as in Redis."""
         user = next((user for user in self._users if user.encode() == username), None)
         given = _digest(password)
-        matches = sum(hmac.compare_digest(given, digest) for digest in self._digests)  # all, so that none is told
+        matches = sum(
+            hmac.compare_digest(given, digest) for digest in self._digests
+        )  # compare with all, so that timing reveals nothing
         if not self.are_needed:
             return user if user == DEFAULT_USER else None
         return user if matches else None
 
 
 def read_passwords(text: bytes) -> list[bytes]:
-    r"""The passwords of a file, one a line. Raises ValueError when there is none.
+    r"""Returns the passwords of a file, one per line. Raises ValueError if there is none.
 
     >>> read_passwords(b"new secret\r\n\nold secret\n")
     [b'new secret', b'old secret']
@@ -47,7 +49,7 @@ def read_passwords(text: bytes) -> list[bytes]:
     passwords = [line.removesuffix(b"\r") for line in text.split(b"\n")]
     passwords = [password for password in passwords if password]
     if not passwords:
-        raise ValueError("it holds no password")
+        raise ValueError("contains no password")
     return passwords
 
 

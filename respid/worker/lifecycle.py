@@ -1,15 +1,15 @@
-"""The states of a server and the ways between them. Readiness is derived from it, never set beside it."""
+"""The states of a server and the transitions between them. Readiness is derived from the state, never stored."""
 
 from enum import Enum
 
 
 class State(Enum):
-    """Where a server is in its life."""
+    """The state of a server."""
 
-    STARTING = "starting"  # settings read, listeners opening
+    STARTING = "starting"  # settings are read; listeners are being opened
     RESERVING = "reserving"  # listening; the first reservation is being taken
     SERVING = "serving"
-    DRAINING = "draining"  # still serving, and asking to be left alone
+    DRAINING = "draining"  # still serving, but not ready
     STOPPED = "stopped"
 
 
@@ -31,7 +31,7 @@ class Lifecycle:
         self.state = State.STARTING
 
     def enter(self, state: State) -> None:
-        """Goes on to a later state. Raises ValueError when no way leads there."""
+        """Changes the state. Raises ValueError if there is no transition to it."""
         if state not in _NEXT_STATES[self.state]:
-            raise ValueError(f"no way leads from {self.state.value} to {state.value}")
+            raise ValueError(f"no transition from {self.state.value} to {state.value}")
         self.state = state

@@ -1,4 +1,4 @@
-"""What all connections of one process share: the generator and what is known about it. Never does IO."""
+"""The state that all connections of a process share: the generator, its reservation, counters. Never does IO."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,19 +13,19 @@ from respid.worker.credentials import Credentials
 from respid.worker.lifecycle import Lifecycle, State
 from respid.worker.stats import Stats
 
-PATIENCE_MS = 150  # how long requests wait at an obstacle; the first drivers give up at 250
+PATIENCE_MS = 150  # how long requests wait for an ID; the first drivers time out at 250
 
 
 class Client(Protocol):
-    """A connected client, as far as the worker knows it."""
+    """A connected client, as the worker sees it."""
 
     def describe(self) -> str:
-        """One line of CLIENT LIST."""
+        """Returns the client's line of CLIENT LIST."""
         ...
 
 
 class ProcessUsage(NamedTuple):
-    """What the process uses of its machine."""
+    """The memory and CPU time that the process has used."""
 
     resident_bytes: int
     cpu_user_seconds: float
@@ -41,12 +41,12 @@ class Worker:
     generator: Generator
     reservation: Reservation
     process_usage: Callable[[], ProcessUsage]
-    run_id: str  # tells two processes apart
+    run_id: str  # different for each process
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     stats: Stats = field(default_factory=Stats)
     clients: dict[int, Client] = field(default_factory=dict)
     credentials: Credentials = field(init=False)
-    on_auth_failure: Callable[[str], None] = lambda _address: None  # tells of a wrong password from this address
+    on_auth_failure: Callable[[str], None] = lambda _address: None  # called with the address of a wrong password
     started_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class Worker:
         self.credentials = Credentials(self.config.password, self.config.username)
 
     def use_clock(self, clock: Clock) -> None:
-        """Takes the time from this clock from now on."""
+        """Replaces the clock."""
         self.clock = clock
         self.generator.use_clock(clock)
 
@@ -67,14 +67,14 @@ class Worker:
         return (self.clock.monotonic_ns() - self.started_ns) / 1e9
 
     def refusal(self) -> str | None:
-        """Why requests are refused now; None when an ID can be issued, or may soon be, so that waiting is better."""
+        """Returns why requests are refused now; None if an ID can be issued, now or after a short wait."""
         obstacle = self.generator.obstacle()
         if obstacle is None or self.generator.stopped_for_ms() < PATIENCE_MS:
             return None
         return self._explain(obstacle)
 
     def not_ready(self) -> str | None:
-        """Why no ID can be issued now; None when one can."""
+        """Returns why no ID can be issued now; None if one can."""
         if self.lifecycle.state in (State.DRAINING, State.STOPPED):
             return f"the server is {self.lifecycle.state.value}"
         obstacle = self.generator.obstacle()
@@ -89,7 +89,7 @@ class Worker:
                 return "the server is stopping"
             case Obstacle.LEAD:
                 return (
-                    f"the wall clock is {generator.lead_ms / 1000:.0f} s behind its timestamps,"
+                    f"the wall clock is {generator.lead_ms / 1000:.0f} s behind the last ID's timestamp,"
                     f" more than the {generator.lead_limit_ms / 1000:.0f} s of RESPID_MAX_CLOCK_LEAD: set the clock"
                 )
             case Obstacle.LAYOUT_END:

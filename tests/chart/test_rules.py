@@ -5,7 +5,7 @@ import json
 import pytest
 
 from respid import __version__
-from respid.cli.main import serve
+from respid.cli.serve import known_variables, serve
 from respid.server import KEEPER_STOP_SECONDS, STOP_SECONDS, STORE_STOP_SECONDS
 from tests.chart.rendering import KEDA_API, Values, ci_values, render, render_with_apis
 
@@ -40,16 +40,41 @@ def test_the_workers_are_a_statefulset_that_starts_them_all_at_once() -> None:
         assert service["spec"]["selector"].items() <= workers["template"]["metadata"]["labels"].items()
 
 
-def test_the_worker_id_is_the_pod_index_and_before_kubernetes_1_28_the_number_of_the_pods_name() -> None:
+def test_the_worker_id_is_the_pod_index() -> None:
+    """Before Kubernetes 1.28 the label is missing, and the ordinal in POD_NAME is used."""
     sources = {each["name"]: each["valueFrom"] for each in render().container["env"] if "valueFrom" in each}
+    pod_index = {"fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}}
     assert sources == {
-        "WORKER_ID": {"fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}},
+        "WORKER_ID": pod_index,
+        "RESPID_WORKER_ID": pod_index,
         "POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}},
     }
 
 
+def test_sets_no_variable_that_an_older_image_refuses() -> None:
+    """With default values: those of version 0.1, to which a rollback can go. Add no name to this list."""
+    assert {each["name"] for each in render().container["env"]} == {
+        "WORKER_ID",
+        "RESPID_WORKER_ID",
+        "POD_NAME",
+        "RESPID_WORKER_ID_OFFSET",
+        "RESPID_LAYOUT",
+        "RESPID_EPOCH",
+        "RESPID_MAX_CLOCK_LEAD",
+        "RESPID_STORE",
+        "RESPID_LEASE_ID_SPACE",
+        "RESPID_RESERVE",
+        "RESPID_PORT",
+        "RESPID_HTTP_PORT",
+        "RESPID_MAX_CONNECTION_AGE",
+        "RESPID_DRAIN_DELAY",
+        "RESPID_LOG_FORMAT",
+        "RESPID_LOG_LEVEL",
+    }
+
+
 @pytest.mark.parametrize("values", [{}, ci_values("lease-store"), ci_values("file-store"), ci_values("nothing")])
-def test_the_program_understands_the_variables(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_knows_the_variables(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = render(values).environment
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -57,8 +82,7 @@ def test_the_program_understands_the_variables(values: Values, monkeypatch: pyte
         assert context.params["store"] == values.get("store", "lease")
         assert context.params["layout"] == values.get("layout", "41/10/12")
         assert context.params["worker_id_offset"] == values.get("workerIdOffset", 0)
-    options = {getattr(option, "envvar", None) for option in serve.params}
-    assert environment.keys() - {"RESPID_MAX_CONNECTION_AGE"} <= options
+    assert environment.keys() <= known_variables(serve)
 
 
 def test_service_links_are_off() -> None:

@@ -127,6 +127,12 @@ def test_the_schema_refuses_what_no_value_may_be(path: str, value: Any) -> None:
         ),
         ("auth: {username: app}", "auth.username app has no password"),
         ("extraEnv: [{name: RESPID_STORE, value: none}]", "extraEnv contains RESPID_STORE, which the chart sets"),
+        (
+            'extraEnv: [{name: WORKER_ID, value: "5"}]',
+            "extraEnv contains WORKER_ID, which would give all pods the",
+        ),
+        ('extraEnv: [{name: RESPID_WORKER_ID, value: "5"}]', "remove it; the chart sets it from each pod's index"),
+        ("extraEnv: [{name: POD_NAME, value: respid-0}]", "To use other worker IDs, set workerIdOffset"),
     ],
 )
 def test_values_that_cannot_work_together_are_refused_with_advice(values: str, advice: str) -> None:

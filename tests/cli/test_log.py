@@ -1,7 +1,8 @@
-"""The log: one line an event in both formats, whatever an event says."""
+"""The log: one line per event in both formats, whatever the event contains."""
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -23,8 +24,8 @@ def _root_logger_as_it_was() -> Iterator[None]:
 
 
 def lines_of(capsys: pytest.CaptureFixture[str], log_format: str, *records: logging.LogRecord) -> list[str]:
-    """What is written for these records, line by line as any reader may split it."""
-    set_up_log(log_format, "info")
+    """The lines written for these records, split at any kind of line break."""
+    set_up_log(log_format, "info", worker_id=7)
     for record in records:
         logging.getLogger(record.name).handle(record)
     written = capsys.readouterr()
@@ -39,6 +40,7 @@ def event(message: str, *arguments: object, error: Exception | None = None) -> l
         "respid.highwater.keeper", logging.WARNING, __file__, 1, message, arguments, error_information
     )
     record.created = MOMENT
+    record.event = "clock_step"
     return record
 
 
@@ -49,7 +51,7 @@ def raised() -> Exception:
     return caught.value
 
 
-def test_text_is_the_time_the_level_and_the_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_has_time_level_and_message(capsys: pytest.CaptureFixture[str]) -> None:
     lines = lines_of(capsys, "text", event("set %s by %d ms", "back", 50), event("100 %"))
     assert lines == [
         "2026-01-01T00:00:00.123Z warning set back by 50 ms",
@@ -57,29 +59,39 @@ def test_text_is_the_time_the_level_and_the_message(capsys: pytest.CaptureFixtur
     ]
 
 
-def test_json_is_one_object_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_object_per_event(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = lines_of(capsys, "json", event("set %s by %d ms", "back", 50))
     assert json.loads(line) == {
         "time": "2026-01-01T00:00:00.123Z",
         "level": "warning",
-        "logger": "respid.keeper",
+        "event": "clock_step",
+        "logger": "respid.highwater.keeper",
+        "worker_id": 7,
+        "pid": os.getpid(),
         "message": "set back by 50 ms",
     }
+
+
+def test_json_of_another_library_has_no_event(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_log("json", "info")
+    logging.getLogger("httpx2").warning("retrying")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["worker_id"], line["message"]) == (None, None, "retrying")
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_message_cannot_forge_another_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     (line,) = lines_of(capsys, log_format, event("%s", FORGED))
     assert "a client said" in line
-    assert "and more" in line, "nothing of it is lost"
+    assert "and more" in line
 
 
-def test_json_keeps_what_a_message_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_keeps_the_whole_message(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = lines_of(capsys, "json", event("%s", FORGED))
     assert json.loads(line)["message"] == FORGED
 
 
-def test_an_exception_in_json_is_on_the_line_of_its_event(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_exception_in_the_line(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = lines_of(capsys, "json", event("failed", error=raised()))
     fields = json.loads(line)
     assert fields["message"] == "failed"
@@ -87,7 +99,7 @@ def test_an_exception_in_json_is_on_the_line_of_its_event(capsys: pytest.Capture
     assert fields["exception"].endswith(f"RuntimeError: {FORGED}")
 
 
-def test_an_exception_in_text_follows_its_event_indented_so_that_no_line_looks_like_one(
+def test_text_indents_the_exception(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     first, *rest = lines_of(capsys, "text", event("failed", error=raised()))
@@ -98,7 +110,7 @@ def test_an_exception_in_text_follows_its_event_indented_so_that_no_line_looks_l
 
 
 @pytest.mark.parametrize(("level", "logged"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_what_is_below_the_level_is_not_logged(capsys: pytest.CaptureFixture[str], level: str, logged: int) -> None:
+def test_omits_events_below_the_level(capsys: pytest.CaptureFixture[str], level: str, logged: int) -> None:
     set_up_log("text", level)
     log = logging.getLogger("respid.test")
     for write in (log.debug, log.info, log.warning, log.error):
@@ -107,9 +119,7 @@ def test_what_is_below_the_level_is_not_logged(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(("level", "logged"), [("debug", 3), ("info", 2), ("warning", 2), ("error", 1)])
-def test_requests_to_the_api_server_are_told_of_at_debug_alone(
-    capsys: pytest.CaptureFixture[str], level: str, logged: int
-) -> None:
+def test_logs_api_requests_at_debug_only(capsys: pytest.CaptureFixture[str], level: str, logged: int) -> None:
     set_up_log("text", level)
     log = logging.getLogger("httpx2")
     for write in (log.info, log.warning, log.error):

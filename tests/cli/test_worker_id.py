@@ -1,4 +1,4 @@
-"""Where the worker ID comes from: the first source that holds something, and never a guess."""
+"""Where the worker ID comes from: the first source that has a value, and never a guess."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ def refusal(
     offset: int = 0,
     workers: int = 1024,
 ) -> str:
-    """The one line that refuses."""
+    """The message of the refusal."""
     with pytest.raises(WorkerIdError) as refused:
         find(explicit, environment, hostname=hostname, offset=offset, workers=workers)
     message = str(refused.value)
@@ -36,31 +36,54 @@ def refusal(
 
 
 @pytest.mark.parametrize(
-    ("explicit", "worker_id", "pod_name", "hostname", "found"),
+    ("explicit", "environment", "hostname", "found"),
     [
-        ("3", "4", "respid-5", "respid-6", (3, "--worker-id")),
-        (None, "4", "respid-5", "respid-6", (4, "WORKER_ID")),
-        (None, None, "respid-5", "respid-6", (5, "POD_NAME")),
-        (None, None, None, "respid-6", (6, "hostname")),
-        ("", "", "respid-7", "host", (7, "POD_NAME")),
-        ("", "", "", "respid-7", (7, "hostname")),
-        (None, None, "respid", "respid-7", (7, "hostname")),
-        ("0", "4", None, "host", (0, "--worker-id")),
-        ("1023", None, None, "host", (1023, "--worker-id")),
-        ("007", None, None, "host", (7, "--worker-id")),
+        ("3", {"WORKER_ID": "4", "RESPID_WORKER_ID": "5", "POD_NAME": "respid-6"}, "respid-7", (3, "--worker-id")),
+        (None, {"WORKER_ID": "4"}, "respid-7", (4, "WORKER_ID")),
+        (None, {"RESPID_WORKER_ID": "5"}, "respid-7", (5, "RESPID_WORKER_ID")),
+        (None, {"WORKER_ID": "4", "RESPID_WORKER_ID": "4", "POD_NAME": "respid-4"}, "host", (4, "WORKER_ID")),
+        (None, {"WORKER_ID": "4", "RESPID_WORKER_ID": "", "POD_NAME": "respid"}, "respid-7", (4, "WORKER_ID")),
+        (None, {"WORKER_ID": "", "RESPID_WORKER_ID": "5"}, "host", (5, "RESPID_WORKER_ID")),
+        (None, {"POD_NAME": "respid-6"}, "respid-7", (6, "POD_NAME")),
+        ("", {"WORKER_ID": "", "RESPID_WORKER_ID": "", "POD_NAME": "respid-6"}, "host", (6, "POD_NAME")),
+        (None, {}, "respid-7", (7, "hostname")),
+        (None, {"POD_NAME": "respid"}, "respid-7", (7, "hostname")),
+        ("0", {"WORKER_ID": "4"}, "host", (0, "--worker-id")),
+        ("1023", {}, "host", (1023, "--worker-id")),
+        ("007", {}, "host", (7, "--worker-id")),
     ],
 )
-def test_the_first_source_that_holds_something_gives_the_worker_id(
-    explicit: str | None, worker_id: str | None, pod_name: str | None, hostname: str, found: tuple[int, str]
+def test_uses_the_first_source_with_a_value(
+    explicit: str | None, environment: dict[str, str], hostname: str, found: tuple[int, str]
 ) -> None:
-    environment = {
-        name: value for name, value in (("WORKER_ID", worker_id), ("POD_NAME", pod_name)) if value is not None
-    }
     assert find(explicit, environment, hostname=hostname) == found
 
 
+def test_refuses_variables_that_differ() -> None:
+    message = refusal(None, {"WORKER_ID": "4", "RESPID_WORKER_ID": "5"})
+    assert message == "WORKER_ID is 4 and RESPID_WORKER_ID is 5: unset one of them, or set both to the same number"
+    assert find(None, {"WORKER_ID": "4", "RESPID_WORKER_ID": "04"}).number == 4
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"WORKER_ID": "", "RESPID_WORKER_ID": "5"},  # the label is missing, and a ConfigMap sets the other
+        {"RESPID_WORKER_ID": "5"},
+        {"WORKER_ID": "5"},
+        {"WORKER_ID": "5", "RESPID_WORKER_ID": "5"},
+    ],
+)
+def test_refuses_a_variable_that_is_not_the_ordinal(variables: dict[str, str]) -> None:
+    message = refusal(None, variables | {"POD_NAME": "respid-3"})
+    assert "is 5, but POD_NAME respid-3 is the pod with number 3: unset " in message
+    assert message.endswith("or use --worker-id if this pod is the only one")
+    assert find(None, variables | {"POD_NAME": "respid-5"}).number == 5
+    assert find("5", variables | {"POD_NAME": "respid-3"}).number == 5
+
+
 @pytest.mark.parametrize(("name", "ordinal"), [("respid-0", 0), ("my-respid-12", 12), ("a1-b2-3", 3), ("v2-7", 7)])
-def test_the_ordinal_of_a_pod_is_at_the_end_of_its_name(name: str, ordinal: int) -> None:
+def test_a_name_ends_with_its_ordinal(name: str, ordinal: int) -> None:
     assert find(None, {"POD_NAME": name}) == (ordinal, "POD_NAME")
     assert find(hostname=name) == (ordinal, "hostname")
 
@@ -69,52 +92,53 @@ def test_the_ordinal_of_a_pod_is_at_the_end_of_its_name(name: str, ordinal: int)
     "name",
     ["respid-07", "respid-00", "respid-", "-7", "7", "respid7", "respid-7.local", "respid-x", "respid-" + "9" * 5000],
 )
-def test_a_name_that_only_looks_like_a_pods_is_refused(name: str) -> None:
+def test_refuses_a_name_without_an_ordinal(name: str) -> None:
     for message in (refusal(None, {"POD_NAME": name}), refusal(hostname=name)):
         assert message.startswith("no worker ID: ")
 
 
 @pytest.mark.parametrize("name", ["ip-10-0-0-12", "2024-7", "team-7-0"])
-def test_numbers_before_the_last_make_a_hostname_doubtful_but_not_the_name_of_a_pod(name: str) -> None:
+def test_refuses_a_hostname_that_may_be_an_address(name: str) -> None:
     assert refusal(hostname=name).startswith("no worker ID: ")
     assert find(None, {"POD_NAME": name}) == (int(name.rpartition("-")[2]), "POD_NAME")
 
 
-def test_when_nothing_is_found_each_source_is_named_with_what_it_held_and_what_to_set() -> None:
+def test_names_all_sources_if_none_has_a_value() -> None:
     message = refusal("", {"WORKER_ID": "", "POD_NAME": "respid-07"}, hostname="ip-10-0-0-12")
     assert message == (
-        "no worker ID: --worker-id and WORKER_ID are not set, POD_NAME is 'respid-07', the hostname is 'ip-10-0-0-12',"
-        " neither of the form name-N: set --worker-id, a different one for every running server"
+        "no worker ID: --worker-id, WORKER_ID and RESPID_WORKER_ID are not set, and neither POD_NAME 'respid-07' nor"
+        " the hostname 'ip-10-0-0-12' is of the form name-N: set --worker-id, to a different number for each server"
     )
 
 
 @pytest.mark.parametrize("text", ["abc", "-1", "+1", "1.0", "1e3", " 1", "1\n", "0x1", "\u0663", "1_0"])
-def test_what_is_no_number_is_refused_and_no_later_source_is_asked(text: str) -> None:
-    told_by_option = refusal(text, {"WORKER_ID": "1", "POD_NAME": "respid-7"})
-    assert told_by_option == f"worker ID {text!r} (from --worker-id) is not a number: set it to 0 or above"
-    told_by_variable = refusal(None, {"WORKER_ID": text, "POD_NAME": "respid-7"})
-    assert told_by_variable == f"worker ID {text!r} (from WORKER_ID) is not a number: set it to 0 or above"
+def test_refuses_text_without_trying_other_sources(text: str) -> None:
+    message = refusal(text, {"WORKER_ID": "1", "POD_NAME": "respid-7"})
+    assert message == f"worker ID {text!r} (from --worker-id) is not a number: set it to 0 or greater"
+    for variable in ("WORKER_ID", "RESPID_WORKER_ID"):
+        message = refusal(None, {variable: text, "POD_NAME": "respid-7"})
+        assert message == f"worker ID {text!r} (from {variable}) is not a number: set it to 0 or greater"
 
 
 @pytest.mark.parametrize(
     ("explicit", "environment", "offset", "workers", "beginning"),
     [
-        ("1024", {}, 0, 1024, "worker ID 1024 (from --worker-id) is not 0 to 1023: "),
-        (None, {"WORKER_ID": "16"}, 0, 16, "worker ID 16 (from WORKER_ID) is not 0 to 15: "),
-        (None, {"POD_NAME": "respid-1024"}, 0, 1024, "worker ID 1024 (from POD_NAME) is not 0 to 1023: "),
-        ("24", {}, 1000, 1024, "worker ID 24 + offset 1000 = 1024 (from --worker-id) is not 0 to 1023: "),
-        ("3", {}, -4, 1024, "worker ID 3 + offset -4 = -1 (from --worker-id) is not 0 to 1023: "),
+        ("1024", {}, 0, 1024, "worker ID 1024 (from --worker-id) is not between 0 and 1023: "),
+        (None, {"WORKER_ID": "16"}, 0, 16, "worker ID 16 (from WORKER_ID) is not between 0 and 15: "),
+        (None, {"POD_NAME": "respid-1024"}, 0, 1024, "worker ID 1024 (from POD_NAME) is not between 0 and 1023: "),
+        ("24", {}, 1000, 1024, "worker ID 24 + offset 1000 = 1024 (from --worker-id) is not between 0 and 1023: "),
+        ("3", {}, -4, 1024, "worker ID 3 + offset -4 = -1 (from --worker-id) is not between 0 and 1023: "),
     ],
 )
-def test_a_worker_id_that_does_not_fit_is_refused_with_what_to_set(
+def test_refuses_a_worker_id_out_of_range(
     explicit: str | None, environment: dict[str, str], offset: int, workers: int, beginning: str
 ) -> None:
     message = refusal(explicit, environment, offset=offset, workers=workers)
     assert message.startswith(beginning)
-    assert "set --worker-id and --worker-id-offset" in message
+    assert "change --worker-id or --worker-id-offset" in message
 
 
-def test_the_offset_is_added_whatever_the_source() -> None:
+def test_adds_the_offset_to_any_source() -> None:
     assert find("3", offset=100) == (103, "--worker-id")
     assert find(None, {"POD_NAME": "respid-3"}, offset=100) == (103, "POD_NAME")
     assert find(offset=1020, hostname="respid-3") == (1023, "hostname")
@@ -123,15 +147,20 @@ def test_the_offset_is_added_whatever_the_source() -> None:
 @pytest.mark.parametrize(
     ("arguments", "variables", "found"),
     [
-        (("--worker-id", "3"), {"WORKER_ID": "4"}, (3, "--worker-id")),
-        ((), {"WORKER_ID": "4", "POD_NAME": "respid-7"}, (4, "WORKER_ID")),
+        (("--worker-id", "3"), {"WORKER_ID": "4", "RESPID_WORKER_ID": "5"}, (3, "--worker-id")),
+        ((), {"WORKER_ID": "4"}, (4, "WORKER_ID")),
+        ((), {"RESPID_WORKER_ID": "4", "POD_NAME": "respid-4"}, (4, "RESPID_WORKER_ID")),
         ((), {"WORKER_ID": "", "POD_NAME": "respid-7"}, (7, "POD_NAME")),
         (("--worker-id", ""), {"POD_NAME": "respid-7", "RESPID_WORKER_ID_OFFSET": "100"}, (107, "POD_NAME")),
     ],
 )
-def test_the_command_line_names_the_source_that_was_used(
-    arguments: tuple[str, ...], variables: dict[str, str], found: tuple[int, str]
-) -> None:
+def test_serve_names_the_source(arguments: tuple[str, ...], variables: dict[str, str], found: tuple[int, str]) -> None:
     config = run_command_line(*arguments, variables=variables).config
     assert config is not None
     assert (config.worker_id, config.worker_id_source) == found
+
+
+def test_serve_refuses_variables_that_differ() -> None:
+    outcome = run_command_line(variables={"WORKER_ID": "4", "RESPID_WORKER_ID": "5"})
+    assert outcome.exit_code == 2
+    assert outcome.error_line.startswith("respid: WORKER_ID is 4 and RESPID_WORKER_ID is 5: ")

@@ -34,7 +34,7 @@ def tls(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> 
     files = CertificateFiles(directory)
     passwords = directory / "passwords"
     passwords.write_text(f"former\n{PASSWORD}\n")
-    credentials = ["--requirepass-file", str(passwords), "--username", "orders"]
+    credentials = ["--password-file", str(passwords), "--username", "orders"]
     server = start_server(*files.options(port), *credentials)
     where = {"host": "localhost", "port": str(port), "ca_file": str(files.ca_file)}
     return server, where | {"username": "orders", "password": PASSWORD}

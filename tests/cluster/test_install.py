@@ -77,9 +77,9 @@ def test_a_release_named_respid_is_not_set_up_by_its_own_service_links(release: 
 
 def test_without_the_pod_index_label_the_pods_name_gives_the_worker_id(release: Release) -> None:
     release.install(SMALL)
-    # What Kubernetes before 1.28 does: the label is missing, so the variable is empty.
-    other = {"name": "WORKER_ID", "value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['none']"}}}
-    containers = [{"name": "respid", "env": [other]}]
+    # As before Kubernetes 1.28: the label is missing, so the variables are empty.
+    empty = {"value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['none']"}}}
+    containers = [{"name": "respid", "env": [{"name": name} | empty for name in ("WORKER_ID", "RESPID_WORKER_ID")]}]
     release.namespace.kubectl(
         "patch", "statefulset", "respid", "-p", json.dumps({"spec": {"template": {"spec": {"containers": containers}}}})
     )

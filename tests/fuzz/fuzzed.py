@@ -4,7 +4,7 @@ An input is one byte that chooses the worker, four that choose where reads cut t
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import hiredis
@@ -15,8 +15,9 @@ from respid.ids.layout import Layout
 from respid.net.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection
 from respid.net.states import Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader
-from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
+from respid.resp.reader import ProtocolError, RequestReader, unauthenticated_limits
 from tests.support.byte_streams import LOCKED, STREAMS, request
+from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
 
@@ -24,7 +25,7 @@ HEAD_BYTES = 5
 LAST = b"+last\r\n"
 PASSWORD = "secret"
 FEW_IDS = Layout(sequence_bits=4)  # 16 a millisecond: requests wait, and streams take many turns, after few bytes
-LIMITS = RequestLimits(request_bytes=64 * 1024)
+LIMITS = replace(DEFAULT_LIMITS, request_bytes=64 * 1024)
 LARGEST_REPLY_BYTES = 64 * 1024  # COMMAND, and an echo of what LIMITS allow
 KEPT_BYTES = LIMITS.request_bytes + 70_000  # a request that is not complete, and a line that is not
 WORDS = re.compile(rb"client|reply|quit|reset|auth|hello|post|host:", re.IGNORECASE)

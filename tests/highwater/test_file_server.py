@@ -210,7 +210,7 @@ def test_a_disk_that_hangs_does_not_hold_up_a_stop(start_server: StartServer, tm
     server.process.send_signal(signal.SIGTERM)
     assert server.wait() == 0
     assert time.monotonic() - began < 15
-    assert "the store did not answer within 5 s: the high-water mark stays where it is" in server.log
+    assert "the store did not answer within 5 s: " in server.log
     assert server.log.splitlines()[-1].endswith(" stopped")
 
 

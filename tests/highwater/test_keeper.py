@@ -37,7 +37,7 @@ def store(clock: ScriptedClock) -> ScriptedStore:
 @pytest.fixture
 def worker(clock: ScriptedClock, store: ScriptedStore) -> Worker:
     """A worker that has not begun."""
-    return make_worker(Config(worker_id=1, worker_id_source="test"), store, clock)
+    return make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
 
 
 @contextlib.asynccontextmanager
@@ -398,7 +398,7 @@ def test_a_mark_of_another_layout_is_taken_only_when_asked_to_and_when_all_new_i
     clock: ScriptedClock, store: ScriptedStore, *, former: str, accepts: bool, refusal: str | None
 ) -> None:
     store.fingerprint = former
-    config = Config(worker_id=1, worker_id_source="test", accept_layout_change=accepts)
+    config = Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=accepts)
     worker = make_worker(config, store, clock)
     if refusal is not None:
         with pytest.raises(StoreError, match=refusal):
@@ -418,7 +418,9 @@ def test_the_mark_of_a_layout_that_has_ended_is_taken_as_its_last_millisecond(
 ) -> None:
     ended = Layout.parse("35/10/12")
     store.fingerprint, store.mark_ms = ended.fingerprint, ended.end_ms
-    worker = make_worker(Config(worker_id=1, worker_id_source="test", accept_layout_change=True), store, clock)
+    worker = make_worker(
+        Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=True), store, clock
+    )
     run_scripted(clock, Keeper(worker, store).begin())
     assert worker.generator.take(1)[0] > ended.greatest_id(ended.end_ms - 1)
 
@@ -426,7 +428,7 @@ def test_the_mark_of_a_layout_that_has_ended_is_taken_as_its_last_millisecond(
 def test_the_mark_of_a_worker_that_issued_nothing_says_nothing_of_what_others_issued(
     clock: ScriptedClock, store: ScriptedStore
 ) -> None:
-    config = Config(worker_id=1, worker_id_source="test", accept_layout_change=True)
+    config = Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=True)
     store.fingerprint, store.mark_ms = "40/11/12@1704067200000", config.layout.epoch_ms
     worker = make_worker(config, store, clock)
     with pytest.raises(StoreError, match="whose IDs reach up to those that it would issue at 20"):

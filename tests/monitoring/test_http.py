@@ -180,4 +180,4 @@ def test_draining_server_is_not_ready(start_server: StartServer) -> None:
     assert (status, json.loads(body)) == (503, {"status": "not ready", "reason": "the server is draining"})
     assert server.get("/healthz")[0] == 200
     assert server.metric("id_generator_ready") == 0
-    assert server.stop() == 143
+    assert server.stop_at_once() == 143

@@ -47,11 +47,11 @@ def test_sighup_rotates_passwords(locked: RunningServer, password_file: Path) ->
         client.send(request("AUTH", "first"))
         assert client.receive_reply() == b"+OK\r\n"
         password_file.write_text("second\nfirst\n")
-        assert hang_up(locked).endswith(" info read again: passwords: 2")
+        assert hang_up(locked).endswith(" info reloaded passwords: 2")
         assert is_right(locked, "second")
         assert is_right(locked, "orders", "first")
         password_file.write_text("second\n")
-        assert hang_up(locked).endswith(" info read again: passwords: 1")
+        assert hang_up(locked).endswith(" info reloaded passwords: 1")
         assert not is_right(locked, "first")
         assert is_right(locked, "lasting")
         client.send(PING)
@@ -62,13 +62,13 @@ def test_changed_password_file_is_reloaded(locked: RunningServer, password_file:
     replacement = password_file.with_name("replacement")
     replacement.write_text("second\n")
     replacement.rename(password_file)
-    wait_until(lambda: "read again: passwords: 1" in locked.log, 30)
+    wait_until(lambda: "reloaded passwords: 1" in locked.log, 30)
     assert is_right(locked, "second")
 
 
 def test_failed_reload_keeps_passwords(locked: RunningServer, password_file: Path) -> None:
     password_file.write_text("\n")
-    assert f" error not read again, what was read before stays: passwords: {password_file}: it holds no" in hang_up(
+    assert f" error reload failed, keeping the previous contents: passwords: {password_file}: contains no" in hang_up(
         locked
     )
     password_file.unlink()
@@ -81,7 +81,7 @@ def test_missing_passwords_stop_the_start(start_server: StartServer, tmp_path: P
     path = tmp_path / "passwords"
     if content is not None:
         path.write_text(content)
-    server = start_server("--requirepass-file", str(path), wait=False)
+    server = start_server("--password-file", str(path), wait=False)
     assert server.wait() == 1
     (line,) = server.log.splitlines()
     assert line.startswith(f"respid: passwords: {path}: ")
@@ -106,7 +106,7 @@ def test_client_info_shows_user_name(locked: RunningServer) -> None:
 
 def test_sighup_with_nothing_to_reload(start_server: StartServer) -> None:
     server = start_server()
-    assert " info nothing to read again: " in hang_up(server)
+    assert " info nothing to reload: " in hang_up(server)
     assert exchange(server.port, PING) == b"+PONG\r\n"
 
 
@@ -116,7 +116,7 @@ def test_sighup_with_nothing_to_reload(start_server: StartServer) -> None:
         ("--bind 0.0.0.0", 1),
         ("--bind 127.0.0.1", 0),
         ("--bind localhost", 0),
-        ("--bind 0.0.0.0 --requirepass-file {file}", 0),
+        ("--bind 0.0.0.0 --password-file {file}", 0),
     ],
 )
 def test_open_access_is_logged_once(

@@ -63,7 +63,7 @@ def open_files(most: int) -> tuple[str, ...]:
 
 def test_max_clients_fits_open_files(start_server: StartServer) -> None:
     server = start_server(prefix=open_files(RESERVED_DESCRIPTORS + 3))
-    assert f"max clients lowered from 10000 to 3: only {RESERVED_DESCRIPTORS + 3} files may be open" in server.log
+    assert f"max clients lowered from 10000 to 3: the limit of open files is {RESERVED_DESCRIPTORS + 3} " in server.log
     clients = [RawClient(server.port) for _ in range(3)]
     for client in clients:
         client.send(PING)
@@ -77,7 +77,7 @@ def test_max_clients_fits_open_files(start_server: StartServer) -> None:
 def test_too_few_open_files_stop_the_start(start_server: StartServer) -> None:
     server = start_server(prefix=open_files(RESERVED_DESCRIPTORS), wait=False)
     assert server.wait() == 1
-    assert server.log.endswith("files may be open, and respid needs 321: raise the limit (ulimit -n)\n")
+    assert server.log.endswith(" and respid needs 321: raise it (ulimit -n)\n")
 
 
 def test_short_arguments_are_added_up(start_server: StartServer) -> None:

@@ -209,7 +209,7 @@ def test_sighup_reloads_certificates(start_server: StartServer, own_files: Certi
     with connect(port, own_files.client_context()) as connection:
         own_files.renew()
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: f"read again: TLS certificate {own_files.cert_file}" in server.log)
+        wait_until(lambda: f"reloaded TLS certificate {own_files.cert_file}" in server.log)
         assert serial(port, own_files) != former
         assert ping(connection) == PONG
 
@@ -223,7 +223,7 @@ def test_failed_reload_keeps_certificate(start_server: StartServer, own_files: C
     own_files.key_file.write_bytes(key)
     server.process.send_signal(signal.SIGHUP)
     told = f"TLS: the key {own_files.key_file} does not match the certificate {own_files.cert_file}"
-    wait_until(lambda: f"not read again, what was read before stays: {told}" in server.log)
+    wait_until(lambda: f"reload failed, keeping the previous contents: {told}" in server.log)
     assert serial(port, own_files) == former
 
 
@@ -240,7 +240,7 @@ def test_swapped_secret_is_reloaded(start_server: StartServer, own_files: Certif
     former = serial(port, own_files)
     own_files.renew()
     _swap(own_files, mounted, "second")
-    wait_until(lambda: "read again: TLS certificate" in server.log, 30)
+    wait_until(lambda: "reloaded TLS certificate" in server.log, 30)
     assert serial(port, own_files) != former
 
 

@@ -93,7 +93,7 @@ def test_unusable_path_is_one_line(start_server: StartServer, tmp_path: Path, di
 def test_invalid_mode_is_refused(mode: str) -> None:
     outcome = run_command_line("serve", "--worker-id", "1", "--unix-socket-mode", mode)
     assert outcome.exit_code == 2
-    assert f"{mode!r} is not the mode of a file, such as 660." in outcome.stderr
+    assert f"{mode!r} is not a file mode such as 660." in outcome.stderr
 
 
 def test_drain_answers_pending_requests(start_server: StartServer, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import respid.resp.reader
 from respid.net.states import Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader, find_run
-from respid.resp.reader import RequestLimits
 from tests.support.byte_streams import request
+from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, converse, start_worker
 
@@ -85,7 +85,7 @@ class Outcome:
 def play(pieces: list[bytes], password: str) -> Outcome:
     clock = ScriptedClock()
     worker = start_worker(clock, password=password)
-    connection = connect(worker, RequestLimits())
+    connection = connect(worker, DEFAULT_LIMITS)
     output = b""
     for piece in pieces:
         output += converse(connection, piece)

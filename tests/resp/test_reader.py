@@ -17,6 +17,7 @@ from respid.resp.reader import (
     unauthenticated_limits,
 )
 from tests.support.byte_streams import request
+from tests.support.request_limits import DEFAULT_LIMITS
 
 KEYS = st.one_of(
     st.binary(max_size=120),
@@ -37,7 +38,7 @@ def read(reader: RequestReader, pieces: Iterable[bytes]) -> list[list[bytes]]:
 
 
 def read_all(sent: bytes, limits: RequestLimits | None = None) -> list[list[bytes]]:
-    return read(RequestReader(limits or RequestLimits()), [sent])
+    return read(RequestReader(limits or DEFAULT_LIMITS), [sent])
 
 
 def cut(sent: bytes, places: list[int]) -> list[bytes]:
@@ -56,14 +57,14 @@ def test_well_formed_requests_are_read_as_hiredis_reads_them_wherever_they_are_c
     expected = []
     while (reply := oracle.gets()) is not False:
         expected.append(reply)
-    assert read(RequestReader(RequestLimits()), cut(sent, places)) == expected == requests
+    assert read(RequestReader(DEFAULT_LIMITS), cut(sent, places)) == expected == requests
 
 
 @given(REQUESTS.filter(bool))
 @settings(max_examples=60)
 def test_no_request_is_given_before_its_last_byte_is_there(requests: list[list[bytes]]) -> None:
     sent = b"".join([request(*arguments) for arguments in requests])
-    reader = RequestReader(RequestLimits())
+    reader = RequestReader(DEFAULT_LIMITS)
     assert read(reader, [sent[:-1]]) == requests[:-1]
     assert read(reader, [sent[-1:]]) == requests[-1:]
 
@@ -90,7 +91,7 @@ def test_nearly_well_formed_bytes_are_read_the_same_wherever_they_are_cut(
 
 def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
     """The requests in the pieces, and the error that ends them, if one does."""
-    reader, found = RequestReader(RequestLimits()), []
+    reader, found = RequestReader(DEFAULT_LIMITS), []
     for piece in pieces:
         reader.feed(piece)
         try:
@@ -136,7 +137,7 @@ def test_what_is_too_large_or_no_request_is_refused_in_the_words_of_redis(sent: 
 )
 def test_a_stranger_may_send_less(sent: bytes, error: str) -> None:
     with pytest.raises(ProtocolError, match=f"^{error}$"):
-        read_all(sent, unauthenticated_limits(RequestLimits()))
+        read_all(sent, unauthenticated_limits(DEFAULT_LIMITS))
 
 
 @pytest.mark.parametrize(
@@ -156,10 +157,10 @@ def test_the_limit_is_of_each_request_not_of_all() -> None:
 
 
 def test_limits_may_change_between_two_requests() -> None:
-    reader = RequestReader(unauthenticated_limits(RequestLimits()))
+    reader = RequestReader(unauthenticated_limits(DEFAULT_LIMITS))
     reader.feed(request("AUTH", "x") + request(*"abcdefghijklm"))
     assert reader.next_request() == [b"AUTH", b"x"]
-    reader.limits = RequestLimits()
+    reader.limits = DEFAULT_LIMITS
     assert reader.next_request() == [letter.encode() for letter in "abcdefghijklm"]
 
 
@@ -175,20 +176,20 @@ def test_limits_may_change_between_two_requests() -> None:
     ],
 )
 def test_no_header_makes_memory_grow(header: bytes) -> None:
-    reader = RequestReader(RequestLimits())
+    reader = RequestReader(DEFAULT_LIMITS)
     assert growth_bytes(lambda: outcome_of(reader, [header])) < len(header) + 4_000
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 2, 100])
 def test_an_incomplete_request_takes_no_more_memory_than_twice_its_bytes(piece_bytes: int) -> None:
     sent = request("x" * 20_000)[:-1]
-    reader = RequestReader(RequestLimits())
+    reader = RequestReader(DEFAULT_LIMITS)
     pieces = [sent[start : start + piece_bytes] for start in range(0, len(sent), piece_bytes)]
     assert growth_bytes(lambda: outcome_of(reader, pieces)) < 2 * len(sent)
 
 
 def test_a_reader_keeps_nothing_of_a_request_that_it_has_given() -> None:
-    reader = RequestReader(RequestLimits())
+    reader = RequestReader(DEFAULT_LIMITS)
     assert growth_bytes(lambda: outcome_of(reader, [request("x" * 1_000_000)])) < 4_000
 
 
@@ -215,7 +216,7 @@ def growth_bytes(action: Callable[[], None]) -> int:
 
 def test_a_megabyte_that_trickles_in_is_read_in_linear_time() -> None:
     sent = request("x" * 1_000_000)
-    reader = RequestReader(RequestLimits())
+    reader = RequestReader(DEFAULT_LIMITS)
     started = time.process_time()
     found = read(reader, (sent[start : start + 16] for start in range(0, len(sent), 16)))
     # A copy of what has come at each read would make 31 GB of copies, and take seconds.
@@ -232,7 +233,7 @@ def test_many_pipelined_requests_in_one_read_are_read_in_linear_time() -> None:
 
 
 def test_a_reader_that_was_given_all_its_requests_is_empty() -> None:
-    reader = RequestReader(RequestLimits())
+    reader = RequestReader(DEFAULT_LIMITS)
     assert reader.is_empty
     for piece in (b"*1\r\n$4\r\nPI", b"NG\r", b"\n"):
         reader.feed(piece)

@@ -261,6 +261,7 @@ class World:
         config = Config(
             worker_id=place.worker_id,
             worker_id_source="test",
+            store="none",
             layout=LAYOUT,
             max_clock_lead_seconds=LEAD_LIMIT_SECONDS,
             clock_jump_confirm_seconds=2,

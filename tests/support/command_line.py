@@ -1,7 +1,8 @@
-"""The command line in this process, up to where it would start the server."""
+"""The command line: in this process, up to where it would start the server, or in a process of its own."""
 
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
@@ -15,16 +16,22 @@ from respid.worker.config import Config
 
 
 class Outcome(NamedTuple):
-    """How a run of the command line ended; `config` is None when no server was to be started."""
+    """The result of a run of the command line. `config` is None if it would not have started a server."""
 
     exit_code: int
     stdout: str
     stderr: str
     config: Config | None
 
+    @property
+    def error_line(self) -> str:
+        """The only line on standard error."""
+        (line,) = self.stderr.splitlines()
+        return line
+
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what respid reads."""
+    """The environment without the variables that respid reads."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -39,7 +46,7 @@ def run_command_line(
     hostname: str = "host",
     serve: Callable[[Config], None] | None = None,
 ) -> Outcome:
-    """Runs `respid`; `serve` stands for the server."""
+    """Runs `respid` in this process; `serve` replaces the server."""
     started: list[Config] = []
     stdout, stderr = io.StringIO(), io.StringIO()
     with ExitStack() as stack:
@@ -47,6 +54,7 @@ def run_command_line(
         stack.enter_context(mock.patch("socket.gethostname", return_value=hostname))
         stack.enter_context(mock.patch("respid.server.serve", serve or started.append))
         stack.enter_context(mock.patch("respid.cli.log.set_up_log"))
+        stack.enter_context(mock.patch("signal.signal"))  # Ctrl-C still stops the tests
         stack.enter_context(mock.patch.object(sys, "argv", ["respid", *arguments]))
         stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO(stdin)))
         stack.enter_context(redirect_stdout(stdout))
@@ -55,3 +63,11 @@ def run_command_line(
         main()
     assert isinstance(ended.value.code, int)
     return Outcome(ended.value.code, stdout.getvalue(), stderr.getvalue(), started[0] if started else None)
+
+
+def run_process(*arguments: str, code: str = "", **variables: str) -> Outcome:
+    """Runs `respid`, or this Python code, in a process of its own."""
+    command = [sys.executable, *(["-c", code] if code else ["-m", "respid"]), *arguments]
+    environment = clean_environment() | variables
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    return Outcome(ended.returncode, ended.stdout, ended.stderr, None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from respid.cli.main import serve
+from respid.cli.serve import serve
 from respid.commands import COMMANDS, REFUSALS
 from respid.commands.ids import BULK_MILLISECONDS
 from respid.commands.table import CONSTANT
@@ -68,7 +68,9 @@ def settings_table() -> Iterable[str]:
         if isinstance(option, click.Option) and option.envvar:
             shown = option.show_default
             default = shown if isinstance(shown, str) else f"`{option.default}`" if shown or option.is_flag else ""
-            yield f"| `{option.opts[0]}` | `{option.envvar}` | {default} | {option.help} |"
+            variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
+            shown_variables = ", ".join(f"`{variable}`" for variable in variables)
+            yield f"| `{option.opts[0]}` | {shown_variables} | {default} | {option.help} |"
 
 
 def metrics_table() -> Iterable[str]:
@@ -81,7 +83,9 @@ def metrics_table() -> Iterable[str]:
 
 def limits_table() -> Iterable[str]:
     config, sequence = Config(worker_id=0, worker_id_source=""), Layout().sequence_size
-    unauthenticated = unauthenticated_limits(RequestLimits())
+    unauthenticated = unauthenticated_limits(
+        RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
+    )
     rows = [
         ("IDs per millisecond and worker", f"{sequence:,}", "requests wait for the next millisecond"),
         ("a block (`INCRBY`)", f"{sequence:,} IDs", "an error"),

@@ -10,7 +10,8 @@ from respid.ids.clock import SystemClock
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.resp import encoder
-from respid.resp.reader import RequestLimits, RequestReader
+from respid.resp.reader import RequestReader
+from tests.support.request_limits import DEFAULT_LIMITS
 
 LOADING = b"-LOADING respid cannot issue IDs: the first reservation is being taken\r\n"
 Spoil = Callable[[int, int], int]  # the first ID and the size of a block to the first ID that is given instead
@@ -62,7 +63,7 @@ class _Conversation(socketserver.BaseRequestHandler):
     server: FakeWorker
 
     def handle(self) -> None:
-        reader = RequestReader(RequestLimits())
+        reader = RequestReader(DEFAULT_LIMITS)
         queued: list[bytes] | None = None
         while data := self.request.recv(1 << 16):
             reader.feed(data)

@@ -79,6 +79,16 @@ class RunningServer:
             self.process.send_signal(stop_signal)
         return self.wait()
 
+    def stop_at_once(self) -> int:
+        """Repeats SIGTERM, since one that follows the first closely does not count, and returns the exit code."""
+
+        def has_ended() -> bool:
+            self.process.send_signal(signal.SIGTERM)
+            return self.process.poll() is not None
+
+        wait_until(has_ended)
+        return self.wait()
+
     def wait(self) -> int:
         """Waits for its end and returns the exit code."""
         return self.process.wait(timeout=20)

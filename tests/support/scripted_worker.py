@@ -9,6 +9,7 @@ from respid.resp.reader import RequestLimits
 from respid.worker.config import Config
 from respid.worker.lifecycle import State
 from respid.worker.worker import ProcessUsage, Worker
+from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 
 RESERVED_MS = 60_000
@@ -19,7 +20,7 @@ def start_worker(
     clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
 ) -> Worker:
     """A worker that serves: with worker ID 1, the default layout unless told, and a reservation from now on."""
-    config = Config(worker_id=1, worker_id_source="test", password=password, layout=layout or Layout())
+    config = Config(worker_id=1, worker_id_source="test", store="none", password=password, layout=layout or Layout())
     generator = Generator(config.layout, config.worker_id, clock)
     reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
     worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5), RUN_ID)
@@ -30,7 +31,7 @@ def start_worker(
     return worker
 
 
-def connect(worker: Worker, limits: RequestLimits | None = None) -> Connection:
+def connect(worker: Worker, limits: RequestLimits = DEFAULT_LIMITS) -> Connection:
     """A new client of the worker, numbered as a listener would."""
     identifier = max(worker.clients, default=0) + 1
     connection = Connection(worker, identifier, "127.0.0.1:50000", limits)

@@ -1,4 +1,4 @@
-"""The states of a server: each way between two of them, allowed or refused."""
+"""The states of a server: each transition between two of them, allowed or refused."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from respid.worker.lifecycle import Lifecycle, State
 
 ALLOWED = {
     (State.STARTING, State.RESERVING),
-    (State.STARTING, State.DRAINING),  # asked to stop before it listens
+    (State.STARTING, State.DRAINING),  # stopped before it listens
     (State.STARTING, State.STOPPED),
     (State.RESERVING, State.SERVING),
     (State.RESERVING, State.DRAINING),
@@ -25,17 +25,17 @@ def lifecycle_in(state: State) -> Lifecycle:
     return lifecycle
 
 
-def test_a_server_begins_by_starting() -> None:
+def test_the_first_state_is_starting() -> None:
     assert Lifecycle().state is State.STARTING
 
 
 @pytest.mark.parametrize(("state", "following"), list(itertools.product(State, State)))
-def test_a_server_only_goes_on_and_never_back(state: State, following: State) -> None:
+def test_allows_only_listed_transitions(state: State, following: State) -> None:
     lifecycle = lifecycle_in(state)
     if (state, following) in ALLOWED:
         lifecycle.enter(following)
         assert lifecycle.state is following
     else:
-        with pytest.raises(ValueError, match=f"no way leads from {state.value} to {following.value}"):
+        with pytest.raises(ValueError, match=f"no transition from {state.value} to {following.value}"):
             lifecycle.enter(following)
         assert lifecycle.state is state, "a refused transition changes nothing"

@@ -1,0 +1,143 @@
+"""`respid serve`: turns options and environment variables into a Config, and runs the server."""
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from respid.cli.options import parse_layout
+from respid.cli.serve_options import serve_settings
+from respid.cli.variables import describe_unknown, find_ignored_settings, find_unknown
+from respid.cli.worker_id import WorkerId, WorkerIdError, find_worker_id
+from respid.ids.clock import SystemClock
+from respid.ids.layout import Layout
+from respid.worker.config import Config
+
+PASSWORD_VARIABLE = "RESPID_PASSWORD"
+_log = logging.getLogger(__name__)
+
+
+@click.command("serve")
+@serve_settings
+@click.pass_context
+def serve(context: click.Context, /, unknown_variables: str, **settings: Any) -> None:
+    """Serve IDs over the Redis protocol, and metrics and health checks over HTTP.
+
+    RESPID_PASSWORD sets a password that clients must send with AUTH or HELLO, in addition to those in the password
+    file. It has no option, because other users can see the arguments of a process.
+    """
+    from respid.cli.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without these
+
+    set_up_log(settings["log_format"], settings["log_level"])  # before what can fail
+    from respid.highwater.stores import StoreError  # noqa: PLC0415
+    from respid.net.bind import StartError  # noqa: PLC0415
+    from respid.server import serve as serve_config  # noqa: PLC0415
+
+    known = known_variables(context.command)
+    unknown = [describe_unknown(name, known) for name in find_unknown(os.environ, known)]
+    if unknown and unknown_variables == "refuse":
+        raise click.UsageError(
+            f"unknown environment variable {', '.join(unknown)}: unset it, or set RESPID_UNKNOWN_VARIABLES=warn"
+        )
+    config = make_config(settings, os.environ, socket.gethostname())
+    set_up_log(config.log_format, config.log_level, config.worker_id)
+    _warn(config, unknown, find_ignored_settings(os.environ, known))
+    try:
+        serve_config(config)
+    except (StartError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _warn(config: Config, unknown: list[str], ignored: list[str]) -> None:
+    for name in unknown:
+        _log.warning("ignored unknown environment variable %s", name, extra={"event": "variable_unknown"})
+    for name in ignored:
+        message = "ignored %s=%s: it is set by Kubernetes for a Service"
+        _log.warning(message, name, os.environ[name], extra={"event": "service_link_ignored"})
+    if config.worker_id_source == "hostname":
+        _log.warning(
+            "worker ID %d is derived from the hostname; set --worker-id to make it explicit",
+            config.worker_id,
+            extra={"event": "worker_id_from_hostname"},
+        )
+
+
+def known_variables(command: click.Command) -> set[str]:
+    """The RESPID_* variables, and WORKER_ID, that the command reads."""
+    known = {PASSWORD_VARIABLE}
+    for option in command.params:
+        known.update([option.envvar] if isinstance(option.envvar, str) else option.envvar or ())
+    return known
+
+
+def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hostname: str) -> Config:
+    """Builds the Config from the options' values, each of which fills the field of its name, and the environment.
+
+    Raises click.UsageError.
+    """
+    fields = dict(settings)
+    layout = parse_layout(fields.pop("layout"), fields.pop("epoch"))
+    worker_id = _find_worker_id(fields.pop("worker_id"), fields.pop("worker_id_offset"), layout, environment, hostname)
+    if fields["store"] == "file" and fields["state_dir"] is None:
+        fields["state_dir"] = _user_state_dir()
+    config = Config(
+        worker_id=worker_id.number,
+        worker_id_source=worker_id.source,
+        layout=layout,
+        pod_name=environment.get("POD_NAME") or hostname,
+        password=environment.get(PASSWORD_VARIABLE, ""),
+        **fields,
+    )
+    _refuse_contradictions(config)
+    return config
+
+
+def _find_worker_id(
+    explicit: str | None, offset: int, layout: Layout, environment: Mapping[str, str], hostname: str
+) -> WorkerId:
+    try:
+        layout.refuse_unusable(SystemClock().wall_ms())
+        return find_worker_id(explicit, environment, hostname, offset=offset, workers=layout.workers)
+    except (ValueError, WorkerIdError) as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _user_state_dir() -> Path:
+    import platformdirs  # noqa: PLC0415 - a twentieth of the start-up time, and not needed with --state-dir
+
+    try:
+        return platformdirs.user_state_path("respid")
+    except RuntimeError:  # a user that is not in /etc/passwd and has no HOME
+        raise click.UsageError("this user has no home directory to keep the state in: set --state-dir") from None
+
+
+def _refuse_contradictions(config: Config) -> None:
+    """Raises click.UsageError if settings conflict."""
+    if not (config.port or config.tls_port or config.unix_socket):
+        raise click.UsageError("--port 0 leaves no listener: set --tls-port or --unix-socket")
+    if config.tls_port and not (config.tls_cert_file and config.tls_key_file):
+        raise click.UsageError("--tls-port needs --tls-cert-file and --tls-key-file")
+    if config.tls_auth_clients != "no" and not config.tls_ca_cert_file:
+        raise click.UsageError(f"--tls-auth-clients {config.tls_auth_clients} needs --tls-ca-cert-file")
+    if config.username and not (config.password or config.password_file):
+        raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")
+    _refuse_numbers(config)
+
+
+def _refuse_numbers(config: Config) -> None:
+    layout = config.layout
+    if config.sequence_reset is not None and config.sequence_reset > layout.sequence_size:
+        raise click.UsageError(
+            f"--sequence-reset {config.sequence_reset} is greater than {layout.sequence_size}, the size of the sequence"
+            f" in layout {layout.widths}"
+        )
+    if config.store == "lease" and config.reserve_seconds * 2 > config.max_clock_lead_seconds:
+        raise click.UsageError(
+            f"--reserve {config.reserve_seconds:g} is more than half of --max-clock-lead"
+            f" {config.max_clock_lead_seconds:g}: a restarted worker could be too far ahead of its clock; reduce"
+            " --reserve or increase --max-clock-lead"
+        )

@@ -1,0 +1,74 @@
+"""The options of `respid check`; tests/check has what it verifies."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from tests.support.certificates import CertificateFiles
+from tests.support.command_line import Outcome, run_command_line
+from tests.support.running import StartServer, free_port
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    return CertificateFiles(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def port(start_server: StartServer, files: CertificateFiles) -> int:
+    """The port of a server that requires client certificates."""
+    port = free_port()
+    start_server(*files.options(port), "--tls-auth-clients", "yes", "--tls-ca-cert-file", str(files.ca_file))
+    return port
+
+
+@pytest.fixture(scope="module")
+def certificate(files: CertificateFiles) -> Path:
+    """The client certificate without its key."""
+    _, mark, chain = files.client_file.read_text().partition("-----BEGIN CERTIFICATE")
+    path = files.directory / "client-certificate.pem"
+    path.write_text(mark + chain)
+    return path
+
+
+def check(port: int, files: CertificateFiles, *options: str | Path) -> Outcome:
+    arguments = ["--seconds", "2", "--connections", "1", "--tls", "--tls-ca-cert-file", str(files.ca_file)]
+    return run_command_line("check", f"localhost:{port}", *arguments, *map(str, options))
+
+
+def test_takes_a_certificate_and_its_key(port: int, files: CertificateFiles, certificate: Path) -> None:
+    outcome = check(port, files, "--tls-cert-file", certificate, "--tls-key-file", files.client_key_file)
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+
+
+def test_takes_one_file_with_both(port: int, files: CertificateFiles) -> None:
+    outcome = check(port, files, "--tls-cert-file", files.client_file)
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+
+
+def test_fails_without_a_required_certificate(port: int, files: CertificateFiles) -> None:
+    assert check(port, files).exit_code == 1
+
+
+def test_a_key_needs_a_certificate(files: CertificateFiles) -> None:
+    outcome = check(1, files, "--tls-key-file", files.client_key_file)
+    assert (outcome.exit_code, outcome.error_line) == (2, "respid: --tls-key-file needs --tls-cert-file")
+
+
+def test_refuses_an_encrypted_key(files: CertificateFiles, certificate: Path, tmp_path: Path) -> None:
+    key = serialization.load_pem_private_key(files.client_key_file.read_bytes(), None)
+    encrypted = tmp_path / "encrypted.key"
+    encryption = serialization.BestAvailableEncryption(b"secret")
+    formats = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    encrypted.write_bytes(key.private_bytes(*formats, encryption))
+    outcome = check(1, files, "--tls-cert-file", certificate, "--tls-key-file", encrypted)
+    assert outcome.exit_code == 2
+    assert f"{encrypted}: the key is encrypted" in outcome.error_line
+
+
+@pytest.mark.parametrize("address", ["localhost", "localhost:0", "localhost:65536", "::1:6379", "a b:1"])
+def test_refuses_an_invalid_address(address: str) -> None:
+    outcome = run_command_line("check", address)
+    assert outcome.exit_code == 2
+    assert "is not of the form HOST:PORT" in outcome.error_line

@@ -1,0 +1,60 @@
+"""`respid decode`."""
+
+import json
+
+import pytest
+
+from tests.support.command_line import run_command_line, run_process
+
+AN_ID = "379216510486319104"
+
+
+def test_prints_the_fields_of_ids() -> None:
+    outcome = run_process("decode", AN_ID, "1", TZ="UTC-2")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout.splitlines() == [
+        AN_ID,
+        "  time       2026-11-12T10:31:01.602Z  (local 2026-11-12 12:31:01.602+02:00)",
+        "  worker ID  1",
+        "  sequence   0",
+        "1",
+        "  time       2024-01-01T00:00:00.000Z  (local 2024-01-01 02:00:00.000+02:00)",
+        "  worker ID  0",
+        "  sequence   1",
+    ]
+
+
+@pytest.mark.parametrize(("arguments", "stdin"), [([AN_ID, "1"], ""), ([], f"{AN_ID}\n\n 1\n"), ([], f"{AN_ID} 1")])
+def test_reads_arguments_or_standard_input(arguments: list[str], stdin: str) -> None:
+    outcome = run_command_line("decode", "--json", *arguments, stdin=stdin)
+    first, second = map(json.loads, outcome.stdout.splitlines())
+    assert first == {
+        "id": int(AN_ID),
+        "time": "2026-11-12T10:31:01.602Z",
+        "timestamp_ms": 1_794_479_461_602,
+        "worker_id": 1,
+        "sequence": 0,
+    }
+    assert second["sequence"] == 1
+
+
+def test_uses_the_layout_and_the_epoch() -> None:
+    arguments = ["--layout", "41/4/8", "--epoch", "1000", str(5 << 12 | 3 << 8 | 7)]
+    fields = json.loads(run_command_line("decode", "--json", *arguments).stdout)
+    assert (fields["timestamp_ms"], fields["worker_id"], fields["sequence"]) == (1005, 3, 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["1", "x"], "'x' is not an ID"),
+        (["1_0"], "'1_0' is not an ID"),
+        (["9" * 5000], "'" + "9" * 64 + "' is not an ID"),
+        (["9223372036854775808"], "9223372036854775808 is not an ID"),
+    ],
+    ids=["letter", "underscore", "5000 digits", "too large"],
+)
+def test_refuses_what_is_not_an_id(arguments: list[str], reason: str) -> None:
+    outcome = run_command_line("decode", *arguments)
+    assert outcome.exit_code == 2
+    assert outcome.error_line.startswith(f"respid: {reason}")

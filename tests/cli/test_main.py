@@ -1,0 +1,143 @@
+"""The entry point: exit codes, Ctrl-C, and how a failure is reported."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import respid
+from respid.worker.config import Config
+from tests.support.command_line import Outcome, run_command_line, run_process
+from tests.support.running import StartServer, free_port
+
+RUN = "\nfrom respid.cli.main import main\nmain()"
+DEFECT = "import respid.server\nrespid.server.serve = lambda config: config.bogus" + RUN
+DEFECT_IN_KEEPER = """
+from respid.highwater.keeper import Keeper
+async def fail(self):
+    raise KeyError("planted")
+Keeper._extend_if_due = fail
+"""
+INTERRUPT_IMPORT = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise RuntimeError("as class statements do with any exception")
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def serve_arguments(*arguments: str) -> list[str]:
+    ports = ["--port", str(free_port()), "--http-port", str(free_port())]
+    return ["serve", "--worker-id", "1", "--store", "none", "--max-clients", "100", *ports, *arguments]
+
+
+def json_lines(outcome: Outcome) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in outcome.stderr.splitlines()]
+
+
+def test_prints_the_version() -> None:
+    for outcome in (run_process("--version"), run_command_line("--version")):
+        assert outcome == (0, f"respid, version {respid.__version__}\n", "", None)
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve"]])
+def test_serve_is_the_default_command(arguments: list[str]) -> None:
+    config = run_command_line(*arguments, "--worker-id", "3", "--port", "7000").config
+    assert config is not None
+    assert (config.worker_id, config.port) == (3, 7000)
+
+
+def test_serves_without_arguments() -> None:
+    assert run_command_line(variables={"WORKER_ID": "3"}).config is not None
+
+
+def test_refuses_an_unknown_command() -> None:
+    outcome = run_command_line("bogus")
+    assert outcome.exit_code == 2
+    assert "'bogus'" in outcome.error_line
+
+
+def test_a_defect_in_this_process_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_config: Config) -> None:
+        raise RuntimeError("something\nunforeseen")
+
+    outcome = run_command_line(*serve_arguments(), serve=fail)
+    assert outcome.exit_code == 1
+    assert outcome.error_line == "respid: internal error (please report it): RuntimeError: something unforeseen"
+    (record,) = caplog.records
+    assert record.exc_info is not None
+
+
+@pytest.mark.parametrize("level", ["debug", "error"])
+def test_a_defect_shows_its_traceback(level: str) -> None:
+    outcome = run_process(*serve_arguments("--log-level", level), code=DEFECT)
+    *traceback, last = outcome.stderr.splitlines()
+    assert outcome.exit_code == 1
+    assert last.startswith("respid: internal error (please report it): AttributeError: ")
+    assert sum("Traceback" in line for line in traceback) == 1
+
+
+def test_a_defect_is_one_json_line() -> None:
+    outcome = run_process(*serve_arguments("--log-format", "json", "--log-level", "error"), code=DEFECT)
+    (line,) = json_lines(outcome)
+    assert outcome.exit_code == 1
+    assert (line["level"], line["event"], line["worker_id"]) == ("error", "internal_error", 1)
+    assert line["message"].startswith("internal error (please report it): AttributeError: ")
+    assert "<lambda>" in line["exception"]
+
+
+def test_a_defect_of_another_command_shows_its_traceback() -> None:
+    code = "import respid.cli.decode as decode\ndecode._parse_id = lambda word: word.bogus" + RUN
+    outcome = run_process("decode", "1", code=code)
+    assert outcome.exit_code == 1
+    assert "Traceback" in outcome.stderr
+    assert outcome.stderr.splitlines()[-1].startswith("respid: internal error (please report it): AttributeError: ")
+
+
+def test_a_defect_in_the_keeper_ends_the_server() -> None:
+    outcome = run_process(*serve_arguments("--log-format", "json"), code=DEFECT_IN_KEEPER + RUN)
+    failures = [line for line in json_lines(outcome) if "exception" in line]
+    assert outcome.exit_code == 1
+    assert [line["event"] for line in failures] == ["internal_error"]
+    assert "in fail" in failures[0]["exception"]
+    assert failures[0]["message"].endswith("KeyError: 'planted'")
+
+
+def test_a_port_in_use_is_a_json_line(start_server: StartServer) -> None:
+    port = start_server().port
+    outcome = run_process(*serve_arguments("--log-format", "json", "--port", str(port)))
+    (line,) = json_lines(outcome)
+    assert outcome.exit_code == 1
+    assert (line["level"], line["event"], line["worker_id"]) == ("error", "fatal", 1)
+    assert line["message"].startswith(f"cannot listen on 127.0.0.1:{port}: ")
+
+
+def test_a_taken_worker_id_is_a_json_line(start_server: StartServer, tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path))
+    holder = start_server(*state)
+    outcome = run_process(*serve_arguments("--log-format", "json", "--store", "file", *state))
+    assert outcome.exit_code == 1
+    assert [line["event"] for line in json_lines(outcome)][-1] == "fatal"
+    assert f"worker ID 1 is in use by pid {holder.process.pid}" in json_lines(outcome)[-1]["message"]
+
+
+def test_ctrl_c_stops_the_server(start_server: StartServer) -> None:
+    server = start_server()
+    assert server.stop(signal.SIGINT) == 0
+    assert "SIGINT: draining" in server.log
+    assert server.log.endswith("stopped\n")
+
+
+@pytest.mark.parametrize("module", ["click", "respid.cli.group", "respid.worker.config", "respid.server", "uvloop"])
+def test_ctrl_c_during_imports_prints_no_traceback(module: str) -> None:
+    code = INTERRUPT_IMPORT.format(module=module) + RUN
+    outcome = run_process(*serve_arguments(), code=code)
+    assert outcome.exit_code == 130
+    assert outcome.stderr.strip() == ""

@@ -1,0 +1,120 @@
+"""`respid serve`: which settings it reads, and which it refuses."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from tests.support.command_line import run_command_line, run_process
+from tests.support.running import StartServer, free_port
+
+SERVE = ["serve", "--worker-id", "1", "--max-clients", "100"]
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def free_ports() -> list[str]:
+    return ["--port", str(free_port()), "--http-port", str(free_port())]
+
+
+def test_reads_environment_variables() -> None:
+    variables = {
+        "RESPID_WORKER_ID": "3",
+        "RESPID_PORT": "7000",
+        "RESPID_LAYOUT": "41/4/8",
+        "RESPID_EPOCH": "2025-01-01",
+        "RESPID_DRAIN_DELAY": "1.5",
+        "RESPID_STATE_DIR": "/state",
+        "RESPID_PASSWORD": "secret",
+    }
+    config = run_command_line(variables=variables).config
+    assert config is not None
+    assert (config.worker_id, config.port, config.http_port, config.password) == (3, 7000, 8080, "secret")
+    assert config.layout.fingerprint == "41/4/8@1735689600000"
+    assert (config.drain_delay_seconds, config.state_dir) == (1.5, Path("/state"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "reason"),
+    [
+        ("--worker-id 1024", {}, "1024 (from --worker-id) is not between 0 and 1023"),
+        ("", {"POD_NAME": "respid-07"}, "no worker ID: "),
+        ("--worker-id 1 --layout 41/10", {}, "layout '41/10' is not of the form"),
+        ("--worker-id 1 --layout 41/10/13", {}, "layout 41/10/13 has 64 bits"),
+        ("--worker-id 1 --layout 30/10/12", {}, "ends within a year"),
+        ("--worker-id 1 --epoch 2199-01-01", {}, "epoch 2199-01-01T00:00:00.000Z is in the future"),
+        ("--worker-id 1", {"RESPID_EPOCH": "newyear"}, "epoch 'newyear' is neither"),
+        ("--worker-id 1 --sequence-reset 4097", {}, "--sequence-reset 4097 is greater than 4096"),
+        ("--worker-id 1 --store lease --reserve 301", {}, "--reserve 301 is more than half of --max-clock-lead 600"),
+        ("--worker-id 1", {"RESPID_PORT": "0"}, "--port 0 leaves no listener"),
+    ],
+)
+def test_refuses_settings_that_conflict(arguments: str, variables: dict[str, str], reason: str) -> None:
+    outcome = run_command_line(*arguments.split(), variables=variables)
+    assert (outcome.exit_code, outcome.config) == (2, None)
+    assert outcome.error_line.startswith("respid: ")
+    assert reason in outcome.error_line
+
+
+def test_warns_if_the_hostname_gives_the_worker_id(caplog: pytest.LogCaptureFixture) -> None:
+    assert run_command_line(hostname="respid-7").config is not None
+    (record,) = caplog.records
+    assert vars(record)["event"] == "worker_id_from_hostname"
+    assert "worker ID 7 " in record.getMessage()
+
+
+@pytest.mark.parametrize("option", ["--port", "--http-port"])
+def test_fails_if_a_port_is_in_use(taken_port: int, option: str) -> None:
+    outcome = run_process(*SERVE, *free_ports(), "--store", "none", option, str(taken_port))
+    assert outcome.exit_code == 1
+    assert outcome.error_line.startswith(f"respid: cannot listen on 127.0.0.1:{taken_port}: ")
+    assert f"; choose another {option}" in outcome.error_line
+
+
+def test_names_both_ports_that_are_in_use(taken_port: int) -> None:
+    outcome = run_process(*SERVE, "--store", "none", "--port", str(taken_port), "--http-port", str(taken_port))
+    assert outcome.exit_code == 1
+    assert "another --port" in outcome.error_line
+    assert "another --http-port" in outcome.error_line
+
+
+@pytest.mark.parametrize("option", ["--bind", "--http-bind"])
+@pytest.mark.parametrize(
+    "address",
+    ["192.0.2.1", "fe80::1%nowhere", "a" * 64],
+    ids=["of another machine", "unknown interface", "no name"],
+)
+def test_fails_if_an_address_cannot_be_bound(option: str, address: str) -> None:
+    outcome = run_process(*SERVE, *free_ports(), "--store", "none", option, address)
+    assert outcome.exit_code == 1
+    assert outcome.error_line.startswith(f"respid: cannot listen on {address}:")
+    assert f"set {option} to" in outcome.error_line
+
+
+def test_fails_if_the_state_directory_is_unusable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    outcome = run_process(*SERVE, *free_ports(), "--state-dir", str(tmp_path / "file" / "state"))
+    assert outcome.exit_code == 1
+    assert outcome.error_line.startswith("respid: cannot ")
+    assert "set --state-dir" in outcome.error_line
+
+
+def test_needs_a_state_directory_without_a_home() -> None:
+    with mock.patch("platformdirs.user_state_path", side_effect=RuntimeError("no home")):
+        refused = run_command_line("--worker-id", "1")
+        started = run_command_line("--worker-id", "1", "--store", "none")
+    assert refused.exit_code == 2
+    assert refused.error_line.endswith("no home directory to keep the state in: set --state-dir")
+    assert started.config is not None
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_runs_with_a_standard_file_closed(start_server: StartServer, closed: str) -> None:
+    server = start_server(prefix=("sh", "-c", f'exec "$@" {closed}', "sh"))
+    assert server.stop() == 0
