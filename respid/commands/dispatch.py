@@ -21,7 +21,7 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
         if command is None:
             return _answer_unknown_subcommand(session, container, arguments[1])
     if not command.accepts(len(arguments)):
-        return _reject(session, errors.wrong_arity(command.name), command)
+        return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
     if session.transaction is not None and IMMEDIATE not in command.flags:

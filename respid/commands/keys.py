@@ -45,9 +45,14 @@ def _take_block(session: Session, text: bytes) -> Reply:
         return errors.NOT_AN_INTEGER
     generator = session.worker.generator
     if not 1 <= count <= generator.layout.sequence_size:
-        return errors.error(f"ERR increment must be between 1 and {generator.layout.sequence_size}, got {count}")
+        return _refuse_increment(count, generator.layout.sequence_size)
     first, taken = generator.take_block(count, session.wait.since_ms)
     return encoder.integer(first + taken - 1) if taken else session.refusal()
+
+
+def _refuse_increment(increment: int, most: int) -> bytes:
+    advice = "; use ID.RANGE or ID.NEXT COUNT for more IDs at once" if increment > most else ""
+    return errors.error(f"ERR increment must be between 1 and {most}, got {increment}{advice}")
 
 
 @group.command(

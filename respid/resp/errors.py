@@ -40,6 +40,15 @@ def wrong_arity(full_name: str) -> bytes:
     return error(f"ERR wrong number of arguments for '{full_name}' command")
 
 
+def own_syntax(usage: str) -> bytes:
+    """A syntax error in a command that Redis does not have, so that only respid can say how it is used."""
+    return error(f"ERR syntax error; usage: {usage}")
+
+
+def own_wrong_arity(full_name: str, usage: str) -> bytes:
+    return error(f"ERR wrong number of arguments for '{full_name}' command; usage: {usage}")
+
+
 def invalid_expiry(command: str) -> bytes:
     return error(f"ERR invalid expire time in '{command}' command")
 

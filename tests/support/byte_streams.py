@@ -460,7 +460,7 @@ ALIKE_IN_TYPES = (
         "IDs, times, counts and connection numbers are each server's own",
         """
     INCR a | incr a; InCr a | INCRBY a 1; INCRBY a 5; INCRBY a 4096 | HINCRBY b f 1; HINCRBY b f 100
-    INCRBYFLOAT c 1; INCRBYFLOAT c 1.0; INCRBYFLOAT c 0.0; INCRBYFLOAT c +1; INCRBYFLOAT c 1e0; INCRBYFLOAT c 0
+    INCRBYFLOAT i 1; INCRBYFLOAT i 1.0; INCRBYFLOAT i 0.0; INCRBYFLOAT i +1; INCRBYFLOAT i 1e0; INCRBYFLOAT i 0
     MULTI; INCR a; PING; INCRBY a 3; EXEC | WATCH a; MULTI; INCR a; EXEC | CLIENT REPLY SKIP; INCR a; INCR a
     CLIENT REPLY OFF; INCR a; CLIENT REPLY ON; INCR a | MULTI; INCR a; INCR; EXEC; INCR a | SELECT 5; INCR a
     MULTI; INCR a; DISCARD; INCR a | CLIENT ID; CLIENT ID | TIME | DBSIZE | EXISTS a b | COMMAND COUNT
@@ -517,7 +517,8 @@ _TLS_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(16, 4
 
 
 def _bad_increment(increment: int) -> bytes:
-    return errors.error(f"ERR increment must be between 1 and 4096, got {increment}") + OPEN
+    advice = "; use ID.RANGE or ID.NEXT COUNT for more IDs at once" if increment > 4096 else ""
+    return errors.error(f"ERR increment must be between 1 and 4096, got {increment}{advice}") + OPEN
 
 
 UNLIKE = (

@@ -26,6 +26,7 @@ from tests.support.scripted_worker import start_worker
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 REFERENCE = ROOT / "docs" / "reference.md"
+TIME_RANGES = ROOT / "docs" / "time-ranges.md"
 CHECK = ROOT / "docs" / "check.md"
 CODE_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
