@@ -24,7 +24,7 @@ from respid.commands import introspection
 # isort: on
 from respid.commands.dispatch import run
 from respid.commands.refused import REFUSALS, REFUSED
-from respid.commands.session import Parts, Reply, ReplyMode, Session, SocketState
+from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
 from respid.commands.table import COMMANDS
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Parts",
     "Reply",
     "ReplyMode",
+    "RequestKind",
     "Session",
     "SocketState",
     "client",

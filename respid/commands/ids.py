@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from respid.commands.session import Parts, Reply, Session
+from respid.commands.session import Parts, Reply, RequestKind, Session
 from respid.commands.table import CommandGroup
 from respid.ids.layout import YEAR_MS, Layout
 from respid.ids.time_range import greatest_id_in, least_id_in
@@ -54,7 +54,7 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
 def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
     """The array of `count` IDs in slices. Once the header is sent it cannot become an error, so it waits for IDs."""
     encode = encoder.consecutive_strings if as_string else encoder.consecutive_integers
-    session.wait.is_bulk = True
+    session.wait.kind = RequestKind.STREAM
     header = encoder.array_header(count)
     while count:
         first, taken = session.take(min(count, SLICE_IDS))
@@ -77,7 +77,7 @@ def id_range(session: Session, arguments: list[bytes]) -> Reply:
 
 def _collect_ranges(session: Session, count: int) -> Parts:
     """All ranges in one reply: their number is known only at the end."""
-    session.wait.is_bulk = True
+    session.wait.kind = RequestKind.STREAM
     ranges: list[bytes] = []
     while count:
         first, taken = session.take(count)

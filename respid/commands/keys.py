@@ -2,13 +2,17 @@
 
 import re
 
-from respid.commands.session import Reply, Session
+from respid.commands.session import Reply, RequestKind, Session
 from respid.commands.table import CommandGroup
 from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
 
 _FLOAT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 _MAX_FLOAT_BYTES = 255  # as in redis-server
+
+# A block is small if this many of its size fit into a millisecond. Drivers and ORMs reserve 10 to 100 IDs at a time;
+# only an import waits because its blocks are larger than that.
+SMALL_BLOCKS = 16
 
 group = CommandGroup("string")
 hashes = CommandGroup("hash")
@@ -46,6 +50,8 @@ def _take_block(session: Session, text: bytes) -> Reply:
     generator = session.worker.generator
     if not 1 <= count <= generator.layout.sequence_size:
         return _refuse_increment(count, generator.layout.sequence_size)
+    if count * SMALL_BLOCKS > generator.layout.sequence_size:
+        session.wait.kind = RequestKind.BLOCK
     first, taken = generator.take_block(count, session.wait.since_ms)
     return encoder.integer(first + taken - 1) if taken else session.refusal()
 

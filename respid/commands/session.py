@@ -54,14 +54,26 @@ class QueuedCommand(NamedTuple):
     draws_ids: bool
 
 
+class RequestKind(Enum):
+    """What a request for IDs is like. An autoscaler adds no worker for those that wait because they are large."""
+
+    SINGLE = "single"  # one ID, or a small block
+    BLOCK = "block"  # a large block of INCRBY
+    STREAM = "stream"  # ID.NEXT COUNT or ID.RANGE, which take all IDs of the milliseconds that have passed
+
+
 class Wait:
     """How long a client's requests have waited for an ID, and what kind of request waits."""
 
-    __slots__ = ("is_bulk", "since_ms")
+    __slots__ = ("kind", "since_ms")
 
     def __init__(self) -> None:
         self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
-        self.is_bulk = False  # a bulk request, for which an autoscaler should add no worker
+        self.kind = RequestKind.SINGLE
+
+    @property
+    def is_bulk(self) -> bool:
+        return self.kind is not RequestKind.SINGLE
 
     def begin(self, now_ms: int) -> None:
         """Keeps the earlier time when a wait has begun already."""

@@ -1,6 +1,6 @@
 """One client without its socket: bytes in, bytes out. Uses no asyncio, no sockets, and no clock of its own."""
 
-from respid.commands import Parts, ReplyMode, Session, run
+from respid.commands import Parts, ReplyMode, RequestKind, Session, run
 from respid.net.states import Next
 from respid.resp import encoder, errors
 from respid.resp.fast_path import RunReader
@@ -175,7 +175,7 @@ class Connection:
         request, self._request = self._request, None
         if request == []:
             return  # a blank line leaves CLIENT REPLY SKIP to the next command
-        session.wait.is_bulk = False
+        session.wait.kind = RequestKind.SINGLE
         if session.reply_mode is ReplyMode.SKIPPING:
             session.reply_mode = ReplyMode.ON
         elif session.reply_mode is ReplyMode.SKIP_NEXT:
