@@ -16,3 +16,5 @@ The map, from the ground up. Each package imports only from those above it here;
 """
 
 __version__ = "0.1.0"
+# No later than the day of the release. A clock that shows an earlier day is wrong; an epoch after it is refused.
+BUILD_DATE = "2026-11-01"

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from respid import __version__
+from respid import BUILD_DATE, __version__
 from respid.highwater.keeper import Keeper
 from respid.highwater.stores import Store, StoreError
 from respid.highwater.stores.file import FileStore
@@ -24,12 +24,17 @@ from respid.highwater.stores.none import NoStore
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
+from respid.ids.timestamp import parse_timestamp_ms
+from respid.monitoring.history import History
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
+from respid.monitoring.status import StatusRoutes
+from respid.monitoring.systemd import SystemdReport
 from respid.net.auth_log import AuthFailureLog
 from respid.net.bind import StartError, listen
 from respid.net.clients import Clients
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
+from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
 from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
@@ -51,31 +56,41 @@ def make_store(config: Config) -> Store:
     if config.store == "file":
         if config.state_dir is None:
             raise StoreError("the file store needs a directory: set --state-dir")
-        return FileStore(config.state_dir, config.worker_id, config.layout)
+        return FileStore(
+            config.state_dir,
+            config.worker_id,
+            config.layout,
+            reserve_ms=config.reserve_ms,
+            is_exclusive=config.state_dir_exclusive,
+            start_above=config.start_above,
+        )
     if config.store == "lease":
         try:
             from respid.highwater.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import
         except ImportError as error:
             raise StoreError(f"the lease store needs {error.name}: pip install 'respid[kubernetes]'") from None
         return LeaseStore(
-            KubernetesLeaseApi(),
+            KubernetesLeaseApi(pod=config.pod_name, pod_uid=config.pod_uid),
             space=config.lease_id_space,
             worker_id=config.worker_id,
             pod=config.pod_name,
             layout=config.layout,
-            reserve_ms=round(config.reserve_seconds * 1000),
+            reserve_ms=config.reserve_ms,
             monotonic_ns=SystemClock().monotonic_ns,
+            boot_ns=SystemClock().boot_ns,
         )
     return NoStore()
 
 
-def make_worker(config: Config, store: Store, clock: Clock) -> Worker:
+def make_worker(config: Config, store: Store, clock: Clock, *, earliest_ms: int = 0) -> Worker:
+    """The worker of these settings. A wall clock that shows a time before `earliest_ms` is taken for wrong."""
     generator = Generator(
         config.layout,
         config.worker_id,
         clock,
         sequence_reset=config.sequence_reset,
         lead_limit_ms=round(config.max_clock_lead_seconds * 1000),
+        earliest_ms=earliest_ms,
     )
     reservation = Reservation(generator, store.spans)
     return Worker(config, clock, generator, reservation, read_process_usage, secrets.token_hex(RUN_ID_BYTES))
@@ -87,7 +102,7 @@ class Server:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store = make_store(config)
-        self._worker = make_worker(config, self._store, SystemClock())
+        self._worker = make_worker(config, self._store, SystemClock(), earliest_ms=parse_timestamp_ms(BUILD_DATE))
         self._keeper = Keeper(self._worker, self._store)
         self._stop = asyncio.Event()
         self._stop_signal_seconds: float | None = None  # monotonic time of the first stop signal
@@ -117,12 +132,15 @@ class Server:
         self._worker.on_auth_failure = AuthFailureLog(loop).note
         self._handle_signals(loop)
         clients = Clients(self._worker, loop)
-        http = HttpClients(self._routes(), loop)
+        history = History(lambda: self._worker.generator.ids_issued, loop.time())
+        systemd = SystemdReport(self._worker, history, os.environ)
+        http = HttpClients(self._routes(history), loop)
         listeners = RespListeners(clients, self._tls)
         http_server = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        background = [loop.create_task(self._reloader.watch()), loop.create_task(Sweep(clients).run())]
+        running = (self._reloader.watch(), Sweep(clients).run(), history.run(), systemd.run())
+        background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
         try:
@@ -131,6 +149,7 @@ class Server:
         finally:
             for task in background:
                 task.cancel()
+            systemd.send()
             released = await self._release()
             self._worker.lifecycle.enter(State.STOPPED)
             http_server.close()
@@ -222,7 +241,7 @@ class Server:
 
         return Exposition(self._worker).render
 
-    def _routes(self) -> dict[str, Route]:
+    def _routes(self, history: History) -> dict[str, Route]:
         def metrics(accept: str) -> Response:
             return Response(200, *self._render_metrics(accept))
 
@@ -236,13 +255,20 @@ class Server:
                 return json_response(200, {"status": "ready"})
             return json_response(503, {"status": "not ready", "reason": reason})
 
-        return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
+        pages = StatusRoutes(self._worker, history)
+        return {
+            "/": pages.index,
+            "/status": pages.status,
+            "/metrics": metrics,
+            "/healthz": healthz,
+            "/readyz": readyz,
+        }
 
     def _log_start(self, listening: str) -> None:
         config = self._config
         where = f"store {config.store} ({config.state_dir})" if config.store == "file" else f"store {config.store}"
         _log.info(
-            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s",
+            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s; try: %s, %s",
             __version__,
             listening,
             config.http_bind,
@@ -251,6 +277,8 @@ class Server:
             config.worker_id_source,
             config.layout.fingerprint,
             where,
+            suggest_command(config, password_needed=self._worker.credentials.are_needed),
+            status_page_url(config),
             extra={"event": "started"},
         )
 

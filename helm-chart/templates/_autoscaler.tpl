@@ -9,9 +9,14 @@
 {{/*
 The name of the HPA, whether KEDA's or the chart's own. KEDA takes over the chart's HPA only if both have the same name. When
 switching back, the name must differ, because an HPA that belongs to a ScaledObject is deleted with it. So there are two names,
-and only the cluster knows which one is in use. Without a cluster (helm template), it is the first one.
+and only the cluster knows which one is in use. Without a cluster (helm template, Argo CD), it is the first one unless
+autoscaling.hpaName is set.
 */}}
 {{- define "respid.hpaName" -}}
+{{- .Values.autoscaling.hpaName | default (include "respid.foundHpaName" .) }}
+{{- end }}
+
+{{- define "respid.foundHpaName" -}}
 {{- $first := include "respid.fullname" . }}
 {{- $second := printf "%s-hpa" $first }}
 {{- $firstOwner := include "respid.hpaOwner" (list . $first) }}

@@ -17,22 +17,25 @@
 {{ include "respid.fullname" . }}-headless
 {{- end }}
 
-{{- define "respid.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "respid.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-{{- end }}
-
-{{- define "respid.labels" -}}
-{{ include "respid.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- end }}
-
+{{/* The image. A registry that is given replaces the one in the repository: the part before the first slash, if it has a dot or a port. */}}
 {{- define "respid.image" -}}
-{{- with .Values.image }}
-{{- if .digest }}{{ .repository }}@{{ .digest }}
-{{- else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- $image := .Values.image }}
+{{- $repository := $image.repository }}
+{{- with .Values.global.imageRegistry | default $image.registry }}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") }}
+{{- end }}
+{{- if $image.digest }}{{ $repository }}@{{ $image.digest }}
+{{- else }}{{ $repository }}:{{ $image.tag | default .Chart.AppVersion }}
+{{- end }}
+{{- end }}
+
+{{/* The pull secrets: imagePullSecrets and global.imagePullSecrets, each {name} or a name. */}}
+{{- define "respid.imagePullSecrets" -}}
+{{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
+{{- if kindIs "string" . }}
+- name: {{ . }}
+{{- else }}
+- {{ toYaml . | nindent 2 | trim }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -53,6 +56,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $power }}
 {{- end }}
 
+{{/* How many workers there can be. */}}
+{{- define "respid.mostWorkers" -}}
+{{- .Values.autoscaling.enabled | ternary .Values.autoscaling.maxReplicas .Values.replicaCount | int }}
+{{- end }}
+
 {{/* The number of worker IDs in the layout. */}}
 {{- define "respid.workerIds" -}}
 {{- include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 1) }}
@@ -63,8 +71,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- mul 1000 (include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 2)) }}
 {{- end }}
 
-{{/* The labels of the helm test pod. No Service and no PodDisruptionBudget selects them. */}}
-{{- define "respid.testLabels" -}}
-app.kubernetes.io/name: {{ include "respid.name" . }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{/* The IP families of both Services. */}}
+{{- define "respid.ipFamilies" -}}
+{{- with .Values.service.ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+  ipFamilies:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* Whether CPU can be measured per container, so that sidecars do not count. */}}
+{{- define "respid.hasContainerResources" -}}
+{{- if semverCompare ">=1.27.0-0" .Capabilities.KubeVersion.Version }}true{{ end }}
+{{- end }}
+
+{{/* Whether clients must show a password or a certificate on every port; empty if not. */}}
+{{- define "respid.isAuthenticated" -}}
+{{- $hasPassword := .Values.auth.existingSecret }}
+{{- range .Values.extraEnv }}{{ if eq .name "RESPID_PASSWORD" }}{{ $hasPassword = "extraEnv" }}{{ end }}{{ end }}
+{{- if or $hasPassword (and .Values.tls.only (eq .Values.tls.authClients "yes")) }}true{{ end }}
 {{- end }}

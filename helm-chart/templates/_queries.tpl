@@ -3,6 +3,7 @@
 {{/* The PromQL selector of this release's samples, without the braces. */}}
 {{- define "respid.query.selector" -}}
 {{- $matchers := list }}
+{{- with .Values.prometheusLabels.cluster }}{{ $matchers = append $matchers (printf "%s=%q" . $.Values.prometheusLabels.clusterName) }}{{ end }}
 {{- with .Values.prometheusLabels.namespace }}{{ $matchers = append $matchers (printf "%s=%q" . $.Release.Namespace) }}{{ end }}
 {{- with .Values.prometheusLabels.service }}{{ $matchers = append $matchers (printf "%s=%q" . (include "respid.headlessName" $)) }}{{ end }}
 {{- join "," $matchers }}
@@ -47,5 +48,15 @@ worker.
 {{- else -}}
 sum(rate(id_generator_ids_generated_total{ {{- include "respid.query.selector" $ -}} }[{{ int .windowSeconds }}s]))
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The settings that an endpoint of a ServiceMonitor and of a PodMonitor have in common. Takes the values of one. */}}
+{{- define "respid.endpoint" -}}
+interval: {{ .interval }}
+scrapeTimeout: {{ .scrapeTimeout }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}

@@ -4,7 +4,8 @@
 {{- include "respid.refuseTimes" . }}
 {{- include "respid.refuseSecrets" . }}
 {{- include "respid.refuseScrapes" . }}
-{{- include "respid.refuseLayoutChange" . }}
+{{- include "respid.refuseService" . }}
+{{- include "respid.refuseChange" . }}
 {{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
 {{- fail "networkPolicy.apiServerPorts is empty, which would allow connections to any port: list the API server's ports, such as [443, 6443]" }}
 {{- end }}
@@ -24,6 +25,21 @@
 {{- end }}
 {{- end }}
 
+{{- define "respid.refuseService" -}}
+{{- $service := .Values.service }}
+{{- range $name := list "loadBalancerClass" "loadBalancerSourceRanges" }}
+{{- if and (get $service $name) (ne $service.type "LoadBalancer") }}
+{{- fail (printf "service.%s needs service.type LoadBalancer, not %s" $name $service.type) }}
+{{- end }}
+{{- end }}
+{{- if and (ne $service.type "ClusterIP") (not (include "respid.isAuthenticated" .)) (not $service.allowUnauthenticated) }}
+{{- fail (printf "service.type %s without a password lets anyone who reaches it draw IDs: set auth.existingSecret, or tls.only with tls.authClients \"yes\"; or allow it with service.allowUnauthenticated: true" $service.type) }}
+{{- end }}
+{{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") }}
+{{- fail "service.externalTrafficPolicy needs service.type LoadBalancer or NodePort, not ClusterIP" }}
+{{- end }}
+{{- end }}
+
 {{- define "respid.refuseWorkers" -}}
 {{- $bits := splitList "/" .Values.layout }}
 {{- $sum := 0 }}
@@ -33,7 +49,7 @@
 {{- end }}
 {{- $autoscaling := .Values.autoscaling }}
 {{- $name := $autoscaling.enabled | ternary "autoscaling.maxReplicas" "replicaCount" }}
-{{- $most := $autoscaling.enabled | ternary $autoscaling.maxReplicas .Values.replicaCount | int }}
+{{- $most := include "respid.mostWorkers" . | int }}
 {{- $ids := include "respid.workerIds" . | int }}
 {{- $offset := int .Values.workerIdOffset }}
 {{- if gt (add $most $offset) $ids }}
@@ -55,30 +71,46 @@
 {{- end }}
 {{- end }}
 
-{{/* A rolling upgrade runs old and new workers side by side, and IDs of two layouts can be equal. */}}
-{{- define "respid.refuseLayoutChange" -}}
+{{/* A rolling upgrade runs old and new workers at the same time, and their IDs can be equal, or one waits for the other. */}}
+{{- define "respid.refuseChange" -}}
 {{- $live := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "respid.fullname" .) | default dict }}
-{{- if gt (dig "spec" "replicas" 0 $live | int) 0 }}
-{{- $wanted := dict "RESPID_LAYOUT" .Values.layout "RESPID_EPOCH" (include "respid.number" .Values.epoch) }}
-{{- range (first $live.spec.template.spec.containers).env }}
-{{- if and (hasKey $wanted .name) (ne .value (get $wanted .name)) }}
-{{- fail (printf "the running workers have %s=%s, and this upgrade changes it to %s: a rolling upgrade would run both at the same time, and their IDs can be equal; stop all workers first (see docs/kubernetes.md)" .name .value (get $wanted .name)) }}
+{{- $running := max (dig "spec" "replicas" 0 $live | int) (dig "status" "replicas" 0 $live | int) }}
+{{- $wanted := include "respid.identity" . | fromYaml }}
+{{- range dig "spec" "template" "spec" "containers" (list dict) $live | first | dig "env" list }}
+{{- if and $running (hasKey $wanted .name) (ne .value (get $wanted .name)) }}
+{{- fail (printf "the running workers have %s=%s, and this upgrade changes it to %s: a rolling upgrade would run both at the same time, and their IDs could be equal; stop all workers first (see docs/transitions.md)" .name .value (get $wanted .name)) }}
 {{- end }}
+{{- end }}
+{{- if $live }}
+{{- $claims := dig "spec" "volumeClaimTemplates" list $live }}
+{{- $former := (empty $claims) | ternary "" (dig "metadata" "annotations" "respid.io/issues" "" (first ($claims | default (list dict)))) }}
+{{- $current := (eq .Values.store "file") | ternary (include "respid.issues" .) "" }}
+{{- if ne $former $current }}
+{{- fail (printf "the StatefulSet's volumes are for %s, and this upgrade needs them for %s, which Kubernetes does not change; stop all workers, then: kubectl -n %s delete statefulset %s (its volumes stay), and upgrade again (see docs/transitions.md)" (default "no worker" $former | quote) (default "no worker" $current | quote) .Release.Namespace (include "respid.fullname" .)) }}
 {{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "respid.refuseScrapes" -}}
-{{- $monitor := .Values.serviceMonitor }}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled are both true, so every pod would be scraped twice: enable only one of them" }}
+{{- end }}
+{{- range $name := list "serviceMonitor" "podMonitor" }}
+{{- $monitor := get $.Values $name }}
 {{- if $monitor.enabled }}
 {{- $interval := include "respid.seconds" $monitor.interval | float64 }}
 {{- if gt (include "respid.seconds" $monitor.scrapeTimeout | float64) $interval }}
-{{- fail (printf "serviceMonitor.scrapeTimeout %s is longer than serviceMonitor.interval %s, which Prometheus rejects: lower the first or raise the second" $monitor.scrapeTimeout $monitor.interval) }}
+{{- fail (printf "%s.scrapeTimeout %s is longer than %s.interval %s, which Prometheus rejects: lower the first or raise the second" $name $monitor.scrapeTimeout $name $monitor.interval) }}
 {{- end }}
-{{- $keda := .Values.autoscaling.keda }}
-{{- if and .Values.autoscaling.enabled $keda.enabled (lt (float64 $keda.windowSeconds) (mulf 2 $interval)) }}
-{{- fail (printf "autoscaling.keda.windowSeconds %v spans fewer than two scrapes at serviceMonitor.interval %s, so its queries would never have a result: set it to four times the interval" $keda.windowSeconds $monitor.interval) }}
+{{- $keda := $.Values.autoscaling.keda }}
+{{- if and $.Values.autoscaling.enabled $keda.enabled (lt (float64 $keda.windowSeconds) (mulf 2 $interval)) }}
+{{- fail (printf "autoscaling.keda.windowSeconds %v spans fewer than two scrapes at %s.interval %s, so its queries would never have a result: set it to four times the interval" $keda.windowSeconds $name $monitor.interval) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- $labels := .Values.prometheusLabels }}
+{{- if ne (empty $labels.cluster) (empty $labels.clusterName) }}
+{{- fail "prometheusLabels.cluster and prometheusLabels.clusterName belong together: set both, such as cluster and eu-1, or neither" }}
 {{- end }}
 {{- end }}
 

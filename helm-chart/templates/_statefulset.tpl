@@ -20,6 +20,25 @@ does not, Helm resets it to its default, 1. So once a revision has rendered it, 
 {{- end }}
 {{- end }}
 
+{{/* What decides which IDs the workers may issue, besides their number. */}}
+{{- define "respid.identity" -}}
+RESPID_WORKER_ID_OFFSET: {{ include "respid.number" .Values.workerIdOffset | quote }}
+RESPID_LAYOUT: {{ .Values.layout | quote }}
+RESPID_EPOCH: {{ include "respid.number" .Values.epoch | quote }}
+RESPID_STORE: {{ .Values.store }}
+{{- if eq .Values.store "lease" }}
+RESPID_LEASE_ID_SPACE: {{ .Values.lease.idSpace | quote }}
+{{- end }}
+{{- end }}
+
+{{/*
+The same for volumes, which know nothing of each other. It stands in a field that Kubernetes never changes, so that not
+even a rollback can run workers of two offsets or layouts side by side.
+*/}}
+{{- define "respid.issues" -}}
+offset {{ include "respid.number" .Values.workerIdOffset }}, layout {{ .Values.layout }}, epoch {{ include "respid.number" .Values.epoch }}
+{{- end }}
+
 {{/*
 The variables that the chart sets. The addresses of the listeners are the image's. A variable that is added after version 0.1
 is set only if its value is not the default: after a rollback, an older image refuses variables that it does not know.
@@ -38,13 +57,19 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- if .Values.acceptLayoutChange }}
 - {name: RESPID_ACCEPT_LAYOUT_CHANGE, value: "true"}
 {{- end }}
+{{- with .Values.startAbove }}
+- {name: RESPID_START_ABOVE, value: {{ include "respid.number" . | quote }}}
+{{- end }}
 - {name: RESPID_MAX_CLOCK_LEAD, value: {{ include "respid.number" .Values.maxClockLeadSeconds | quote }}}
 - {name: RESPID_STORE, value: {{ .Values.store }}}
 {{- if eq .Values.store "lease" }}
+- name: POD_UID # for Events
+  valueFrom: {fieldRef: {fieldPath: metadata.uid}}
 - {name: RESPID_LEASE_ID_SPACE, value: {{ .Values.lease.idSpace | quote }}}
 - {name: RESPID_RESERVE, value: {{ include "respid.number" .Values.lease.reserveSeconds | quote }}}
 {{- else if eq .Values.store "file" }}
 - {name: RESPID_STATE_DIR, value: /var/lib/respid}
+- {name: RESPID_STATE_DIR_EXCLUSIVE, value: "true"}
 {{- end }}
 - {name: RESPID_PORT, value: {{ .Values.tls.only | ternary "0" "6379" | quote }}}
 - {name: RESPID_HTTP_PORT, value: "8080"}
@@ -67,6 +92,28 @@ is set only if its value is not the default: after a rollback, an older image re
 - {name: RESPID_DRAIN_DELAY, value: {{ include "respid.number" .Values.drainDelaySeconds | quote }}}
 - {name: RESPID_LOG_FORMAT, value: {{ .Values.log.format }}}
 - {name: RESPID_LOG_LEVEL, value: {{ .Values.log.level }}}
+{{- include "respid.optionalEnv" . }}
+{{- end }}
+
+{{/* The variables that are set only if their value is not the program's default: value, variable, default. */}}
+{{- define "respid.optionalEnv" -}}
+{{- range list
+  (list "sequenceReset" "RESPID_SEQUENCE_RESET" "")
+  (list "clockJumpConfirmSeconds" "RESPID_CLOCK_JUMP_CONFIRM" 10)
+  (list "maxClients" "RESPID_MAX_CLIENTS" 10000)
+  (list "maxRequestBytes" "RESPID_MAX_REQUEST_BYTES" 1048576)
+  (list "maxArguments" "RESPID_MAX_ARGUMENTS" 1024)
+  (list "maxInlineBytes" "RESPID_MAX_INLINE_BYTES" 65536)
+  (list "maxQueuedCommands" "RESPID_MAX_QUEUED_COMMANDS" 100000)
+  (list "idleTimeoutSeconds" "RESPID_IDLE_TIMEOUT" 0)
+  (list "maxConnectionAgeClients" "RESPID_MAX_CONNECTION_AGE_CLIENTS" "reconnecting")
+  (list "tcpKeepaliveSeconds" "RESPID_TCP_KEEPALIVE" 300)
+}}
+{{- $value := get $.Values (index . 0) | include "respid.number" }}
+{{- if not (has $value (list "" (index . 2 | toString))) }}
+- {name: {{ index . 1 }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "respid.volumeMounts" -}}

@@ -1,10 +1,11 @@
-"""What an operator runs after the installation: many connections draw from all workers, and every promise is verified.
+"""`respid check`: draws IDs from running workers over many connections, and verifies everything that respid promises.
 
-`ranges` and `ledger` verify, `draws` says what is asked, `report` how it went: these are pure. `replies` and
-`connection` talk to one worker, `run` to all. Knows nothing of how a server works.
+`ledger` and `ranges` verify the IDs, `draws` builds the requests, `report` presents the result: all of these are pure.
+`wire` encodes and parses, `client_connection` talks to one worker, `run` to all of them. Nothing here shares code with
+the server, except for `ids`, which defines what an ID is.
 """
 
-from respid.check.connection import Address
+from respid.check.client_connection import Address
 from respid.check.report import Report
 from respid.check.run import Check, Plan
 

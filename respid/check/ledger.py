@@ -1,10 +1,10 @@
-"""The IDs that were received, and every promise that one of them breaks. Pure: it is told what came, and when.
+"""The IDs received so far, and the promises that any of them breaks. Pure: the caller says what arrived, and when.
 
-The order of a worker ID's IDs holds for all connections together: an ID is greater than every one that was received
-before its request was sent. So what `IdRanges` has forgotten cannot come again unnoticed: it would be out of order.
+The IDs of one worker ID are ordered across all connections: an ID is greater than every ID that was received before its
+request was sent. An ID that `IdRanges` has forgotten therefore cannot return unnoticed: it would be out of order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,10 +12,11 @@ from respid.check.ranges import IdRanges
 from respid.ids.layout import Layout
 
 NO_ID = -1
+MAX_LAYOUTS = 8  # compared with each other; a hostile worker could report a new one on each connection
 
 
 class Block(NamedTuple):
-    """Consecutive IDs that one millisecond should hold."""
+    """Consecutive IDs that should belong to one millisecond."""
 
     first: int
     size: int
@@ -28,8 +29,8 @@ class Block(NamedTuple):
         return f"ID {self.first}" if self.size == 1 else f"IDs {self.first} to {self.last}"
 
 
-class Source(NamedTuple):
-    """Where IDs come from: a process, by the address that led to it."""
+class Issuer(NamedTuple):
+    """A process that returns IDs, and the address at which it was reached."""
 
     address: str
     worker_id: int
@@ -38,123 +39,157 @@ class Source(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int, Layout]:
-        """What stays the same when the process is another one."""
+        """Stays the same when the process is restarted."""
         return self.address, self.worker_id, self.layout
 
     def __str__(self) -> str:
         return f"{self.address} (worker ID {self.worker_id})"
 
 
-class Mark(NamedTuple):
-    """What was known of a worker ID when a request was sent: the greatest ID received, how many processes gave any."""
+class Snapshot(NamedTuple):
+    """State of a worker ID when a request was sent: its greatest ID, and the number of processes that returned any."""
 
     greatest: int
     processes: int
 
 
 class Violations:
-    """Broken promises by kind and by who broke them: the first in words, all of them counted. Memory is bounded."""
+    """Broken promises, grouped by kind and by the parties involved: the first one as text, and a count of all.
+
+    Memory use does not grow with the number of violations.
+    """
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, ...], tuple[str, int]] = {}
 
-    def note(self, kind: str, who: Iterable[Source | str], words: str) -> None:
-        key = (kind, *sorted(map(str, who)))
-        first, count = self._found.get(key, (words, 0))
+    def note(self, kind: str, parties: Iterable[Issuer | str], text: str) -> None:
+        key = (kind, *sorted(map(str, parties)))
+        first, count = self._found.get(key, (text, 0))
         self._found[key] = (first, count + 1)
 
     def lines(self) -> list[str]:
-        """One line for each kind and each who."""
-        return [words + (f" ({count:,} times)" if count > 1 else "") for words, count in self._found.values()]
+        """Returns one line for each group."""
+        return [text + (f" ({count:,} times)" if count > 1 else "") for text, count in self._found.values()]
 
 
 @dataclass(slots=True)
 class _WorkerIds:
-    """The IDs that carry one worker ID, and the processes that gave them in the order of their first one."""
+    """The IDs of one worker ID, and the processes that returned them, ordered by their first ID."""
 
     greatest: int = NO_ID
     processes: list[str] = field(default_factory=list)
-    latest: Source | None = None  # of the processes
+    latest: Issuer | None = None  # the last one of the processes
     ranges: dict[str, IdRanges] = field(default_factory=dict)  # by address
 
-    def mark(self) -> Mark:
-        return Mark(self.greatest, len(self.processes))
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.greatest, len(self.processes))
 
 
 class Ledger:
-    """All IDs of all workers."""
+    """All IDs of all workers, each of which must be greater than `above`, if that is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, above: int | None = None) -> None:
         self.violations = Violations()
+        self._above = above
         self._workers: dict[tuple[Layout, int], _WorkerIds] = {}
+        self._layouts: set[Layout] = set()
 
-    def mark(self, source: Source) -> Mark:
-        """To be taken before a request is sent, and given back with each ID in its reply."""
-        return self._worker(source.layout, source.worker_id).mark()
+    def snapshot(self, issuer: Issuer) -> Snapshot:
+        """Takes a snapshot before a request is sent; `record` needs it for each ID in the reply."""
+        return self._worker(issuer.layout, issuer.worker_id).snapshot()
 
-    def record(self, source: Source, block: Block, mark: Mark, previous: int) -> None:
-        """Notes the IDs and what they violate; `previous` is the last ID received on the same connection, or NO_ID."""
+    def record(self, issuer: Issuer, block: Block, snapshot: Snapshot, previous: int) -> None:
+        """Stores the IDs and notes violations; `previous` is the last ID on the same connection, or NO_ID."""
+        if self._above is not None and block.first <= self._above:
+            self.violations.note("above", [issuer], f"{issuer} returned {block}, not above {self._above}")
         try:
-            first, last = source.layout.decompose(block.first), source.layout.decompose(block.last)
+            first, last = issuer.layout.decompose(block.first), issuer.layout.decompose(block.last)
         except ValueError as error:
-            self.violations.note("no ID", [source], f"{source} gave {block}: {error}")
+            self.violations.note("no ID", [issuer], f"{issuer} returned {block}: {error}")
             return
         if (first.timestamp_ms, first.worker_id) != (last.timestamp_ms, last.worker_id):
-            words = f"{source} gave a block that is not of one millisecond: {block}"
-            self.violations.note("block", [source], words)
+            text = f"{issuer} returned a block that spans several milliseconds: {block}"
+            self.violations.note("block", [issuer], text)
             return
-        if first.worker_id == source.worker_id:
-            self._check_process(source, mark)
-            self._check_order(source, block, mark, previous)
+        if first.worker_id == issuer.worker_id:
+            self._check_process(issuer, snapshot)
+            self._check_order(issuer, block, snapshot, previous)
         else:
-            words = f"{source} gave {block}, of worker ID {first.worker_id}"
-            self.violations.note("worker ID", [source], words)
-        self._check_uniqueness(source, block, first.worker_id)
+            text = f"{issuer} returned {block} with worker ID {first.worker_id}, expected {issuer.worker_id}"
+            self.violations.note("worker ID", [issuer], text)
+        self._check_uniqueness(issuer, block, first.worker_id)
+        for layout in self._layouts - {issuer.layout}:
+            self._check_uniqueness_across(layout, issuer, block)
 
     def _worker(self, layout: Layout, worker_id: int) -> _WorkerIds:
+        if len(self._layouts) < MAX_LAYOUTS:
+            self._layouts.add(layout)
         return self._workers.setdefault((layout, worker_id), _WorkerIds())
 
-    def _check_process(self, source: Source, mark: Mark) -> None:
-        """A process that has a successor gives no more IDs: its worker ID would be in use twice."""
-        worker = self._worker(source.layout, source.worker_id)
-        if source.run_id not in worker.processes:
-            worker.processes.append(source.run_id)
-            worker.latest = source
-        elif worker.processes.index(source.run_id) + 1 < mark.processes and worker.latest is not None:
-            first, second = sorted([source.address, worker.latest.address])
+    def _check_process(self, issuer: Issuer, snapshot: Snapshot) -> None:
+        """Notes a process that returns IDs although it has a successor: two processes use the worker ID."""
+        worker = self._worker(issuer.layout, issuer.worker_id)
+        if issuer.run_id not in worker.processes:
+            worker.processes.append(issuer.run_id)
+            worker.latest = issuer
+        elif worker.processes.index(issuer.run_id) + 1 < snapshot.processes and worker.latest is not None:
+            first, second = sorted([issuer.address, worker.latest.address])
             where = f"at {first} and at {second}" if first != second else f"both at {first}"
-            words = f"worker ID {source.worker_id} is in use by two processes, {where}"
-            self.violations.note("process", [first, second], f"{words}: give each a worker ID of its own")
+            text = f"worker ID {issuer.worker_id} is in use by two processes, {where}; give each its own worker ID"
+            self.violations.note("process", [first, second], text)
 
-    def _check_order(self, source: Source, block: Block, mark: Mark, previous: int) -> None:
-        worker = self._worker(source.layout, source.worker_id)
+    def _check_order(self, issuer: Issuer, block: Block, snapshot: Snapshot, previous: int) -> None:
+        worker = self._worker(issuer.layout, issuer.worker_id)
         if block.first <= previous:
-            words = f"{source} gave {block} after ID {previous} on the same connection"
-            self.violations.note("order", [source], words)
-        elif block.first <= mark.greatest:
-            words = f"{source} gave {block} to a request sent after ID {mark.greatest} was received"
-            self.violations.note("order", [source], words)
+            text = f"{issuer} returned {block} after ID {previous} on the same connection"
+            self.violations.note("order", [issuer], text)
+        elif block.first <= snapshot.greatest:
+            text = f"{issuer} returned {block} to a request sent after ID {snapshot.greatest} was received"
+            self.violations.note("order", [issuer], text)
         worker.greatest = max(worker.greatest, block.last)
 
-    def _check_uniqueness(self, source: Source, block: Block, worker_id: int) -> None:
-        """By the worker ID that the IDs themselves name, whoever gave them."""
-        position = _position(source.layout, block.first)
-        ranges = self._worker(source.layout, worker_id).ranges
-        own = ranges.setdefault(source.address, IdRanges())
-        for address, given in ranges.items():
-            shared = own.add(position, block.size) if given is own else given.overlap(position, block.size)
+    def _check_uniqueness(self, issuer: Issuer, block: Block, worker_id: int) -> None:
+        """Compares with the IDs that carry the same worker ID, no matter which worker returned them."""
+        position = _position(issuer.layout, block.first)
+        ranges = self._worker(issuer.layout, worker_id).ranges
+        own = ranges.setdefault(issuer.address, IdRanges())
+        for address, received in ranges.items():
+            shared = own.add(position, block.size) if received is own else received.overlap(position, block.size)
             if shared:
                 duplicate = Block(block.first + shared[0] - position, shared[1])
-                self._note_duplicate(duplicate, worker_id, sorted([source.address, address]))
+                self._note_duplicate(f"{duplicate} with worker ID {worker_id}", issuer.address, address)
 
-    def _note_duplicate(self, duplicate: Block, worker_id: int, addresses: list[str]) -> None:
-        first, second = addresses
-        givers = f"both {first} and {second}" if first != second else f"{first} twice"
-        words = f"duplicate: {duplicate} of worker ID {worker_id} was given by {givers}"
-        self.violations.note("duplicate", addresses, words)
+    def _check_uniqueness_across(self, layout: Layout, issuer: Issuer, block: Block) -> None:
+        """Compares with the IDs of another layout: equal numbers are duplicates, whatever their bits mean."""
+        for part in _parts(block, layout):
+            try:
+                worker_id = layout.decompose(part.first).worker_id
+            except ValueError:  # IDs of this layout have fewer bits
+                continue
+            worker = self._workers.get((layout, worker_id))
+            position = _position(layout, part.first)
+            for address, received in worker.ranges.items() if worker else ():
+                if shared := received.overlap(position, part.size):
+                    duplicate = Block(part.first + shared[0] - position, shared[1])
+                    here = f"{issuer.address} (layout {issuer.layout.fingerprint})"
+                    self._note_duplicate(str(duplicate), here, f"{address} (layout {layout.fingerprint})")
+
+    def _note_duplicate(self, duplicate: str, *issuers: str) -> None:
+        first, second = sorted(issuers)
+        by = f"both {first} and {second}" if first != second else f"{first} twice"
+        self.violations.note("duplicate", issuers, f"duplicate: {duplicate} returned by {by}")
 
 
 def _position(layout: Layout, identifier: int) -> int:
-    """The ID without its worker bits: those of one worker are consecutive even from one millisecond to the next."""
+    """Returns the ID without its worker bits: one worker's IDs are then consecutive across milliseconds."""
     timestamp = identifier >> layout.timestamp_shift
     return timestamp << layout.sequence_bits | identifier & (layout.sequence_size - 1)
+
+
+def _parts(block: Block, layout: Layout) -> Iterator[Block]:
+    """Splits a block where the sequence of another layout ends."""
+    first = block.first
+    while first <= block.last:
+        end = min((first | (layout.sequence_size - 1)) + 1, block.last + 1)
+        yield Block(first, end - first)
+        first = end

@@ -1,4 +1,4 @@
-"""A set of integers that takes little memory when they lie close together."""
+"""A set of integers that uses little memory when they are close together."""
 
 from array import array
 from bisect import bisect_left, bisect_right
@@ -7,7 +7,7 @@ MOST_RANGES = 1 << 20  # 16 MB; a worker under load adds at most a thousand rang
 
 
 class IdRanges:
-    """The integers that were added, as sorted ranges that neither overlap nor touch.
+    """The added integers, as sorted ranges that neither overlap nor touch.
 
     >>> ranges = IdRanges()
     >>> ranges.add(10, 5), ranges.add(15, 5), len(ranges)
@@ -15,7 +15,7 @@ class IdRanges:
     >>> ranges.add(18, 4)
     (18, 2)
 
-    Memory is bounded: beyond `most` ranges the lower half is forgotten.
+    Memory is bounded: with more than `most` ranges, the lower half is forgotten.
     """
 
     def __init__(self, most: int = MOST_RANGES) -> None:
@@ -24,11 +24,11 @@ class IdRanges:
         self._ends = array("Q")  # exclusive
 
     def __len__(self) -> int:
-        """How many ranges there are."""
+        """Returns the number of ranges."""
         return len(self._firsts)
 
     def overlap(self, first: int, count: int) -> tuple[int, int] | None:
-        """The lowest integers of these that are there already, as (first, count); None when none is."""
+        """Returns the lowest run of these integers that is in the set, as (first, count); None if there is none."""
         index = bisect_right(self._ends, first)
         if index == len(self._firsts) or self._firsts[index] >= first + count:
             return None
@@ -36,10 +36,10 @@ class IdRanges:
         return shared_first, min(first + count, self._ends[index]) - shared_first
 
     def add(self, first: int, count: int) -> tuple[int, int] | None:
-        """Adds `count` integers from `first` on; returns as `overlap` what was there already."""
+        """Adds `count` integers starting at `first`; returns what `overlap` returned before."""
         shared = self.overlap(first, count)
         end = first + count
-        # The ranges that the new one overlaps or touches become one with it.
+        # The new range absorbs the ranges that it overlaps or touches.
         left, right = bisect_left(self._ends, first), bisect_right(self._firsts, end)
         if left < right:
             first, end = min(first, self._firsts[left]), max(end, self._ends[right - 1])

@@ -1,4 +1,4 @@
-"""How a check went: what was seen of each worker, what is worth knowing, and what is not as it should be. Pure."""
+"""The result of a check: a table of the workers, notes, and one line for each failure. Pure."""
 
 import itertools
 from collections import defaultdict
@@ -9,7 +9,7 @@ from respid.check.run import Check, CheckedAddress, CheckedWorker
 
 
 class Report:
-    """What is shown of a check that has run."""
+    """Presents a check that has run."""
 
     def __init__(self, check: Check, max_clock_difference_seconds: float) -> None:
         self._check = check
@@ -17,14 +17,12 @@ class Report:
         workers = check.workers.values()
         self._workers = sorted(workers, key=lambda worker: (order.index(worker.address), worker.worker_id))
         self._max_clock_difference_seconds = max_clock_difference_seconds
-        # What is not as it should be, one line each.
-        self.failures = [*self._unusable(), *self._different_layouts(), *self._different_clocks()]
-        self.failures += check.ledger.violations.lines()
-        self.failures = [_printable(line) for line in self.failures]
+        failures = [*self._unusable(), *self._different_layouts(), *self._different_clocks()]
+        self.failures = [_printable(line) for line in [*failures, *check.ledger.violations.lines()]]
 
     def notes(self) -> list[str]:
-        """What may explain the figures, one line each."""
-        notes = [*self._interruption(), *self._same_processes(), *self._leads(), *self._troubles()]
+        """Returns observations that may explain the figures, one line each."""
+        notes = [*self._interruption(), *self._same_processes(), *self._leads(), *self._connections()]
         return [f"note: {_printable(note)}" for note in notes]
 
     @property
@@ -32,10 +30,10 @@ class Report:
         return sum(worker.ids for worker in self._workers)
 
     def table(self) -> Iterator[str]:
-        """A line for each worker, below the headings; nothing when no worker was met."""
+        """Yields a heading and a line for each worker; nothing if no worker was found."""
         if not self._workers:
             return
-        rows = [("ADDRESS", "WORKER ID", "IDS", "IDS/S", "CLOCK, FROM HERE")]
+        rows = [("ADDRESS", "WORKER ID", "IDS", "IDS/S", "CLOCK OFFSET")]
         for worker in self._workers:
             clock = f"{worker.clock.seconds * 1000:+.1f} ms ±{worker.clock.error_seconds * 1000:.1f}"
             rows.append((worker.address, str(worker.worker_id), f"{worker.ids:,}", f"{self._rate(worker):,.0f}", clock))
@@ -45,14 +43,15 @@ class Report:
             yield "  ".join([address.ljust(widths[0]), *aligned])
 
     def verdict(self) -> str:
-        """One line that says it all."""
+        """Returns the result in one line."""
         workers = len({(worker.layout, worker.worker_id) for worker in self._workers})
-        drawn = f"{self.ids:,} IDs of {workers} worker{'s' * (workers != 1)}"
+        drawn = f"{self.ids:,} IDs from {workers} worker{'s' * (workers != 1)}"
         if self.failures:
-            return f"NOT WELL: {len(self.failures)} failure{'s' * (len(self.failures) != 1)}, {drawn}"
+            return f"FAILED: {len(self.failures)} failure{'s' * (len(self.failures) != 1)}, {drawn}"
         (fingerprint,) = {worker.layout.fingerprint for worker in self._workers}
+        above = "" if self._check.plan.above is None else f", all above {self._check.plan.above}"
         clocks = f"; clocks within {self._max_clock_difference_seconds:g} s" if workers > 1 else ""
-        return f"all well: {drawn}, each unique and in order; layout {fingerprint}{clocks}"
+        return f"OK: {drawn}, all unique and in order{above}; layout {fingerprint}{clocks}"
 
     def as_json(self) -> dict[str, Any]:
         addresses = self._check.addresses
@@ -60,8 +59,8 @@ class Report:
             "ok": not self.failures,
             "seconds": round(self._check.seconds, 3),
             "ids": self.ids,
-            "connections_ended": sum(checked.ended for checked in addresses),
-            "loading_replies": sum(checked.loading for checked in addresses),
+            "connections_ended": sum(checked.lost for checked in addresses),
+            "loading_replies": sum(checked.loading_replies for checked in addresses),
             "workers": [self._describe(worker) for worker in self._workers],
             "notes": [note.removeprefix("note: ") for note in self.notes()],
             "failures": self.failures,
@@ -84,11 +83,12 @@ class Report:
 
     def _unusable(self) -> Iterator[str]:
         for checked in self._check.addresses:
-            reason = (checked.trouble or "there was no time for it") + _advice(checked)
             if not checked.open:
-                yield f"{checked.address} cannot be used: {reason}"
+                reason = checked.last_error or "timed out before it could connect"
+                yield f"cannot check {checked.address}: {reason}{_advice(checked)}"
             elif not any(worker.ids for worker in self._workers if worker.address == str(checked.address)):
-                yield f"{checked.address} gave no ID: {reason}"
+                reason = checked.last_error or "the check was too short, or its rate too low"
+                yield f"{checked.address} returned no ID: {reason}"
 
     def _different_layouts(self) -> Iterator[str]:
         addresses = defaultdict[str, list[str]](list)
@@ -96,10 +96,10 @@ class Report:
             addresses[worker.layout.fingerprint].append(worker.address)
         if len(addresses) > 1:
             each = [f"{fingerprint} at {', '.join(where)}" for fingerprint, where in addresses.items()]
-            yield f"the layouts differ: {'; '.join(each)}"
+            yield f"the workers have different layouts, so that their IDs can be equal: {'; '.join(each)}"
 
     def _different_clocks(self) -> Iterator[str]:
-        """By how much they differ for sure, whatever the time was that the replies took."""
+        """Compares the least difference that the measured round trips allow."""
         if not self._workers:
             return
         ahead = max(self._workers, key=lambda worker: worker.clock.seconds - worker.clock.error_seconds)
@@ -108,42 +108,39 @@ class Report:
         error_seconds = ahead.clock.error_seconds + behind.clock.error_seconds
         if difference_seconds - error_seconds > self._max_clock_difference_seconds:
             more = f"more than {self._max_clock_difference_seconds:g} s"
-            yield f"the clocks differ by {difference_seconds:.3f} s, {more}: {behind.address} is behind {ahead.address}"
+            yield f"clocks differ by {difference_seconds:.3f} s, {more}: {behind.address} is behind {ahead.address}"
 
     def _interruption(self) -> Iterator[str]:
         drawn, planned = self._check.seconds, self._check.plan.seconds
         if 0 < drawn < planned:
-            yield f"IDs were drawn for {drawn:.1f} s, not for {planned:g} s"
+            yield f"drew IDs for {drawn:.1f} s instead of {planned:g} s"
 
     def _same_processes(self) -> Iterator[str]:
         for one, other in itertools.combinations(self._workers, 2):
             if one.run_ids & other.run_ids:
-                yield f"{one.address} and {other.address} lead to the same process (worker ID {one.worker_id})"
+                yield f"{one.address} and {other.address} are the same process (worker ID {one.worker_id})"
 
     def _leads(self) -> Iterator[str]:
         for worker in self._workers:
             if worker.lead_seconds > self._max_clock_difference_seconds:
-                yield f"{worker.address}: its IDs were {worker.lead_seconds:.1f} s ahead of its clock"
+                yield f"{worker.address}: its IDs were up to {worker.lead_seconds:.1f} s ahead of its clock"
 
-    def _troubles(self) -> Iterator[str]:
+    def _connections(self) -> Iterator[str]:
         for checked in self._check.addresses:
-            if checked.ended:
-                yield f"{checked.address}: connections that ended and were opened again: {checked.ended:,}"
-            if checked.loading:
-                yield f"{checked.address}: replies without an ID yet: {checked.loading:,} ({checked.last_loading})"
+            if checked.lost:
+                yield f"{checked.address}: connections lost: {checked.lost:,}"
+            if checked.loading_replies:
+                yield f"{checked.address}: LOADING replies: {checked.loading_replies:,} ({checked.last_loading})"
             missing = self._check.plan.connections - checked.open
             if missing and checked.open:
-                yield f"{checked.address}: connections missing at the end: {missing:,} ({checked.trouble})"
+                yield f"{checked.address}: connections not open at the end: {missing:,} ({checked.last_error})"
 
 
 def _printable(line: str) -> str:
-    """Parts of it may come from whatever answered, and could move the cursor of a terminal."""
+    """Removes control characters: parts of the line may come from a hostile server."""
     return "".join(character if character.isprintable() else " " for character in line)
 
 
 def _advice(checked: CheckedAddress) -> str:
-    return (
-        " (RESPID_PASSWORD or RESPID_PASSWORD_FILE gives the password)"
-        if checked.trouble.startswith(("NOAUTH", "WRONGPASS"))
-        else ""
-    )
+    needs_password = checked.last_error.startswith(("NOAUTH", "WRONGPASS"))
+    return " (set RESPID_PASSWORD or RESPID_PASSWORD_FILE)" if needs_password else ""

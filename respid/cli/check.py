@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import sys
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import ssl
 
     from respid.check import Check, Report
+
+MAX_ID = (1 << 63) - 1
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -69,6 +72,20 @@ tls_options = combine(
     show_default=True,
     help="Seconds by which the workers' clocks may differ.",
 )
+@click.option(
+    "--rate",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="no limit",
+    help="Draw at most this many IDs per second in total, to check workers in production gently.",
+)
+@click.option(
+    "--above",
+    type=click.IntRange(0, MAX_ID),
+    metavar="ID",
+    show_default="none",
+    help="Fail if any ID is not greater than this one, such as the result of SELECT max(id).",
+)
 @tls_options
 @setting(
     "--password-file",
@@ -83,6 +100,8 @@ def check(
     seconds: float,
     connections: int,
     max_clock_difference: float,
+    rate: int | None,
+    above: int | None,
     tls: bool,
     tls_ca_cert_file: Path | None,
     tls_cert_file: Path | None,
@@ -102,7 +121,8 @@ def check(
 
     distinct = tuple(Address(*address) for address in dict.fromkeys(addresses))
     context = _make_tls_context(tls_ca_cert_file, tls_cert_file, tls_key_file) if tls else None
-    run = Check(Plan(distinct, seconds, connections, _find_password(password_file), context))
+    password = _find_password(password_file)
+    run = Check(Plan(distinct, seconds, connections, password, context, rate or math.inf, above))
     _run_or_stop(run)
     report = Report(run, max_clock_difference)
     _print_report(report, as_json=as_json)

@@ -79,7 +79,7 @@ def setting(
 
 
 def config_setting(field: str, flag: str, help_text: str, *, show_default: bool | str = True, **attributes: Any) -> Any:
-    """A setting that fills this field of Config, whose default is the field's."""
+    """A setting that fills this field of Config and has the default of the field."""
     default = CONFIG_DEFAULTS[field]
     return setting(flag, help_text, field=field, default=default, show_default=show_default, **attributes)
 

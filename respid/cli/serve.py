@@ -9,12 +9,15 @@ from typing import Any
 
 import click
 
+from respid import BUILD_DATE
 from respid.cli.options import parse_layout
 from respid.cli.serve_options import serve_settings
 from respid.cli.variables import describe_unknown, find_ignored_settings, find_unknown
 from respid.cli.worker_id import WorkerId, WorkerIdError, find_worker_id
 from respid.ids.clock import SystemClock
+from respid.ids.generator import max_sequence_reset
 from respid.ids.layout import Layout
+from respid.ids.timestamp import parse_timestamp_ms
 from respid.worker.config import Config
 
 PASSWORD_VARIABLE = "RESPID_PASSWORD"
@@ -81,6 +84,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     """
     fields = dict(settings)
     layout = parse_layout(fields.pop("layout"), fields.pop("epoch"))
+    _refuse_unusable(layout, settings["start_above"])
     worker_id = _find_worker_id(fields.pop("worker_id"), fields.pop("worker_id_offset"), layout, environment, hostname)
     if fields["store"] == "file" and fields["state_dir"] is None:
         fields["state_dir"] = _user_state_dir()
@@ -89,6 +93,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
         worker_id_source=worker_id.source,
         layout=layout,
         pod_name=environment.get("POD_NAME") or hostname,
+        pod_uid=environment.get("POD_UID", ""),
         password=environment.get(PASSWORD_VARIABLE, ""),
         **fields,
     )
@@ -96,13 +101,22 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     return config
 
 
+def _refuse_unusable(layout: Layout, start_above: int | None) -> None:
+    """Raises click.UsageError if the layout cannot be used, or has no ID above `start_above`."""
+    try:
+        if start_above is not None:
+            layout.refuse_no_id_above(start_above)
+        layout.refuse_unusable(parse_timestamp_ms(BUILD_DATE), SystemClock().wall_ms())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def _find_worker_id(
     explicit: str | None, offset: int, layout: Layout, environment: Mapping[str, str], hostname: str
 ) -> WorkerId:
     try:
-        layout.refuse_unusable(SystemClock().wall_ms())
         return find_worker_id(explicit, environment, hostname, offset=offset, workers=layout.workers)
-    except (ValueError, WorkerIdError) as error:
+    except WorkerIdError as error:
         raise click.UsageError(str(error)) from None
 
 
@@ -121,6 +135,8 @@ def _refuse_contradictions(config: Config) -> None:
         raise click.UsageError("--port 0 leaves no listener: set --tls-port or --unix-socket")
     if config.tls_port and not (config.tls_cert_file and config.tls_key_file):
         raise click.UsageError("--tls-port needs --tls-cert-file and --tls-key-file")
+    if not config.tls_port and (config.tls_cert_file or config.tls_key_file or config.tls_ca_cert_file):
+        raise click.UsageError("TLS files without a TLS port: set --tls-port, or remove --tls-*-file")
     if config.tls_auth_clients != "no" and not config.tls_ca_cert_file:
         raise click.UsageError(f"--tls-auth-clients {config.tls_auth_clients} needs --tls-ca-cert-file")
     if config.username and not (config.password or config.password_file):
@@ -129,15 +145,15 @@ def _refuse_contradictions(config: Config) -> None:
 
 
 def _refuse_numbers(config: Config) -> None:
-    layout = config.layout
-    if config.sequence_reset is not None and config.sequence_reset > layout.sequence_size:
+    largest = max_sequence_reset(config.layout)
+    if config.sequence_reset is not None and config.sequence_reset > largest:
         raise click.UsageError(
-            f"--sequence-reset {config.sequence_reset} is greater than {layout.sequence_size}, the size of the sequence"
-            f" in layout {layout.widths}"
+            f"--sequence-reset {config.sequence_reset} is above {largest}, the most for layout {config.layout.widths}"
         )
-    if config.store == "lease" and config.reserve_seconds * 2 > config.max_clock_lead_seconds:
+    has_own_reserve = config.store == "lease" or config.reserve_seconds is not None
+    if has_own_reserve and config.reserve_ms > config.max_clock_lead_seconds * 500:
         raise click.UsageError(
-            f"--reserve {config.reserve_seconds:g} is more than half of --max-clock-lead"
+            f"--reserve {config.reserve_ms / 1000:g} is more than half of --max-clock-lead"
             f" {config.max_clock_lead_seconds:g}: a restarted worker could be too far ahead of its clock; reduce"
             " --reserve or increase --max-clock-lead"
         )

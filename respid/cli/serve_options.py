@@ -112,8 +112,7 @@ id_settings = combine(
     config_setting(
         "sequence_reset",
         "--sequence-reset",
-        "Sequence value above which a new millisecond restarts at 0; below it the sequence continues, which keeps"
-        " `id % N` even at low load.",
+        "Each millisecond starts at a random sequence below this, so `id % N` is even for N up to it; at most 1024.",
         type=click.IntRange(1),
         show_default="256, or a sixteenth of the sequence if that is less",
         metavar="N",
@@ -133,6 +132,13 @@ id_settings = combine(
         show_default="the user's state directory",
     ),
     config_setting(
+        "state_dir_exclusive",
+        "--state-dir-exclusive",
+        "Refuse to start if the state directory has another worker's high-water mark. Set by the Helm chart.",
+        is_flag=True,
+        show_default=False,
+    ),
+    config_setting(
         "lease_id_space",
         "--lease-id-space",
         "Name of the ID space. Workers in one space never share a worker ID. Used in the Lease names.",
@@ -141,8 +147,9 @@ id_settings = combine(
     config_setting(
         "reserve_seconds",
         "--reserve",
-        "How many seconds ahead the lease store reserves, i.e. how long workers survive an API server outage.",
+        "How many seconds ahead the store reserves, i.e. how long a worker survives an outage of the store.",
         type=Seconds(1),
+        show_default="300 for the lease store, 10 for the file store",
     ),
     config_setting(
         "accept_layout_change",
@@ -151,6 +158,14 @@ id_settings = combine(
         " workers first.",
         is_flag=True,
         show_default=False,
+    ),
+    config_setting(
+        "start_above",
+        "--start-above",
+        "Issue only IDs greater than this one, such as the greatest ID in a database.",
+        type=click.IntRange(0, (1 << 63) - 1),
+        metavar="ID",
+        show_default="none",
     ),
     config_setting(
         "max_clock_lead_seconds",

@@ -1,4 +1,4 @@
-"""Keeps the reservation ahead of the clock, and watches clock and event loop. Off the hot path: a look every 100 ms."""
+"""Extends the reservation in time, and watches the clock and the event loop. It runs every 100 ms, off the hot path."""
 
 import asyncio
 import contextlib
@@ -6,21 +6,23 @@ import logging
 from collections.abc import AsyncIterator
 
 from respid.highwater.clock_watch import ClockWatch
-from respid.highwater.stores import HolderLostError, Mark, Store, StoreError, StoreUnavailableError
+from respid.highwater.floor import find_floor
+from respid.highwater.stores import HolderLostError, Mark, Store, StoreError, StoreUnavailableError, Survey
+from respid.highwater.stores.none import NoStore
 from respid.ids.generator import Obstacle
-from respid.ids.layout import Layout
 from respid.ids.timestamp import format_timestamp
 from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
 
 LOOK_SECONDS = 0.1
 RETRY_SECONDS = 0.5  # after a failed extension
-SILENCE_SECONDS = 6.0  # after which a store that does not answer is told of; longer than a lease store's request lasts
+SILENCE_SECONDS = 6.0  # after which a store that does not answer is reported; longer than a request to a lease store
+GONE_MS = 1 << 62  # the age of a mark that is no longer where it was stored: it is stored again at once
 _log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """The worker's reservation, from the first to the last."""
+    """Takes, extends and releases the worker's reservation."""
 
     def __init__(self, worker: Worker, store: Store) -> None:
         config = worker.config
@@ -32,121 +34,168 @@ class Keeper:
             reached_ms=lambda: worker.generator.timestamp_ms,
             confirm_ms=round(config.clock_jump_confirm_seconds * 1000),
             steps=worker.stats.clock_steps,
+            is_plausible=worker.generator.is_plausible,
+            is_reserved=worker.reservation.covers,
         )
+        self._is_clock_wrong = False  # as of the last look
         self._is_holder = False
         self._ending = False
         self._storing = asyncio.Lock()
-        self._stored_ns = 0  # boot time when the last mark that is stored was sent to the store
+        self._stored_ns = 0  # boot time when the stored mark was sent to the store
 
     async def begin(self) -> None:
-        """Takes the first reservation, as soon as the store gives it: from then on IDs are issued.
+        """Takes the first reservation as soon as the store and the clock allow it. From then on IDs are issued.
 
-        Raises StoreError when that needs somebody's help.
+        Raises StoreError if that needs an operator.
         """
         worker = self._worker
         worker.lifecycle.enter(State.RESERVING)
         while not self._ending:
-            worker.use_clock(self._clock_watch.look())  # it may be hours until another holder has gone
+            self._look()  # another holder may keep it waiting for hours
+            if self._is_clock_wrong:
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
             try:
-                await self._take_first_reservation()
+                if await self._take_first_reservation():
+                    break
             except StoreUnavailableError as error:
                 self._note_failure(error)
                 await asyncio.sleep(RETRY_SECONDS)
-            else:
-                break
         if worker.lifecycle.state is State.RESERVING:
             worker.lifecycle.enter(State.SERVING)
 
     async def keep(self) -> None:
-        """Extends the reservation whenever that is due and watches the clock, until the end. Raises HolderLostError."""
+        """Extends the reservation when it is due, and watches the clock, until `end`. Raises HolderLostError."""
         loop, worker = asyncio.get_running_loop(), self._worker
-        extending = loop.create_task(self._keep_extending())  # beside the looks: a slow store must not delay them
+        extending = loop.create_task(self._keep_extending())  # a task, so that a slow store delays no look at the clock
         try:
             while not extending.done():
                 before = loop.time()
                 await asyncio.sleep(LOOK_SECONDS)
                 worker.stats.event_loop_lag_seconds = max(0.0, loop.time() - before - LOOK_SECONDS)
-                worker.use_clock(self._clock_watch.look())
-                worker.generator.obstacle()  # so that it is known since when nothing is issued, though nobody asks
+                self._look()
             await extending
         finally:
             extending.cancel()
 
     async def end(self) -> None:
-        """Stops issuing, then stores the exact end, so that the successor has no lead."""
+        """Stops issuing, then stores the exact end of the issued timestamps, so that the successor has no lead."""
         self._ending = True
         self._worker.generator.seal()
-        async with self._storing:  # not beside an extension or the first reservation, which may set where IDs begin
+        async with self._storing:  # an extension or the first reservation, which sets where IDs begin, ends first
             try:
                 if self._is_holder:
                     await self._store.release(self._worker.generator.seal())
             except StoreError as error:
-                _log.warning("the high-water mark could not be lowered to the last ID: %s", error)
+                message = "the high-water mark could not be lowered to the last ID: %s"
+                _log.warning(message, error, extra={"event": "release_failed"})
             await self._store.close()
 
-    async def _take_first_reservation(self) -> None:
+    def _look(self) -> None:
+        """Looks at the wall clock, and sets the clock that the worker goes by."""
+        self._worker.use_clock(self._clock_watch.look())
+        self._worker.generator.obstacle()  # notes since when nothing can be issued, even if no request comes
+        shown_ms, was_wrong = self._clock_watch.wall_ms, self._is_clock_wrong
+        self._is_clock_wrong = not self._worker.generator.is_plausible(shown_ms)
+        if self._is_clock_wrong and not was_wrong:
+            _log.error(
+                "the wall clock shows %s, which cannot be right: no ID is issued until it is set",
+                format_timestamp(shown_ms),
+                extra={"event": "clock_wrong"},
+            )
+        elif was_wrong and not self._is_clock_wrong:
+            message = "the wall clock shows %s: it has been set right"
+            _log.info(message, format_timestamp(shown_ms), extra={"event": "clock_right"})
+
+    async def _take_first_reservation(self) -> bool:
+        """False if the wall clock has turned out to be wrong: no mark is stored from it."""
         worker, reservation = self._worker, self._worker.reservation
-        async with self._storing, self._impatience():
+        async with self._storing:
             asked_ns = worker.clock.boot_ns()
-            mark = await self._store.load()
-            worker.use_clock(self._clock_watch.look())  # which may have been set while the store was slow
+            async with self._impatience():
+                survey = await self._store.load()
+            self._look()  # the clock may have been set while the store was slow
+            if self._is_clock_wrong:
+                return False
             now_ms = self._clock_watch.wall_ms
-            floor_ms = None if mark is None else self._floor_ms(mark, now_ms)
-            if floor_ms is not None and floor_ms <= worker.generator.layout.epoch_ms:
-                floor_ms = None  # left by a start that found none, and issued nothing
-            ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms)
-            await self._store.extend(ceiling_ms)
+            floor_ms = self._floor_ms(survey, now_ms)
+            above_ms = self._above_ms(floor_ms, now_ms)
+            ceiling_ms = reservation.first_ceiling_ms(floor_ms, now_ms, above_ms)
+            reservation.found_mark = survey.own is not None or floor_ms is not None
+            async with self._impatience():
+                await self._store.extend(ceiling_ms)
             self._is_holder = True
             self._stored_ns = asked_ns
             reservation.last_error = None
             reservation.begin(floor_ms, ceiling_ms)
-        self._tell_of_mark(floor_ms, now_ms)
-
-    def _floor_ms(self, mark: Mark, now_ms: int) -> int:
-        """Where IDs may begin, given the stored mark. Raises StoreError when they could repeat another layout's."""
-        layout, config = self._worker.generator.layout, self._worker.config
-        if mark.fingerprint == layout.fingerprint:
-            return mark.ceiling_ms
-        changed = f"the high-water mark is of layout {mark.fingerprint}, this server is set to {layout.fingerprint}"
-        if not config.accept_layout_change:
-            raise StoreError(
-                f"{changed}: IDs of the two could repeat; go back to that layout, use another store, or see what"
-                " --accept-layout-change says"
+        self._log_mark(survey.own, floor_ms, now_ms)
+        if above_ms:
+            _log.info(
+                "every ID of this start is greater than %d", worker.config.start_above, extra={"event": "start_above"}
             )
-        # Other workers' marks are not known here, and this one may be of a worker that has stopped long ago, or never
-        # issued an ID: the others may have reached as far as the permitted lead above the clock.
-        reached_ms = max(mark.ceiling_ms, now_ms) + self._worker.generator.lead_limit_ms
-        try:
-            former = Layout.parse_fingerprint(mark.fingerprint)
-            floor_ms = layout.first_above(former.greatest_id(min(reached_ms, former.end_ms - 1)))
-        except ValueError as error:
-            raise StoreError(f"{changed}: {error}") from None
-        if floor_ms > reached_ms + 1:
-            raise StoreError(
-                f"{changed}, whose IDs reach up to those that it would issue at {format_timestamp(floor_ms)}:"
-                " go back to that layout, or use an earlier epoch"
-            )
-        _log.warning("%s: accepted, since all new IDs lie above those of any worker with the former one", changed)
-        return max(floor_ms, now_ms)
+        return True
 
-    def _tell_of_mark(self, floor_ms: int | None, now_ms: int) -> None:
+    def _above_ms(self, floor_ms: int | None, now_ms: int) -> int:
+        """The first Unix millisecond whose IDs are all above `start_above`; 0 without it. Raises StoreError."""
+        identifier, generator = self._worker.config.start_above, self._worker.generator
+        if identifier is None:
+            return 0
+        above_ms = generator.layout.first_above(identifier)
+        if above_ms > (floor_ms or 0):  # else the mark was stored from it
+            try:
+                generator.layout.refuse_above(identifier, now_ms, generator.lead_limit_ms)
+            except ValueError as error:
+                raise StoreError(f"--start-above: {error}") from None
+        return above_ms
+
+    def _floor_ms(self, survey: Survey, now_ms: int) -> int | None:
+        """The first millisecond in which IDs may be issued; None if no mark says. Raises StoreError."""
+        generator = self._worker.generator
+        return find_floor(
+            survey,
+            generator.layout,
+            now_ms=now_ms,
+            lead_limit_ms=generator.lead_limit_ms,
+            accepts_change=self._worker.config.accept_layout_change,
+        )
+
+    def _log_mark(self, own: Mark | None, floor_ms: int | None, now_ms: int) -> None:
         if floor_ms is None:
-            _log.warning(
-                "no high-water mark found in store %s: nothing keeps IDs above earlier ones but the clock",
-                self._store.name,
-            )
+            self._log_no_floor(own)
             return
         lead_ms = floor_ms - now_ms
         if self._worker.generator.obstacle() is Obstacle.LEAD:
             _log.error(
                 "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
-                " of it; set the clock if it is wrong, else raise --max-clock-lead to have IDs ahead of it",
+                " of it; set the clock if it is wrong, or raise --max-clock-lead to issue IDs ahead of the clock",
                 lead_ms // 1000,
                 self._worker.generator.lead_limit_ms // 1000,
+                extra={"event": "mark_too_far_ahead"},
             )
         elif lead_ms > 0:
-            _log.warning(
-                "the high-water mark is %d ms ahead of the wall clock: IDs lead it until it catches up", lead_ms
+            message = (
+                "the high-water mark is %d ms ahead of the wall clock: issuing IDs ahead of it until it catches up"
+            )
+            _log.warning(message, lead_ms, extra={"event": "mark_ahead"})
+
+    def _log_no_floor(self, own: Mark | None) -> None:
+        """Logs why no mark says where IDs begin. Only without a store is that a reason to worry at each start."""
+        worker_id = self._worker.generator.worker_id
+        if own is not None:
+            message = "the high-water mark shows that worker ID %d has not issued an ID yet"
+            _log.info(message, worker_id, extra={"event": "mark_unused"})
+        elif self._store.name == NoStore.name:
+            message = (
+                "store none keeps no high-water mark: IDs can repeat if the clock was set back since the last start"
+            )
+            _log.warning(message, extra={"event": "mark_missing"})
+        else:
+            _log.info(
+                "no high-water mark found in store %s, as on the first start of worker ID %d; if it was used before,"
+                " its state was lost, and IDs can repeat if the clock was set back",
+                self._store.name,
+                worker_id,
+                extra={"event": "mark_missing"},
             )
 
     async def _keep_extending(self) -> None:
@@ -154,9 +203,13 @@ class Keeper:
             await asyncio.sleep(LOOK_SECONDS if await self._extend_if_due() else RETRY_SECONDS)
 
     async def _extend_if_due(self) -> bool:
-        """False when it was due and failed. Raises HolderLostError."""
+        """False if an extension was due and failed. Raises HolderLostError."""
         reservation, now_ns = self._worker.reservation, self._worker.clock.boot_ns()
-        ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.wall_ms, (now_ns - self._stored_ns) // 1_000_000)
+        age_ms = (now_ns - self._stored_ns) // 1_000_000 if self._store.stands() else GONE_MS
+        if self._is_clock_wrong:
+            ceiling_ms = reservation.renewal_ms(age_ms)
+        else:
+            ceiling_ms = reservation.due_ceiling_ms(self._clock_watch.trusted_ms, age_ms)
         if ceiling_ms is None:
             return True
         reservation.extending(ceiling_ms)
@@ -168,20 +221,21 @@ class Keeper:
         except HolderLostError as error:
             self._is_holder = False
             self._worker.generator.seal()
-            reservation.extension_failed(str(error))  # it is the line that the server ends with
+            reservation.extension_failed(str(error))  # not logged here: the server ends with it
             raise
         except StoreError as error:
             self._note_failure(error)
             return False
         if reservation.last_error is not None:
-            _log.info("the reservation is extended again")
+            _log.info("the reservation is extended again", extra={"event": "reservation_restored"})
         self._stored_ns = now_ns
         reservation.extended(ceiling_ms)
+        self._look()  # a step of the wall clock may have waited for this extension
         return True
 
     @contextlib.asynccontextmanager
     async def _impatience(self) -> AsyncIterator[None]:
-        """Tells of a store that has not answered for long, and goes on waiting for it."""
+        """Reports a store that has not answered for long, and goes on waiting for it."""
         silence = StoreUnavailableError(f"the store {self._store.name} does not answer")
         timer = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._note_failure, silence)
         try:
@@ -192,5 +246,5 @@ class Keeper:
     def _note_failure(self, error: StoreError) -> None:
         reservation = self._worker.reservation
         if reservation.last_error != str(error):
-            _log.error("the reservation cannot be extended: %s", error)
+            _log.error("the reservation cannot be extended: %s", error, extra={"event": "reservation_failed"})
         reservation.extension_failed(str(error))

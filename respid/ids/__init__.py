@@ -1,1 +1,1 @@
-"""The ID core: pure arithmetic over injected time. Never does IO, never sleeps, never logs."""
+"""The ID core: arithmetic over injected time. It does no IO, never sleeps and never logs."""

@@ -1,14 +1,14 @@
-"""The only reader of time. Everything else is given a `Clock`, so that tests can script it."""
+"""Reads the clocks of the machine. Everything else is given a `Clock`, which tests can script."""
 
 import time
 from typing import Protocol
 
-# On Linux the monotonic clock stands still while the machine sleeps, on macOS it does not.
+# On Linux the monotonic clock stops while the machine sleeps; on macOS it does not.
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
-    """Wall-clock time, which may be set at will; monotonic and boot time, which only measure spans."""
+    """The wall clock, which can be set at any time, and the monotonic and boot-time clocks, which measure spans."""
 
     def wall_ns(self) -> int:
         """Unix time in nanoseconds."""
@@ -19,18 +19,18 @@ class Clock(Protocol):
         ...
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds since an arbitrary point; never falls, and does not follow a wall clock that is set."""
+        """Nanoseconds since an arbitrary point. Never decreases, and is not affected by setting the wall clock."""
         ...
 
     def boot_ns(self) -> int:
-        """As `monotonic_ns`, and goes on while the machine sleeps."""
+        """Same as `monotonic_ns`, but it goes on while the machine sleeps."""
         ...
 
 
 class SystemClock:
     """The clocks of the machine."""
 
-    # The functions themselves: a method around time.time_ns would cost more than the call, 110 ns against 45.
+    # The functions themselves, 45 ns a call: a method around time.time_ns would take 110 ns.
     wall_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(time.monotonic_ns)
 
@@ -42,7 +42,10 @@ class SystemClock:
 
 
 class BootTimeClock:
-    """Goes on from a wall clock's time with the boot-time clock, while the wall clock itself is not to be believed."""
+    """Continues a wall clock's time with the boot-time clock, while the wall clock itself is not followed.
+
+    Its wall time is the boot time plus `offset_ns`.
+    """
 
     def __init__(self, clock: Clock, offset_ns: int) -> None:
         self._offset_ns = offset_ns

@@ -1,70 +1,86 @@
-"""Issues IDs: never one twice, never one below an earlier one, never one at or above the ceiling.
+"""Issues IDs: none twice, each greater than those before it, all below the ceiling.
 
-Pure: it is given a clock and a ceiling, does no IO, never sleeps, logs nothing. When no ID can be issued now it says
-so; whoever asked comes back later.
+Pure: it is given a clock and a ceiling, does no IO, never sleeps and logs nothing. If no ID can be issued now, it says
+so, and the caller comes back later.
 """
 
+import random
+from collections.abc import Callable
 from enum import Enum
 
 from respid.ids.clock import Clock
 from respid.ids.layout import Layout
 
 NOTHING = (0, 0)
-MAX_SEQUENCE_RESET = 256
+MAX_SEQUENCE_RESET = 1024
+DEFAULT_SEQUENCE_RESET = 256
 CATCH_UP_MS = 100
+_RANDOM_BITS = 32
 _MILLISECOND_NS = 1_000_000
 
 
 class Obstacle(Enum):
-    """Why a generator issues nothing, other than that the sequence of this millisecond is spent."""
+    """Why a generator issues nothing, apart from a spent sequence."""
 
-    CEILING = "ceiling"  # the reservation is used up, or not there yet
+    CEILING = "ceiling"  # the reservation is used up, has expired, or is not there yet
+    CLOCK = "clock"  # the wall clock shows a time that cannot be right, such as 1970
     LEAD = "lead"  # the wall clock was set back by more than the permitted lead
-    SEALED = "sealed"  # stopped for good
+    SEALED = "sealed"  # it has stopped for good
     LAYOUT_END = "layout end"  # the timestamp bits are used up
 
 
 def default_sequence_reset(layout: Layout) -> int:
-    """Where a new millisecond's sequence starts again at 0: 256, or a sixteenth of a small sequence."""
-    return max(1, min(MAX_SEQUENCE_RESET, layout.sequence_size // 16))
+    """256, or a sixteenth of the sequence if that is less."""
+    return max(1, min(DEFAULT_SEQUENCE_RESET, layout.sequence_size // 16))
+
+
+def max_sequence_reset(layout: Layout) -> int:
+    """1024, or the size of the sequence if that is less."""
+    return min(MAX_SEQUENCE_RESET, layout.sequence_size)
 
 
 class Generator:
-    """The IDs of one worker, from `take` and `take_block`.
+    """Issues the IDs of one worker: `take` and `take_block`.
 
-    Its time is the wall clock's, but never before the last ID's: when the wall clock is behind, it stays on its last
-    millisecond and goes to the next one only when the sequence is spent, and no sooner than one monotonic millisecond
-    after it opened the last. So its lead over a clock that was set back only shrinks.
+    Its time is that of the wall clock, but never before its last ID. If the wall clock is behind, the generator stays
+    on its last millisecond. It goes on to the next one only when the sequence is spent, and no sooner than a monotonic
+    millisecond after it opened the last one. So its lead over a clock that was set back only shrinks.
 
-    A new millisecond carries the sequence on from the last ID while it is below `sequence_reset`, so that `id % N` is
-    even at low load too; from there on it starts at 0.
+    A new millisecond starts at a random sequence below `sequence_reset`, which keeps `id % N` even for N up to that, at
+    low load and when a client draws for several tables in turn. It starts at 0 right after a millisecond whose sequence
+    was spent, so that a saturated worker loses no ID, and for a block that would not fit otherwise. `random_bits`
+    returns that many random bits, as `random.getrandbits` does; uniqueness does not depend on them.
 
-    Raises ValueError for a worker ID or a sequence reset that the layout does not have.
+    A wall clock that shows a time before `earliest_ms` or the epoch is wrong: nothing is issued until it is set.
+
+    Raises ValueError for a worker ID or a sequence reset that is out of the layout's range.
     """
 
     __slots__ = (
-        "_base_id",
+        "_before_first",
+        "_boot_ns",
         "_ceiling_ms",
-        "_clock",
+        "_earliest_ms",
         "_end_id",
         "_end_ns",
-        "_epoch_ms",
         "_exhausted_ms",
-        "_issued_before",
+        "_expires_ns",
         "_lead_limit_ms",
+        "_limit_ms",
+        "_monotonic_ns",
         "_next_id",
         "_opened_ns",
+        "_origin_id",
+        "_random_bits",
         "_sealed",
         "_sequence_reset",
         "_sequence_size",
         "_shift",
-        "_start_id",
         "_start_ns",
         "_stopped_ns",
         "_timestamp_ms",
         "_wall_ms",
         "_wall_ns",
-        "_worker_part",
         "layout",
         "milliseconds_exhausted",
         "queued",
@@ -79,6 +95,8 @@ class Generator:
         *,
         sequence_reset: int | None = None,
         lead_limit_ms: int = 600_000,
+        earliest_ms: int = 0,
+        random_bits: Callable[[int], int] = random.getrandbits,
     ) -> None:
         if not 0 <= worker_id < layout.workers:
             raise ValueError(
@@ -86,68 +104,86 @@ class Generator:
             )
         if sequence_reset is None:
             sequence_reset = default_sequence_reset(layout)
-        if not 1 <= sequence_reset <= layout.sequence_size:
-            raise ValueError(f"sequence reset {sequence_reset} is not 1 to {layout.sequence_size}, the sequence's size")
+        most = max_sequence_reset(layout)
+        if not 1 <= sequence_reset <= most:
+            raise ValueError(f"sequence reset {sequence_reset} is not 1 to {most}, the range for {layout.widths}")
         self.layout = layout
         self.worker_id = worker_id
-        # True while requests wait: then only those that waited may open a millisecond, so that none is overtaken.
+        # True while requests wait. Then only requests that have waited may open a millisecond, so none is overtaken.
         self.queued = False
-        # How many milliseconds had too few IDs left for a request. A plain number, read by whoever exports it.
+        # How many milliseconds had too few IDs left for a request.
         self.milliseconds_exhausted = 0
         self._exhausted_ms = 0
         self.use_clock(clock)
-        self._epoch_ms = layout.epoch_ms
         self._shift = layout.timestamp_shift
-        self._worker_part = worker_id << layout.sequence_bits
+        self._origin_id = layout.compose(0, worker_id, 0)
         self._sequence_size = layout.sequence_size
         self._sequence_reset = sequence_reset
+        self._random_bits = random_bits
         self._lead_limit_ms = lead_limit_ms
+        self._earliest_ms = max(earliest_ms, layout.epoch_ms)
         self._timestamp_ms = layout.epoch_ms - 1
         self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
-        # The current millisecond: its first possible ID, the first issued, the next one, the first beyond it.
-        self._base_id = self._start_id = self._next_id = self._end_id = 0
-        # When it begins and ends, in Unix ns: comparing costs less than dividing the time at every call.
+        # The current millisecond: its next ID, and the first beyond it.
+        self._next_id = self._end_id = 0
+        # Its begin and end in Unix nanoseconds: to compare them is faster than to divide the time in each call.
         self._start_ns = self._end_ns = 0
-        self._issued_before = 0
+        # The next ID minus this is the number of issued IDs, which `take` need not count.
+        self._before_first = 0
         self._ceiling_ms = 0
+        # The ceiling, or 0 while `obstacle` has found that nothing may be issued below it either.
+        self._limit_ms = 0
+        self._expires_ns: int | None = None
         self._sealed = False
         self._stopped_ns: int | None = None
 
     def use_clock(self, clock: Clock) -> None:
-        """Takes the time from this clock from now on."""
-        self._clock = clock
+        """Uses this clock from now on."""
+        self._monotonic_ns = clock.monotonic_ns
+        self._boot_ns = clock.boot_ns
         self._wall_ms = clock.wall_ms
         self._wall_ns = clock.wall_ns
 
     def begin(self, floor_ms: int, ceiling_ms: int) -> None:
-        """Permits timestamps from `floor_ms` up to, not including, `ceiling_ms`. Once, before the first ID."""
+        """Permits Unix milliseconds from `floor_ms` up to, not including, `ceiling_ms`. Call once, before any ID."""
         self._timestamp_ms = max(floor_ms, self.layout.epoch_ms) - 1
         self.raise_ceiling(ceiling_ms)
 
     def raise_ceiling(self, ceiling_ms: int) -> None:
-        """Permits timestamps up to, not including, this Unix millisecond: only when that is durably stored."""
+        """Permits timestamps up to, not including, this Unix millisecond, which must be durably stored already."""
         if not self._sealed:
-            self._ceiling_ms = max(self._ceiling_ms, min(ceiling_ms, self.layout.end_ms))
+            self._ceiling_ms = self._limit_ms = max(self._ceiling_ms, min(ceiling_ms, self.layout.end_ms))
 
     def lower_ceiling(self, ceiling_ms: int) -> None:
-        """Gives up timestamps from this Unix millisecond on: before that is stored, so that no less is ever stored."""
+        """Gives up timestamps from this Unix millisecond on. Call it before the lower ceiling is stored."""
         self._ceiling_ms = min(self._ceiling_ms, max(ceiling_ms, self._timestamp_ms + 1))
+        self._limit_ms = min(self._limit_ms, self._ceiling_ms)
+
+    def expire_at(self, boot_ns: int) -> None:
+        """Sets the boot time at which the reservation below the ceiling ends, whatever the wall clock shows.
+
+        Until then, a wall clock that was set forward to the ceiling or beyond stops nothing: timestamps go on as far
+        below the ceiling as the boot time is from this. Without it, the reservation lasts as long as the wall clock is
+        below the ceiling.
+        """
+        self._expires_ns = boot_ns
 
     def seal(self) -> int:
-        """Stops issuing for good. Returns the Unix millisecond from which on a successor may issue.
+        """Stops issuing for good. Returns the first Unix millisecond that a successor may issue.
 
-        May be called again: a generator that was sealed before it began tells where it would have begun.
+        It can be called again, which matters if `begin` came in between.
         """
+        end_ms = self._timestamp_ms + 1
         self._sealed = True
-        self._ceiling_ms = 0
+        self._ceiling_ms = self._limit_ms = 0
         self._end_id = self._next_id
-        return self._timestamp_ms + 1
+        return end_ms
 
     def take(self, count: int, since_ms: int | None = None) -> tuple[int, int]:
-        """Up to `count` consecutive IDs of one millisecond, as (first ID, how many); (0, 0) when there is none now.
+        """Takes up to `count` consecutive IDs of one millisecond: (first ID, number), or (0, 0) if there is none now.
 
-        `since_ms` is given by a request that has waited: the Unix millisecond in which it began to. Milliseconds that
-        passed meanwhile are its due, so a waiter that comes back a little late loses none of the worker's IDs.
+        `since_ms` is the Unix millisecond since which the request has waited, if it has. It may still use the
+        milliseconds that have passed since, at most `CATCH_UP_MS` of them, so IDs are not lost if it comes back late.
         """
         now_ns = self._wall_ns()
         first = self._next_id
@@ -162,13 +198,13 @@ class Generator:
         return first, count
 
     def take_block(self, count: int, since_ms: int | None = None) -> tuple[int, int]:
-        """`count` consecutive IDs of one millisecond, or (0, 0) when they are not to be had now.
+        """Takes exactly `count` consecutive IDs of one millisecond, or (0, 0) if that is not possible now.
 
-        What does not fit into the rest of a millisecond opens the next one at sequence 0, so any block up to the size
-        of the sequence is served sooner or later. Raises ValueError for a larger one.
+        A block that does not fit into the rest of a millisecond opens the next one, at sequence 0 if need be, so any
+        block up to the size of the sequence is served in the end. Raises ValueError for a larger one.
         """
         if not 1 <= count <= self._sequence_size:
-            raise ValueError(f"a block of {count} IDs is not 1 to {self._sequence_size}, what one millisecond has")
+            raise ValueError(f"a block of {count} IDs is not 1 to {self._sequence_size}, the size of the sequence")
         now_ns = self._wall_ns()
         is_current = self._start_ns <= now_ns < self._end_ns and self._end_id - self._next_id >= count
         if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, count):
@@ -178,102 +214,159 @@ class Generator:
         return first, count
 
     def _advance(self, now_ms: int, since_ms: int | None, count: int) -> bool:
-        """Makes the current millisecond one that has `count` IDs left; False when there is none now."""
+        """Makes sure that the current millisecond has `count` IDs left; False if that is not possible now."""
         if self.queued and since_ms is None:
             return False
         timestamp_ms = self._timestamp_ms
-        has_room = self._end_id - self._next_id >= count
         if timestamp_ms < now_ms:
             if since_ms is None:
-                return self._open(now_ms, count)
+                return self._open(now_ms, count) or self._open_reserved(now_ms, count)
             earliest_ms = max(since_ms, now_ms - CATCH_UP_MS)
             if timestamp_ms < earliest_ms:
-                return self._open(min(earliest_ms, now_ms), count)
+                return self._open(min(earliest_ms, now_ms), count) or self._open_reserved(now_ms, count)
         elif timestamp_ms - now_ms > self._lead_limit_ms:
             return self._stop()
-        if has_room:
+        if self._end_id - self._next_id >= count:
             self._stopped_ns = None
             return True
         if timestamp_ms != self._exhausted_ms:
-            self._exhausted_ms = timestamp_ms
             self.milliseconds_exhausted += 1
-        if timestamp_ms >= now_ms and self._clock.monotonic_ns() - self._opened_ns < _MILLISECOND_NS:
+            self._exhausted_ms = timestamp_ms
+        if timestamp_ms >= now_ms and self._monotonic_ns() - self._opened_ns < _MILLISECOND_NS:
             return False
-        return self._open(timestamp_ms + 1, count)
+        return self._open(timestamp_ms + 1, count) or self._close()
 
     def _open(self, timestamp_ms: int, count: int) -> bool:
-        if timestamp_ms >= self._ceiling_ms:
-            self._end_id = self._next_id  # what is left of the last millisecond is no help to a block: it would wait
-            return self._stop()
-        used = self._next_id - self._base_id
-        if used >= self._sequence_reset or used + count > self._sequence_size:
-            used = 0
-        self._issued_before += self._next_id - self._start_id
+        """False at the ceiling."""
+        if timestamp_ms >= self._limit_ms:
+            return False
+        base_id = (timestamp_ms << self._shift) + self._origin_id
+        start_id = base_id
+        is_saturated = self._next_id == self._end_id or self._exhausted_ms == self._timestamp_ms
+        if not is_saturated or timestamp_ms != self._timestamp_ms + 1:
+            sequence = self._random_bits(_RANDOM_BITS) * self._sequence_reset >> _RANDOM_BITS
+            if sequence + count <= self._sequence_size:
+                start_id += sequence
+        before_first = self._before_first + start_id - self._next_id
+        opened_ns = self._monotonic_ns()
+        end_id = base_id + self._sequence_size
+        start_ns = timestamp_ms * _MILLISECOND_NS
+        end_ns = start_ns + _MILLISECOND_NS
+        # From here on only assignments, which cannot fail: if memory runs out above, nothing has changed. Their order
+        # is safe, too: cut off after any of them, the generator repeats no ID and issues none of another worker.
         self._timestamp_ms = timestamp_ms
-        self._opened_ns = self._clock.monotonic_ns()
-        self._base_id = (timestamp_ms - self._epoch_ms) << self._shift | self._worker_part
-        self._start_id = self._next_id = self._base_id + used
-        self._end_id = self._base_id + self._sequence_size
-        self._start_ns = timestamp_ms * _MILLISECOND_NS
-        self._end_ns = self._start_ns + _MILLISECOND_NS
+        self._opened_ns = opened_ns
+        self._before_first = before_first
+        self._next_id = start_id
+        self._end_id = end_id
+        self._start_ns = start_ns
+        self._end_ns = end_ns
         self._stopped_ns = None
         return True
 
+    def _open_reserved(self, now_ms: int, count: int) -> bool:
+        """Goes on below the ceiling, which the wall clock has reached."""
+        reserved_ms = self._bounded_ms(now_ms)
+        if reserved_ms >= self._limit_ms:
+            return self._close()
+        return self._advance(reserved_ms, reserved_ms, count)
+
+    def _bounded_ms(self, now_ms: int) -> int:
+        """The time to go by: `now_ms` below the ceiling; from there on the reservation's own time, until it expires."""
+        if now_ms < self._ceiling_ms or self._expires_ns is None or now_ms >= self.layout.end_ms:
+            return now_ms
+        return min(now_ms, self._ceiling_ms + (self._boot_ns() - self._expires_ns) // _MILLISECOND_NS)
+
+    def _close(self) -> bool:
+        self._end_id = self._next_id  # what is left of the last millisecond is no help to a block: it would wait
+        return self._stop()
+
     def _stop(self) -> bool:
         if self._stopped_ns is None:
-            self._stopped_ns = self._clock.monotonic_ns()
+            self._stopped_ns = self._monotonic_ns()
         return False
 
     def obstacle(self) -> Obstacle | None:
-        """What stands against issuing an ID now, or in the next millisecond when this one is spent; None if nothing.
+        """Why no ID can be issued now, or in the next millisecond if this one is spent; None if one can.
 
-        `stopped_for_ms` counts from the first call that finds something.
+        `stopped_for_ms` counts from the first call that finds an obstacle. Call it often: only it notices a reservation
+        that has expired below the ceiling, and a wall clock that is wrong.
         """
-        obstacle = self._find_obstacle()
+        is_expired = self._expires_ns is not None and self._boot_ns() >= self._expires_ns
+        obstacle = self._find_obstacle(is_expired=is_expired)
+        # `take` only compares timestamps with a limit, which is fast. Whatever they do not show must lower the limit.
+        if is_expired or obstacle is Obstacle.CLOCK:
+            self._limit_ms = 0
+            self._close()
+        else:
+            self._limit_ms = self._ceiling_ms
         if obstacle is None:
             self._stopped_ns = None
         else:
             self._stop()
         return obstacle
 
-    def _find_obstacle(self) -> Obstacle | None:
+    def _find_obstacle(self, *, is_expired: bool) -> Obstacle | None:
         if self._sealed:
             return Obstacle.SEALED
-        now_ms = self._wall_ms()
+        now_ms = self._bounded_ms(self._wall_ms())
+        if now_ms < self._earliest_ms:
+            return Obstacle.CLOCK
         if self._timestamp_ms - now_ms > self._lead_limit_ms:
             return Obstacle.LEAD
         timestamp_ms = max(now_ms, self._timestamp_ms + (self._next_id == self._end_id))
         if timestamp_ms >= self.layout.end_ms:
             return Obstacle.LAYOUT_END
-        return Obstacle.CEILING if timestamp_ms >= self._ceiling_ms else None
+        return Obstacle.CEILING if is_expired or timestamp_ms >= self._ceiling_ms else None
 
     def stopped_for_ms(self) -> int:
-        """For how long an obstacle has stopped it, since it was first met; 0 while there is none."""
+        """For how many milliseconds an obstacle has been known; 0 if there is none."""
         if self._stopped_ns is None:
             return 0
-        return (self._clock.monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
+        return (self._monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
 
     def has_ids_now(self) -> bool:
-        """Whether `take` would find an ID for a request that has waited."""
+        """Whether `take` would return an ID to a request that has waited."""
         if self.obstacle() is not None:
             return False
-        if self._next_id != self._end_id or self._timestamp_ms < self._wall_ms():
+        if self._next_id != self._end_id or self._timestamp_ms < self._bounded_ms(self._wall_ms()):
             return True
-        return self._clock.monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
+        return self._monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
+
+    def is_plausible(self, wall_ms: int) -> bool:
+        """Whether a wall clock that shows this Unix millisecond can be right: not too early, nor past the layout."""
+        return self._earliest_ms <= wall_ms < self.layout.end_ms
+
+    def remaining_ms(self, wall_ms: int) -> int:
+        """For how many milliseconds the reservation lasts from this time on; 0 if it is used up or has expired."""
+        left_ms = self._ceiling_ms - max(self._bounded_ms(wall_ms), self._timestamp_ms)
+        if self._expires_ns is not None:
+            left_ms = min(left_ms, (self._expires_ns - self._boot_ns()) // _MILLISECOND_NS)
+        return max(0, left_ms)
+
+    @property
+    def boot_ns(self) -> int:
+        """The boot time, in nanoseconds."""
+        return self._boot_ns()
+
+    @property
+    def earliest_ms(self) -> int:
+        """The Unix millisecond before which a wall clock is wrong."""
+        return self._earliest_ms
 
     @property
     def timestamp_ms(self) -> int:
-        """The Unix millisecond of the last ID, or the one below the first permitted."""
+        """The Unix millisecond of the last ID; before any, the one below the first permitted."""
         return self._timestamp_ms
 
     @property
     def ceiling_ms(self) -> int:
-        """The Unix millisecond that no ID may reach yet."""
+        """The first Unix millisecond that is not permitted yet."""
         return self._ceiling_ms
 
     @property
     def lead_ms(self) -> int:
-        """How far the last timestamp is ahead of the wall clock; 0 when it is not."""
+        """How many milliseconds the last timestamp is ahead of the wall clock; 0 if it is not."""
         return max(0, self._timestamp_ms - self._wall_ms())
 
     @property
@@ -282,15 +375,15 @@ class Generator:
 
     @property
     def ids_issued(self) -> int:
-        """How many IDs have been issued."""
-        return self._issued_before + self._next_id - self._start_id
+        """The number of IDs issued."""
+        return self._next_id - self._before_first
 
     @property
     def last_id(self) -> int | None:
-        """The last ID issued; None before the first."""
+        """The last ID issued; None before any."""
         return self._next_id - 1 if self.ids_issued else None
 
     @property
     def sequence(self) -> int:
-        """The sequence of the last ID; 0 before the first."""
+        """The sequence of the last ID; 0 before any."""
         return (self._next_id - 1) & (self._sequence_size - 1) if self.ids_issued else 0

@@ -1,19 +1,19 @@
-"""Points in time as people write them: Unix milliseconds or ISO 8601. Never reads a clock."""
+"""Parses and formats points in time: Unix milliseconds or ISO 8601. It reads no clock."""
 
 from datetime import UTC, datetime, timedelta
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_LONGEST_TIME = 64  # no time is that long; what is longer could only cost time
+_LONGEST_TIME = 64  # characters; no valid time is longer, and parsing a long text takes long
 
 
 def parse_timestamp_ms(text: str) -> int:
-    """The Unix milliseconds that `text` names: digits are milliseconds, all else is ISO 8601 (UTC unless it says).
+    """The Unix milliseconds of a text: a number is milliseconds, anything else ISO 8601, in UTC by default.
 
     >>> parse_timestamp_ms("1704067200000") == parse_timestamp_ms("2024-01-01T00:00:00Z")
     True
 
-    Raises ValueError when `text` is neither.
+    Raises ValueError if it is neither.
     """
     if len(text) > _LONGEST_TIME:
         raise ValueError(f"{text[:_LONGEST_TIME]!r}... is neither Unix milliseconds nor an ISO 8601 time")
@@ -29,7 +29,7 @@ def parse_timestamp_ms(text: str) -> int:
 
 
 def format_timestamp(timestamp_ms: int) -> str:
-    """ISO 8601 in UTC with milliseconds, "out of range" for years that a calendar date cannot hold.
+    """ISO 8601 in UTC with milliseconds; "out of range" for a year that is no calendar year.
 
     >>> format_timestamp(1704067200123)
     '2024-01-01T00:00:00.123Z'

@@ -1,4 +1,4 @@
-"""HTTP connections: /metrics, /healthz and /readyz on a port of their own. Never parses RESP, never issues an ID."""
+"""HTTP connections for metrics, health and the status page, on another port. Never parses RESP, never issues an ID."""
 
 import asyncio
 import json
@@ -20,10 +20,11 @@ class Response(NamedTuple):
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()  # in addition to those of every response
 
 
-def json_response(status: int, content: dict[str, object]) -> Response:
-    return Response(status, "application/json", json.dumps(content).encode() + b"\n")
+def json_response(status: int, content: dict[str, object], headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    return Response(status, "application/json", json.dumps(content).encode() + b"\n", headers)
 
 
 Route = Callable[[str], Response]  # takes the Accept header
@@ -154,6 +155,7 @@ class HttpProtocol(FlowControl):
 
     def _send(self, request: h11.Request | None, response: Response) -> None:
         headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
+        headers += response.headers
         parts = [self._http.send(h11.Response(status_code=response.status, headers=headers))]
         if request is None or request.method != b"HEAD":
             parts.append(self._http.send(h11.Data(data=response.body)))

@@ -61,12 +61,16 @@ class WorkerCollector(Collector):
         reservation = worker.reservation
         yield _gauge("ready", "1 if an ID can be issued now, otherwise 0.", int(worker.not_ready() is None))
         yield _gauge("clock_lead_seconds", "How far the last ID is ahead of the wall clock.", generator.lead_ms / 1000)
+        yield _gauge(
+            "max_clock_lead_seconds", "The clock lead beyond which no ID is issued.", generator.lead_limit_ms / 1000
+        )
         yield _counters("clock_steps", "Steps of the wall clock, by direction.", "direction", stats.clock_steps)
         yield _gauge(
             "reservation_remaining_seconds",
             "How long IDs can be issued without extending the reservation.",
             reservation.remaining_ms(worker.clock.wall_ms()) / 1000,
         )
+        yield _gauge("reservation_seconds", "How long a new reservation lasts.", reservation.span_ms / 1000)
         yield _counter("reservation_failures", "Failed extensions of the reservation.", reservation.extensions_failed)
         yield _gauge(
             "layout_end_timestamp_seconds",

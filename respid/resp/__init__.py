@@ -1,5 +1,5 @@
-"""The Redis protocol: bytes in, arguments out; values in, bytes out. Never knows sockets, commands or IDs.
+"""The Redis protocol: bytes to arguments, values to bytes. Knows no sockets, commands or IDs.
 
-The source of its facts is the Redis serialization protocol specification, https://redis.io/docs/latest/develop/reference/protocol-spec/,
-and, where that is silent, what redis-server does.
+It follows the specification, https://redis.io/docs/latest/develop/reference/protocol-spec/, and redis-server where the
+specification says nothing.
 """

@@ -1,11 +1,11 @@
-"""Redis's own error texts, so that drivers recognise them. Each is a whole reply or makes one."""
+"""Error replies, in the texts of Redis, so that drivers recognise them."""
 
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
-_SHOWN_ARGUMENT_BYTES = 128  # Redis shows no more than this of what a client sent
+_SHOWN_ARGUMENT_BYTES = 128  # Redis repeats no more of a request
 
 
 def error(message: str | bytes) -> bytes:
-    """An error reply; the message begins with its code, such as ERR or LOADING."""
+    """Encodes an error reply; the message begins with its code, such as ERR or LOADING."""
     if isinstance(message, str):
         message = message.encode("utf-8", "surrogateescape")
     return b"-" + message.translate(_LINE_BREAKS) + b"\r\n"
@@ -21,7 +21,7 @@ def unknown_command(arguments: list[bytes]) -> bytes:
 
 
 def _shown(argument: bytes, most: int = _SHOWN_ARGUMENT_BYTES) -> bytes:
-    """As much of what a client sent as Redis repeats: it ends at a NUL byte."""
+    """Returns the part of an argument that Redis repeats: it ends at a NUL byte."""
     return argument[:most].partition(b"\0")[0]
 
 
@@ -54,7 +54,7 @@ def invalid_expiry(command: str) -> bytes:
 
 
 def exec_aborted_by(error_reply: bytes) -> bytes:
-    """The reply to an EXEC that is itself refused, given the error that any other command would get."""
+    """Returns the reply to an EXEC that is refused, given the error that any other command would get."""
     reason = error_reply.removeprefix(b"-").removeprefix(b"ERR ").removesuffix(b"\r\n")
     return error(b"EXECABORT Transaction discarded because of: " + reason)
 
@@ -64,12 +64,12 @@ def hello_syntax(option: bytes) -> bytes:
 
 
 def loading(reason: str) -> bytes:
-    """No ID can be issued now: the code that most drivers retry by themselves, and that PHP does not take for an ID."""
+    """Means that no ID can be issued now. Most drivers retry on this code, and PHP does not mistake it for an ID."""
     return error(f"LOADING respid cannot issue IDs: {reason}")
 
 
 def queue_full(most: int) -> bytes:
-    """A transaction is too large to be kept until EXEC: the code by which Redis refuses what memory does not permit."""
+    """Means that a transaction is too large to queue. Redis uses this code when it lacks memory for a command."""
     return error(
         f"OOM more than {most} commands, or KiB of arguments, queued by MULTI;"
         " use smaller transactions, or raise RESPID_MAX_QUEUED_COMMANDS"

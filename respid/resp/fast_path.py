@@ -1,14 +1,13 @@
-r"""Recognises runs of `INCR key` and `INCRBY key 1` without reading them one by one. Knows no sockets and no IDs.
+r"""Recognises runs of `INCR key` and `INCRBY key 1` without parsing each command. Knows no sockets and no IDs.
 
-Observation: nearly all that an ID server is sent are these two commands, and reading one the general way, header by
-header, costs more than making its ID. A run needs no arguments at all, only how many commands it holds, since the key
-does not matter. And what a client sends looks like what it sent before: the same command, keys of the same length, and
-as many of them.
+Observation: nearly all requests to an ID server are these two commands, and parsing one on the general path, header by
+header, costs more than issuing its ID. The key does not matter, so a run needs no arguments, only a count of commands.
+And clients repeat themselves: the same command, keys of the same length, the same number of commands in each read.
 
-It must equal the general path of `reader`: a run is counted only where that would read the same commands to the same
-end. That rests on lengths, never on what keys contain: every comparison here fixes the bytes of all headers, and passes
-over exactly as many bytes for a key as its header says, and over the two bytes that end a bulk string, which the reader
-does not look at either.
+The fast path must equal the general path of `reader`: it counts a run only where the reader would find the same
+commands with the same end. That depends on lengths, never on the contents of keys: every comparison here fixes the
+bytes of all headers and skips exactly the length that a header announces, and the two bytes after a bulk string, which
+the reader ignores as well.
 """
 
 import re
@@ -17,26 +16,26 @@ from struct import Struct
 from typing import NamedTuple
 
 Run = tuple[str, int, int]
-"""The command, how many of it follow each other, and where in the buffer they end."""
+"""The command, the number of times it is repeated, and the position in the buffer where the run ends."""
 
 NO_RUN: Run = ("", 0, 0)
 _LONGEST_KEY = 99  # longer keys take the general path
-_MOST_UNPACKED = 128  # commands, 32 to 63 ns each; columns take 90 there, 60 from 200 on, and keep nothing
-_MOST_COMPARED = 512  # commands; a misfit at the end of a long read must not cost all of it at each of its requests
-_MOST_REMEMBERED = 4096  # bytes of a read, so that ten thousand idle connections keep little
+_MOST_UNPACKED = 128  # commands, 32 to 63 ns each; comparing columns takes 90 ns, 60 above 200, and caches nothing
+_MOST_COMPARED = 512  # commands; a mismatch late in a long read must not cost a comparison of the rest for each request
+_MOST_REMEMBERED = 4096  # bytes of a read; ten thousand idle connections must not use much memory
 
 
 class _Template(NamedTuple):
-    """What is alike in all frames of one command, in upper or lower case, with keys of one length."""
+    """The bytes that all frames of one command share, in upper or lower case, with keys of one length."""
 
     command: str
     frame_bytes: int
     head: bytes  # up to the key
-    skipped_bytes: int  # the key, and the two bytes that end it
-    tail: bytes  # what follows, up to the two bytes that end that; nothing for INCR
+    skipped_bytes: int  # the key and its two end bytes
+    tail: bytes  # after the key, without its own two end bytes; empty for INCR
 
     def fits(self, buffer: bytes, position: int, count: int) -> bool:
-        """Whether the next `count` frames are of this template."""
+        """Returns whether the next `count` frames have this template."""
         if count <= _MOST_UNPACKED:
             headers, expected = _headers(self, count)
             return headers.unpack_from(buffer, position) == expected
@@ -47,14 +46,14 @@ class _Template(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _headers(template: _Template, count: int) -> tuple[Struct, tuple[bytes, ...]]:
-    """What takes the headers out of `count` frames, and what they must be."""
+    """Returns a struct that extracts the headers of `count` frames, and the expected headers."""
     head, tail = template.head, template.tail
     frame = f"{len(head)}s{template.skipped_bytes}x" + (f"{len(tail)}s2x" if tail else "")
     return Struct(frame * count), ((head, tail) if tail else (head,)) * count
 
 
 def _templates() -> dict[bytes, _Template]:
-    """All templates by their heads."""
+    """Returns all templates, by their heads."""
     templates = {}
     for name in (b"INCR", b"incr", b"INCRBY", b"incrby"):
         arguments, tail = (3, b"$1\r\n1") if name.lower() == b"incrby" else (2, b"")
@@ -66,7 +65,7 @@ def _templates() -> dict[bytes, _Template]:
 
 
 def _key_pattern() -> bytes:
-    r"""A key: its header, such as `$3\r\n`, as many bytes as that says, and two more; a branch for each length."""
+    r"""Matches a key: a header such as `$3\r\n`, that many bytes, and two more. There is a branch for each length."""
 
     def branch(length: int) -> bytes:
         return rb"\r\n[^*]{%d}" % (length + 2)
@@ -93,7 +92,7 @@ def _template_at(buffer: bytes, position: int) -> _Template | None:
 
 
 def find_run(buffer: bytes, position: int) -> Run:
-    """The run that begins at this position; NO_RUN when none does."""
+    """Returns the run that begins at this position, or NO_RUN."""
     template = _template_at(buffer, position)
     if template is None:
         return NO_RUN
@@ -103,12 +102,12 @@ def find_run(buffer: bytes, position: int) -> Run:
     run = _MIXED_RUNS[template.command].match(buffer, position)
     if run is None:
         return NO_RUN
-    # No key of the pattern holds an asterisk, so those of the run are its commands.
+    # The pattern allows no asterisk in a key, so each asterisk begins a command.
     return template.command, buffer.count(b"*", position, run.end()), run.end()
 
 
 class RunReader:
-    """Counts the commands of one client's reads, at once when a read is like the one before."""
+    """Counts the commands in the reads of one client, quickly if a read resembles the previous one."""
 
     __slots__ = ("_count", "_expected", "_headers", "_read", "_read_bytes", "command")
 
@@ -121,9 +120,9 @@ class RunReader:
         self._expected: tuple[bytes, ...] = ()
 
     def count(self, data: bytes) -> int:
-        """How many times `data` is `command` when it is one whole run; else 0.
+        """Returns how many times `data` repeats `command`; 0 unless it is one whole run.
 
-        The same bytes again are told in 80 ns, the same headers again in 220 for one command and 630 for sixteen.
+        Recognises the same bytes in 80 ns, and the same headers in 220 ns for one command and 630 ns for sixteen.
         """
         if data == self._read:
             return self._count

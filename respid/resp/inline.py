@@ -1,15 +1,15 @@
-"""Redis's quoting rules for a command typed as a line of words: those of redis-server's sdssplitargs."""
+"""Splits inline commands with the quoting rules of redis-server's sdssplitargs."""
 
 import re
 
 _WORD = re.compile(
     rb"""
     (?P<plain> [^"' \t\n\r]*+ )
-    (?: (?: " (?P<double> (?: \\. | [^"\\] )*+ ) "      # backslash escapes any character
-          | ' (?P<single> (?: \\' | [^'\\] | \\(?!') )*+ ) '      # backslash escapes a single quote only
+    (?: (?: " (?P<double> (?: \\. | [^"\\] )*+ ) "      # a backslash escapes any character
+          | ' (?P<single> (?: \\' | [^'\\] | \\(?!') )*+ ) '      # a backslash escapes only a single quote
         )
         (?= [ \t\n\v\f\r] | \Z )      # a closing quote ends the word
-      | (?= [ \t\n\r] | \Z )      # as do these, but not the other two white-space characters
+      | (?= [ \t\n\r] | \Z )      # so do these, but not the other two white-space characters
     )
     [ \t\n\v\f\r]*+
     """,
@@ -20,7 +20,7 @@ _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 
 
 def split_inline(line: bytes) -> list[bytes] | None:
-    r"""The words of a line, none for a blank one; None when its quotes are unbalanced.
+    r"""Returns the words of a line, or None if its quotes are unbalanced. A blank line has no words.
 
     >>> split_inline(b'INCR "order \\x41"')
     [b'INCR', b'order A']

@@ -5,6 +5,10 @@ from pathlib import Path
 
 from respid.ids.layout import Layout
 
+LEASE_RESERVE_MS = 300_000
+FILE_RESERVE_MS = 10_000
+LEAST_RESERVE_MS = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -20,11 +24,14 @@ class Config:
     max_clock_lead_seconds: float = 600
     clock_jump_confirm_seconds: float = 10
     accept_layout_change: bool = False
+    start_above: int | None = None
     store: str = "file"
     state_dir: Path | None = None  # required by the file store
+    state_dir_exclusive: bool = False
     lease_id_space: str = "default"
-    reserve_seconds: float = 300
+    reserve_seconds: float | None = None
     pod_name: str = ""
+    pod_uid: str = ""
     bind: str = "127.0.0.1"
     port: int = 6379
     unix_socket: Path | None = None
@@ -51,3 +58,13 @@ class Config:
     drain_delay_seconds: float = 0
     log_format: str = "text"
     log_level: str = "info"
+
+    @property
+    def reserve_ms(self) -> int:
+        """How far the store's reservations reach ahead of the clock, in milliseconds."""
+        if self.reserve_seconds is not None:
+            return round(self.reserve_seconds * 1000)
+        if self.store == "lease":
+            return LEASE_RESERVE_MS
+        # A restart after a crash leads the clock by as much. At least as much as a few slow writes need, though.
+        return max(LEAST_RESERVE_MS, min(FILE_RESERVE_MS, round(self.max_clock_lead_seconds * 500)))

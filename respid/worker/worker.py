@@ -92,8 +92,16 @@ class Worker:
                     f"the wall clock is {generator.lead_ms / 1000:.0f} s behind the last ID's timestamp,"
                     f" more than the {generator.lead_limit_ms / 1000:.0f} s of RESPID_MAX_CLOCK_LEAD: set the clock"
                 )
+            case Obstacle.CLOCK:
+                return (
+                    f"the wall clock shows {format_timestamp(self.clock.wall_ms())}, before this release of respid was"
+                    " built: set the clock"
+                )
             case Obstacle.LAYOUT_END:
-                return f"the layout {generator.layout.widths} ended at {format_timestamp(generator.layout.end_ms)}"
+                return (
+                    f"the layout {generator.layout.widths} ended at {format_timestamp(generator.layout.end_ms)}, and"
+                    f" the wall clock shows {format_timestamp(self.clock.wall_ms())}: set the clock if it is wrong"
+                )
             case Obstacle.CEILING:
                 if self.reservation.last_error is not None:
                     return f"the reservation cannot be extended: {self.reservation.last_error}"

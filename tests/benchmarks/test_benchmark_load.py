@@ -1,4 +1,4 @@
-"""What is read from redis-benchmark's report, and from real runs of it."""
+"""Parsing the report of redis-benchmark, and real runs of it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -40,39 +40,39 @@ def a_round(rate: float = 1000, load: float = 0.5) -> Round:
     return Round(rate, 0.1, 0.2, 0.3, 1.0, load)
 
 
-def test_the_report_gives_throughput_and_percentiles() -> None:
+def test_report_is_parsed() -> None:
     assert parse(REPORT) == Round(16393.44, 0.975, 12.103, 31.375)
 
 
 @pytest.mark.parametrize("text", ["", REPORT[:300], REPORT.replace("throughput summary", "throughput")])
-def test_a_report_that_lacks_a_figure_is_refused(text: str) -> None:
+def test_incomplete_report_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a report of redis-benchmark"):
         parse(text)
 
 
-def test_the_load_is_the_command_that_drivers_send() -> None:
+def test_load_sends_the_drivers_command() -> None:
     assert Load("INCR", "fixed", 16).arguments() == ["-c", "50", "-P", "16", "INCR", "k"]
     arguments = Load("INCRBY", "random", 1, 500).arguments()
     assert arguments == ["-c", "500", "-P", "1", "-r", "1000000", "INCRBY", "key:__rand_int__", "1"]
 
 
-def test_the_median_does_not_follow_one_bad_round() -> None:
+def test_median_ignores_one_bad_round() -> None:
     assert median([a_round(900), a_round(1), a_round(1000)], "requests_per_second") == 900
 
 
-def test_a_ratio_is_of_rounds_that_followed_each_other_since_the_machine_may_be_slower_in_some() -> None:
+def test_ratio_compares_consecutive_rounds() -> None:
     ours = [a_round(rate) for rate in (100, 50, 50)]
-    theirs = [a_round(rate) for rate in (50, 50, 25)]  # half as fast in the same rounds, but for one
+    theirs = [a_round(rate) for rate in (50, 50, 25)]  # half as fast in the same rounds, except for one
     assert ratio(ours, theirs, "requests_per_second") == 2
 
 
-def test_a_full_load_generator_is_marked() -> None:
+def test_saturated_load_generator_is_marked() -> None:
     assert load_core([a_round(load=0.5)]) == "50 %"
     assert load_core([a_round(load=0.99)]) == "99 % (full)"
 
 
 @pytest.mark.parametrize("running", [running_respid, running_redis])
-def test_a_real_run_is_read_with_the_cpu_time_of_the_server(running: RunningServer) -> None:
+def test_real_run_has_rates_and_cpu_time(running: RunningServer) -> None:
     need_tool("redis-benchmark")
     cores = Cores.of_this_process()
     with running(cores.server) as server:

@@ -1,4 +1,4 @@
-"""The picture: small, the same each time, and nothing of the machine in it."""
+"""The picture is small, reproducible and independent of the machine."""
 
 import re
 from pathlib import Path
@@ -17,19 +17,19 @@ def texts(picture: str) -> list[str]:
     return [element.text or "" for element in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_the_picture_names_its_curves_the_limit_and_the_depths_measured() -> None:
+def test_picture_names_curves_limit_and_depths() -> None:
     shown = texts(plot.render(CURVES))
     for text in ("respid, random keys", "Redis, fixed key", "limit of the layout", "1", "16", "500"):
         assert text in shown
 
 
-def test_the_depths_are_on_a_logarithmic_axis() -> None:
+def test_depth_axis_is_logarithmic() -> None:
     ticks = ET.fromstring(plot.render(CURVES)).iter("{http://www.w3.org/2000/svg}text")
     x = {tick.text: float(tick.attrib["x"]) for tick in ticks if tick.text in {"1", "16", "500"}}
     assert 0.4 < (x["16"] - x["1"]) / (x["500"] - x["1"]) < 0.5
 
 
-def test_the_same_curves_give_the_same_small_text_without_a_date_or_a_path() -> None:
+def test_picture_is_small_and_reproducible() -> None:
     picture = plot.render(CURVES)
     assert picture == plot.render(CURVES)
     assert len(picture) < 30_000
@@ -37,7 +37,7 @@ def test_the_same_curves_give_the_same_small_text_without_a_date_or_a_path() -> 
     assert str(Path.home()) not in picture
 
 
-def test_the_picture_has_no_background_and_no_black_or_white_ink() -> None:
+def test_picture_suits_light_and_dark_pages() -> None:
     picture = plot.render(CURVES)
     assert not re.search(r"#(000000|ffffff)|black|white", picture)
     assert all("fill: #" in style for style in re.findall(r'<text style="([^"]*)"', picture))

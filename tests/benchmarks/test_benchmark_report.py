@@ -1,4 +1,4 @@
-"""The tables, their targets, and the page that is made of them."""
+"""The tables, their targets, and the page made of them."""
 
 import pytest
 
@@ -18,11 +18,11 @@ from benchmarks.results import PERCENT, RATIO, Row, Table, Target, at_least, at_
         (below(5), 5, False),
     ],
 )
-def test_a_target_is_met_by_the_figures_on_its_side(target: Target, figure: float, *, met: bool) -> None:
+def test_target_is_met_on_its_side(target: Target, figure: float, *, met: bool) -> None:
     assert Row((), (), figure, target).met is met
 
 
-def test_a_page_shows_each_figure_with_its_target_and_whether_it_was_met() -> None:
+def test_page_shows_figures_and_targets() -> None:
     table = Table("Speed", "How fast.", ("work", "respid", "ratio"), RATIO)
     table.rows += [
         Row(("one",), ("10",), 1.234, at_least(1)),
@@ -49,19 +49,19 @@ How fast.
 """)
 
 
-def test_a_table_without_targets_has_no_columns_for_them() -> None:
+def test_table_without_targets_has_no_target_columns() -> None:
     table = Table("Cut", "", ("server", "ratio"), PERCENT, [Row(("Redis",), (), 50)])
     page = report.render([], [table], 1, 1, None)
     assert page.endswith("| server | ratio |\n|---|---:|\n| Redis | 50.0 % |\n")
     assert "![" not in page
 
 
-def test_a_run_of_another_length_says_that_it_is_not_for_publication() -> None:
+def test_short_run_is_not_for_publication() -> None:
     assert "Not for publication" in report.render([], [], 1, 0.02, None)
     assert "Not for publication" not in report.render([], [], 5, 1, None)
 
 
-def test_the_pipelines_are_compared_by_medians() -> None:
+def test_pipelines_are_compared_by_medians() -> None:
     tables = pipelines.Tables()
     ours = [Round(rate, 0.1, 0.2, 0.3, cost) for rate, cost in ((4_000_000, 2), (1, 1), (5_000_000, 90))]
     theirs = [Round(1_000_000, 0.1, 0.2, 0.6, 4)] * 3

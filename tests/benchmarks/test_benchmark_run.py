@@ -1,4 +1,4 @@
-"""A tiny run from the command line, and the pieces that redis-benchmark does not do."""
+"""A short run from the command line, and the parts that do not use redis-benchmark."""
 
 import itertools
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import cut
 from benchmarks.bulk import percentile
+from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
 
 ROOT = Path(__file__).parent.parent.parent
@@ -17,10 +18,11 @@ ROOT = Path(__file__).parent.parent.parent
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     need_tool("redis-benchmark")
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = clean_environment(measured=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_part_of_a_run_prints_its_report_and_writes_it_only_where_it_is_told(tmp_path: Path) -> None:
+def test_partial_run_writes_only_its_output(tmp_path: Path) -> None:
     published = (ROOT / "docs" / "benchmarks.md").read_text()
     output = tmp_path / "page.md"
     done = bench("--only", "bulk,cut", "--rounds", "1", "--scale", "0.002", "--output", str(output))
@@ -33,14 +35,14 @@ def test_a_part_of_a_run_prints_its_report_and_writes_it_only_where_it_is_told(t
     assert (ROOT / "docs" / "benchmarks.md").read_text() == published
 
 
-def test_a_part_that_does_not_exist_is_refused_in_one_line() -> None:
+def test_unknown_part_is_refused() -> None:
     done = bench("--only", "bulk,nonsense")
     assert done.returncode == 2
     assert "unknown part nonsense: choose from pipelines, connections, cut, bulk, idle" in done.stderr
 
 
 @pytest.mark.parametrize("depth", cut.DEPTHS)
-def test_pieces_are_what_segments_carry_and_cut_frames(depth: int) -> None:
+def test_pieces_have_segment_size_and_cut_frames(depth: int) -> None:
     for [batch] in cut.batches(depth):
         pieces = cut.pieces(batch)
         assert b"".join(pieces) == batch
@@ -50,7 +52,7 @@ def test_pieces_are_what_segments_carry_and_cut_frames(depth: int) -> None:
         assert not pieces[1].startswith(b"*2")
 
 
-def test_a_percentile_is_a_value_that_was_measured() -> None:
+def test_percentile_is_a_measured_value() -> None:
     values = [float(number) for number in range(100, 0, -1)]
     assert [percentile(values, percent) for percent in (0, 50, 99, 100)] == [1, 50, 99, 100]
     assert percentile([7.0], 99) == 7

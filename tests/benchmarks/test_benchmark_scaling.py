@@ -7,5 +7,5 @@ from benchmarks import scaling
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_picture_shows_the_recorded_data_and_nothing_else() -> None:
+def test_picture_is_drawn_from_the_recorded_data() -> None:
     assert (DOCS / "scaling.svg").read_text() == scaling.render(scaling.read(DOCS / "scaling.csv"))

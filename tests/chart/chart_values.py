@@ -1,4 +1,4 @@
-"""What is said of the chart's values; `.venv/bin/python tests/chart/chart_values.py` writes the table of its README.
+"""The comments of the chart's values; `.venv/bin/python -m tests.chart.chart_values` writes the table in its README.
 
 A value is documented by the comment right above its key. A mapping without one is a group, whose keys have comments.
 """
@@ -18,7 +18,7 @@ OPENING, CLOSING = "<!-- values -->\n", "<!-- /values -->\n"
 
 @dataclass(frozen=True)
 class DocumentedValue:
-    """A value's place in dots, its default, and the comment above it, "" if there is none."""
+    """A value: its path with dots, its default, and the comment above it, which may be empty."""
 
     path: str
     default: Any
@@ -58,7 +58,7 @@ def readme_table() -> Iterator[str]:
 
 
 def with_table(text: str) -> str:
-    """The README's text with the table as the values have it now."""
+    """Returns the README with the table generated from the values."""
     before, _, rest = text.partition(OPENING)
     _, _, after = rest.partition(CLOSING)
     return before + OPENING + "\n".join(readme_table()) + "\n" + CLOSING + after

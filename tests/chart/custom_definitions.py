@@ -1,4 +1,4 @@
-"""The definitions of kinds that are not Kubernetes' own, from the Go modules of those who made them."""
+"""Definitions of custom kinds, from the Go modules of their authors."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ import yaml
 
 from tests.support.needed_tools import need_tool
 
-# Group: Go module, and the directory in it.
+# Group: Go module and directory in it.
 SOURCES = {
     "keda.sh": ("github.com/kedacore/keda/v2@v2.20.2", "config/crd/bases"),
     "monitoring.coreos.com": (
@@ -21,24 +21,31 @@ SOURCES = {
 }
 
 
+class Loader(yaml.CSafeLoader):
+    """Takes "=", an operator of label selectors, as a string. YAML 1.1 gives it a meaning that nobody uses."""
+
+
+Loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: str(node.value))
+
+
 @functools.cache
 def _module_directory(module: str) -> Path:
-    """Where a Go module's files are, downloaded if need be."""
+    """Returns the directory of a Go module, after downloading it if necessary."""
     command = [need_tool("go"), "mod", "download", "-json", module]
     printed = subprocess.run(command, capture_output=True, text=True, cwd="/", check=True).stdout
     return Path(json.loads(printed)["Dir"])
 
 
 def definitions(group: str) -> Iterator[dict[str, Any]]:
-    """The CustomResourceDefinitions of a group."""
+    """Yields the CustomResourceDefinitions of a group."""
     module, directory = SOURCES[group]
     for path in (_module_directory(module) / directory).glob(f"{group}_*.yaml"):
-        yield yaml.load(path.read_text(), yaml.CSafeLoader)
+        yield yaml.load(path.read_text(), Loader)
 
 
 @functools.cache
 def schema_of(api_version: str, kind: str) -> dict[str, Any]:
-    """The schema of a kind. Raises LookupError when there is no such kind."""
+    """Returns the schema of a kind. Raises LookupError if there is no such kind."""
     group, _, version = api_version.partition("/")
     for definition in definitions(group):
         for each in definition["spec"]["versions"]:

@@ -1,6 +1,6 @@
-"""What the chart renders, as it was last agreed to: `.venv/bin/python -m tests.chart.goldens` writes it anew.
+"""The chart's last reviewed output; `.venv/bin/python -m tests.chart.goldens` updates it.
 
-A change to the chart shows in the diff of these files. Needs the program helm on the PATH for the cases with KEDA.
+The diff of these files shows what a change to the chart does. The cases with KEDA need helm on the PATH.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ def golden_path(case: str) -> Path:
 
 
 def as_golden(rendered: Render) -> str:
-    """The objects by kind and name, and the notes as comments."""
+    """Returns the objects, sorted by kind and name, and the notes as comments."""
     objects = sorted(rendered.objects, key=lambda each: (each["kind"], each["metadata"]["name"]))
     return yaml.safe_dump_all(objects, width=120, allow_unicode=True) + "".join(
         f"# {line}".rstrip() + "\n" for line in rendered.notes.splitlines()

@@ -1,4 +1,4 @@
-"""The chart as Helm renders it: by its engine in this process, or by the program where the cluster's APIs matter."""
+"""Renders the chart: with Helm's engine in this process, or with the program where the APIs of the cluster matter."""
 
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ Manifest = dict[str, Any]
 
 
 class Render:
-    """The objects that a release consists of, and its notes."""
+    """The objects of a release, and its notes."""
 
     def __init__(self, objects: list[Manifest], notes: str = "") -> None:
         self.objects = objects
@@ -44,17 +44,19 @@ class Render:
 
     @property
     def container(self) -> Manifest:
-        (container,) = self.pod["containers"]
+        """The workers' own, which is the first of the pod's."""
+        container, *_ = self.pod["containers"]
+        assert container["name"] == "respid"
         return dict(container)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of the workers that are set to a value."""
+        """The environment variables of the workers that have a literal value."""
         return {each["name"]: each["value"] for each in self.container["env"] if "value" in each}
 
 
 def render(values: Values | None = None, *, release: str = RELEASE, namespace: str = NAMESPACE) -> Render:
-    """A new installation in a cluster without KEDA. Raises helm_python.HelmError for values that are refused."""
+    """Renders a new installation in a cluster without KEDA. Raises helm_python.HelmError for refused values."""
     with helm_python.Chart.load(CHART) as chart:
         chart.validate_schema(values or {})
         templates = chart.render(values or {}, name=release, namespace=namespace)
@@ -64,7 +66,7 @@ def render(values: Values | None = None, *, release: str = RELEASE, namespace: s
 
 
 def render_with_apis(values: Values, *apis: str, kube_version: str = "") -> Render:
-    """The same in a cluster with these APIs, by the program helm."""
+    """Does the same for a cluster with these APIs, with the program helm."""
     arguments = [argument for api in apis for argument in ("--api-versions", api)]
     arguments += ["--kube-version", kube_version] if kube_version else []
     command = [need_tool("helm"), "template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-"]
@@ -75,7 +77,7 @@ def render_with_apis(values: Values, *apis: str, kube_version: str = "") -> Rend
 
 
 def documents(text: str) -> Iterator[Manifest]:
-    """The objects of a YAML stream; between them there may be nothing."""
+    """Returns the objects of a YAML stream without its empty documents."""
     return (manifest for manifest in yaml.load_all(text, yaml.CSafeLoader) if manifest)
 
 
@@ -85,12 +87,13 @@ def ci_values(name: str) -> Values:
 
 
 CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
-# What these render depends on an API that a cluster may have.
+# Their output depends on an API that not every cluster has.
 CASES_WITH_KEDA = ["everything", "keda"]
 CASES_WITHOUT_KEDA = [name for name in CASES if name not in CASES_WITH_KEDA]
 
 
-def render_case(name: str) -> Render:
-    """What ci/NAME-values.yaml renders."""
+def render_case(name: str, kube_version: str = "") -> Render:
+    """What ci/NAME-values.yaml renders; `kube_version` needs the program helm, as KEDA does."""
     values = ci_values(name)
-    return render_with_apis(values, KEDA_API) if name in CASES_WITH_KEDA else render(values)
+    apis = [KEDA_API] if name in CASES_WITH_KEDA else []
+    return render_with_apis(values, *apis, kube_version=kube_version) if apis or kube_version else render(values)

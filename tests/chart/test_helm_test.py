@@ -1,4 +1,4 @@
-"""The program that `helm test` runs, against real servers: each at a loopback address of its own, as pods are."""
+"""Runs the program of `helm test` against real servers, each on its own loopback address like a pod."""
 
 import asyncio
 import importlib.util
@@ -32,7 +32,7 @@ def program() -> ModuleType:
 
 @pytest.fixture
 def check(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Checks the pods ids-0.pods, which is 127.0.0.2, and up; gives what the program exits with."""
+    """Checks the pods ids-0.pods, at 127.0.0.2, and up. Returns the exit code of the program."""
 
     def check_pods(count: int, port: int, *, offset: int = 0, tls: bool = False) -> int:
         addresses = {f"ids-{number}.pods": f"127.0.0.{number + 2}" for number in range(count)}
@@ -51,43 +51,41 @@ def check(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Check:
 
 @pytest.fixture(scope="module")
 def port(start_server: StartServer) -> int:
-    """Where two pods, with the worker IDs 0 and 1, and one whose worker ID is not its index, listen."""
+    """The port of three pods: two with worker IDs 0 and 1, and one whose worker ID differs from its index."""
     port = free_port()
     for pod, worker_id in enumerate(("0", "1", "7")):
         start_server("--bind", f"127.0.0.{pod + 2}", port=port, worker_id=worker_id)
     return port
 
 
-def test_all_is_well_when_every_pod_has_its_worker_id(check: Check, port: int) -> None:
+def test_succeeds_when_every_pod_has_its_worker_id(check: Check, port: int) -> None:
     assert check(2, port) == 0
 
 
-def test_a_wrong_worker_id_fails(check: Check, port: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_worker_id_fails(check: Check, port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(3, port) == 1
     assert "ids-2.pods: 500 IDs, 0 repeated, worker ID {7}, expected 2" in capsys.readouterr().out
 
 
-def test_the_offset_belongs_to_the_worker_id(check: Check, port: int) -> None:
+def test_offset_is_added_to_the_worker_id(check: Check, port: int) -> None:
     assert check(2, port, offset=1) == 2
 
 
-def test_a_pod_that_does_not_answer_fails(check: Check, port: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_silent_pod_fails(check: Check, port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(4, port) == 2
     assert "ids-3.pods: [Errno 111] Connection refused" in capsys.readouterr().out
 
 
-def test_no_pod_at_all_fails(check: Check, port: int) -> None:
+def test_no_pods_fails(check: Check, port: int) -> None:
     assert check(0, port) == 1
 
 
-def test_an_id_that_was_seen_before_fails(
-    check: Check, program: ModuleType, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeated_id_fails(check: Check, program: ModuleType, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "draw", lambda *_, **__: [1 << 12, 1 << 12 | 1, 1 << 12])
     assert check(2, port) == 2
 
 
-def test_the_first_password_of_the_secret_is_given(
+def test_first_password_of_the_secret_is_used(
     check: Check, program: ModuleType, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start_server("--bind", "127.0.0.2", worker_id="0", RESPID_PASSWORD="new secret")
@@ -101,7 +99,7 @@ def test_the_first_password_of_the_secret_is_given(
 
 @pytest.fixture
 def tls_files(tmp_path: Path) -> Path:
-    """A directory with what a Secret for TLS holds."""
+    """A directory with the files of a Secret for TLS."""
     for name in ("pods", "strangers"):
         (tmp_path / name).mkdir()
         make = "req -x509 -newkey rsa:2048 -nodes -subj /CN=ids -days 2 -keyout tls.key -out tls.crt"
@@ -110,7 +108,7 @@ def tls_files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_ids_are_drawn_over_tls_of_a_pod_that_the_secrets_authority_vouches_for(
+async def test_tls_pod_is_verified_with_the_secrets_ca(
     check: Check, program: ModuleType, port: int, tls_files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls_files / "pods" / "ca.crt")
@@ -133,7 +131,7 @@ async def test_ids_are_drawn_over_tls_of_a_pod_that_the_secrets_authority_vouche
             assert await asyncio.to_thread(check, 1, tls_port, tls=True) == exit_code
 
 
-def test_the_chart_hands_the_program_over_as_it_is() -> None:
+def test_chart_contains_the_program_unchanged() -> None:
     pod = render({"workerIdOffset": 3}).one("Pod")
     (container,) = pod["spec"]["containers"]
     assert container["command"] == ["python", "-c"]

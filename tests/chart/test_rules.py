@@ -1,13 +1,14 @@
-"""The rules that the chart keeps, each a test of its own."""
+"""The rules that the chart's output follows, one test each."""
 
 import json
+import re
 
 import pytest
 
 from respid import __version__
 from respid.cli.serve import known_variables, serve
 from respid.server import KEEPER_STOP_SECONDS, STOP_SECONDS, STORE_STOP_SECONDS
-from tests.chart.rendering import KEDA_API, Values, ci_values, render, render_with_apis
+from tests.chart.rendering import CHART, KEDA_API, Values, ci_values, render, render_with_apis
 
 STOPPING_SECONDS = STOP_SECONDS + STORE_STOP_SECONDS + KEEPER_STOP_SECONDS  # after the drain's delay
 
@@ -15,7 +16,7 @@ KEDA_OFF: Values = {"autoscaling": {"keda": {"enabled": False}}}
 FIXED: Values = {"autoscaling": {"enabled": False}}
 
 
-def test_the_values_that_people_have_work_as_they_are() -> None:
+def test_existing_values_files_still_work() -> None:
     rendered = render(ci_values("existing"))
     scaler = rendered.one("HorizontalPodAutoscaler")["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 20)
@@ -25,11 +26,23 @@ def test_the_values_that_people_have_work_as_they_are() -> None:
     }
 
 
-def test_the_chart_and_the_program_have_one_version() -> None:
-    assert render().container["image"] == f"respid:{__version__}"
+def test_image_tag_is_the_version() -> None:
+    assert render().container["image"] == f"localhost/respid:{__version__}"
 
 
-def test_the_workers_are_a_statefulset_that_starts_them_all_at_once() -> None:
+def test_default_image_is_ours() -> None:
+    """A name without a registry would be one of Docker Hub's, where we publish nothing."""
+    assert "--set image.repository=" in render().notes
+    assert "--set image.repository=" not in render({"image": {"repository": "registry.example.com/respid"}}).notes
+
+
+def test_release_sets_the_published_image() -> None:
+    workflow = (CHART.parent / ".github" / "workflows" / "release.yml").read_text()
+    (pattern,) = re.findall(r"sed --in-place \"s\|(.+?)\|", workflow)
+    assert len(re.findall(pattern, (CHART / "values.yaml").read_text(), re.MULTILINE)) == 1
+
+
+def test_workers_are_a_parallel_statefulset() -> None:
     rendered = render()
     workers = rendered.one("StatefulSet")["spec"]
     assert workers["podManagementPolicy"] == "Parallel"
@@ -48,15 +61,15 @@ def test_the_worker_id_is_the_pod_index() -> None:
         "WORKER_ID": pod_index,
         "RESPID_WORKER_ID": pod_index,
         "POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}},
+        "POD_UID": {"fieldRef": {"fieldPath": "metadata.uid"}},
     }
 
 
 def test_sets_no_variable_that_an_older_image_refuses() -> None:
     """With default values: those of version 0.1, to which a rollback can go. Add no name to this list."""
-    assert {each["name"] for each in render().container["env"]} == {
-        "WORKER_ID",
+    refused_if_unknown = {each["name"] for each in render().container["env"] if each["name"].startswith("RESPID_")}
+    assert refused_if_unknown == {
         "RESPID_WORKER_ID",
-        "POD_NAME",
         "RESPID_WORKER_ID_OFFSET",
         "RESPID_LAYOUT",
         "RESPID_EPOCH",
@@ -89,18 +102,18 @@ def test_service_links_are_off() -> None:
     assert render(release="respid").pod["enableServiceLinks"] is False
 
 
-def test_a_large_number_is_written_in_full() -> None:
+def test_large_numbers_are_written_in_full() -> None:
     assert render({"epoch": 1704067200000}).environment["RESPID_EPOCH"] == "1704067200000"
 
 
-def test_the_addresses_of_the_listeners_are_the_images() -> None:
+def test_image_sets_the_listener_addresses() -> None:
     assert not {"RESPID_BIND", "RESPID_HTTP_BIND"} & set(render().environment)
 
 
 # Autoscalers
 
 
-def test_without_keda_in_the_cluster_the_hpa_takes_its_place_and_the_notes_say_so() -> None:
+def test_hpa_replaces_keda_where_the_cluster_has_none() -> None:
     rendered = render({"autoscaling": {"keda": {"enabled": True}}})
     assert "HorizontalPodAutoscaler" in rendered.kinds
     assert "ScaledObject" not in rendered.kinds
@@ -108,7 +121,7 @@ def test_without_keda_in_the_cluster_the_hpa_takes_its_place_and_the_notes_say_s
 
 
 @pytest.mark.kubernetes
-def test_with_keda_in_the_cluster_there_is_a_scaledobject_and_no_hpa() -> None:
+def test_keda_in_the_cluster_gives_a_scaledobject_only() -> None:
     rendered = render_with_apis({}, KEDA_API)
     target = rendered.one("ScaledObject")["spec"]["scaleTargetRef"]
     assert target == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "demo-respid"}
@@ -116,86 +129,89 @@ def test_with_keda_in_the_cluster_there_is_a_scaledobject_and_no_hpa() -> None:
 
 
 @pytest.mark.kubernetes
-def test_with_keda_disabled_there_is_an_hpa_though_the_cluster_has_keda() -> None:
+def test_keda_disabled_gives_an_hpa() -> None:
     rendered = render_with_apis(KEDA_OFF, KEDA_API)
     assert "HorizontalPodAutoscaler" in rendered.kinds
     assert "ScaledObject" not in rendered.kinds
 
 
 @pytest.mark.kubernetes
-def test_with_autoscaling_disabled_there_is_neither_though_the_cluster_has_keda() -> None:
+def test_autoscaling_disabled_gives_no_scaledobject() -> None:
     assert not {"HorizontalPodAutoscaler", "ScaledObject"} & render_with_apis(FIXED, KEDA_API).kinds
 
 
-def test_with_autoscaling_disabled_there_is_no_hpa_and_the_notes_say_so() -> None:
+def test_autoscaling_disabled_gives_no_hpa() -> None:
     rendered = render(FIXED)
     assert "HorizontalPodAutoscaler" not in rendered.kinds
     assert "autoscaling.enabled is false" in rendered.notes
 
 
 @pytest.mark.kubernetes
-def test_the_scaledobject_adds_one_pod_at_a_time_keeps_what_the_load_needs_and_watches_the_core() -> None:
+def test_scaledobject_has_three_triggers() -> None:
     exhausted, ids, cpu = render_with_apis({}, KEDA_API).one("ScaledObject")["spec"]["triggers"]
     assert [exhausted["name"], ids["name"], cpu["type"]] == ["exhausted", "ids", "cpu"]
     assert exhausted["metadata"]["threshold"] == "5"
     assert ids["metadata"]["threshold"] == str(60 * 4_096_000 // 100)
-    assert cpu == {"type": "cpu", "name": "cpu", "metricType": "AverageValue", "metadata": {"value": "700m"}}
+    assert cpu["metricType"] == "AverageValue"
+    assert cpu["metadata"]["value"] == "700m"
     for trigger in (exhausted, ids):
         assert trigger["metricType"] == "AverageValue"
         assert trigger["metadata"]["ignoreNullValues"] == "false"
 
 
 @pytest.mark.kubernetes
-def test_the_capacity_of_a_worker_is_the_layouts() -> None:
+def test_keda_asks_kube_prometheus() -> None:
+    exhausted, _, _ = render_with_apis({}, KEDA_API).one("ScaledObject")["spec"]["triggers"]
+    address = "http://prometheus-k8s.monitoring.svc.cluster.local"
+    assert exhausted["metadata"]["serverAddress"] == f"{address}:9090"
+    exhausted, _, _ = render_with_apis(ci_values("existing"), KEDA_API).one("ScaledObject")["spec"]["triggers"]
+    assert exhausted["metadata"]["serverAddress"] == address
+
+
+@pytest.mark.kubernetes
+def test_capacity_follows_the_layout() -> None:
     _, ids, _ = render_with_apis({"layout": "41/4/8"}, KEDA_API).one("ScaledObject")["spec"]["triggers"]
     assert ids["metadata"]["threshold"] == str(60 * 256_000 // 100)
 
 
 @pytest.mark.kubernetes
-def test_whole_queries_can_be_replaced() -> None:
+def test_queries_can_be_replaced() -> None:
     values: Values = {"autoscaling": {"keda": {"queries": {"exhausted": 'a{b="c"}', "ids": "sum(d)"}}}}
     exhausted, ids, _ = render_with_apis(values, KEDA_API).one("ScaledObject")["spec"]["triggers"]
     assert (exhausted["metadata"]["query"], ids["metadata"]["query"]) == ('a{b="c"}', "sum(d)")
 
 
 @pytest.mark.kubernetes
-def test_both_autoscalers_have_the_same_behavior_bounds_and_cpu_target() -> None:
+def test_both_autoscalers_are_configured_alike() -> None:
     hpa = render().one("HorizontalPodAutoscaler")["spec"]
     keda = render_with_apis({}, KEDA_API).one("ScaledObject")["spec"]
     assert keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == hpa["behavior"]
     assert (keda["minReplicaCount"], keda["maxReplicaCount"]) == (hpa["minReplicas"], hpa["maxReplicas"])
     (metric,) = hpa["metrics"]
-    assert metric["resource"]["target"] == {"type": "AverageValue", "averageValue": "700m"}
-
-
-def test_workers_are_added_by_two_each_30_s_and_taken_away_by_one_a_minute_after_five() -> None:
-    behavior = render().one("HorizontalPodAutoscaler")["spec"]["behavior"]
-    assert behavior["scaleUp"]["policies"] == [{"type": "Pods", "value": 2, "periodSeconds": 30}]
-    assert behavior["scaleDown"]["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 60}]
-    assert behavior["scaleDown"]["stabilizationWindowSeconds"] == 300
+    assert metric["containerResource"]["target"] == {"type": "AverageValue", "averageValue": "700m"}
 
 
 @pytest.mark.kubernetes
-def test_keda_may_take_over_the_hpa_of_the_chart() -> None:
+def test_keda_can_take_over_the_charts_hpa() -> None:
     hpa = render().one("HorizontalPodAutoscaler")
     scaled = render_with_apis({}, KEDA_API).one("ScaledObject")
     assert scaled["metadata"]["annotations"]["scaledobject.keda.sh/transfer-hpa-ownership"] == "true"
     assert scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"] == hpa["metadata"]["name"]
 
 
-def test_while_an_autoscaler_owns_the_number_of_workers_a_new_installation_sets_none() -> None:
+def test_autoscaler_owns_replicas_from_the_start() -> None:
     assert "replicas" not in render().one("StatefulSet")["spec"]
     assert render(FIXED).one("StatefulSet")["spec"]["replicas"] == 3
 
 
-def test_connections_have_a_maximum_age_with_autoscaling_alone() -> None:
+def test_only_autoscaling_limits_connection_age() -> None:
     assert render().environment["RESPID_MAX_CONNECTION_AGE"] == "600"
     assert render(FIXED).environment["RESPID_MAX_CONNECTION_AGE"] == "0"
     assert render({"maxConnectionAgeSeconds": 0}).environment["RESPID_MAX_CONNECTION_AGE"] == "0"
     assert render(FIXED | {"maxConnectionAgeSeconds": 30}).environment["RESPID_MAX_CONNECTION_AGE"] == "30"
 
 
-# What stands around the pods
+# Objects around the pods
 
 
 @pytest.mark.parametrize(
@@ -207,13 +223,14 @@ def test_connections_have_a_maximum_age_with_autoscaling_alone() -> None:
         ({"minAvailable": 0}, {"minAvailable": 0}),
     ],
 )
-def test_the_budget_has_one_bound_never_both(values: Values, expected: Values) -> None:
+def test_disruption_budget_has_one_bound(values: Values, expected: Values) -> None:
     budget = render({"podDisruptionBudget": values}).one("PodDisruptionBudget")["spec"]
     budget.pop("selector")
+    assert budget.pop("unhealthyPodEvictionPolicy") == "AlwaysAllow"
     assert budget == expected
 
 
-def test_one_service_matches_the_servicemonitor_so_that_no_pod_is_scraped_twice() -> None:
+def test_servicemonitor_selects_one_service() -> None:
     rendered = render({"serviceMonitor": {"enabled": True}})
     monitor = rendered.one("ServiceMonitor")["spec"]
     wanted = monitor["selector"]["matchLabels"].items()
@@ -223,17 +240,17 @@ def test_one_service_matches_the_servicemonitor_so_that_no_pod_is_scraped_twice(
     assert port["targetPort"] in {each["name"] for each in rendered.container["ports"]}
 
 
-def test_one_service_alone_has_a_port_for_metrics() -> None:
+def test_only_one_service_has_a_metrics_port() -> None:
     ports = [port["name"] for service in render().all("Service") for port in service["spec"]["ports"]]
     assert ports.count("metrics") == 1
 
 
-def test_a_worker_that_is_not_ready_still_has_a_name_and_is_scraped() -> None:
+def test_unready_worker_keeps_its_name_and_is_scraped() -> None:
     (headless,) = [each for each in render().all("Service") if each["spec"].get("clusterIP") == "None"]
     assert headless["spec"]["publishNotReadyAddresses"] is True
 
 
-def test_the_pods_are_confined() -> None:
+def test_pods_are_confined() -> None:
     for pod in (render().pod, render().one("Pod")["spec"]):
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] == 10001
@@ -247,7 +264,7 @@ def test_the_pods_are_confined() -> None:
 
 
 @pytest.mark.parametrize(("store", "needed"), [("lease", True), ("file", False), ("none", False)])
-def test_only_the_lease_store_has_a_token_and_a_role(store: str, needed: bool) -> None:  # noqa: FBT001
+def test_only_the_lease_store_has_a_token_and_role(store: str, needed: bool) -> None:  # noqa: FBT001
     rendered = render({"store": store})
     assert rendered.pod["automountServiceAccountToken"] is needed
     assert ("Role" in rendered.kinds, "RoleBinding" in rendered.kinds) == (needed, needed)
@@ -255,22 +272,55 @@ def test_only_the_lease_store_has_a_token_and_a_role(store: str, needed: bool) -
     assert rendered.one("Pod")["spec"]["automountServiceAccountToken"] is False
 
 
-def test_the_role_permits_what_the_lease_store_does_and_no_more() -> None:
+def test_role_permits_only_lease_calls() -> None:
     rendered = render()
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    own = [f"respid-default-{worker_id}" for worker_id in range(10)]
     assert rendered.one("Role")["rules"] == [
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+        leases | {"verbs": ["create", "list"]},
+        leases | {"verbs": ["get", "update"], "resourceNames": own},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
     ]
     (subject,) = rendered.one("RoleBinding")["subjects"]
     assert subject["name"] == rendered.pod["serviceAccountName"] == rendered.one("ServiceAccount")["metadata"]["name"]
 
 
-def test_the_lease_belongs_to_no_release() -> None:
+def test_the_role_names_the_leases_of_the_release() -> None:
+    rendered = render({"workerIdOffset": 7, "lease": {"idSpace": "orders"}, "replicaCount": 2} | FIXED)
+    names = [rule.get("resourceNames") for rule in rendered.one("Role")["rules"]]
+    assert names == [None, ["respid-orders-7", "respid-orders-8"], None]
+
+
+def test_a_volume_belongs_to_one_worker_and_cannot_be_given_another_id() -> None:
+    rendered = render({"store": "file", "workerIdOffset": 2})
+    assert rendered.environment["RESPID_STATE_DIR_EXCLUSIVE"] == "true"
+    (claim,) = rendered.one("StatefulSet")["spec"]["volumeClaimTemplates"]
+    assert claim["metadata"]["annotations"] == {
+        "respid.io/issues": "offset 2, layout 41/10/12, epoch 2024-01-01T00:00:00Z"
+    }
+    assert "RESPID_STATE_DIR_EXCLUSIVE" not in render().environment
+
+
+@pytest.mark.parametrize("value", ["7000000000000000000", 7000])
+def test_start_above_is_passed_to_the_workers(value: object) -> None:
+    rendered = render({"startAbove": value})
+    assert rendered.environment["RESPID_START_ABOVE"] == str(value)
+    assert f"startAbove is {value}: remove it once all workers have started" in rendered.notes
+    assert "RESPID_START_ABOVE" not in render().environment
+
+
+def test_kubectl_describe_shows_why_a_start_was_refused() -> None:
+    assert render().container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+    assert "describe pod says why a worker is not ready" in render().notes
+
+
+def test_lease_belongs_to_no_release() -> None:
     assert render(release="one").environment["RESPID_LEASE_ID_SPACE"] == "default"
     assert "Lease" not in render().kinds
     assert "helm uninstall keeps the Leases respid-default-N" in render().notes
 
 
-def test_the_file_store_has_a_volume_for_each_worker() -> None:
+def test_file_store_has_a_volume_per_worker() -> None:
     rendered = render({"store": "file"})
     (claim,) = rendered.one("StatefulSet")["spec"]["volumeClaimTemplates"]
     (mount,) = rendered.container["volumeMounts"]
@@ -278,46 +328,70 @@ def test_the_file_store_has_a_volume_for_each_worker() -> None:
     assert rendered.pod["securityContext"]["fsGroup"] == 10001
 
 
-def test_the_store_none_is_warned_of() -> None:
+def test_store_none_gives_a_warning() -> None:
     assert "WARNING: store is none" in render({"store": "none"}).notes
 
 
-def test_workers_are_spread_over_nodes_and_zones() -> None:
+def test_workers_spread_over_nodes_and_zones() -> None:
     constraints = render().pod["topologySpreadConstraints"]
     assert [each["topologyKey"] for each in constraints] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
     for each in constraints:
         assert each["labelSelector"]["matchLabels"] == render().one("StatefulSet")["spec"]["selector"]["matchLabels"]
 
 
-def test_the_probes_ask_the_http_listener_and_liveness_does_not_ask_for_readiness() -> None:
+def test_probes_use_the_http_listener() -> None:
     container = render().container
     paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
     assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
     assert all(container[f"{name}Probe"]["httpGet"]["port"] == "http" for name in paths)
 
 
-def test_the_grace_period_is_longer_than_the_drain() -> None:
+def test_grace_period_exceeds_the_drain() -> None:
     rendered = render()
     stop_seconds = float(rendered.environment["RESPID_DRAIN_DELAY"]) + STOPPING_SECONDS
     assert rendered.pod["terminationGracePeriodSeconds"] > stop_seconds
-    assert STOPPING_SECONDS == 16, "what _refuse.tpl adds to the drain"
+    assert STOPPING_SECONDS == 16, "change it in _refuse.tpl, too"
 
 
-def test_the_network_policy_lets_workers_reach_the_api_server_for_leases_alone() -> None:
-    policy = render({"networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
+def test_network_policy_permits_the_api_server_for_leases() -> None:
+    addresses = ["10.96.0.1", "192.0.2.0/28", "2001:db8::1"]
+    values: Values = {"networkPolicy": {"enabled": True, "apiServerAddresses": addresses}}
+    policy = render(values).one("NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert policy["egress"] == [{"ports": [{"port": 443}, {"port": 6443}]}]
+    assert policy["egress"] == [
+        {
+            "to": [{"ipBlock": {"cidr": each}} for each in ("10.96.0.1/32", "192.0.2.0/28", "2001:db8::1/128")],
+            "ports": [{"port": 443}, {"port": 6443}],
+        }
+    ]
     policy = render({"store": "file", "networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
     assert "egress" not in policy
 
 
-def test_the_network_policy_lets_helm_test_through() -> None:
+def test_network_policy_permits_helm_test() -> None:
     rendered = render(ci_values("everything"))
     clients = rendered.one("NetworkPolicy")["spec"]["ingress"][0]["from"]
-    assert {"podSelector": {"matchLabels": rendered.one("Pod")["metadata"]["labels"]}} in clients
+    selected = [each["podSelector"]["matchLabels"].items() for each in clients if "podSelector" in each]
+    assert any(labels <= rendered.one("Pod")["metadata"]["labels"].items() for labels in selected)
 
 
-def test_passwords_are_a_file_from_a_secret() -> None:
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"auth": {"existingSecret": "ids"}},
+        {"extraEnv": [{"name": "RESPID_PASSWORD", "value": "secret"}]},
+        {"tls": {"enabled": True, "existingSecret": "x", "only": True, "authClients": "yes"}},
+    ],
+)
+def test_a_service_for_the_outside_asks_for_a_password_or_a_certificate(values: Values) -> None:
+    for service_type in ("LoadBalancer", "NodePort"):
+        assert "Clients need no password" not in render(values | {"service": {"type": service_type}}).notes
+    assert "Clients need no password" in render().notes
+    allowed = render({"service": {"type": "NodePort", "allowUnauthenticated": True}})
+    assert "Clients need no password: anyone who can reach the load balancer or a node" in allowed.notes
+
+
+def test_passwords_come_from_a_secrets_file() -> None:
     rendered = render({"auth": {"existingSecret": "ids", "secretKey": "pass", "username": "app"}})
     (volume,) = rendered.pod["volumes"]
     assert volume["secret"] == {"secretName": "ids", "items": [{"key": "pass", "path": "passwords"}]}
@@ -327,7 +401,7 @@ def test_passwords_are_a_file_from_a_secret() -> None:
     assert rendered.one("Pod")["spec"]["volumes"] == [volume]
 
 
-def test_tls_is_served_beside_the_plain_port_or_in_its_place() -> None:
+def test_tls_adds_or_replaces_the_plain_port() -> None:
     tls = {"enabled": True, "existingSecret": "ids-tls", "port": 6999, "authClients": "optional"}
     beside, alone = render({"tls": tls}), render({"tls": tls | {"only": True}})
     assert _client_ports(beside.all("Service")) == [("resp", 6379), ("resp-tls", 6999)]
@@ -343,29 +417,29 @@ def _client_ports(services: list[Values]) -> list[tuple[str, int]]:
     return [(port["name"], port["port"]) for port in clients["spec"]["ports"]]
 
 
-def test_no_name_is_longer_than_kubernetes_permits() -> None:
+def test_long_release_names_stay_within_limits() -> None:
     rendered = render(release="a" * 53)
     names = [manifest["metadata"]["name"] for manifest in rendered.objects]
     assert max(map(len, names)) <= 63
-    # Kubernetes labels the pods with the name and a hyphen and ten more.
+    # Kubernetes labels the pods with the name, a hyphen and ten more characters.
     assert len(rendered.one("StatefulSet")["metadata"]["name"]) <= 52
 
 
-def test_every_object_is_in_the_namespace_and_has_the_releases_labels() -> None:
+def test_objects_have_namespace_and_labels() -> None:
     for manifest in render(ci_values("everything")).objects:
         assert manifest["metadata"]["namespace"] == "shop"
         assert manifest["metadata"]["labels"]["app.kubernetes.io/instance"] == "demo"
 
 
-def test_the_notes_say_how_to_draw_the_first_id() -> None:
+def test_notes_show_the_first_command() -> None:
     assert "redis-cli -p 6379 INCR orders" in render().notes
     tls_only = render({"tls": {"enabled": True, "existingSecret": "x", "only": True}})
     assert "redis-cli -p 6380 --tls --insecure INCR orders" in tls_only.notes
 
 
 @pytest.mark.kubernetes
-@pytest.mark.parametrize("version", ["1.23.0", "1.27.0", "1.34.2", "1.30.1-gke.100"])
-def test_the_chart_renders_for_every_kubernetes_from_1_23_on(version: str) -> None:
+@pytest.mark.parametrize("version", ["1.27.0", "1.34.2", "1.30.1-gke.100"])
+def test_renders_the_same_from_kubernetes_1_27(version: str) -> None:
     assert json.dumps(render_with_apis({}, kube_version=version).objects) == json.dumps(
         render_with_apis({}, kube_version="1.33.0").objects
     )

@@ -1,6 +1,6 @@
-"""Upgrades of a release that is installed, where the chart looks at what is live: Helm against a real API server.
+"""Upgrades an installed release, with Helm against a real API server, because the chart looks at live objects.
 
-There is no KEDA here, nor anything else that acts: the tests do to the objects what those would do.
+No controllers run, and no KEDA: the tests make their changes to the objects.
 """
 
 import itertools
@@ -19,7 +19,8 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apps_v1 import StatefulSet
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
-from lightkube.resources.core_v1 import Namespace
+from lightkube.resources.core_v1 import Namespace, Service
+from lightkube.resources.networking_v1 import NetworkPolicy
 
 from tests.chart.custom_definitions import definitions
 from tests.chart.rendering import CHART, Values
@@ -39,7 +40,7 @@ _namespaces = (f"chart-{number}" for number in itertools.count())
 @pytest.fixture(scope="module")
 def kubeconfig_with_keda_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("KUBECONFIG", raising=False)  # a cluster with a KEDA that acts would be in the way
+        patch.delenv("KUBECONFIG", raising=False)  # a KEDA that runs in a cluster would interfere
         with running_api_server(tmp_path_factory.mktemp("kubernetes")) as server:
             with _client(server.kubeconfig) as client:
                 for definition in definitions("keda.sh"):
@@ -73,7 +74,7 @@ class Installation:
         self.client.create(Namespace(metadata=ObjectMeta(name=self.namespace)))
 
     def install(self, values: Values) -> str:
-        """What Helm prints."""
+        """Returns the output of Helm."""
         flag = f"--server-side={str(self.server_side).lower()}"
         return self._helm("install", "ids", str(CHART), flag, "--values", "-", values=values)
 
@@ -89,7 +90,7 @@ class Installation:
             command,
             input=yaml.safe_dump(values or {}),
             env=self._environment,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=True,
         )
@@ -116,7 +117,7 @@ class Installation:
         return found
 
     def act_as_keda(self) -> str:
-        """Makes the ScaledObject's HPA, and copies Helm's labels and annotations as KEDA does. Gives its name."""
+        """Creates the HPA of the ScaledObject, with Helm's labels and annotations, as KEDA does. Returns its name."""
         scaled = self.scaled_object()
         name: str = scaled.spec["advanced"]["horizontalPodAutoscalerConfig"]["name"]
         owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": NAME, "uid": scaled.metadata.uid}
@@ -133,7 +134,7 @@ class Installation:
         return name
 
     def act_as_garbage_collector(self) -> None:
-        """Deletes the HPAs of ScaledObjects that are gone."""
+        """Deletes the HPAs of deleted ScaledObjects."""
         owners = {each.metadata.uid for each in self.client.list(ScaledObject) if each.metadata}
         for hpa in self.client.list(HorizontalPodAutoscaler):
             assert hpa.metadata is not None
@@ -145,13 +146,13 @@ class Installation:
 def installation(
     kubeconfig_with_keda_api: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Installation]:
-    """Nothing yet; to be installed as Helm 4 does, and as Helm 3 did."""
+    """Not installed yet; server-side as in Helm 4, or client-side as in Helm 3."""
     installation = Installation(kubeconfig_with_keda_api, tmp_path, server_side=request.param)
     with installation.client:
         yield installation
 
 
-def test_upgrades_and_rollbacks_leave_the_number_of_workers_to_the_autoscaler(installation: Installation) -> None:
+def test_upgrade_and_rollback_keep_the_autoscalers_number(installation: Installation) -> None:
     installation.install(HPA)
     assert installation.workers == 1
     installation.scale(5)
@@ -162,7 +163,7 @@ def test_upgrades_and_rollbacks_leave_the_number_of_workers_to_the_autoscaler(in
     assert installation.workers == 7
 
 
-def test_enabling_an_autoscaler_goes_on_with_the_live_number_of_workers(installation: Installation) -> None:
+def test_enabling_an_autoscaler_keeps_the_live_number(installation: Installation) -> None:
     installation.install(FIXED | {"replicaCount": 4})
     assert installation.workers == 4
     installation.scale(6)
@@ -173,24 +174,53 @@ def test_enabling_an_autoscaler_goes_on_with_the_live_number_of_workers(installa
     assert installation.workers == 8
 
 
-def test_an_upgrade_to_another_layout_needs_all_workers_stopped(installation: Installation) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layout": "41/11/11"},
+        {"epoch": "2025-01-01T00:00:00Z"},
+        {"workerIdOffset": 2},
+        {"lease": {"idSpace": "orders"}},
+        {"store": "none"},
+    ],
+)
+def test_a_change_of_what_decides_ids_needs_all_workers_stopped(installation: Installation, change: Values) -> None:
     installation.install(HPA)
-    for other in ({"layout": "41/11/11"}, {"epoch": "2025-01-01T00:00:00Z"}):
-        with pytest.raises(subprocess.CalledProcessError):
-            installation.upgrade(HPA | other)
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        installation.upgrade(HPA | change)
+    assert "stop all workers first (see docs/transitions.md)" in refusal.value.stderr
     installation.scale(0)
-    installation.upgrade(HPA | {"layout": "41/11/11"})
+    installation.upgrade(HPA | change)
     assert installation.workers == 0
 
 
-def test_disabling_the_autoscaler_sets_the_number_of_workers(installation: Installation) -> None:
+@pytest.mark.parametrize("change", [{"workerIdOffset": 0}, {"layout": "41/11/11"}, {"store": "lease"}])
+def test_volumes_of_workers_cannot_be_given_other_ids(installation: Installation, change: Values) -> None:
+    """Neither by an upgrade nor by a rollback, whether workers run or not."""
+    before: Values = FIXED | {"store": "file", "workerIdOffset": 2, "replicaCount": 5}
+    installation.install(before)
+    for _ in range(2):
+        with pytest.raises(subprocess.CalledProcessError) as refusal:
+            installation.upgrade(before | change)
+        installation.scale(0)
+    assert f"kubectl -n {installation.namespace} delete statefulset {NAME} (its volumes stay)" in refusal.value.stderr
+
+    installation.client.delete(StatefulSet, NAME)
+    wait_until(lambda: not list(installation.client.list(StatefulSet)))
+    installation.upgrade(before | change)
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        installation.roll_back(1)
+    assert "updates to statefulset spec for fields other than" in refusal.value.stderr
+
+
+def test_disabling_the_autoscaler_sets_replicas(installation: Installation) -> None:
     installation.install(HPA)
     installation.scale(5)
     installation.upgrade(FIXED)
     assert installation.workers == 3
 
 
-def test_a_number_that_another_has_changed_is_set_by_force_on_the_servers_side(installation: Installation) -> None:
+def test_server_side_conflict_needs_force(installation: Installation) -> None:
     installation.install(FIXED)
     installation.scale(5)
     if installation.server_side:
@@ -203,7 +233,7 @@ def test_a_number_that_another_has_changed_is_set_by_force_on_the_servers_side(i
     assert installation.workers == (3 if installation.server_side else 4)
 
 
-def test_from_hpa_to_keda_and_back_there_is_always_an_autoscaler(installation: Installation) -> None:
+def test_hpa_to_keda_and_back_always_has_an_autoscaler(installation: Installation) -> None:
     installation.install(HPA)
     installation.scale(5)
     for own, kedas in ((NAME, NAME), (SECOND_NAME, SECOND_NAME), (NAME, NAME)):
@@ -214,7 +244,7 @@ def test_from_hpa_to_keda_and_back_there_is_always_an_autoscaler(installation: I
         installation.upgrade(HPA | {"drainDelaySeconds": 3})
         assert installation.hpa_names() == [own]
 
-        # KEDA accepts a ScaledObject beside an HPA only of the name that it gives.
+        # KEDA accepts a ScaledObject beside an existing HPA only if it names that HPA.
         printed = installation.upgrade(KEDA)
         assert "set by KEDA" in printed
         assert installation.act_as_keda() == kedas
@@ -225,9 +255,26 @@ def test_from_hpa_to_keda_and_back_there_is_always_an_autoscaler(installation: I
         assert installation.workers == 5
 
 
-def test_the_notes_name_the_queries_to_try(installation: Installation) -> None:
+def test_notes_contain_the_queries(installation: Installation) -> None:
     printed = installation.install(KEDA)
     for trigger in installation.scaled_object().spec["triggers"][:2]:
         assert trigger["metadata"]["query"] in printed
     assert "because the cluster has KEDA" in printed
     assert "serviceMonitor.enabled is false" in printed
+    assert "local:9090/api/v1/query?query=1" in printed
+    assert "The address has no port" not in printed
+
+
+def test_the_network_policy_looks_up_the_api_server(installation: Installation) -> None:
+    installation.install(HPA | {"networkPolicy": {"enabled": True}})
+    policy = installation.client.get(NetworkPolicy, NAME).to_dict()["spec"]
+    service = installation.client.get(Service, "kubernetes", namespace="default").to_dict()["spec"]
+    blocks = [each["ipBlock"]["cidr"] for each in policy["egress"][0]["to"]]
+    assert f"{service['clusterIP']}/32" in blocks
+    assert "0.0.0.0/0" not in blocks
+    assert {each["port"] for each in policy["egress"][0]["ports"]} >= {443, 6443}
+
+
+def test_the_notes_mention_a_missing_port(installation: Installation) -> None:
+    keda = {"enabled": True, "prometheusServerAddress": "http://prometheus.monitoring.svc"}
+    assert "The address has no port, so port 80 is used" in installation.install({"autoscaling": {"keda": keda}})

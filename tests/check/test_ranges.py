@@ -13,7 +13,7 @@ TOP = (1 << 63) - 1
 
 
 @given(blocks)
-def test_it_says_what_a_plain_set_says(added: list[tuple[int, int]]) -> None:
+def test_equals_plain_set(added: list[tuple[int, int]]) -> None:
     ranges, plain = IdRanges(), set[int]()
     for first, count in added:
         block = set(range(first, first + count))
@@ -33,7 +33,7 @@ def test_it_says_what_a_plain_set_says(added: list[tuple[int, int]]) -> None:
 
 
 @given(blocks)
-def test_beyond_its_bound_it_forgets_the_lowest_only(added: list[tuple[int, int]]) -> None:
+def test_forgets_only_lowest_ranges(added: list[tuple[int, int]]) -> None:
     bounded, plain = IdRanges(most=4), set[int]()
     for first, count in added:
         bounded.add(first, count)
@@ -45,15 +45,15 @@ def test_beyond_its_bound_it_forgets_the_lowest_only(added: list[tuple[int, int]
         assert bounded.overlap(number, 1) is None or number in plain
 
 
-def test_it_holds_the_greatest_ids() -> None:
+def test_holds_greatest_ids() -> None:
     ranges = IdRanges()
     assert ranges.add(TOP, 1) is None
     assert ranges.add(TOP - 4, 5) == (TOP, 1)
     assert len(ranges) == 1
 
 
-def test_millions_of_ids_that_arrive_out_of_order_take_little_memory() -> None:
-    """Ten connections receive what one worker issues, each a little late."""
+def test_uses_little_memory() -> None:
+    """Ten connections receive the IDs of one worker, out of order."""
     ranges, late = IdRanges(), list[tuple[int, int]]()
     shuffled = random.Random(1)
     tracemalloc.start()

@@ -1,15 +1,21 @@
 """The log: one line per event in both formats, whatever the event contains."""
 
+import ast
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import respid
 from respid.cli.log import set_up_log
 
 MOMENT = 1_767_225_600.123  # 2026-01-01
+PACKAGE = Path(respid.__file__).parent
+LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 FORGED = "a client said\n2026-01-01T00:00:00.123Z info all is well\r\v\f\x1c\x85\u2028and more"
 
 
@@ -125,3 +131,43 @@ def test_logs_api_requests_at_debug_only(capsys: pytest.CaptureFixture[str], lev
     for write in (log.info, log.warning, log.error):
         write("HTTP Request: GET https://10.96.0.1/")
     assert len(capsys.readouterr().err.splitlines()) == logged
+
+
+def log_calls(source: str) -> Iterator[ast.Call]:
+    """The calls of methods of a logger, which is named log or _log."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log" | "_log"), attr=method)) if method in LOG_METHODS:
+                yield node
+
+
+def has_event(call: ast.Call) -> bool:
+    """Whether the call has `extra={"event": NAME}`, where the name is snake_case or an expression."""
+    for keyword in call.keywords:
+        match keyword:
+            case ast.keyword(arg="extra", value=ast.Dict(keys=[ast.Constant(value="event")], values=[name])):
+                return not isinstance(name, ast.Constant) or bool(re.fullmatch("[a-z]+(_[a-z0-9]+)*", str(name.value)))
+    return False
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_log_call_names_its_event(path: Path) -> None:
+    source = path.read_text()
+    assert [f"{path}:{call.lineno}" for call in log_calls(source) if not has_event(call)] == []
+    loggers = re.findall(r"^(\w+) = logging\.getLogger\(__name__\)", source, re.MULTILINE)
+    assert set(loggers) <= {"log", "_log"}
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ('_log.info("x")', [False]),
+        ('_log.info("x", extra={"event": "Clock step"})', [False]),
+        ('_log.info("x", extra={"happening": "clock_step"})', [False]),
+        ('log.exception("x", extra={"event": "clock_step"})', [True]),
+        ('_log.error("%s", x, extra={"event": event})', [True]),
+        ('self.info("x")', []),
+    ],
+)
+def test_finds_log_calls_without_an_event(source: str, named: list[bool]) -> None:
+    assert [has_event(call) for call in log_calls(source)] == named

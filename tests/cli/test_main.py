@@ -1,7 +1,10 @@
 """The entry point: exit codes, Ctrl-C, and how a failure is reported."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,9 @@ import pytest
 import respid
 from respid.worker.config import Config
 from tests.support.command_line import Outcome, run_command_line, run_process
+from tests.support.documents import REFERENCE, code_blocks
+from tests.support.environment import clean_environment
+from tests.support.needed_tools import need_tool
 from tests.support.running import StartServer, free_port
 
 RUN = "\nfrom respid.cli.main import main\nmain()"
@@ -141,3 +147,19 @@ def test_ctrl_c_during_imports_prints_no_traceback(module: str) -> None:
     outcome = run_process(*serve_arguments(), code=code)
     assert outcome.exit_code == 130
     assert outcome.stderr.strip() == ""
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    """Runs the documented line in bash, and then what bash calls when somebody presses Tab."""
+    (line,) = code_blocks("bash", REFERENCE)
+    ask = "COMP_WORDS=(respid serve --state-dir-e); COMP_CWORD=2; _respid_completion respid; echo ${COMPREPLY[@]}"
+    (tmp_path / "respid").write_text(f'#!/bin/sh\nexec {sys.executable} -m respid "$@"\n')
+    (tmp_path / "respid").chmod(0o755)
+    completed = subprocess.run(
+        [need_tool("bash"), "-c", line + ask],
+        env=clean_environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert completed.stdout == "--state-dir-exclusive\n"

@@ -10,7 +10,7 @@ from respid.cli.serve import serve
 from respid.worker.config import Config
 from tests.support.command_line import run_command_line
 
-FROM_ENVIRONMENT = {"worker_id_source", "pod_name", "password"}
+FROM_ENVIRONMENT = {"worker_id_source", "pod_name", "pod_uid", "password"}
 NO_FIELDS = {"epoch", "worker_id_offset", "unknown_variables"}
 
 

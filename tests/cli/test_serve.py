@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 
+import respid
 from tests.support.command_line import run_command_line, run_process
 from tests.support.running import StartServer, free_port
 
@@ -50,7 +51,18 @@ def test_reads_environment_variables() -> None:
         ("--worker-id 1 --layout 30/10/12", {}, "ends within a year"),
         ("--worker-id 1 --epoch 2199-01-01", {}, "epoch 2199-01-01T00:00:00.000Z is in the future"),
         ("--worker-id 1", {"RESPID_EPOCH": "newyear"}, "epoch 'newyear' is neither"),
-        ("--worker-id 1 --sequence-reset 4097", {}, "--sequence-reset 4097 is greater than 4096"),
+        (
+            "--worker-id 1 --epoch 2100-01-01",
+            {},
+            f"the latest that this release takes is {respid.BUILD_DATE}T00:00:00.000Z",
+        ),
+        ("--worker-id 1 --start-above -1", {}, "RESPID_START_ABOVE"),
+        ("--worker-id 1 --start-above 9223372036854775808", {}, "RESPID_START_ABOVE"),
+        ("--worker-id 1 --start-above 9223372036854775807", {}, "no ID of layout 41/10/12 is greater than 92233720"),
+        ("--worker-id 1 --layout 41/4/8 --start-above 9007199254740992", {}, "no ID of layout 41/4/8 is greater"),
+        ("--worker-id 1 --reserve 301", {}, "--reserve 301 is more than half of --max-clock-lead 600"),
+        ("--worker-id 1 --store lease --max-clock-lead 500", {}, "--reserve 300 is more than half of"),
+        ("--worker-id 1 --sequence-reset 1025", {}, "--sequence-reset 1025 is above 1024"),
         ("--worker-id 1 --store lease --reserve 301", {}, "--reserve 301 is more than half of --max-clock-lead 600"),
         ("--worker-id 1", {"RESPID_PORT": "0"}, "--port 0 leaves no listener"),
     ],
@@ -118,3 +130,20 @@ def test_needs_a_state_directory_without_a_home() -> None:
 def test_runs_with_a_standard_file_closed(start_server: StartServer, closed: str) -> None:
     server = start_server(prefix=("sh", "-c", f'exec "$@" {closed}', "sh"))
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reserve_ms"),
+    [
+        ("", 10_000),
+        ("--max-clock-lead 8", 4000),
+        ("--max-clock-lead 0", 1000),
+        ("--reserve 60", 60_000),
+        ("--store lease", 300_000),
+        ("--store lease --reserve 20 --max-clock-lead 40", 20_000),
+    ],
+)
+def test_reserve_depends_on_store(arguments: str, reserve_ms: int) -> None:
+    config = run_command_line("--worker-id", "1", *arguments.split()).config
+    assert config is not None
+    assert config.reserve_ms == reserve_ms

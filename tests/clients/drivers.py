@@ -1,4 +1,4 @@
-"""The drivers that are driven: what README.md in this folder says of them, read from each language's drivers.toml."""
+"""The drivers under test, from each language's drivers.toml; README.md in this folder explains the fields."""
 
 import fcntl
 import hashlib
@@ -20,7 +20,7 @@ from tests.support.needed_tools import leave_out, need_tool
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "respid-clients"
 BUILD_ENVIRONMENT = os.environ | {"PYTHON": sys.executable, "CLIENTS_CACHE": str(CACHE)}
-STEP_SECONDS = 60  # more than any step takes on a busy machine
+STEP_SECONDS = 60  # longer than any step takes on a busy machine
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Language:
         return HERE / self.name
 
     def installed(self, name: str) -> Path:
-        """The copy of the folder in which everything is built. Leaves out this driver's test where that cannot be."""
+        """Returns the copy of the folder in which everything is built. Skips the test if it cannot be built."""
         for tool in self.tools:
             need_tool(tool, f"{name} is left out: ")
         directory = CACHE / f"{self.name}-{self._hash()}"
@@ -50,7 +50,7 @@ class Language:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one process at a time builds something of this language."""
+        """Lets one process at a time build for this language."""
         CACHE.mkdir(parents=True, exist_ok=True)
         with (CACHE / f"{self.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -73,7 +73,7 @@ class Language:
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver and its program; README.md says what the fields mean."""
+    """A driver and its program; README.md explains the fields."""
 
     name: str
     language: Language
@@ -90,7 +90,7 @@ class Driver:
     transactions: bool = True
 
     def start(self, **options: str) -> "Program":
-        """Its program, which is to connect with these options (variables without REDIS_, in lower case)."""
+        """Starts its program with these options to connect (the variables in lower case, without REDIS_)."""
         directory = self.language.installed(self.name)
         if subprocess.run(self.requires, shell=True, cwd=directory, capture_output=True, check=False).returncode:
             leave_out(f"{self.name} is left out: {self.package} is not installed")
@@ -99,7 +99,7 @@ class Driver:
 
 @dataclass(frozen=True)
 class Snippet:
-    """How an example of the documents is built and run."""
+    """How an example in the documents is built and run."""
 
     name: str
     language: Language
@@ -107,7 +107,7 @@ class Snippet:
     run: str
 
     def printed(self, code: str) -> str:
-        """What the code prints. It must succeed, and must not complain."""
+        """Runs the code and returns its output. Raises AssertionError if it fails or writes to stderr."""
         directory = self.language.installed(self.name)
         with self.language.locked():
             path = directory / self.file
@@ -128,15 +128,15 @@ class Snippet:
 
 
 class StepError(Exception):
-    """What a driver raised."""
+    """The error that a driver raised."""
 
 
 class NoAnswerError(AssertionError):
-    """A step took too long, or ended the program."""
+    """A step took too long or ended the program."""
 
 
 class Program:
-    """A driver's program: a line a step goes in, a line comes out."""
+    """A driver's program: it reads a line for each step and writes one."""
 
     def __init__(self, command: str, directory: Path, variables: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -165,9 +165,9 @@ class Program:
             assert (self._process.returncode, complaints) == (0, "")
 
     def step(self, name: str, seconds: float = STEP_SECONDS) -> list[str]:
-        """The values of a step. Raises StepError with what the driver raised.
+        """Returns the values of a step. Raises StepError with the error that the driver raised.
 
-        Raises NoAnswerError when there is none in time; then it has killed the program.
+        Kills the program and raises NoAnswerError if the step takes too long.
         """
         answer = self._answer(name, seconds)
         outcome, _, rest = answer.partition(" ")
@@ -177,7 +177,7 @@ class Program:
         return rest.split()
 
     def ids(self, name: str) -> list[int]:
-        """The IDs that a step has drawn."""
+        """Returns the IDs that a step drew."""
         return [int(value) for value in self.step(name)]
 
     def _answer(self, step: str, seconds: float) -> str:

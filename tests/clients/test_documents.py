@@ -1,4 +1,4 @@
-"""docs/clients.md and README.md about drivers: their examples run, and their tables are those of the tests."""
+"""The examples for drivers in docs/clients.md and README.md run, and their tables match the tests."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ RESTART = {
 
 
 @pytest.mark.parametrize(("name", "code"), [pytest.param(*each, id=each[0]) for each in EXAMPLES])
-def test_each_example_prints_exact_ids(server: RunningServer, name: str, code: str) -> None:
+def test_example_prints_exact_ids(server: RunningServer, name: str, code: str) -> None:
     printed = all_snippets()[name].printed(code.replace("6379", str(server.port)))
     ids = [int(each) for each in printed.split()]
     assert ids
@@ -31,13 +31,13 @@ def test_each_example_prints_exact_ids(server: RunningServer, name: str, code: s
     assert all(each > 1 << 53 and each >> 12 & 1023 == 1 for each in ids)
 
 
-def test_no_example_goes_untested() -> None:
+def test_every_example_is_tested() -> None:
     for page in (CLIENTS, BULK):
         assert page.count("\n```") == 2 * len(SNIPPET.findall(page))
 
 
 @pytest.mark.parametrize("driver", [pytest.param(driver, id=driver.name) for driver in all_drivers()])
-def test_the_tables_say_what_the_tests_find(driver: Driver) -> None:
+def test_tables_match_the_drivers(driver: Driver) -> None:
     (row,) = re.findall(rf"^\| `{driver.name}` \|.*$", CLIENTS, re.MULTILINE)
     *_, returned, loading, restart = [cell.strip() for cell in row.strip("| ").split("|")]
     assert returned.startswith("an exact" if driver.exact else "a double")

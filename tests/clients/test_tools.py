@@ -1,4 +1,4 @@
-"""Redis's own tools, an exporter and a load balancer, unmodified against a running server."""
+"""Redis's own tools, an exporter and a load balancer work with a running server."""
 
 import contextlib
 import os
@@ -9,14 +9,13 @@ import subprocess
 import termios
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, are_rising
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, running_program, wait_until
 
 PASSWORD = "correct horse"
 
@@ -27,14 +26,14 @@ def locked_server(start_server: StartServer) -> RunningServer:
 
 
 def run(*command: str, sent: str = "", seconds: float = 60) -> str:
-    """What a program prints; it must not complain."""
+    """Runs a program and returns its output. Raises AssertionError if it writes to stderr."""
     done = subprocess.run(command, input=sent, capture_output=True, text=True, timeout=seconds, check=True)
     assert done.stderr == ""
     return done.stdout
 
 
 @pytest.mark.parametrize("options", [[], ["-3"]])
-def test_redis_cli_takes_commands_as_arguments_and_from_its_input(server: RunningServer, options: list[str]) -> None:
+def test_redis_cli_sends_arguments_and_input(server: RunningServer, options: list[str]) -> None:
     redis_cli = [need_tool("redis-cli"), "-p", str(server.port), *options]
     first = int(run(*redis_cli, "INCR", "orders"))
     lines = run(*redis_cli, sent="INCR orders\nINCRBY orders 10\nPING\n").split()
@@ -44,15 +43,15 @@ def test_redis_cli_takes_commands_as_arguments_and_from_its_input(server: Runnin
 
 
 @pytest.mark.parametrize("options", [[], ["-3"]])
-def test_redis_cli_gives_a_password(locked_server: RunningServer, options: list[str]) -> None:
+def test_redis_cli_authenticates(locked_server: RunningServer, options: list[str]) -> None:
     redis_cli = [need_tool("redis-cli"), "-p", str(locked_server.port), *options]
     assert int(run(*redis_cli, "--no-auth-warning", "-a", PASSWORD, "INCR", "orders")) > 1 << 53
 
 
 @pytest.mark.parametrize("options", [[], ["-3"]])
-def test_redis_cli_is_used_at_a_terminal(server: RunningServer, options: list[str]) -> None:
+def test_redis_cli_works_at_a_terminal(server: RunningServer, options: list[str]) -> None:
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 120))  # else redis-cli asks the terminal, which is to answer
+    termios.tcsetwinsize(theirs, (24, 120))  # otherwise redis-cli asks the terminal
     command = [need_tool("redis-cli"), "-p", str(server.port), *options]
     environment = os.environ | {"TERM": "xterm", "HOME": "/nonexistent"}
     cli = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True)
@@ -70,31 +69,31 @@ def test_redis_cli_is_used_at_a_terminal(server: RunningServer, options: list[st
             ("NOSUCH", r"\n\(error\) ERR unknown command"),
         ]:
             os.write(ours, line.encode() + b"\r")
-            receive_until(ours, answer + ".*> ")  # before its prompt it would throw away what is typed
+            receive_until(ours, answer + ".*> ")  # it discards what is typed before its prompt
         os.write(ours, b"quit\r")
-        assert cli.wait(10) == 0
+        assert cli.wait(WAIT_SECONDS) == 0
     finally:
         cli.kill()
         cli.wait()
         os.close(ours)
 
 
-def receive_until(terminal: int, pattern: str, seconds: float = 20) -> None:
-    """Reads what the program shows until the pattern is in it."""
+def receive_until(terminal: int, pattern: str) -> None:
+    """Reads the output of the program until the pattern matches."""
     shown = ""
     while not re.search(pattern, shown, re.DOTALL):
-        ready, _, _ = select.select([terminal], [], [], seconds)
+        ready, _, _ = select.select([terminal], [], [], WAIT_SECONDS)
         assert ready, f"no {pattern!r} in {shown!r}"
         shown += os.read(terminal, 1 << 16).decode()
 
 
-def test_redis_cli_sends_raw_requests_through_a_pipe(server: RunningServer) -> None:
+def test_redis_cli_pipes_raw_requests(server: RunningServer) -> None:
     sent = "*2\r\n$4\r\nINCR\r\n$1\r\na\r\n" * 1_000
     printed = run(need_tool("redis-cli"), "-p", str(server.port), "--pipe", sent=sent)
     assert "errors: 0, replies: 1000" in printed
 
 
-def test_redis_cli_measures_latency_and_shows_statistics(server: RunningServer) -> None:
+def test_redis_cli_shows_latency_and_statistics(server: RunningServer) -> None:
     redis_cli = [need_tool("stdbuf"), "-o0", need_tool("redis-cli"), "-p", str(server.port)]
     latency = run(*redis_cli, "--latency", "-i", "1")
     assert int(latency.split()[3]) > 1
@@ -119,7 +118,7 @@ def test_redis_cli_measures_latency_and_shows_statistics(server: RunningServer) 
     ],
     ids=" ".join,
 )
-def test_redis_benchmark_runs_without_a_complaint(server: RunningServer, options: list[str]) -> None:
+def test_redis_benchmark_runs(server: RunningServer, options: list[str]) -> None:
     before = server.metric("id_generator_ids_generated_total")
     commands = [] if "-t" in options else ["-t", "incr"]
     printed = run(need_tool("redis-benchmark"), "-p", str(server.port), "-q", *options, *commands)
@@ -128,37 +127,27 @@ def test_redis_benchmark_runs_without_a_complaint(server: RunningServer, options
     assert server.metric("id_generator_ids_generated_total") - before >= requests
 
 
-def test_redis_benchmark_gives_a_password(locked_server: RunningServer) -> None:
+def test_redis_benchmark_authenticates(locked_server: RunningServer) -> None:
     printed = run(
         need_tool("redis-benchmark"), "-p", str(locked_server.port), "-a", PASSWORD, "-q", "-n", "2000", "-t", "incr"
     )
     assert "requests per second" in printed
 
 
-@contextlib.contextmanager
-def running(*command: str, log: Path) -> Iterator[None]:
-    """A program that serves until it is stopped."""
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
-
-
 def get(url: str) -> str:
-    """The body, or nothing while nobody answers."""
+    """Returns the body, or an empty text if nobody answers."""
     with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as response:
         body: bytes = response.read()
         return body.decode()
     return ""
 
 
-def test_redis_exporter_finds_a_redis_that_is_up(locked_server: RunningServer, tmp_path: Path) -> None:
+def test_redis_exporter_reports_up(locked_server: RunningServer, tmp_path: Path) -> None:
     port = free_port()
     log = tmp_path / "log"
     command = [need_tool("prometheus-redis-exporter"), "-web.listen-address", f"127.0.0.1:{port}"]
     command += ["-redis.addr", f"redis://127.0.0.1:{locked_server.port}", "-redis.password", PASSWORD]
-    with running(*command, log=log):
+    with running_program(*command, log=log):
         wait_until(lambda: "redis_up" in get(f"http://127.0.0.1:{port}/metrics"))
         exposed = get(f"http://127.0.0.1:{port}/metrics")
     samples = dict(line.rsplit(" ", 1) for line in exposed.splitlines() if not line.startswith("#"))
@@ -200,22 +189,22 @@ frontend statistics
 
 
 @pytest.mark.parametrize("backend", ["simple", "scripted"])
-def test_haproxy_checks_a_server_and_passes_clients_on(server: RunningServer, tmp_path: Path, backend: str) -> None:
+def test_haproxy_checks_and_forwards(server: RunningServer, tmp_path: Path, backend: str) -> None:
     haproxy, front, statistics = need_tool("haproxy"), free_port(), free_port()
     configuration = tmp_path / "haproxy.cfg"
     configuration.write_text(HAPROXY.format(front=front, statistics=statistics, port=server.port, backend=backend))
-    with running(haproxy, "-db", "-f", str(configuration), log=tmp_path / "log"):
+    with running_program(haproxy, "-db", "-f", str(configuration), log=tmp_path / "log"):
         wait_until(lambda: check_of(backend, statistics).startswith("L7OK"))
         with RawClient(front) as client:
             (drawn,) = client.draw(b"INCR orders\r\n", 1)
-        time.sleep(0.5)  # some more checks
+        time.sleep(0.5)  # time for more checks
         assert check_of(backend, statistics).startswith("L7OK")
     assert drawn > 1 << 53
-    assert "reset" not in server.log, "a check that ends with a reset is nothing to complain about"
+    assert "reset" not in server.log, "a check that ends with a reset must not be logged"
 
 
 def check_of(backend: str, port: int) -> str:
-    """What the last check of the backend's server has found."""
+    """Returns the result of the last check of the backend's server."""
     head, *rows = get(f"http://127.0.0.1:{port}/;csv").splitlines() or [""]
     names = head.removeprefix("# ").split(",")
     for row in rows:

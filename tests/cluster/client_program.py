@@ -1,8 +1,8 @@
-"""What a client pod runs: draws IDs all the time, whatever happens to the workers, and prints what it was given.
+"""The program of a client pod: draws IDs continuously, whatever happens to the workers, and prints the replies.
 
-Arguments: host, port, connections, seconds between two batches, INCRs of a batch, whether the IDs are printed, and the
-driver: none or redis-py. Ends at SIGINT with one line of JSON. Without a driver a connection that ends is made again,
-and each is renewed after some seconds, so that new workers are met; with redis-py they are its pool's business.
+Arguments: host, port, connections, seconds between two batches, INCRs per batch, whether to print the IDs, and the
+driver: none or redis-py. At SIGINT it prints a line of JSON and exits. Without a driver it reopens closed connections,
+and renews each one after some seconds, to reach new workers; with redis-py the pool does what it does.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from typing import Any
 
 BLOCK_IDS = 100
 RENEWAL_SECONDS = 3
-TIMEOUT_SECONDS = 90  # longer than a worker is frozen for
+TIMEOUT_SECONDS = 90  # longer than a worker is frozen
 LOADING = "-LOADING respid cannot issue IDs"
 
 
 class Client(threading.Thread):
-    """One connection at a time. `spans` are the first and last ID of each reply, in order."""
+    """Has one connection at a time. `spans` has the first and last ID of each reply, in order."""
 
     def __init__(self, host: str, port: int, pause: float, singles: int, *, keeps: bool) -> None:
         super().__init__(daemon=True)
@@ -76,7 +76,7 @@ class Client(threading.Thread):
 
 
 class PoolClient(Client):
-    """One thread of an application: all share redis-py's pool, as it is by default."""
+    """A thread of an application; all threads share redis-py's default pool."""
 
     pool: Any
 
@@ -91,7 +91,7 @@ class PoolClient(Client):
 
 
 def _connect_pool(host: str, port: int, connections: int) -> Any:
-    """A pool that is full, so that new workers are met only by connections that were ended."""
+    """Returns a client whose pool is full, so that it reaches new workers only when connections are closed."""
     sys.modules.setdefault(
         "async_timeout", asyncio
     )  # redis-py imports it before Python 3.11.3, and it is not used here

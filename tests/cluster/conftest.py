@@ -1,4 +1,4 @@
-"""What the tests on a real cluster share: whether there is one, and a namespace for each test."""
+"""Fixtures of the tests on a real cluster: the cluster, and a namespace for each test."""
 
 import itertools
 import os
@@ -43,5 +43,5 @@ def namespace() -> Iterator[Namespace]:
 
 @pytest.fixture
 def release(namespace: Namespace) -> Release:
-    """Not yet installed."""
+    """A release that is not installed yet."""
     return Release(namespace)

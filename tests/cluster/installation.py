@@ -1,4 +1,4 @@
-"""Releases in namespaces of a real cluster, and clients in pods there. All of it through kubectl and helm."""
+"""Releases and client pods in namespaces of a real cluster, through kubectl and helm."""
 
 import base64
 import contextlib
@@ -23,8 +23,8 @@ CHART = ROOT / "helm-chart"
 CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
 IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
 REPOSITORY, _, TAG = IMAGE.rpartition(":")
-WAIT_SECONDS = 240  # for whatever takes seconds where nothing else goes on
-# Errors that a driver meets with a retry: the connection was closed between two requests, or a worker is not ready.
+WAIT_SECONDS = 240  # for what takes seconds on an idle machine
+# Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
 # Few resources, so that a small node has room for all.
 SMALL = {
@@ -38,14 +38,14 @@ Values = dict[str, Any]
 
 
 def run(*command: str, stdin: str = "") -> str:
-    """What it prints. Fails with what it said."""
+    """Runs a command and returns its output. Raises AssertionError with the output if it fails."""
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=260)
     assert done.returncode == 0, f"{' '.join(command)[:200]}: {done.stderr}{done.stdout}"
     return done.stdout
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Looks twice a second; errors on the way, such as those of an API server that is busy, count as not yet."""
+    """Polls until the condition is true. Failed commands, such as those of a busy API server, count as false."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -60,7 +60,7 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a client's connections were given, each in order."""
+    """The replies to each of a client's connections, in order."""
 
     connections: list[dict[str, Any]]
 
@@ -83,7 +83,7 @@ class Drawn:
 
 
 def repeated(*draws: Drawn) -> int:
-    """How many replies hold an ID that another reply held."""
+    """Counts the replies with an ID that another reply had."""
     spans = sorted(span for drawn in draws for span in drawn.spans)
     assert spans, "nothing was drawn"
     return sum(former[1] >= later[0] for former, later in itertools.pairwise(spans))
@@ -114,11 +114,11 @@ class Namespace:
         return int(float(value))
 
     def issued(self, pod: str) -> int:
-        """How many IDs a worker has given out since it started."""
+        """Returns the number of IDs that a worker has issued since it started."""
         return self.metric(pod, "id_generator_ids_generated_total")
 
     def create_files(self, name: str, files: dict[str, bytes]) -> None:
-        """A ConfigMap of them, to mount into pods."""
+        """Creates a ConfigMap of the files, to mount into pods."""
         data = {file: base64.b64encode(content).decode() for file, content in files.items()}
         made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "binaryData": data}
         self.kubectl("create", "-f", "-", stdin=json.dumps(made))
@@ -137,7 +137,7 @@ class Release:
         return self._put("install", *values)
 
     def upgrade(self, *values: Values) -> str:
-        """Returns when the workers are replaced and ready."""
+        """Waits until the workers are replaced and ready."""
         printed = self._put("upgrade", *values)
         self.wait_for_rollout()
         return printed
@@ -177,7 +177,7 @@ class Release:
 
 
 def _zipped(package: Path) -> bytes:
-    """A Python package that can be imported from it."""
+    """Returns a zip archive that a Python package can be imported from."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
         for path in package.rglob("*.py"):
@@ -186,7 +186,7 @@ def _zipped(package: Path) -> bytes:
 
 
 class Client:
-    """A pod that draws until it is told to stop."""
+    """A pod that draws IDs until it is stopped."""
 
     def __init__(
         self,

@@ -1,20 +1,17 @@
-"""The node's clock set in one pod alone, by libfaketime, while a client draws from all of them."""
+"""Sets the clock of one pod with libfaketime, while a client draws from all pods."""
 
-import glob
 import time
-from pathlib import Path
 
 import pytest
 
 from respid.ids.layout import Layout
 from tests.cluster.installation import RETRYABLE, SMALL, Client, Drawn, Release, repeated, wait_for
-from tests.support.needed_tools import need_tool
+from tests.support.faked_clock import faketime_library
 
-LIBRARIES = ["/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"]
 HOUR = 3600
-# What a client would get that does not come through the Service.
+# Draws from the pod itself, not through the Service.
 DRAW = "import socket; s = socket.create_connection(('127.0.0.1', 6379)); s.sendall(b'INCR a\\r\\n'); print(s.recv(99))"
-# The offset is read anew at each look at the clock; a pod without the file has the node's clock.
+# Each reading of the clock reads the offset again; a pod without the file has the node's clock.
 FAKETIME = {
     "LD_PRELOAD": "/faketime/libfaketime.so.1",
     "FAKETIME_TIMESTAMP_FILE": "/clock/offset",
@@ -25,9 +22,8 @@ FAKETIME = {
 
 @pytest.fixture
 def values(release: Release) -> dict[str, object]:
-    """To install workers whose clocks can be set one by one."""
-    need_tool("faketime")
-    (library,) = (Path(path) for pattern in LIBRARIES for path in glob.glob(pattern))  # noqa: PTH207 - absolute patterns
+    """Values for workers whose clocks can be set one by one."""
+    library = faketime_library()
     release.namespace.create_files("faketime", {library.name: library.read_bytes()})
     return {
         "extraEnv": [{"name": name, "value": value} for name, value in FAKETIME.items()],
@@ -40,26 +36,26 @@ def values(release: Release) -> dict[str, object]:
 
 
 class Worker:
-    """A pod and its clock, which is so many seconds from the node's."""
+    """A pod whose clock can be set."""
 
     def __init__(self, release: Release, name: str) -> None:
         self._namespace, self._name = release.namespace, name
 
     def set_clock(self, seconds: int) -> None:
-        script = f"echo {seconds:+d} > /clock/new && mv /clock/new /clock/offset"  # at once: none reads half of it
+        script = f"echo {seconds:+d} > /clock/new && mv /clock/new /clock/offset"  # atomic: nobody reads a part of it
         self._namespace.kubectl("exec", self._name, "--", "sh", "-c", script)
 
     def steps(self, direction: str) -> int:
-        """How many times it has noticed that its clock was set."""
+        """Returns the number of clock steps that it has noticed."""
         return self._namespace.metric(self._name, f'id_generator_clock_steps_total{{direction="{direction}"}}')
 
     @property
     def followed(self) -> int:
-        """How many times it has followed its clock after a leap."""
+        """How often it has followed its clock after a step forward."""
         return self._namespace.kubectl("logs", self._name).count("followed from now on")
 
     def goes_on(self) -> bool:
-        """Whether it issues IDs. Takes a second."""
+        """Whether it issues IDs within a second."""
         before = self._namespace.issued(self._name)
         time.sleep(1)
         return self._namespace.issued(self._name) > before
@@ -75,9 +71,7 @@ class Worker:
         return int(status["restartCount"])
 
 
-def test_a_clock_that_is_set_in_one_pod_repeats_no_id_and_stops_that_pod_alone_at_most(
-    release: Release, values: dict[str, object]
-) -> None:
+def test_clock_set_in_one_pod_repeats_no_id(release: Release, values: dict[str, object]) -> None:
     release.install(SMALL, values)
     release.wait_for_rollout()
     client = Client(release.namespace, release.name)
@@ -87,7 +81,7 @@ def test_a_clock_that_is_set_in_one_pod_repeats_no_id_and_stops_that_pod_alone_a
     wait_for(lambda: stepped.steps("back") == 1, "the step is noticed")
     assert stepped.goes_on()
 
-    stepped.set_clock(-HOUR)  # more: its IDs would tell a wrong time
+    stepped.set_clock(-HOUR)  # more: its IDs would have a wrong time
     wait_for(lambda: not stepped.ready, "it is not ready")
     with pytest.raises(AssertionError, match="clock"):
         release.namespace.kubectl("exec", "respid-0", "--", "respid", "healthcheck")
@@ -116,6 +110,6 @@ def test_a_clock_that_is_set_in_one_pod_repeats_no_id_and_stops_that_pod_alone_a
 
 
 def _ids_lead(drawn: Drawn, worker: int) -> float:
-    """By how many seconds the last ID of a worker is ahead of now."""
+    """Returns the seconds by which the last ID of a worker is ahead of the clock."""
     last = max(last for _, last in drawn.spans if last >> 12 & 1023 == worker)
     return Layout().decompose(last).timestamp_ms / 1000 - time.time()

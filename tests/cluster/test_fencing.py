@@ -1,4 +1,4 @@
-"""Two pods that believe to be the same worker."""
+"""Two pods that both believe they are the same worker."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ class Container:
         if not found:
             leave_out("the cluster's node is another machine: its processes cannot be frozen from here")
         (self._pid,) = found
-        # What would kill the container for the kubelet is frozen with it, as on a node that hangs.
+        # The runtime that would kill the container for the kubelet is frozen too, as on a node that hangs.
         self._shim = int(_read(self._pid, "stat").rsplit(")", 1)[1].split()[1])
 
     def freeze(self) -> None:
@@ -32,7 +32,7 @@ class Container:
         os.kill(self._pid, signal.SIGCONT)
 
     def let_go(self) -> None:
-        """Lets the kubelet kill it."""
+        """Thaws it, so that the kubelet can kill it."""
         for pid in (self._pid, self._shim):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -55,7 +55,7 @@ def _stands_still(client: Client) -> bool:
     return client.answered == before
 
 
-def test_a_pod_that_was_frozen_while_it_was_replaced_repeats_no_id_and_stops_issuing(release: Release) -> None:
+def test_frozen_and_replaced_pod_repeats_no_id(release: Release) -> None:
     namespace = release.namespace
     release.install(SMALL, {"replicaCount": 1, "lease": {"idSpace": "default", "reserveSeconds": 40}})
     release.wait_for_rollout()
@@ -72,7 +72,7 @@ def test_a_pod_that_was_frozen_while_it_was_replaced_repeats_no_id_and_stops_iss
         old.thaw()
         wait_for(lambda: old_client.answered > before, "the old pod goes on with what it had reserved")
         wait_for(lambda: new_client.answered > 300, "the new pod issues beside it")
-        # Its token is void with its pod, so it cannot even read that its Lease is another's: the ceiling stops it.
+        # Its token became invalid with its pod, so it cannot read that it lost its Lease: the ceiling stops it.
         wait_for(lambda: _stands_still(old_client), "the old pod has stopped")
         assert not _stands_still(new_client)
         thawed, successor = old_client.finish(), new_client.finish()
@@ -83,7 +83,7 @@ def test_a_pod_that_was_frozen_while_it_was_replaced_repeats_no_id_and_stops_iss
     assert set(thawed.errors) | set(successor.errors) <= RETRYABLE
 
 
-def test_of_two_releases_with_the_same_worker_ids_the_second_waits_and_an_offset_helps(namespace: Namespace) -> None:
+def test_second_release_waits_until_it_has_an_offset(namespace: Namespace) -> None:
     first, second = Release(namespace, "respid-one"), Release(namespace, "respid-two")
     first.install(SMALL)
     first.wait_for_rollout()

@@ -1,4 +1,4 @@
-"""Installing and uninstalling on a real cluster."""
+"""Installs and uninstalls on a real cluster."""
 
 import json
 
@@ -21,9 +21,9 @@ from tests.cluster.installation import (
 USERS_VALUES = CHART / "ci" / "existing-values.yaml"
 
 
-def test_the_values_that_users_have_give_three_workers_that_helm_test_draws_from(namespace: Namespace) -> None:
+def test_existing_values_give_three_tested_workers(namespace: Namespace) -> None:
     image = ["--set", f"image.repository={REPOSITORY},image.tag={TAG}"]
-    # As it stands in the documentation: helm install with the user's file.
+    # The command in the documentation: helm install with the user's file.
     namespace.helm("install", "shop", str(ROOT / "helm-chart"), "--values", str(USERS_VALUES), *image)
     workers = Release(namespace, "shop-respid")
     wait_for(lambda: workers.ready == 3, "three workers are ready")
@@ -43,7 +43,7 @@ def test_the_values_that_users_have_give_three_workers_that_helm_test_draws_from
         namespace.kubectl(*shell, "open('/opt/respid/x', 'w')")
 
 
-def test_uninstall_leaves_the_leases_alone_and_a_new_installation_goes_on_above_them(release: Release) -> None:
+def test_reinstall_continues_above_the_leases(release: Release) -> None:
     namespace = release.namespace
     before = _everything(namespace)
     assert "helm uninstall keeps the Leases" in release.install(SMALL)
@@ -65,17 +65,17 @@ def test_uninstall_leaves_the_leases_alone_and_a_new_installation_goes_on_above_
         assert max(_of_worker(first.spans, worker)) < min(_of_worker(second.spans, worker))
 
 
-def test_a_release_named_respid_is_not_set_up_by_its_own_service_links(release: Release) -> None:
+def test_release_named_respid_ignores_service_links(release: Release) -> None:
     release.install(SMALL)
     release.wait_for_rollout()
-    release.namespace.kubectl("delete", "pod", "respid-0")  # one that starts after the Service is there
+    release.namespace.kubectl("delete", "pod", "respid-0")  # the new one starts after the Service exists
     wait_for(lambda: release.ready == 2, "it is replaced")
     variables = release.namespace.kubectl("exec", "respid-0", "--", "env")
     assert "RESPID_PORT=6379\n" in variables
     assert "RESPID_SERVICE_HOST" not in variables
 
 
-def test_without_the_pod_index_label_the_pods_name_gives_the_worker_id(release: Release) -> None:
+def test_pod_name_gives_the_worker_id_without_the_label(release: Release) -> None:
     release.install(SMALL)
     # As before Kubernetes 1.28: the label is missing, so the variables are empty.
     empty = {"value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['none']"}}}
@@ -101,7 +101,7 @@ def _of_worker(spans: list[tuple[int, int]], worker: int) -> list[int]:
 
 
 def _everything(namespace: Namespace) -> set[str]:
-    """All objects of the namespace but what only tells or follows: events, and measurements of pods."""
+    """Returns all objects of the namespace except events and pod metrics."""
     kinds = run("kubectl", "api-resources", "--verbs=list,delete", "--namespaced", "-o", "name").split()
     kinds = [kind for kind in kinds if not kind.startswith("events") and not kind.endswith("metrics.k8s.io")]
     return set(namespace.kubectl("get", ",".join(kinds), "-o", "name", "--ignore-not-found").split())

@@ -1,4 +1,4 @@
-"""The API server away for a minute. Needs the commands that stop and start it, which are another cluster's own."""
+"""Stops the API server for a minute. Needs the cluster's commands that stop and start it."""
 
 import os
 import shlex
@@ -15,7 +15,7 @@ SECONDS = float(os.environ.get("RESPID_TEST_OUTAGE_SECONDS", "60"))
 
 @pytest.fixture(scope="module")
 def commands() -> tuple[list[str], list[str]]:
-    """To stop the API server, and to start it."""
+    """The commands that stop and start the API server."""
     try:
         stop, start = os.environ["RESPID_TEST_STOP_API_SERVER"], os.environ["RESPID_TEST_START_API_SERVER"]
     except KeyError as error:
@@ -23,7 +23,7 @@ def commands() -> tuple[list[str], list[str]]:
     return shlex.split(stop), shlex.split(start)
 
 
-def test_workers_go_on_while_the_api_server_is_away(release: Release, commands: tuple[list[str], list[str]]) -> None:
+def test_workers_serve_without_an_api_server(release: Release, commands: tuple[list[str], list[str]]) -> None:
     stop, start = commands
     release.install(SMALL)
     release.wait_for_rollout()

@@ -1,4 +1,4 @@
-"""Workers replaced, added and taken away while a client draws."""
+"""Replaces, adds and removes workers while a client draws."""
 
 from collections.abc import Callable
 
@@ -24,9 +24,7 @@ def _scale_up_and_down(release: Release) -> None:
 
 
 @pytest.mark.parametrize("change", [_upgrade_and_roll_back, _scale_up_and_down])
-def test_a_client_sees_no_id_twice_and_only_errors_to_retry(
-    release: Release, change: Callable[[Release], None]
-) -> None:
+def test_client_sees_unique_ids_and_retryable_errors(release: Release, change: Callable[[Release], None]) -> None:
     release.install(SMALL)
     release.wait_for_rollout()
     client = Client(release.namespace, release.name)
@@ -39,8 +37,8 @@ def test_a_client_sees_no_id_twice_and_only_errors_to_retry(
     assert drawn.longest_pause < 10
 
 
-def test_new_workers_get_traffic_of_a_pool_that_never_sees_an_error(release: Release) -> None:
-    """Connections stay where they are, so the server ends old ones, of drivers that reconnect silently."""
+def test_new_workers_get_traffic_of_a_pool(release: Release) -> None:
+    """Connections stay with their worker, so the server closes old ones of drivers that reconnect silently."""
     release.install(SMALL, {"replicaCount": 1, "maxConnectionAgeSeconds": 10})
     release.wait_for_rollout()
     client = Client(release.namespace, release.name, driver="redis-py", connections=12, pause=0.02, singles=1)

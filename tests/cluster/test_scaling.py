@@ -1,4 +1,4 @@
-"""The autoscalers at work, with a real Prometheus and KEDA. The windows are short, so that minutes are enough."""
+"""Runs the autoscalers with a real Prometheus and KEDA. The windows are short, so that minutes are enough."""
 
 import json
 import os
@@ -22,7 +22,7 @@ KEDA = {
     "windowSeconds": 20,
     "pollingInterval": 5,
 }
-# A worker of this layout has 16,000 IDs a second, so that a client in Python asks for more than one has.
+# A worker of this layout has 16,000 IDs a second, fewer than a client in Python can draw.
 SMALL_SEQUENCE = {"layout": "41/10/4"}
 
 
@@ -36,15 +36,15 @@ def keda() -> None:
         leave_out("the cluster has no KEDA")
 
 
-def test_keda_adds_workers_while_sequences_run_out_and_takes_them_away_after(release: Release) -> None:
-    # With all that a worker has as the target, the IDs never ask for one more: they hold what the sequences asked for.
+def test_keda_scales_up_and_down(release: Release) -> None:
+    # With a target of 100 %, the trigger for IDs never adds a worker: it only keeps those that exhaustion added.
     release.install(SMALL, SMALL_SEQUENCE, autoscaling(keda=KEDA | {"targetUtilization": 1}))
     wait_for(lambda: release.ready == 2, "the least number is ready")
     client = Client(release.namespace, release.name, connections=12, pause=0, singles=400, keeps=False)
     with Replicas(release) as replicas:
         wait_for(lambda: release.ready == 4, "as many as permitted are ready")
         assert replicas.seen == [2, 3, 4], "one by one"
-        time.sleep(25)  # longer than it waits before it takes some away
+        time.sleep(25)  # longer than the stabilization window for scaling down
         assert replicas.seen == [2, 3, 4], "held while the load needs them"
         client.finish()
         wait_for(lambda: release.replicas == 2, "it falls after the load")
@@ -53,8 +53,11 @@ def test_keda_adds_workers_while_sequences_run_out_and_takes_them_away_after(rel
 
 
 @pytest.mark.parametrize(("layout", "cpu"), [(SMALL_SEQUENCE, "700m"), ({}, "40m")], ids=["IDs a second", "CPU time"])
-def test_one_trigger_alone_adds_a_worker(release: Release, layout: dict[str, object], cpu: str) -> None:
-    keda = KEDA | {"queries": {"exhausted": "vector(0)"}, "targetUtilization": 0.1}  # few IDs, for a client in Python
+def test_one_trigger_adds_a_worker(release: Release, layout: dict[str, object], cpu: str) -> None:
+    keda = KEDA | {
+        "queries": {"exhausted": "vector(0)"},
+        "targetUtilization": 0.1,
+    }  # so that a client in Python draws enough IDs
     release.install(SMALL, layout, autoscaling(keda=keda, targetCPUAverageValue=cpu, minReplicas=1, maxReplicas=2))
     wait_for(lambda: release.ready == 1, "a worker is ready")
     client = Client(release.namespace, release.name, connections=8, pause=0, singles=1, keeps=False)
@@ -62,8 +65,8 @@ def test_one_trigger_alone_adds_a_worker(release: Release, layout: dict[str, obj
     client.finish()
 
 
-def test_from_hpa_to_keda_and_back_the_number_that_the_load_needs_does_not_dip(release: Release) -> None:
-    # So little CPU time a worker that the load asks for more than may be, be it a little more or less.
+def test_hpa_to_keda_and_back_keeps_the_number(release: Release) -> None:
+    # The target is so low that the load always requests more than the maximum.
     hpa, keda = (autoscaling(keda=each, targetCPUAverageValue="10m") for each in (KEDA | {"enabled": False}, KEDA))
     release.install(SMALL, hpa)
     client = Client(release.namespace, release.name, connections=12, pause=0.005, keeps=False)
@@ -72,20 +75,20 @@ def test_from_hpa_to_keda_and_back_the_number_that_the_load_needs_does_not_dip(r
         for values in (keda, hpa):
             release.upgrade(SMALL, values)
             wait_for(lambda: _looks(release) == [4], "one HPA looks, and asks for all")
-            time.sleep(25)  # longer than it waits before it takes some away
+            time.sleep(25)  # longer than the stabilization window for scaling down
             assert _looks(release) == [4]
     assert replicas.seen == [4], release.namespace.kubectl("get", "events,hpa", "-o", "wide")
     client.finish()
 
 
 def _looks(release: Release) -> list[int]:
-    """How many workers each HPA asks for that has measured what they do."""
+    """Returns the number of workers that each HPA requests; 0 if it has no measurements."""
     hpas = json.loads(release.namespace.kubectl("get", "hpa", "-o", "json"))["items"]
     return [int(each["status"]["desiredReplicas"]) if each["status"].get("currentMetrics") else 0 for each in hpas]
 
 
 class Replicas:
-    """The numbers of workers that a release was set to, each change once, in order."""
+    """Records each change of a release's number of workers."""
 
     def __init__(self, release: Release) -> None:
         self.seen: list[int] = []

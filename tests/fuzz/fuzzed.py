@@ -1,6 +1,6 @@
-"""What must hold for any bytes that a client may send: the property that the fuzzer tries to break. Needs no atheris.
+"""The property that holds for any bytes that a client sends, and that the fuzzer tries to break. Needs no atheris.
 
-An input is one byte that chooses the worker, four that choose where reads cut the rest, and the rest: what is sent.
+An input has one byte that selects the worker, four that select where reads cut the rest, and the bytes to send.
 """
 
 import re
@@ -24,24 +24,24 @@ from tests.support.scripted_worker import connect, start_worker
 HEAD_BYTES = 5
 LAST = b"+last\r\n"
 PASSWORD = "secret"
-FEW_IDS = Layout(sequence_bits=4)  # 16 a millisecond: requests wait, and streams take many turns, after few bytes
+FEW_IDS = Layout(sequence_bits=4)  # 16 a millisecond: a few bytes make requests wait and streams take many turns
 LIMITS = replace(DEFAULT_LIMITS, request_bytes=64 * 1024)
-LARGEST_REPLY_BYTES = 64 * 1024  # COMMAND, and an echo of what LIMITS allow
-KEPT_BYTES = LIMITS.request_bytes + 70_000  # a request that is not complete, and a line that is not
+LARGEST_REPLY_BYTES = 64 * 1024  # COMMAND, and an echo as large as LIMITS allow
+KEPT_BYTES = LIMITS.request_bytes + 70_000  # an incomplete request and an incomplete line
 WORDS = re.compile(rb"client|reply|quit|reset|auth|hello|post|host:", re.IGNORECASE)
 
 
-class Broken(Exception):  # noqa: N818 - what libFuzzer reports is read by its name
+class Broken(Exception):  # noqa: N818 - the name appears in libFuzzer's report
     """The property does not hold."""
 
 
 @dataclass
 class Outcome:
-    """All that a client and a scraper can tell of one conversation."""
+    """Everything that a client or a scraper can observe of one connection."""
 
     output: bytes
     needs: str
-    broke_off: bool  # in the middle of a stream, because no ID came for too long
+    broke_off: bool  # closed within a stream because no ID was available for too long
     last_id: int | None
     last_command: str
     transaction: int
@@ -51,10 +51,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Case:
-    """One input, taken apart."""
+    """One parsed input."""
 
     sent: bytes
-    cuts: tuple[int, ...]  # the sizes of the reads, in turn
+    cuts: tuple[int, ...]  # sizes of the reads, repeated
     locked: bool
     few_ids: bool
     reserved_ms: int
@@ -102,7 +102,7 @@ def play(case: Case, pieces: list[bytes]) -> Outcome:
 
 
 def _bounded(connection: Connection, output: bytes) -> bytes:
-    """Looks at what one step has made, and at what is kept after it."""
+    """Checks the output of one step, and the memory kept after it."""
     if len(output) > TURN_OUTPUT_BYTES + LARGEST_REPLY_BYTES:
         raise Broken(f"{len(output)} bytes of output in one turn")
     reader = connection._reader
@@ -121,14 +121,14 @@ def count_none(_reader: RunReader, _data: bytes) -> int:
 
 
 def check(data: bytes) -> None:
-    """Raises Broken when the property does not hold for these bytes, or whatever respid raises."""
+    """Raises Broken if the property does not hold for these bytes; passes on any exception of respid."""
     case = Case.of(data)
     whole = play(case, [case.sent])
-    _compare("cut", whole, play(case, case.pieces()))
+    _compare("cut into reads", whole, play(case, case.pieces()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunReader, "count", count_none)
         patch.setattr(respid.resp.reader, "find_run", find_nothing)
-        _compare("by the general path", whole, play(case, [case.sent]))
+        _compare("on the general path", whole, play(case, [case.sent]))
     replies = _parse(whole, may_break_off=whole.broke_off or b"reply" in case.sent.lower())
     if not WORDS.search(case.sent):
         _check_replies(case, whole, replies)
@@ -136,11 +136,11 @@ def check(data: bytes) -> None:
 
 def _compare(how: str, whole: Outcome, other: Outcome) -> None:
     if whole != other:
-        raise Broken(f"{how} it is otherwise: {other} instead of {whole}")
+        raise Broken(f"{how}, the outcome differs: {other} instead of {whole}")
 
 
 def _parse(outcome: Outcome, *, may_break_off: bool) -> list[object]:
-    """The replies as hiredis, which drivers use, reads them. CLIENT REPLY within MULTI spoils EXEC's, as in Redis."""
+    """Parses the replies with hiredis. CLIENT REPLY within MULTI breaks the reply to EXEC, as in Redis."""
     reader = hiredis.Reader()
     reader.feed(outcome.output + LAST)
     replies: list[object] = []
@@ -152,7 +152,7 @@ def _parse(outcome: Outcome, *, may_break_off: bool) -> list[object]:
 
 
 def _check_replies(case: Case, outcome: Outcome, replies: list[object]) -> None:
-    """Without the commands that change what is answered: a reply to each request, and IDs that rise."""
+    """For input without commands that change replies: each request has a reply, and the IDs increase."""
     requests, refused = _requests(case)
     if len(replies) != len(requests) + refused and not outcome.broke_off:
         raise Broken(f"{len(replies)} replies to {len(requests)} requests, {refused} refused")
@@ -162,7 +162,7 @@ def _check_replies(case: Case, outcome: Outcome, replies: list[object]) -> None:
         if arguments[0].upper() in (b"INCR", b"INCRBY", b"HINCRBY") and isinstance(reply, int)
     ]
     if sorted(set(drawn)) != drawn:
-        raise Broken(f"IDs do not rise: {drawn}")
+        raise Broken(f"IDs do not increase: {drawn}")
 
 
 def _requests(case: Case) -> tuple[list[list[bytes]], bool]:
@@ -178,7 +178,7 @@ def _requests(case: Case) -> tuple[list[list[bytes]], bool]:
 
 
 def seeds() -> list[bytes]:
-    """Inputs to begin with: every stream that the tests compare with Redis, and runs of what the fast path knows."""
+    """Returns the first inputs: every stream that tests compare with Redis, and runs that the fast path knows."""
     streams = [(0, stream.sent) for stream in STREAMS] + [(1, stream.sent) for stream in LOCKED]
     for changed in [b"", request("HELLO", "3"), request("MULTI"), request("CLIENT", "REPLY", "SKIP"), request("RESET")]:
         for run in (request("INCR", "key"), request("INCRBY", "key", "1")):

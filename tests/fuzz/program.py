@@ -1,7 +1,7 @@
-"""The coverage-guided fuzzer, a program of its own: `python tests/fuzz/program.py CORPUS [libFuzzer's options]`.
+"""The coverage-guided fuzzer, a separate program: `python tests/fuzz/program.py CORPUS [libFuzzer's options]`.
 
-It changes inputs so that they reach code that none has reached, and stops at the first that breaks the property of
-`fuzzed`, which it writes to a file. Needs atheris; libFuzzer's options: https://llvm.org/docs/LibFuzzer.html#options
+It mutates inputs to reach new code, stops at the first input that breaks the property in `fuzzed`, and writes that
+input to a file. Needs atheris; libFuzzer's options: https://llvm.org/docs/LibFuzzer.html#options
 """
 
 import sys
@@ -42,7 +42,7 @@ PIECES = [
 
 
 def insert_requests(data: bytes, most: int, seed: int) -> bytes:
-    """What libFuzzer itself would change, and as often requests, runs of them, or pieces of some, put anywhere."""
+    """Mutates as libFuzzer does, or inserts requests, runs or pieces of requests anywhere."""
     random = Random(seed)
     if random.random() < 0.5:
         return bytes(atheris.Mutate(data, most))
@@ -50,7 +50,7 @@ def insert_requests(data: bytes, most: int, seed: int) -> bytes:
     if random.random() < 0.4:
         words = random.choice([[b"INCR", b"key"], [b"INCRBY", b"key", b"1"], [b"incr", random.choice(ARGUMENTS)]])
     sent = request(*words) * random.choice([1, 1, 1, 2, 20, 45])
-    if random.random() < 0.2:  # reads that are alike, of whole requests
+    if random.random() < 0.2:  # equal reads of whole requests
         data = data[:1] + bytes([(len(request(*words)) * random.choice([1, 1, 2, 4]) - 1) % 256, 0, 0, 0]) + data[5:]
     if random.random() < 0.2:
         sent = random.choice(

@@ -1,7 +1,7 @@
-"""Inputs that a fuzzer found to reach all code still keep the property, and so do those that it finds in a short run.
+"""The property holds for the fuzzer's corpus, and for the inputs that the fuzzer finds in a short run.
 
-`RESPID_TEST_FUZZ_SECONDS` lets it go on for longer than its few seconds. What breaks the property is written to a file
-that the failure names: mend the defect, and keep the file in `corpus`.
+`RESPID_TEST_FUZZ_SECONDS` sets how long the fuzzer runs. It writes an input that breaks the property to a file, which
+the failure names: fix the defect and add the file to `corpus`.
 """
 
 import os
@@ -16,13 +16,14 @@ import respid.resp.reader
 from respid.resp.fast_path import NO_RUN, Run, find_run
 from tests.fuzz import fuzzed
 from tests.support.byte_streams import request
+from tests.support.environment import clean_environment
 
 SECONDS = int(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "4"))
 CORPUS = Path(__file__).parent / "corpus"
 HEAD = bytes(fuzzed.HEAD_BYTES)
 
 
-def test_seeds_and_what_the_fuzzer_has_found_keep_the_property() -> None:
+def test_property_holds_for_corpus() -> None:
     kept = [path.read_bytes() for path in CORPUS.iterdir()]
     assert kept
     for data in fuzzed.seeds() + kept:
@@ -30,7 +31,7 @@ def test_seeds_and_what_the_fuzzer_has_found_keep_the_property() -> None:
 
 
 @pytest.mark.parametrize("sent", [request("INCR", "a") * 3, request("INCRBY", "a", "1") * 2])
-def test_the_property_shows_a_fast_path_that_miscounts(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+def test_property_finds_miscounting_fast_path(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     def miscount(buffer: bytes, position: int) -> Run:
         run = find_run(buffer, position)
         return run if run is NO_RUN else (run[0], max(1, run[1] - 1), run[2])
@@ -43,11 +44,12 @@ def test_the_property_shows_a_fast_path_that_miscounts(monkeypatch: pytest.Monke
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed: it has no wheel for this machine")
 @pytest.mark.timeout(120 + SECONDS)
-def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
+def test_fuzzer_finds_nothing(tmp_path: Path) -> None:
     for directory in ("corpus", "broken"):
         (tmp_path / directory).mkdir()
     command = [sys.executable, str(Path(__file__).parent / "program.py"), str(tmp_path / "corpus"), str(CORPUS)]
     options = [f"-max_total_time={SECONDS}", "-max_len=4096", "-timeout=60", f"-artifact_prefix={tmp_path}/broken/"]
-    ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    environment = clean_environment(measured=False)
+    ended = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-5000:]
     assert "Done " in ended.stderr

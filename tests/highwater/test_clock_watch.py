@@ -1,4 +1,4 @@
-"""The clock watch: every step is told, and a wall clock that leaps ahead is believed only when it stays there."""
+"""The clock watch: it reports every step, and follows a wall clock that leaps ahead only when it stays there."""
 
 import logging
 from collections import Counter
@@ -24,16 +24,14 @@ def watch(clock: ScriptedClock, steps: Counter[str]) -> ClockWatch:
 
 
 @pytest.mark.parametrize("step_ms", [-LEAP_MS, -LIMIT_MS, -50, 50, LIMIT_MS])
-def test_steps_back_and_small_ones_forward_are_followed_at_once(
-    clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], step_ms: int
-) -> None:
+def test_follows_small_step_at_once(clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], step_ms: int) -> None:
     clock.step_ms(step_ms)
     assert watch.look() is clock
     assert watch.wall_ms == clock.wall_ms()
     assert steps == {"forward" if step_ms > 0 else "back": 1}
 
 
-def test_time_runs_on_while_a_leap_is_not_believed_and_follows_it_when_it_has_lasted(
+def test_follows_leap_when_it_has_lasted(
     clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     before_ms = clock.wall_ms()
@@ -46,15 +44,10 @@ def test_time_runs_on_while_a_leap_is_not_believed_and_follows_it_when_it_has_la
     assert watch.look() is clock
     assert watch.wall_ms == clock.wall_ms() == before_ms + LEAP_MS + CONFIRM_MS
     assert steps == {"forward": 1}
-    assert [record.getMessage() for record in caplog.records] == [
-        f"the wall clock was set forward by {LEAP_MS} ms: not followed until it has lasted 10 s",
-        "the wall clock has stayed where it was set: followed from now on",
-    ]
+    assert [getattr(record, "event", "") for record in caplog.records] == ["clock_step", "clock_step_confirmed"]
 
 
-def test_a_step_forward_to_where_ids_have_been_already_uses_up_no_timestamps_and_is_followed(
-    clock: ScriptedClock, steps: Counter[str]
-) -> None:
+def test_follows_step_up_to_last_id(clock: ScriptedClock, steps: Counter[str]) -> None:
     reached_ms = clock.wall_ms()
     watch = ClockWatch(clock, limit_ms=LIMIT_MS, confirm_ms=CONFIRM_MS, steps=steps, reached_ms=lambda: reached_ms)
     for step_ms in (-LEAP_MS, LEAP_MS):
@@ -63,7 +56,7 @@ def test_a_step_forward_to_where_ids_have_been_already_uses_up_no_timestamps_and
     assert steps == {"back": 1, "forward": 1}
 
 
-def test_one_bad_reading_changes_nothing(clock: ScriptedClock, watch: ClockWatch, steps: Counter[str]) -> None:
+def test_ignores_one_bad_reading(clock: ScriptedClock, watch: ClockWatch, steps: Counter[str]) -> None:
     before_ms = clock.wall_ms()
     clock.step_ms(LEAP_MS)
     assert watch.look().wall_ms() == before_ms
@@ -75,7 +68,7 @@ def test_one_bad_reading_changes_nothing(clock: ScriptedClock, watch: ClockWatch
     assert steps == {"forward": 1, "back": 1}
 
 
-def test_a_leap_that_goes_on_leaping_is_not_confirmed(clock: ScriptedClock, watch: ClockWatch) -> None:
+def test_does_not_follow_repeated_leaps(clock: ScriptedClock, watch: ClockWatch) -> None:
     before_ms = clock.wall_ms()
     for second in range(20):
         clock.step_ms(LEAP_MS)
@@ -83,7 +76,7 @@ def test_a_leap_that_goes_on_leaping_is_not_confirmed(clock: ScriptedClock, watc
         assert watch.look().wall_ms() == before_ms + (second + 1) * 1000
 
 
-def test_what_is_issued_in_a_leap_stays_below_it(
+def test_small_change_does_not_end_leap(
     clock: ScriptedClock, watch: ClockWatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
@@ -93,7 +86,7 @@ def test_what_is_issued_in_a_leap_stays_below_it(
     assert watch.look() is not clock, "a change too small for a step ends nothing"
 
 
-def test_a_process_that_is_held_up_while_it_reads_its_clocks_sees_no_step(
+def test_slow_reading_is_no_step(
     clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold_ups = iter([700, 90])
@@ -106,3 +99,63 @@ def test_a_process_that_is_held_up_while_it_reads_its_clocks_sees_no_step(
     watch.look()
     assert steps == {}
     assert watch.wall_ms == clock.wall_ms()
+
+
+def test_waits_for_reservation_before_following(clock: ScriptedClock, steps: Counter[str]) -> None:
+    ceiling_ms = clock.wall_ms() + 1000
+    watch = ClockWatch(
+        clock,
+        limit_ms=LIMIT_MS,
+        confirm_ms=CONFIRM_MS,
+        steps=steps,
+        reached_ms=lambda: 0,
+        is_reserved=lambda wall_ms: wall_ms < ceiling_ms,
+    )
+    before_ms = clock.wall_ms()
+    clock.step_ms(5000)
+    for passed_ms in range(0, 1000, 100):
+        believed = watch.look()
+        assert believed.wall_ms() == watch.wall_ms == before_ms + passed_ms
+        assert watch.trusted_ms == clock.wall_ms(), "for which the extension is due"
+        clock.pass_ms(100)
+    ceiling_ms += 10_000
+    assert watch.look() is clock
+    assert watch.wall_ms == clock.wall_ms()
+    assert steps == {"forward": 1}
+
+
+def test_limits_slew_without_reservation(clock: ScriptedClock, steps: Counter[str]) -> None:
+    watch = ClockWatch(
+        clock,
+        limit_ms=LIMIT_MS,
+        confirm_ms=CONFIRM_MS,
+        steps=steps,
+        reached_ms=lambda: 0,
+        is_reserved=lambda _wall_ms: False,
+    )
+    started_ms = clock.wall_ms()
+    for _ in range(100):
+        clock.step_ms(5)
+        clock.pass_ms(100)
+        watch.look()
+    assert watch.wall_ms == started_ms + 10_000
+    assert watch.trusted_ms == started_ms + 10_500
+    clock.step_ms(-500)
+    assert watch.look() is clock
+    assert not steps["forward"]
+
+
+def test_clock_that_was_wrong_is_corrected_at_once(clock: ScriptedClock, steps: Counter[str]) -> None:
+    right_ms = clock.wall_ms()
+    clock.wall = 5000
+    watch = ClockWatch(
+        clock,
+        limit_ms=LIMIT_MS,
+        confirm_ms=CONFIRM_MS,
+        steps=steps,
+        reached_ms=lambda: 0,
+        is_plausible=lambda wall_ms: wall_ms > LEAP_MS,
+    )
+    clock.wall = right_ms
+    assert watch.look() is clock
+    assert watch.wall_ms == right_ms

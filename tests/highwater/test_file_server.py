@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.byte_streams import request
 from tests.support.drawer import Drawer, are_disjoint_and_rising
+from tests.support.faked_clock import faked_clock
+from tests.support.hanging_disk import HangingDisk
 from tests.support.needed_tools import need_tool
 from tests.support.outage import READY, through_an_outage
+from tests.support.raw_client import RawClient
 from tests.support.running import RunningServer, StartServer, free_port, wait_until
 
 
@@ -122,7 +126,7 @@ def test_what_may_not_be_read_or_written_is_named_in_one_line(
     [
         (b"", "is damaged: it is empty"),
         (b"\0" * 200, "is damaged: it is not JSON"),
-        (b'{"some": "file"}', "is damaged: it is no high-water mark of respid"),
+        (b'{"some": "file"}', "is damaged: it is not a high-water mark of respid"),
     ],
 )
 def test_a_state_file_that_is_no_mark_stops_the_start_and_is_left_as_it_is(
@@ -131,7 +135,7 @@ def test_a_state_file_that_is_no_mark_stops_the_start_and_is_left_as_it_is(
     (tmp_path / "worker-1.json").write_bytes(content)
     line = refused_start(start_server("--state-dir", str(tmp_path), wait=False))
     assert line.startswith(f"respid: {tmp_path}/worker-1.json {reason}")
-    assert "restore it from a copy, or" in line
+    assert "restore it from a copy; or, if the clock is right" in line
     assert (tmp_path / "worker-1.json").read_bytes() == content
 
 
@@ -170,41 +174,31 @@ def test_a_mark_of_another_process_in_its_place_ends_the_server(start_server: St
     assert "respid: worker ID 1 was taken by another process: " in server.log.splitlines()[-1]
 
 
-def hang(state_dir: Path) -> None:
-    """Lets the next read of the state file wait until something is written to the fifo."""
-    os.mkfifo(state_dir / "fifo")
-    (state_dir / "link").hardlink_to(state_dir / "fifo")
-    (state_dir / "link").replace(state_dir / "worker-1.json")
+@pytest.fixture
+def disk(tmp_path_factory: pytest.TempPathFactory) -> HangingDisk:
+    return HangingDisk(tmp_path_factory.mktemp("disk"))
 
 
-def test_a_disk_that_hangs_is_an_outage_until_it_answers(start_server: StartServer, tmp_path: Path) -> None:
-    server = start_server("--state-dir", str(tmp_path))
-    state_path = tmp_path / "worker-1.json"
-    content: list[bytes] = []
-
-    def begin() -> None:
-        content.append(state_path.read_bytes())
-        hang(tmp_path)
-
-    def end() -> None:
-        (tmp_path / "copy").write_bytes(content[0])
-        (tmp_path / "copy").replace(state_path)
-        (tmp_path / "fifo").write_bytes(content[0])
-
-    through_an_outage(server, begin, end, "the store file does not answer")
+def test_a_disk_that_hangs_is_an_outage_until_it_answers(
+    start_server: StartServer, tmp_path: Path, disk: HangingDisk
+) -> None:
+    server = start_server("--state-dir", str(tmp_path), **disk.variables)
+    through_an_outage(server, disk.hang, disk.go_on, "the store file does not answer")
     assert server.stop() == 0
 
 
 @pytest.mark.parametrize("when", ["start", "later"])
-def test_a_disk_that_hangs_does_not_hold_up_a_stop(start_server: StartServer, tmp_path: Path, when: str) -> None:
+def test_a_disk_that_hangs_does_not_hold_up_a_stop(
+    start_server: StartServer, tmp_path: Path, disk: HangingDisk, when: str
+) -> None:
     if when == "start":
-        hang(tmp_path)
-        server = start_server("--state-dir", str(tmp_path), wait=False)
+        disk.hang()
+        server = start_server("--state-dir", str(tmp_path), wait=False, **disk.variables)
         wait_until(lambda: _answers(server))
         assert server.get("/readyz")[0] == 503
     else:
-        server = start_server("--state-dir", str(tmp_path))
-        hang(tmp_path)
+        server = start_server("--state-dir", str(tmp_path), **disk.variables)
+        disk.hang()
         wait_until(lambda: server.get("/readyz")[0] == 503)
     began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
@@ -229,7 +223,7 @@ def test_a_mark_is_on_the_disk_before_anything_below_it_is_issued(start_server: 
         r"openat\(.*/worker-1\.tmp\"": "make",
         r"fsync\(": "sync",
         r"rename\(.*worker-1\.json\"": "rename",
-        r"openat\(.*/state\", .*O_DIRECTORY": "open directory",
+        r"openat\(.*/state\", (?!.*O_NONBLOCK).*O_DIRECTORY": "open directory",
     }
     ready = [step for line in trace.read_text().splitlines() for call, step in steps.items() if re.search(call, line)]
     assert server.stop() == 0
@@ -243,3 +237,113 @@ def test_a_start_without_a_free_port_leaves_the_mark_alone(start_server: StartSe
     assert "cannot listen on" in line
     assert not (tmp_path / "other").exists()
     assert serving.stop() == 0
+
+
+# Transitions: what an operator can change, and which IDs come out of it.
+
+
+@pytest.mark.parametrize("how", ["moved", "emptied", "parent moved"])
+def test_a_second_server_is_refused_after_the_state_directory_was(
+    start_server: StartServer, tmp_path: Path, how: str
+) -> None:
+    state = tmp_path / "parent" / "state"
+    server = start_server("--state-dir", str(state))
+    server.process.send_signal(signal.SIGSTOP)  # so that it cannot put its lock back before the other one starts
+    if how == "emptied":
+        for path in state.iterdir():
+            path.unlink()
+    else:
+        moved = state if how == "moved" else state.parent
+        moved.rename(moved.with_suffix(".old"))
+        state.mkdir(parents=True)
+    line = refused_start(start_server("--state-dir", str(state), wait=False))
+    assert f"worker ID 1 is in use by pid {server.process.pid} " in line
+    server.process.send_signal(signal.SIGCONT)
+    assert server.stop() == 0
+    assert start_server("--state-dir", str(state)).stop() == 0, "the way out: stop it first"
+
+
+def test_of_two_servers_that_cannot_see_each_other_one_ends_at_once(start_server: StartServer, tmp_path: Path) -> None:
+    """As in another container, which cannot see that the path is in use."""
+    state = tmp_path / "state"
+    server = start_server("--state-dir", str(state))
+    state.rename(tmp_path / "old")
+    prefix = (need_tool("unshare"), "--net")
+    other = start_server("--state-dir", str(state), wait=False, prefix=prefix)
+    wait_until(lambda: server.process.poll() is not None or other.process.poll() is not None)
+    loser = server if server.process.poll() is not None else other
+    assert loser.wait() == 1
+    assert re.search("was taken by pid|is in use by pid|was taken by another", loser.log.splitlines()[-1])
+
+
+def test_takes_a_deleted_state_directory_again_within_two_looks(start_server: StartServer, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    server = start_server("--state-dir", str(state))
+    shutil.rmtree(state)
+    deleted_at = time.monotonic()
+    wait_until((state / "worker-1.json").exists)
+    assert time.monotonic() - deleted_at < 1, "it looks every 100 ms; the rest is for a busy machine"
+    assert "state_dir_retaken" in server.log or "taken again" in server.log
+    assert server.stop() == 0
+
+
+def test_a_second_layout_is_refused_while_the_first_one_runs(start_server: StartServer, tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path))
+    first = start_server(*state)
+    other = ("--layout", "41/11/11", "--accept-layout-change")
+    line = refused_start(start_server(*state, *other, worker_id="2", wait=False))
+    assert "worker ID 1 (pid " in line
+    assert "runs with layout 41/10/12@1704067200000" in line
+    drawn = draw(first)
+    assert first.stop() == 0
+    line = refused_start(start_server(*state, *other[:2], worker_id="2", wait=False))
+    assert "stop all workers and start them with --accept-layout-change" in line
+    second = start_server(*state, *other, worker_id="2")
+    assert min(draw(second)) > max(drawn)
+    line = refused_start(start_server(*state, worker_id="1", wait=False))
+    assert "runs with layout 41/11/11@1704067200000" in line
+    assert second.stop() == 0
+
+
+def test_a_layout_change_begins_above_a_worker_whose_clock_was_ahead(start_server: StartServer, tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path))
+    first = start_server(*state, **faked_clock(3600))
+    drawn = draw(first)
+    assert first.stop() == 0
+    assert start_server(*state, worker_id="2").stop() == 0
+    other = ("--layout", "41/11/11", "--accept-layout-change")
+    second = start_server(*state, *other, worker_id="2", wait=False)
+    wait_until(lambda: "ahead of the wall clock: no ID is issued" in second.log)
+    assert second.get("/readyz")[0] == 503
+    assert second.stop() == 0
+    second = start_server(*state, *other, "--max-clock-lead", "7200", worker_id="2")
+    assert min(draw(second)) > max(drawn)
+    assert second.stop() == 0
+
+
+def test_an_offset_change_is_refused_where_each_worker_has_a_volume(start_server: StartServer, tmp_path: Path) -> None:
+    """Five pods with a volume each, worker IDs 2 to 6; then the offset is set to 0, and pod 4 is replaced first."""
+    pods = [start_pod(start_server, tmp_path, pod, offset=2) for pod in range(5)]
+    old_drawer = Drawer(pods[2].port)  # worker 4
+    wait_until(lambda: old_drawer.spans)
+    drawn = draw(pods[4])
+    assert pods[4].stop() == 0
+    line = refused_start(start_pod(start_server, tmp_path, 4, offset=0, wait=False))
+    assert "has the mark of worker ID 6, and this is worker ID 4" in line
+    assert "go back to the former worker ID offset; or stop all workers and start them with --start-above" in line
+
+    back = start_pod(start_server, tmp_path, 4, offset=2)
+    assert min(draw(back)) > max(drawn), "the first way out"
+    assert old_drawer.finish()
+    for server in (*pods[:4], back):
+        assert server.stop() == 0
+
+
+def start_pod(start_server: StartServer, volumes: Path, pod: int, *, offset: int, wait: bool = True) -> RunningServer:
+    volume = ("--state-dir", str(volumes / f"state-{pod}"), "--state-dir-exclusive")
+    return start_server(*volume, "--worker-id-offset", str(offset), worker_id=str(pod), wait=wait)
+
+
+def draw(server: RunningServer, count: int = 1000) -> list[int]:
+    with RawClient(server.port) as client:
+        return client.draw(request("INCR", "orders") * count, count)

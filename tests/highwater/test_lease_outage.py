@@ -59,7 +59,7 @@ def account(kubectl: Callable[..., str]) -> Iterator[str]:
     """A service account with exactly the rights that respid needs."""
     name = f"respid-{next(_numbers)}"
     kubectl(f"create serviceaccount {name}")
-    kubectl(f"create role {name} --verb=get,create,update --resource=leases.coordination.k8s.io")
+    kubectl(f"create role {name} --verb=get,list,create,update --resource=leases.coordination.k8s.io")
     kubectl(f"create rolebinding {name} --role={name} --serviceaccount=default:{name}")
     yield name
     kubectl(f"delete serviceaccount,role,rolebinding {name}")
@@ -193,17 +193,29 @@ def test_the_right_that_is_missing_is_named_and_it_goes_on_once_it_is_given(
         rules = [{"op": "replace", "path": "/rules/0/verbs", "value": verbs}]
         kubectl(f"patch role {account} --type=json -p {json.dumps(rules, separators=(',', ':'))}")
 
-    permit(*{"get", "create", "update"} - {missing})
+    permit(*{"get", "list", "create", "update"} - {missing})
     token = kubectl(f"create token {account}")
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api_server.url, token)
     server = start_pod(kubeconfig, wait=False)
     told = (
         f"the service account may not {missing} leases.coordination.k8s.io in namespace default:"
-        " its Role needs the verbs get, create and update"
+        " its Role needs the verbs get, list, create and update"
     )
     wait_until(lambda: told in server.log)
     assert told in server.get("/readyz")[1]
     assert len(re.findall("may not", server.log)) == 1
-    permit("get", "create", "update")
+    permit("get", "list", "create", "update")
     wait_until(lambda: server.metric(READY) == 1)
+    assert server.stop() == 0
+
+
+def test_a_worker_that_may_not_list_serves_and_says_what_it_does_not_know(
+    start_pod: StartPod, api_server: ApiServer, kubectl: Callable[..., str], account: str, tmp_path: Path
+) -> None:
+    rules = [{"op": "replace", "path": "/rules/0/verbs", "value": ["get", "create", "update"]}]
+    kubectl(f"patch role {account} --type=json -p {json.dumps(rules, separators=(',', ':'))}")
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api_server.url, kubectl(f"create token {account}"))
+    server = start_pod(kubeconfig)
+    assert server.metric(READY) == 1
+    assert server.log.count("the service account may not list leases.coordination.k8s.io") == 1
     assert server.stop() == 0

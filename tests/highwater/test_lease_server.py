@@ -3,11 +3,13 @@
 import itertools
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.byte_streams import request
+from tests.support.faked_clock import faked_clock
 from tests.support.raw_client import RawClient
 from tests.support.running import RunningServer, StartServer, wait_until
 
@@ -16,16 +18,34 @@ _spaces = itertools.count(time.time_ns() // 1_000_000)
 INCR = request("INCR", "orders")
 
 
-def test_a_pod_goes_on_above_its_predecessor_and_another_release_waits(
-    start_server: StartServer, kubeconfig: Path
-) -> None:
-    space = f"server-{next(_spaces)}"
+StartPod = Callable[..., RunningServer]
 
-    def start_pod(name: str, *, wait: bool = True) -> RunningServer:
-        options = ["--store", "lease", "--lease-id-space", space]
+
+@pytest.fixture
+def start_pod(start_server: StartServer, kubeconfig: Path) -> StartPod:
+    """Starts a server as a pod, in an ID space of the test's own unless told another."""
+    own_space = f"server-{next(_spaces)}"
+
+    def start(name: str, *options: str, space: str = own_space, wait: bool = True) -> RunningServer:
         variables = {"KUBECONFIG": str(kubeconfig), "POD_NAME": name}
-        return start_server(*options, worker_id=None, wait=wait, **variables)
+        return start_server(
+            "--store", "lease", "--lease-id-space", space, *options, worker_id=None, wait=wait, **variables
+        )
 
+    return start
+
+
+def draw(server: RunningServer, count: int = 1000) -> list[int]:
+    with RawClient(server.port) as client:
+        return client.draw(INCR * count, count)
+
+
+def kill(server: RunningServer) -> None:
+    server.process.kill()
+    server.process.wait()
+
+
+def test_a_pod_goes_on_above_its_predecessor_and_another_release_waits(start_pod: StartPod) -> None:
     first = start_pod("respid-3")
     with RawClient(first.port) as client:
         (before,) = client.draw(INCR, 1)
@@ -50,3 +70,50 @@ def test_a_pod_goes_on_above_its_predecessor_and_another_release_waits(
 
     assert successor.stop() == 0
     assert start_pod("release-two-3").stop() == 0, "a worker ID that was given up is free at once"
+
+
+def test_a_changed_id_space_repeats_nothing_after_a_kill(start_pod: StartPod) -> None:
+    pod = f"moved-{next(_spaces)}-3"
+    kill(start_pod(pod))
+    successor = start_pod(pod)
+    before = draw(successor)  # at its predecessor's ceiling, minutes ahead of the clock
+    kill(successor)
+    moved = start_pod(pod, space=f"server-{next(_spaces)}")
+    assert min(draw(moved)) > max(before)
+    assert moved.stop() == 0
+
+
+def test_a_second_layout_waits_for_the_first_and_begins_above_it(start_pod: StartPod) -> None:
+    other = ("--layout", "41/11/11", "--accept-layout-change")
+    first = start_pod("respid-3")
+    second = start_pod("respid-4", *other, wait=False)
+    wait_until(lambda: "layout 41/10/12@1704067200000 is in use by pod respid-3" in second.log)
+    reason = json.loads(second.get("/readyz")[1])["reason"]
+    assert "is in use by pod respid-3" in reason
+    assert "stop all workers and start them with --accept-layout-change" in reason
+    before = draw(first)
+    assert first.stop() == 0
+    wait_until(lambda: second.get("/readyz")[0] == 200)
+    assert min(draw(second)) > max(before)
+    back = start_pod("respid-3", wait=False)
+    wait_until(lambda: "layout 41/11/11@1704067200000 is in use by pod respid-4" in back.log)
+    assert back.stop() == 0
+    assert second.stop() == 0
+
+
+def test_a_layout_change_begins_above_a_worker_whose_clock_was_ahead(
+    start_pod: StartPod, start_server: StartServer, kubeconfig: Path
+) -> None:
+    space = f"server-{next(_spaces)}"
+    lease = ("--store", "lease", "--lease-id-space", space)
+    variables = {"KUBECONFIG": str(kubeconfig), "POD_NAME": "ahead-3"}
+    first = start_server(*lease, worker_id=None, **variables, **faked_clock(3600))
+    before = draw(first)
+    assert first.stop() == 0
+    other = ("--layout", "41/11/11", "--accept-layout-change")
+    second = start_pod("ahead-4", *other, space=space, wait=False)
+    wait_until(lambda: "ahead of the wall clock: no ID is issued" in second.log)
+    assert second.stop() == 0
+    second = start_pod("ahead-4", *other, "--max-clock-lead", "7200", space=space)
+    assert min(draw(second)) > max(before)
+    assert second.stop() == 0

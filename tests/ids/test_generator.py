@@ -1,6 +1,4 @@
-"""The generator, on a clock that does anything: never a repeat, never a fall, never at the ceiling."""
-
-from collections import Counter
+"""The generator, with a clock that does anything: IDs never repeat, never fall, and stay below the ceiling."""
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +17,7 @@ SMALL = Layout.parse("41/3/4")  # 16 IDs a millisecond: soon spent
 def begin(
     clock: ScriptedClock, layout: Layout | None = None, *, worker_id: int = 1, reserved_ms: int = FAR_MS
 ) -> Generator:
-    generator = Generator(layout or Layout(), worker_id, clock)
+    generator = Generator(layout or Layout(), worker_id, clock, random_bits=lambda _bits: 0)
     generator.begin(0, clock.wall_ms() + reserved_ms)
     return generator
 
@@ -70,7 +68,7 @@ def follow(step: str, amount: int, generator: Generator, clock: ScriptedClock, s
 
 @settings(max_examples=400)
 @given(steps)
-def test_ids_only_go_up_whatever_the_clock_does(history: list[tuple[str, int]]) -> None:
+def test_ids_rise_whatever_clock_does(history: list[tuple[str, int]]) -> None:
     clock = ScriptedClock()
     generator = begin(clock, SMALL, worker_id=5, reserved_ms=10_000)
     last = -1
@@ -97,7 +95,7 @@ def test_ids_only_go_up_whatever_the_clock_does(history: list[tuple[str, int]]) 
 
 
 @given(st.lists(st.sampled_from([-3000, -20, -1, 0, 0, 0, 0, 1, 20]), max_size=60))
-def test_the_lead_over_a_clock_that_was_set_back_only_shrinks(wall_steps: list[int]) -> None:
+def test_lead_only_shrinks(wall_steps: list[int]) -> None:
     clock = ScriptedClock()
     generator = begin(clock, SMALL)
     generator.take(1)
@@ -114,7 +112,7 @@ def test_the_lead_over_a_clock_that_was_set_back_only_shrinks(wall_steps: list[i
         assert generator.lead_ms <= max(lead_ms, 1)
 
 
-def test_a_millisecond_has_4096_ids_and_no_more(clock: ScriptedClock) -> None:
+def test_millisecond_has_4096_ids(clock: ScriptedClock) -> None:
     generator = begin(clock)
     drawn = [generator.take(1) for _ in range(4096)]
     assert len({first for first, count in drawn if count == 1}) == 4096
@@ -125,37 +123,16 @@ def test_a_millisecond_has_4096_ids_and_no_more(clock: ScriptedClock) -> None:
     assert generator.layout.decompose(first).sequence == 0, "a spent millisecond is followed by sequence 0"
 
 
-@pytest.mark.parametrize("modulus", [2, 16, 100, 256])
-def test_ids_are_even_over_shards_at_ten_a_second(clock: ScriptedClock, modulus: int) -> None:
-    generator = begin(clock)
-    shards: Counter[int] = Counter()
-    for _ in range(modulus * 40):
-        shards[generator.take(1)[0] % modulus] += 1
-        clock.pass_ms(100)
-    if 256 % modulus == 0:
-        assert set(shards.values()) == {40}
-    else:
-        assert len(shards) == modulus
-
-
-def test_the_sequence_is_carried_on_below_256_and_then_starts_at_0(clock: ScriptedClock) -> None:
-    generator = begin(clock)
-    for drawn, expected in ((10, 0), (245, 10), (1, 255), (1, 0)):
-        first, _ = generator.take(drawn)
-        assert generator.layout.decompose(first).sequence == expected
-        clock.pass_ms(1)
-
-
 @pytest.mark.parametrize(("widths", "reset"), [("41/10/12", 256), ("41/4/8", 16), ("41/10/4", 1), ("41/10/1", 1)])
-def test_the_default_reset_is_at_most_a_sixteenth_of_the_sequence(widths: str, reset: int) -> None:
+def test_default_reset_fits_layout(widths: str, reset: int) -> None:
     assert default_sequence_reset(Layout.parse(widths)) == reset
 
 
-def test_a_block_that_does_not_fit_opens_the_next_millisecond_at_0(clock: ScriptedClock) -> None:
+def test_large_block_opens_next_millisecond(clock: ScriptedClock) -> None:
     generator = begin(clock)
     generator.take(7)
     assert generator.take_block(4096) == NOTHING
-    assert generator.take(1)[1] == 1, "what is left of the millisecond is still for others"
+    assert generator.take(1)[1] == 1, "other requests may use the rest of the millisecond"
     clock.pass_ms(1)
     first, count = generator.take_block(4096)
     assert count == 4096
@@ -163,12 +140,12 @@ def test_a_block_that_does_not_fit_opens_the_next_millisecond_at_0(clock: Script
 
 
 @pytest.mark.parametrize("count", [0, -1, 4097])
-def test_a_block_that_no_millisecond_has_is_refused(clock: ScriptedClock, count: int) -> None:
+def test_refuses_block_larger_than_sequence(clock: ScriptedClock, count: int) -> None:
     with pytest.raises(ValueError, match="1 to 4096"):
         begin(clock).take_block(count)
 
 
-def test_a_clock_set_back_costs_nothing_but_time_ahead(clock: ScriptedClock) -> None:
+def test_goes_on_when_clock_is_set_back(clock: ScriptedClock) -> None:
     generator = begin(clock)
     before = clock.wall_ms()
     generator.take(1)
@@ -182,7 +159,7 @@ def test_a_clock_set_back_costs_nothing_but_time_ahead(clock: ScriptedClock) -> 
     assert timestamp_ms(generator, generator.take(1)[0]) == clock.wall_ms()
 
 
-def test_a_clock_set_back_beyond_the_limit_stops_it_until_the_lead_has_shrunk(clock: ScriptedClock) -> None:
+def test_stops_while_lead_exceeds_limit(clock: ScriptedClock) -> None:
     generator = begin(clock)
     generator.take(1)
     clock.step_ms(-601 * SECOND_MS)
@@ -195,7 +172,7 @@ def test_a_clock_set_back_beyond_the_limit_stops_it_until_the_lead_has_shrunk(cl
     assert generator.stopped_for_ms() == 0
 
 
-def test_a_step_forward_ends_at_the_ceiling(clock: ScriptedClock) -> None:
+def test_step_forward_ends_at_ceiling(clock: ScriptedClock) -> None:
     generator = begin(clock, reserved_ms=3 * SECOND_MS)
     clock.step_ms(3 * SECOND_MS - 1)
     assert generator.take(1)[1] == 1
@@ -206,7 +183,7 @@ def test_a_step_forward_ends_at_the_ceiling(clock: ScriptedClock) -> None:
     assert generator.take(1)[1] == 1
 
 
-def test_a_block_for_which_the_last_millisecond_is_too_small_is_not_left_waiting(clock: ScriptedClock) -> None:
+def test_block_at_ceiling_finds_obstacle(clock: ScriptedClock) -> None:
     generator = begin(clock, reserved_ms=1)
     generator.take(2000)
     clock.step_ms(-60_000)
@@ -220,27 +197,27 @@ def test_a_block_for_which_the_last_millisecond_is_too_small_is_not_left_waiting
     assert generator.take_block(3000)[1] == 3000
 
 
-def test_the_ceiling_never_falls(clock: ScriptedClock) -> None:
+def test_raise_never_lowers_ceiling(clock: ScriptedClock) -> None:
     generator = begin(clock, reserved_ms=3 * SECOND_MS)
     generator.raise_ceiling(clock.wall_ms())
     assert generator.ceiling_ms == clock.wall_ms() + 3 * SECOND_MS
 
 
-def test_nothing_is_issued_before_it_begins(clock: ScriptedClock) -> None:
+def test_issues_nothing_before_it_begins(clock: ScriptedClock) -> None:
     generator = Generator(Layout(), 1, clock)
     assert generator.take(1) == NOTHING
     assert generator.obstacle() is Obstacle.CEILING
     assert generator.last_id is None
 
 
-def test_it_begins_at_its_predecessors_mark(clock: ScriptedClock) -> None:
+def test_begins_at_mark(clock: ScriptedClock) -> None:
     generator = Generator(Layout(), 1, clock)
     mark_ms = clock.wall_ms() + 2 * SECOND_MS
     generator.begin(mark_ms, mark_ms + SECOND_MS)
     assert timestamp_ms(generator, generator.take(1)[0]) == mark_ms
 
 
-def test_the_layout_ends(clock: ScriptedClock) -> None:
+def test_stops_at_layout_end(clock: ScriptedClock) -> None:
     layout = Layout()
     clock.wall = layout.end_ms - 1
     generator = begin(clock, layout)
@@ -250,7 +227,7 @@ def test_the_layout_ends(clock: ScriptedClock) -> None:
     assert generator.take(1) == NOTHING
 
 
-def test_once_sealed_it_issues_nothing_and_tells_where_a_successor_may_begin(clock: ScriptedClock) -> None:
+def test_seal_stops_it_for_good(clock: ScriptedClock) -> None:
     generator = begin(clock)
     last, _ = generator.take(1)
     mark_ms = generator.seal()
@@ -262,18 +239,18 @@ def test_once_sealed_it_issues_nothing_and_tells_where_a_successor_may_begin(clo
         clock.pass_ms(1)
 
 
-def test_newcomers_open_no_millisecond_while_others_wait(clock: ScriptedClock) -> None:
+def test_newcomers_do_not_overtake_waiters(clock: ScriptedClock) -> None:
     generator = begin(clock)
     since_ms = clock.wall_ms()
     generator.take(4000)
     generator.queued = True
-    assert generator.take(10)[1] == 10, "what is left of the current one is anybody's"
+    assert generator.take(10)[1] == 10, "any request may use the rest of the current one"
     clock.pass_ms(1)
     assert generator.take(1) == generator.take_block(1) == NOTHING
     assert generator.take_block(4096, since_ms)[1] == 4096
 
 
-def test_a_waiter_that_comes_back_late_gets_the_milliseconds_that_passed(clock: ScriptedClock) -> None:
+def test_late_waiter_gets_past_milliseconds(clock: ScriptedClock) -> None:
     generator = begin(clock)
     since_ms = clock.wall_ms()
     generator.take(4096)
@@ -287,7 +264,7 @@ def test_a_waiter_that_comes_back_late_gets_the_milliseconds_that_passed(clock: 
     assert drawn[3] == NOTHING
 
 
-def test_catching_up_goes_back_neither_before_the_wait_nor_too_far(clock: ScriptedClock) -> None:
+def test_catching_up_is_limited(clock: ScriptedClock) -> None:
     generator = begin(clock)
     generator.take(4096)
     clock.pass_ms(3)
@@ -298,16 +275,16 @@ def test_catching_up_goes_back_neither_before_the_wait_nor_too_far(clock: Script
     assert timestamp_ms(generator, generator.take(1, since_ms)[0]) == clock.wall_ms() - CATCH_UP_MS
 
 
-def test_a_millisecond_that_ran_out_is_counted_once_however_many_ask(clock: ScriptedClock) -> None:
+def test_counts_exhausted_millisecond_once(clock: ScriptedClock) -> None:
     generator = begin(clock)
     generator.take(4096)
-    assert generator.milliseconds_exhausted == 0, "nobody has missed one yet"
+    assert generator.milliseconds_exhausted == 0, "no request has missed one yet"
     for _ in range(3):
         generator.take(1)
     assert generator.milliseconds_exhausted == 1
 
 
-def test_what_it_says_of_its_ids_now_is_what_take_finds(clock: ScriptedClock) -> None:
+def test_has_ids_now_agrees_with_take(clock: ScriptedClock) -> None:
     generator = begin(clock, SMALL)
     for milliseconds in (0, 0, 1, 1, 0, 2):
         clock.pass_ms(milliseconds)
@@ -316,6 +293,94 @@ def test_what_it_says_of_its_ids_now_is_what_take_finds(clock: ScriptedClock) ->
 
 
 @pytest.mark.parametrize("worker_id", [-1, 1024])
-def test_a_worker_id_that_does_not_fit_is_refused(clock: ScriptedClock, worker_id: int) -> None:
+def test_refuses_worker_id_out_of_range(clock: ScriptedClock, worker_id: int) -> None:
     with pytest.raises(ValueError, match="0 to 1023"):
         Generator(Layout(), worker_id, clock)
+
+
+RESERVED_MS = 300 * SECOND_MS
+
+
+def begin_limited(clock: ScriptedClock, layout: Layout | None = None) -> Generator:
+    """A generator whose reservation lasts as long in boot time as by the wall clock."""
+    generator = begin(clock, layout, reserved_ms=RESERVED_MS)
+    generator.expire_at(clock.boot_ns() + RESERVED_MS * 1_000_000)
+    return generator
+
+
+@pytest.mark.parametrize("issued_before", [0, 1])
+def test_goes_on_below_ceiling_after_step_forward(clock: ScriptedClock, issued_before: int) -> None:
+    generator = begin_limited(clock)
+    began_ms = clock.wall_ms()
+    generator.take(issued_before)
+    clock.pass_ms(20 * SECOND_MS)
+    clock.step_ms(RESERVED_MS + 10 * SECOND_MS)
+    for passed_ms in range(20 * SECOND_MS, RESERVED_MS, 7):
+        assert generator.obstacle() is None
+        assert generator.remaining_ms(clock.wall_ms()) == RESERVED_MS - passed_ms
+        first, count = generator.take(1)
+        assert (timestamp_ms(generator, first), count) == (began_ms + passed_ms, 1)
+        clock.pass_ms(7)
+    clock.pass_ms(RESERVED_MS)
+    assert generator.obstacle() is Obstacle.CEILING
+    assert generator.take(1) == NOTHING
+    assert generator.remaining_ms(clock.wall_ms()) == 0
+
+
+def test_reserved_milliseconds_are_full(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock, SMALL)
+    clock.step_ms(2 * RESERVED_MS)
+    for _ in range(50):
+        assert generator.take(40)[1] == 16
+        assert generator.take(1) == generator.take_block(1) == NOTHING
+        assert not generator.has_ids_now()
+        clock.pass_ms(1)
+        assert generator.has_ids_now()
+
+
+def test_reserved_milliseconds_go_to_who_waits(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock)
+    clock.step_ms(2 * RESERVED_MS)
+    generator.queued = True
+    assert generator.take(1) == NOTHING
+    assert generator.take(1, clock.wall_ms())[1] == 1
+
+
+def test_expires_though_clock_was_set_back(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock)
+    generator.take(1)
+    clock.step_ms(-RESERVED_MS)
+    clock.pass_ms(RESERVED_MS - 1)
+    assert generator.obstacle() is None
+    assert generator.remaining_ms(clock.wall_ms()) == 1
+    clock.pass_ms(1)
+    assert generator.obstacle() is Obstacle.CEILING
+    assert generator.take(1) == generator.take_block(1) == NOTHING
+    generator.expire_at(clock.boot_ns() + RESERVED_MS * 1_000_000)
+    assert generator.obstacle() is None
+    assert generator.take(1)[1] == 1
+
+
+def test_thawed_worker_does_not_go_on(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock)
+    generator.take(1)
+    clock.pass_ms(RESERVED_MS)
+    assert generator.take(1) == NOTHING, "at once, before anything else looks"
+
+
+def test_clock_before_earliest_time_stops_it(clock: ScriptedClock) -> None:
+    generator = Generator(Layout(), 1, clock, earliest_ms=clock.wall_ms() - DAY_MS)
+    generator.begin(0, clock.wall_ms() + FAR_MS)
+    clock.step_ms(-2 * DAY_MS)
+    assert generator.obstacle() is Obstacle.CLOCK
+    assert generator.take(1) == generator.take_block(1) == NOTHING
+    clock.step_ms(2 * DAY_MS)
+    assert generator.obstacle() is None
+    assert generator.take(1)[1] == 1
+
+
+def test_clock_past_layout_end_stops_it(clock: ScriptedClock) -> None:
+    generator = begin_limited(clock)
+    clock.step_ms(Layout().end_ms - clock.wall_ms())
+    assert generator.obstacle() is Obstacle.LAYOUT_END
+    assert generator.take(1) == NOTHING

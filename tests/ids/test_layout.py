@@ -12,7 +12,7 @@ layouts = st.builds(
 
 
 @given(layouts, st.data())
-def test_an_id_says_what_it_was_composed_of(layout: Layout, data: st.DataObject) -> None:
+def test_decompose_reverses_compose(layout: Layout, data: st.DataObject) -> None:
     timestamp_ms = data.draw(st.integers(layout.epoch_ms, layout.end_ms - 1))
     worker_id = data.draw(st.integers(0, layout.workers - 1))
     sequence = data.draw(st.integers(0, layout.sequence_size - 1))
@@ -22,47 +22,56 @@ def test_an_id_says_what_it_was_composed_of(layout: Layout, data: st.DataObject)
     assert 0 <= identifier < 1 << 63
 
 
-def test_a_known_id_says_what_it_says() -> None:
+def test_decomposes_known_id() -> None:
     assert Layout().decompose(379216510486319104) == (1_794_479_461_602, 1, 0)
 
 
 @pytest.mark.parametrize(
     "widths", ["41/10", "41/10/12/1", "a/b/c", "", "41/-1/12", "41 / 10 / 12", "0/10/12", "41/10/0"]
 )
-def test_what_is_no_layout_is_refused(widths: str) -> None:
+def test_refuses_malformed_layout(widths: str) -> None:
     with pytest.raises(ValueError, match="layout"):
         Layout.parse(widths)
 
 
-def test_a_layout_of_more_than_63_bits_is_refused() -> None:
+def test_refuses_more_than_63_bits() -> None:
     assert Layout.parse("41/10/12").widths == "41/10/12"
     with pytest.raises(ValueError, match="64 bits"):
         Layout.parse("41/10/13")
 
 
-def test_53_bits_stay_below_what_a_double_holds_exactly() -> None:
+def test_53_bits_fit_a_double() -> None:
     layout = Layout.parse("41/4/8")
     assert layout.greatest_id(layout.end_ms - 1) == 2**53 - 1
 
 
+@pytest.mark.parametrize("now_ms", [0, DEFAULT_EPOCH_MS - 1, Layout().end_ms, Layout().end_ms * 2])
+def test_accepts_layout_despite_wrong_clock(now_ms: int) -> None:
+    Layout().refuse_unusable(DEFAULT_EPOCH_MS, now_ms)
+
+
 @pytest.mark.parametrize("identifier", [-1, 1 << 63, 1 << 70])
-def test_a_number_that_is_no_id_is_refused(identifier: int) -> None:
+def test_refuses_number_out_of_range(identifier: int) -> None:
     with pytest.raises(ValueError, match="not an ID"):
         Layout().decompose(identifier)
 
 
-def test_times_outside_of_the_layout_have_no_ids() -> None:
+def test_refuses_time_out_of_range() -> None:
     layout = Layout()
     for timestamp_ms in (layout.epoch_ms - 1, layout.end_ms):
-        with pytest.raises(ValueError, match="outside"):
+        with pytest.raises(ValueError, match="outside the range"):
             layout.least_id(timestamp_ms)
 
 
-def test_an_epoch_in_the_future_and_an_end_within_a_year_are_refused() -> None:
+def test_refuses_unusable_layout() -> None:
     layout = Layout()
-    layout.refuse_unusable(DEFAULT_EPOCH_MS)
+    released_ms = DEFAULT_EPOCH_MS
+    layout.refuse_unusable(released_ms, DEFAULT_EPOCH_MS)
     with pytest.raises(ValueError, match="in the future"):
-        layout.refuse_unusable(DEFAULT_EPOCH_MS - 1)
-    layout.refuse_unusable(layout.end_ms - YEAR_MS - 1)
+        layout.refuse_unusable(DEFAULT_EPOCH_MS - 1, DEFAULT_EPOCH_MS)
+    layout.refuse_unusable(released_ms, layout.end_ms - YEAR_MS - 1)
+    for now_ms in (layout.end_ms - YEAR_MS, layout.end_ms - 1):
+        with pytest.raises(ValueError, match="within a year"):
+            layout.refuse_unusable(released_ms, now_ms)
     with pytest.raises(ValueError, match="within a year"):
-        layout.refuse_unusable(layout.end_ms - YEAR_MS)
+        layout.refuse_unusable(layout.end_ms - YEAR_MS, 0)

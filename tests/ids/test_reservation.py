@@ -1,15 +1,14 @@
-"""Reservations: holders that follow each other never share a timestamp, whatever happens between them."""
+"""Reservations: successive holders never share a timestamp, whatever happens between them."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from respid.highwater.stores.file import FileStore
 from respid.ids.generator import NOTHING, Generator
 from respid.ids.layout import Layout
-from respid.ids.reservation import Reservation
+from respid.ids.reservation import Reservation, ReserveSpans
 from tests.support.scripted_clock import ScriptedClock
 
-SPANS = FileStore.spans
+SPANS = ReserveSpans(wall_ms=10_000, lead_ms=1_000)
 SMALL = Layout.parse("41/3/4")
 
 
@@ -41,7 +40,7 @@ lives = st.lists(
 
 @settings(max_examples=300)
 @given(lives)
-def test_a_successors_ids_all_lie_above_its_predecessors(
+def test_successor_stays_above_predecessor(
     history: list[tuple[list[tuple[int, int, bool]], bool, int]],
 ) -> None:
     clock = ScriptedClock()
@@ -68,7 +67,7 @@ def test_a_successors_ids_all_lie_above_its_predecessors(
         clock.step_ms(step_ms)
 
 
-def test_a_ceiling_of_a_clock_that_was_wrong_comes_down(clock: ScriptedClock) -> None:
+def test_ceiling_of_wrong_clock_comes_down(clock: ScriptedClock) -> None:
     clock.step_ms(400_000)
     generator, reservation, _ = take_over(clock, None)
     clock.step_ms(-400_000)
@@ -81,7 +80,7 @@ def test_a_ceiling_of_a_clock_that_was_wrong_comes_down(clock: ScriptedClock) ->
     assert generator.take(1) != NOTHING
 
 
-def test_a_ceiling_does_not_come_down_below_an_id(clock: ScriptedClock) -> None:
+def test_ceiling_stays_above_last_id(clock: ScriptedClock) -> None:
     clock.step_ms(400_000)
     generator, reservation, mark_ms = take_over(clock, None)
     generator.take(1)
@@ -90,13 +89,13 @@ def test_a_ceiling_does_not_come_down_below_an_id(clock: ScriptedClock) -> None:
     assert generator.timestamp_ms < generator.ceiling_ms
 
 
-def test_the_first_start_has_no_mark_and_says_so(clock: ScriptedClock) -> None:
+def test_first_start_finds_no_mark(clock: ScriptedClock) -> None:
     _, reservation, ceiling_ms = take_over(clock, None)
     assert reservation.found_mark is False
     assert ceiling_ms == clock.wall_ms() + SPANS.wall_ms
 
 
-def test_it_is_extended_when_half_of_it_is_used(clock: ScriptedClock) -> None:
+def test_extends_when_half_is_used(clock: ScriptedClock) -> None:
     _, reservation, ceiling_ms = take_over(clock, None)
     clock.pass_ms(SPANS.wall_ms // 2 - 1)
     assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
@@ -104,14 +103,14 @@ def test_it_is_extended_when_half_of_it_is_used(clock: ScriptedClock) -> None:
     assert reservation.due_ceiling_ms(clock.wall_ms(), 0) == ceiling_ms + SPANS.wall_ms // 2
 
 
-def test_a_clock_set_back_asks_for_no_extension_while_enough_is_left(clock: ScriptedClock) -> None:
+def test_clock_set_back_needs_no_extension(clock: ScriptedClock) -> None:
     generator, reservation, _ = take_over(clock, None)
     generator.take(1)
     clock.step_ms(-1000)
     assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
 
 
-def test_it_is_stored_again_after_half_its_span_though_the_clock_was_set_back(clock: ScriptedClock) -> None:
+def test_old_mark_is_stored_again(clock: ScriptedClock) -> None:
     generator, reservation, ceiling_ms = take_over(clock, None)
     generator.take(1)
     clock.step_ms(-1000)
@@ -119,7 +118,7 @@ def test_it_is_stored_again_after_half_its_span_though_the_clock_was_set_back(cl
     assert reservation.due_ceiling_ms(clock.wall_ms(), SPANS.wall_ms // 2) == ceiling_ms, "no more than it has"
 
 
-def test_at_the_end_of_the_layout_nothing_more_is_asked_for(clock: ScriptedClock) -> None:
+def test_extends_no_further_than_layout_end(clock: ScriptedClock) -> None:
     clock.step_ms(SMALL.end_ms - 1000 - clock.wall_ms())
     _, reservation, _ = take_over(clock, None)
     for _ in range(3):
@@ -127,13 +126,13 @@ def test_at_the_end_of_the_layout_nothing_more_is_asked_for(clock: ScriptedClock
         clock.pass_ms(700)
 
 
-def test_crashes_in_a_row_during_a_lead_do_not_add_up(clock: ScriptedClock) -> None:
-    """Each holder lives for a third of a second, the least that a start takes, and is killed."""
+def test_crashes_in_lead_do_not_add_up(clock: ScriptedClock) -> None:
+    """Each holder lives for a second, and is killed."""
     start_ms = clock.wall_ms()
     mark_ms = start_ms + 60_000
     for _ in range(100):
         generator, reservation, mark_ms = take_over(clock, mark_ms)
-        for _ in range(30):
+        for _ in range(100):
             assert generator.take(16) != NOTHING
             clock.pass_ms(10)
             due_ms = reservation.due_ceiling_ms(clock.wall_ms(), 0)
@@ -143,7 +142,7 @@ def test_crashes_in_a_row_during_a_lead_do_not_add_up(clock: ScriptedClock) -> N
     assert mark_ms - clock.wall_ms() <= 60_000 + SPANS.wall_ms
 
 
-def test_a_failed_extension_is_counted_and_forgotten_once_it_works(clock: ScriptedClock) -> None:
+def test_counts_failed_extensions(clock: ScriptedClock) -> None:
     _, reservation, ceiling_ms = take_over(clock, None)
     reservation.extension_failed("disk full")
     assert (reservation.extensions_failed, reservation.last_error) == (1, "disk full")
@@ -151,7 +150,10 @@ def test_a_failed_extension_is_counted_and_forgotten_once_it_works(clock: Script
     assert (reservation.extensions_failed, reservation.last_error) == (1, None)
 
 
-def test_what_remains_is_zero_at_the_ceiling_and_beyond(clock: ScriptedClock) -> None:
-    _, reservation, ceiling_ms = take_over(clock, None)
+def test_remaining_ends_at_0(clock: ScriptedClock) -> None:
+    _, reservation, _ = take_over(clock, None)
     assert reservation.remaining_ms(clock.wall_ms()) == SPANS.wall_ms
-    assert reservation.remaining_ms(ceiling_ms + 5) == 0
+    clock.pass_ms(SPANS.wall_ms - 1)
+    assert reservation.remaining_ms(clock.wall_ms()) == 1
+    clock.pass_ms(6)
+    assert reservation.remaining_ms(clock.wall_ms()) == 0

@@ -17,18 +17,18 @@ from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
         ("-1", -1),
     ],
 )
-def test_milliseconds_and_iso_8601_are_understood(text: str, milliseconds: int) -> None:
+def test_parses_milliseconds_and_iso_8601(text: str, milliseconds: int) -> None:
     assert parse_timestamp_ms(text) == milliseconds
 
 
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "2024-13-01", "²", "1e5", "1.5", "--1", "2024-01-01T00:00:00Zjunk", "9" * 5_000]
 )
-def test_what_is_no_time_is_refused_with_its_text(text: str) -> None:
+def test_refuses_malformed_time(text: str) -> None:
     with pytest.raises(ValueError, match="neither Unix milliseconds nor") as raised:
         parse_timestamp_ms(text)
     assert len(str(raised.value)) < 150
 
 
-def test_years_beyond_the_calendar_are_no_error() -> None:
+def test_formats_year_beyond_calendar() -> None:
     assert format_timestamp(10**18) == "out of range"

@@ -52,7 +52,9 @@ def test_metrics_format_follows_accept(
     [
         ("GET", "/readyz?verbose=1", 200),
         ("HEAD", "/metrics", 200),
-        ("GET", "/", 404),
+        ("GET", "/", 200),
+        ("GET", "/status", 200),
+        ("GET", "/status/", 404),
         ("GET", "/metrics/", 404),
         ("GET", "/%6detrics", 404),
         ("POST", "/nowhere", 404),
@@ -161,7 +163,7 @@ def test_saturated_worker_answers_scrapes(server: RunningServer) -> None:
     try:
         assert saturated.wait(20)
         generated = server.metric("id_generator_ids_generated_total")
-        for path in ("/metrics", "/healthz", "/readyz") * 3:
+        for path in ("/metrics", "/healthz", "/readyz", "/status", "/") * 3:
             started = time.monotonic()
             assert server.get(path)[0] == 200
             assert time.monotonic() - started < 1

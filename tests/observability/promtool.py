@@ -1,4 +1,4 @@
-"""Queries and alerts of the chart, run by promtool over samples that a test writes down. Starts no server."""
+"""Runs the chart's queries and alerts with promtool over samples that a test defines. Starts no server."""
 
 import functools
 import re
@@ -29,7 +29,7 @@ idsThreshold: {{ include "respid.idsPerWorker" . }}
 
 
 class Queries(NamedTuple):
-    """What the ScaledObject asks Prometheus for, and what a pod is for each of the two."""
+    """The two queries of the ScaledObject, and the value per pod of each."""
 
     exhausted: str
     ids: str
@@ -43,7 +43,7 @@ def default_queries() -> Queries:
 
 
 def queries(values: Values) -> Queries:
-    """The queries as the named templates give them, which the ScaledObject takes over: no KEDA, no helm is needed."""
+    """Renders the named templates of the queries, which needs neither KEDA nor the program helm."""
     with tempfile.TemporaryDirectory() as directory:
         probe = shutil.copytree(CHART, Path(directory) / "respid")
         (probe / "templates" / "probe.yaml").write_text(_PROBE)
@@ -54,7 +54,7 @@ def queries(values: Values) -> Queries:
 
 
 def alert_rules(values: Values | None = None) -> dict[str, Any]:
-    """The rule groups of the PrometheusRule."""
+    """Returns the rule groups of the PrometheusRule."""
     groups: dict[str, Any] = render({"prometheusRule": {"enabled": True}} | (values or {})).one("PrometheusRule")[
         "spec"
     ]
@@ -63,7 +63,7 @@ def alert_rules(values: Values | None = None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Worker:
-    """The samples of one scraped pod, in promtool's notation; by default of a worker that is well and idle."""
+    """The samples of one scraped pod, in promtool's notation; by default of a healthy, idle worker."""
 
     worker_id: int
     namespace: str = NAMESPACE
@@ -75,7 +75,7 @@ class Worker:
     high_water_mark: str = "found"
     fingerprint: str = DEFAULT_FINGERPRINT
     samples: dict[str, str] = field(default_factory=dict)
-    length: int = 400  # of the samples that are not given
+    length: int = 400  # of the other samples
 
     def series(self) -> Iterable[dict[str, str]]:
         constant = {
@@ -113,7 +113,7 @@ class Worker:
 
 
 class Expectation(NamedTuple):
-    """The samples, labels and value, that a query has at a time after the first scrape, such as "5m30s"."""
+    """The samples (labels and value) of a query at a time after the first scrape, such as "5m30s"."""
 
     query: str
     at: str
@@ -127,7 +127,7 @@ class Expectation(NamedTuple):
 def expect(
     workers: Iterable[Worker], *expectations: Expectation, interval: str = "15s", rules: dict[str, Any] | None = None
 ) -> None:
-    """Fails unless all are met. The rules, if any, are evaluated as often as workers are scraped."""
+    """Raises AssertionError unless all are met. Rules are evaluated as often as workers are scraped."""
     with tempfile.TemporaryDirectory() as directory:
         rules_path, test_path = Path(directory) / "rules.yaml", Path(directory) / "test.yaml"
         rules_path.write_text(yaml.safe_dump(rules or {"groups": []}))

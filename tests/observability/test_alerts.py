@@ -1,4 +1,4 @@
-"""Each alert seen firing when it should, and silent when it should not: what fires, exactly, in a situation."""
+"""Each alert fires when it should, and is silent otherwise: the exact set of alerts in each situation."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ OTHER_LAYOUT = "41/4/8@1704067200000"
 
 
 def expect_alerts(fired: set[str], workers: list[Worker], *times: str, values: Values | None = None) -> None:
-    """Fails unless at these times these alerts and no others fire, each with the labels that its texts name."""
+    """Raises AssertionError unless exactly these alerts fire at these times, with the labels that their texts name."""
     rules = DEFAULT_RULES if values is None else alert_rules(values)
     texts = {rule["alert"]: str(rule["annotations"]) for group in rules["groups"] for rule in group["rules"]}
     queries = {
@@ -39,7 +39,7 @@ def expect_alerts(fired: set[str], workers: list[Worker], *times: str, values: V
 
 
 def worker(worker_id: int = 0, **samples: str) -> Worker:
-    """One that is well, but for these samples, each 30 s after the one before."""
+    """Returns a healthy worker, except for these samples, which are 30 s apart."""
     return Worker(worker_id, samples=samples)
 
 
@@ -66,7 +66,7 @@ def test_nothing_fires_when_all_is_well() -> None:
     ],
     ids=["of another release", "that waits for the lease", "of this release"],
 )
-def test_two_workers_with_one_worker_id_are_told(other: Worker) -> None:
+def test_duplicate_worker_id_fires(other: Worker) -> None:
     expect_alerts({"RespidDuplicateWorkerID"}, [*well(0, 1), other], "3m")
 
 
@@ -81,13 +81,13 @@ def test_two_workers_with_one_worker_id_are_told(other: Worker) -> None:
     ],
     ids=["by offset", "another namespace", "another ID space", "scraped by two jobs", "the pod before it"],
 )
-def test_equal_worker_ids_are_no_fault_where_they_may_be_equal(other: Worker) -> None:
+def test_worker_ids_may_repeat_across_id_spaces(other: Worker) -> None:
     gone = {"up": "1x3 stale", "info": "1x3 stale", "ready": "1x3 stale"} if other.length == 3 else {}
     other.samples.update(gone)
     expect_alerts(set(), [*well(0, 1), other], "1m", "2m30s", "10m")
 
 
-def test_what_other_releases_share_is_left_to_them() -> None:
+def test_duplicate_ids_of_other_releases_are_ignored() -> None:
     others = [Worker(7, service=OTHER, pod="other-0"), Worker(7, service="third", pod="third-0")]
     expect_alerts(set(), [*well(0, 1), *others], "10m")
 
@@ -97,7 +97,7 @@ def test_what_other_releases_share_is_left_to_them() -> None:
     [Worker(2, fingerprint=OTHER_LAYOUT), Worker(7, service=OTHER, pod="other-respid-7", fingerprint=OTHER_LAYOUT)],
     ids=["of this release", "of another release"],
 )
-def test_workers_of_different_layouts_are_told(other: Worker) -> None:
+def test_different_layouts_fire(other: Worker) -> None:
     expect_alerts(set(), [*well(0, 1), other], "1m30s")
     expect_alerts({"RespidLayoutsDiffer"}, [*well(0, 1), other], "3m")
 
@@ -114,38 +114,38 @@ def test_workers_of_different_layouts_are_told(other: Worker) -> None:
     ],
     ids=["another namespace", "another ID space", "both others'"],
 )
-def test_layouts_may_differ_where_ids_may_be_equal(others: list[Worker]) -> None:
+def test_layouts_may_differ_across_id_spaces(others: list[Worker]) -> None:
     expect_alerts(set(), [*well(0, 1), *others], "10m")
 
 
-def test_none_that_is_ready_is_an_outage() -> None:
+def test_no_ready_worker_fires() -> None:
     broken = [worker(worker_id, ready="1x10 0x60") for worker_id in range(2)]
     expect_alerts({"RespidUnavailable"}, broken, "7m")
     expect_alerts({"RespidUnavailable", "RespidNotReady"}, broken, "17m")
 
 
-def test_none_that_is_scraped_is_an_outage() -> None:
+def test_no_scraped_worker_fires() -> None:
     expect_alerts({"RespidUnavailable"}, [Worker(0, service=OTHER)], "3m")
 
 
-def test_one_that_is_not_ready_is_told_after_ten_minutes() -> None:
+def test_unready_worker_fires_after_ten_minutes() -> None:
     workers = [worker(0, ready="1x10 0x60"), *well(1)]
     expect_alerts(set(), workers, "14m")
     expect_alerts({"RespidNotReady"}, workers, "16m")
 
 
-def test_a_start_and_a_drain_are_silent() -> None:
+def test_start_and_drain_are_silent() -> None:
     expect_alerts(set(), [worker(0, ready="1x10 0x3 1x60"), worker(1, ready="0x3 1x60")], "8m")
 
 
-def test_a_target_that_is_down_is_told_and_one_that_is_gone_is_not() -> None:
+def test_target_down_fires_but_not_a_removed_one() -> None:
     dead = {"info": "1x10 stale", "ready": "1x10 stale"}
     expect_alerts({"RespidTargetDown"}, [worker(0, up="1x10 0x60", **dead), *well(1)], "11m")
     expect_alerts(set(), [worker(0, up="1x10 0x60", **dead), *well(1)], "8m")
     expect_alerts(set(), [worker(0, up="1x10 stale", **dead), *well(1)], "20m")
 
 
-def test_three_restarts_in_half_an_hour_are_told_and_two_are_not() -> None:
+def test_three_restarts_in_half_an_hour_fire() -> None:
     starts = "1000x10 1300x10 1600x10"
     restarting = worker(0, process_start_time_seconds=starts + " 1900x100")
     expect_alerts({"RespidRestarting"}, [restarting], "20m")
@@ -153,7 +153,7 @@ def test_three_restarts_in_half_an_hour_are_told_and_two_are_not() -> None:
     expect_alerts(set(), [worker(0, process_start_time_seconds=starts + "00")], "20m")
 
 
-def test_extensions_that_keep_failing_are_told_and_one_outage_is_not() -> None:
+def test_failing_extensions_fire_but_not_one_outage() -> None:
     failing = worker(0, reservation_failures_total="0x5 0+1x200")
     expect_alerts({"RespidReservationFailing"}, [failing, *well(1)], "20m")
     once = worker(0, reservation_failures_total="0x5 40x200")
@@ -162,7 +162,7 @@ def test_extensions_that_keep_failing_are_told_and_one_outage_is_not() -> None:
     expect_alerts(set(), [counted_anew, *well(1)], "8m")
 
 
-def test_a_reservation_that_runs_out_is_told_and_one_that_is_extended_is_not() -> None:
+def test_reservation_running_out_fires() -> None:
     outage = {"reservation_failures_total": "0x5 0+40x200"}
     running_out = worker(0, reservation_remaining_seconds="180x4 150 120 90 60 30 0x100", **outage)
     expect_alerts(set(), [running_out, *well(1)], "3m")
@@ -171,7 +171,7 @@ def test_a_reservation_that_runs_out_is_told_and_one_that_is_extended_is_not() -
     expect_alerts(set(), [in_a_lead, *well(1)], "10m")
 
 
-def test_a_worker_that_waits_for_its_first_reservation_is_not_ready_and_no_more() -> None:
+def test_waiting_for_the_first_reservation_is_only_unready() -> None:
     waiting = Worker(
         0,
         high_water_mark="pending",
@@ -184,31 +184,31 @@ def test_a_worker_that_waits_for_its_first_reservation_is_not_ready_and_no_more(
     expect_alerts({"RespidNotReady", "RespidReservationFailing"}, [waiting, *well(1)], "15m")
 
 
-def test_the_reserve_is_the_stores() -> None:
+def test_reservation_alerts_follow_the_store() -> None:
     values: Values = {"store": "file"}
     failing = {"reservation_failures_total": "0+1x14"}
-    expect_alerts(set(), [worker(0, reservation_remaining_seconds="2x100", **failing)], "5m", values=values)
-    low = worker(0, reservation_remaining_seconds="0.9x100", **failing)
+    expect_alerts(set(), [worker(0, reservation_remaining_seconds="4x100", **failing)], "5m", values=values)
+    low = worker(0, reservation_remaining_seconds="3x100", **failing)
     expect_alerts({"RespidReservationRunningOut"}, [low], "5m", values=values)
     assert {rule["alert"] for group in alert_rules({"store": "none"})["groups"] for rule in group["rules"]} == {
         name for name in ALERTS if "Reservation" not in name
     }
 
 
-def test_a_lead_beyond_what_a_crash_leaves_is_told() -> None:
+def test_long_clock_lead_fires() -> None:
     expect_alerts(set(), [worker(0, clock_lead_seconds="299-30x9 0x100")], "2m")
     expect_alerts({"RespidClockLead"}, [worker(0, clock_lead_seconds="301x100")], "2m")
     expect_alerts(set(), [worker(0, clock_lead_seconds="301x100")], "2m", values={"maxClockLeadSeconds": 700})
 
 
-def test_a_clock_that_stops_the_worker_is_told_at_once() -> None:
+def test_unusable_clock_fires_at_once() -> None:
     workers = [worker(0, clock_lead_seconds="0x9 601x100"), *well(1)]
     expect_alerts(set(), workers, "4m30s")
     expect_alerts({"RespidClockUnusable"}, workers, "5m")
     expect_alerts({"RespidClockUnusable", "RespidClockLead"}, workers, "7m")
 
 
-def test_a_worker_that_stays_saturated_is_told_and_a_busy_quarter_of_an_hour_or_bulk_is_not() -> None:
+def test_lasting_saturation_fires() -> None:
     workers = [worker(0, sequence_exhausted_total="0+30000x100"), *well(1)]
     expect_alerts(set(), workers, "14m")
     expect_alerts({"RespidSaturated"}, workers, "20m")
@@ -216,12 +216,12 @@ def test_a_worker_that_stays_saturated_is_told_and_a_busy_quarter_of_an_hour_or_
     expect_alerts(set(), [worker(0, bulk_exhausted_total="0+30000x100"), *well(1)], "20m")
 
 
-def test_the_layouts_end_is_told_a_year_before() -> None:
+def test_end_of_the_layout_fires_a_year_before() -> None:
     expect_alerts({"RespidLayoutEnds"}, [worker(0, layout_end_timestamp_seconds=f"{YEAR}x100"), *well(1)], "15m")
     expect_alerts(set(), [worker(0, layout_end_timestamp_seconds=f"{YEAR + 86400}x100"), *well(1)], "15m")
 
 
-def test_other_releases_alerts_are_left_to_them() -> None:
+def test_other_releases_are_ignored() -> None:
     broken = Worker(
         9,
         service=OTHER,
@@ -237,7 +237,7 @@ def test_other_releases_alerts_are_left_to_them() -> None:
     expect_alerts(set(), [*well(0), broken], "20m")
 
 
-def test_a_prometheus_without_namespace_service_and_pod_can_be_used() -> None:
+def test_rules_work_without_kubernetes_labels() -> None:
     values: Values = {"prometheusLabels": {"namespace": "", "service": "", "pod": ""}}
     rules = str(alert_rules(values))
     assert not re.search(r"\b(namespace|service|pod)\b *[=,)]", "".join(re.findall(r"'expr': '(.*?)'", rules)))
@@ -262,7 +262,7 @@ def test_promtool_accepts_the_rules(values: Values, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_every_alert_says_what_to_do_and_where_to_read_more(name: str) -> None:
+def test_every_alert_has_advice_and_a_runbook(name: str) -> None:
     rule = ALERTS[name]
     assert rule["labels"]["severity"] in ("warning", "critical")
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
@@ -270,11 +270,11 @@ def test_every_alert_says_what_to_do_and_where_to_read_more(name: str) -> None:
     assert f"\n### {name}\n" in DOCUMENT.read_text()
 
 
-def test_the_runbook_tells_of_no_alert_that_there_is_not() -> None:
+def test_runbook_names_only_existing_alerts() -> None:
     assert set(re.findall(r"^### (Respid\w+)$", DOCUMENT.read_text(), re.MULTILINE)) == set(ALERTS)
 
 
-def test_objects_are_made_when_asked_for_and_found_by_their_labels() -> None:
+def test_monitoring_objects_are_optional_and_labelled() -> None:
     assert {"PrometheusRule", "ConfigMap"}.isdisjoint(render().kinds)
     values: Values = {
         "prometheusRule": {"enabled": True, "labels": {"release": "monitoring"}},

@@ -1,19 +1,17 @@
-"""A real Prometheus scrapes real workers: every metric, label and value that a query names is there.
+"""A real Prometheus scrapes real workers: every metric, label and value in the chart's queries exists.
 
-A query of the chart returns nothing when all is well, and nothing when a name in it is misspelt. So its parts are asked
-for one by one: here each of them has samples.
+An alert's query returns nothing when all is well, and also when a name in it is misspelt. So each of its selectors is
+queried alone, and must have samples.
 """
 
 import json
 import re
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +22,7 @@ from tests.observability.promtool import SERVICE, alert_rules, queries
 from tests.support.byte_streams import request, requests
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, exchange
-from tests.support.running import StartServer, free_port, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, running_program, wait_until
 
 DASHBOARD = json.loads((CHART / "dashboards" / "respid.json").read_text())
 PANELS = [
@@ -48,10 +46,10 @@ class Prometheus:
     port: int
 
     def read(self, path: str, **parameters: str) -> Any:
-        """The data of an answer. Raises AssertionError with what Prometheus says of a query that it refuses."""
+        """Returns the data of a response. Raises AssertionError with the message for a query that is refused."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=WAIT_SECONDS) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.SERVICE_UNAVAILABLE:  # it is starting
@@ -63,7 +61,7 @@ class Prometheus:
         return samples
 
     def counts(self, seconds: int) -> bool:
-        """Whether it has scraped both workers for so long."""
+        """Whether it has scraped both workers for this many seconds."""
         try:
             found = self.query(f"count_over_time(id_generator_info[{seconds}s]) > {seconds - 1}")
         except OSError:  # it is starting
@@ -72,13 +70,12 @@ class Prometheus:
 
 
 @pytest.fixture(scope="module")
-def prometheus(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """It has scraped a worker that has met everything, and one that waits for an API server that is not there."""
+def prometheus(
+    start_server: StartServer, loading_server: RunningServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """It scrapes a worker whose counters all have samples, and one that waits for its API server."""
     directory = tmp_path_factory.mktemp("prometheus")
     busy = start_server(worker_id="0")
-    waiting = start_server(
-        *("--store", "lease"), worker_id="1", wait=False, KUBECONFIG=str(_dead_kubeconfig(directory)), POD_NAME="demo-1"
-    )
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(directory / "rules.yaml")],
@@ -90,7 +87,7 @@ def prometheus(start_server: StartServer, tmp_path_factory: pytest.TempPathFacto
                         "targets": [f"127.0.0.1:{server.http_port}"],
                         "labels": {"namespace": NAMESPACE, "service": SERVICE, "pod": f"demo-respid-{number}"},
                     }
-                    for number, server in enumerate((busy, waiting))
+                    for number, server in enumerate((busy, loading_server))
                 ],
             }
         ],
@@ -100,38 +97,25 @@ def prometheus(start_server: StartServer, tmp_path_factory: pytest.TempPathFacto
     port = free_port()
     command = [need_tool("prometheus"), f"--config.file={directory / 'prometheus.yaml'}"]
     command += [f"--storage.tsdb.path={directory / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
-    with (directory / "log").open("w") as log, subprocess.Popen(command, stderr=log, stdout=log) as process:
-        try:
-            found = Prometheus(port)
-            wait_until(lambda: found.counts(3), 60)
-            _use(busy.port)
-            wait_until(lambda: found.query('increase(id_generator_sequence_exhausted_total{request="single"}[1m]) > 0'))
-            yield found
-        finally:
-            process.terminate()
-
-
-def _dead_kubeconfig(directory: Path) -> Path:
-    path = directory / "kubeconfig"
-    cluster = {"name": "dead", "cluster": {"server": f"http://127.0.0.1:{free_port()}"}}
-    context = {"name": "dead", "context": {"cluster": "dead", "user": "nobody"}}
-    users = [{"name": "nobody", "user": {"token": "none"}}]
-    configuration = {"current-context": "dead", "clusters": [cluster], "contexts": [context], "users": users}
-    path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config"} | configuration))
-    return path
+    with running_program(*command, log=directory / "log"):
+        found = Prometheus(port)
+        wait_until(lambda: found.counts(3))
+        _use(busy.port)
+        wait_until(lambda: found.query('increase(id_generator_sequence_exhausted_total{request="single"}[1m]) > 0'))
+        yield found
 
 
 def _use(port: int) -> None:
-    """What makes every counter with labels have samples: commands, errors, and milliseconds that run out."""
+    """Gives every counter with labels a sample: commands, errors and exhausted milliseconds."""
     exchange(port, requests("BOGUS; INCR orders; ID.NEXT COUNT 20000"))
     with RawClient(port) as client:
         client.draw(request("INCR", "orders") * 20_000, 20_000)
 
 
 @pytest.mark.parametrize("expression", [*ALERTS, *PANELS, *TRIGGERS])
-def test_every_part_of_a_query_has_samples(prometheus: Prometheus, expression: str) -> None:
+def test_every_selector_has_samples(prometheus: Prometheus, expression: str) -> None:
     expression = _with_variables(expression)
-    prometheus.query(expression)  # it is understood
+    prometheus.query(expression)  # raises if it is not understood
     selectors = list(SELECTOR.finditer(expression))
     assert selectors
     for selector in selectors:
@@ -146,12 +130,12 @@ def test_every_part_of_a_query_has_samples(prometheus: Prometheus, expression: s
 
 
 @pytest.mark.parametrize("expression", [*ALERTS, *PANELS, *TRIGGERS])
-def test_no_part_of_a_query_is_overlooked(expression: str) -> None:
+def test_every_selector_is_found(expression: str) -> None:
     assert len(SELECTOR.findall(expression)) == len(re.findall(r"\b(?:id_generator|process)_|\bup\b", expression))
 
 
 @pytest.mark.parametrize("expression", [*ALERTS, *PANELS, *TRIGGERS])
-def test_what_is_grouped_by_is_there(prometheus: Prometheus, expression: str) -> None:
+def test_grouping_labels_exist(prometheus: Prometheus, expression: str) -> None:
     selectors = [selector[0] for selector in SELECTOR.finditer(_with_variables(expression))]
     labels = set().union(*(sample["metric"] for selector in selectors for sample in prometheus.query(selector)))
     for grouping in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
@@ -159,31 +143,31 @@ def test_what_is_grouped_by_is_there(prometheus: Prometheus, expression: str) ->
 
 
 @pytest.mark.parametrize("expression", PANELS)
-def test_every_panel_shows_something(prometheus: Prometheus, expression: str) -> None:
+def test_every_panel_has_data(prometheus: Prometheus, expression: str) -> None:
     assert prometheus.query(_with_variables(expression))
 
 
 @pytest.mark.parametrize("expression", TRIGGERS)
-def test_a_trigger_has_one_value(prometheus: Prometheus, expression: str) -> None:
+def test_each_trigger_has_one_value(prometheus: Prometheus, expression: str) -> None:
     (sample,) = prometheus.query(expression)
     assert sample["metric"] == {}
     assert float(sample["value"][1]) >= 0
 
 
-def test_the_first_trigger_sees_real_exhaustion(prometheus: Prometheus) -> None:
+def test_first_trigger_sees_real_exhaustion(prometheus: Prometheus) -> None:
     asked = queries({"autoscaling": {"keda": {"threshold": "0.01"}}})
     assert float(prometheus.query(asked.exhausted)[0]["value"][1]) == pytest.approx(0.01 * 3)
 
 
 @pytest.mark.parametrize("definition", VARIABLES)
-def test_the_dashboard_offers_what_there_is_to_choose_from(prometheus: Prometheus, definition: str) -> None:
+def test_dashboard_variables_have_the_right_values(prometheus: Prometheus, definition: str) -> None:
     match = re.fullmatch(r"label_values\((.+), (\w+)\)", definition)
     assert match
     values = {sample["metric"][match[2]] for sample in prometheus.query(_with_variables(match[1]))}
     assert values == {{"namespace": NAMESPACE, "service": SERVICE}[match[2]]}
 
 
-def test_the_legends_name_labels_that_the_samples_have(prometheus: Prometheus) -> None:
+def test_legends_use_existing_labels(prometheus: Prometheus) -> None:
     for panel in DASHBOARD["panels"]:
         for target in panel["targets"]:
             named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
@@ -191,14 +175,14 @@ def test_the_legends_name_labels_that_the_samples_have(prometheus: Prometheus) -
                 assert named <= set(sample["metric"]), panel["title"]
 
 
-def test_the_rules_are_loaded_and_their_texts_come_out_whole(prometheus: Prometheus) -> None:
+def test_rules_load_and_their_texts_render(prometheus: Prometheus) -> None:
     def alerts() -> list[dict[str, Any]]:
         return [alert for alert in prometheus.read("alerts")["alerts"] if alert["labels"]["alertname"] in expected]
 
     expected = {
         "RespidNotReady",
         "RespidReservationFailing",
-    }  # of the worker that waits, pending until they have lasted
+    }  # of the waiting worker, pending for now
     wait_until(lambda: {alert["labels"]["alertname"] for alert in alerts()} == expected)
     for alert in alerts():
         assert alert["labels"]["pod"] == "demo-respid-1"
@@ -208,12 +192,12 @@ def test_the_rules_are_loaded_and_their_texts_come_out_whole(prometheus: Prometh
     assert {rule["health"] for rule in group["rules"]} == {"ok"}
 
 
-def test_the_configmap_holds_the_dashboard() -> None:
+def test_configmap_holds_the_dashboard() -> None:
     data = render({"grafanaDashboard": {"enabled": True}}).one("ConfigMap")["data"]
     assert {name: json.loads(text) for name, text in data.items()} == {"respid.json": DASHBOARD}
 
 
-def test_panels_have_a_place_and_a_number_of_their_own() -> None:
+def test_panels_do_not_overlap() -> None:
     places = [
         (column, row)
         for panel in DASHBOARD["panels"]
@@ -227,7 +211,7 @@ def test_panels_have_a_place_and_a_number_of_their_own() -> None:
 
 
 def _with_variables(expression: str) -> str:
-    """As Grafana sends it."""
+    """Returns the expression as Grafana sends it."""
     variables = {"$namespace": NAMESPACE, "$service": SERVICE, "$__rate_interval": "1m"}
     for name, value in variables.items():
         expression = expression.replace(name, value)

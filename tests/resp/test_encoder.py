@@ -1,4 +1,4 @@
-"""Replies and errors as bytes, in both versions of the protocol."""
+"""Encoded replies and errors, in both versions of the protocol."""
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ from tests.support.reply_parser import Reply, parse_reply
         (frozenset({"b", "a"}), b"*2\r\n+a\r\n+b\r\n", b"~2\r\n+a\r\n+b\r\n"),
     ],
 )
-def test_a_value_is_encoded_in_the_types_of_the_protocol_version(value: Value, resp2: bytes, resp3: bytes) -> None:
+def test_encodes_value_for_each_version(value: Value, resp2: bytes, resp3: bytes) -> None:
     assert encoder.encode(value, 2) == resp2
     assert encoder.encode(value, 3) == resp3
 
@@ -39,7 +39,7 @@ VALUES = st.recursive(
 
 @given(VALUES)
 @settings(max_examples=50)
-def test_a_client_of_resp3_reads_what_was_encoded(value: Value) -> None:
+def test_resp3_client_reads_encoded_value(value: Value) -> None:
     reply, end = parse_reply(encoded := encoder.encode(value, 3))
     assert end == len(encoded)
     assert decode(reply) == as_read(value)
@@ -74,20 +74,20 @@ def as_read(value: Value) -> Value:
 
 @given(st.one_of(st.integers(0, 2_000), st.integers(0, 2**63 - 1_000_000)), st.integers(0, 3_000))
 @settings(max_examples=50)
-def test_consecutive_integers_are_those_from_the_first_up(first: int, count: int) -> None:
+def test_consecutive_equals_one_by_one(first: int, count: int) -> None:
     numbers = range(first, first + count)
     assert encoder.consecutive_integers(first, count) == b"".join(b":%d\r\n" % number for number in numbers)
     strings = b"".join(encoder.bulk_string(b"%d" % number) for number in numbers)
     assert encoder.consecutive_strings(first, count) == strings
 
 
-def test_text_for_people_is_a_verbatim_string_in_resp3() -> None:
+def test_text_is_verbatim_in_resp3() -> None:
     assert encoder.text_string("é\n", 3) == b"=7\r\ntxt:\xc3\xa9\n\r\n"
     assert encoder.text_string("é\n", 2) == b"$3\r\n\xc3\xa9\n\r\n"
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=5))
-def test_an_error_stays_one_line_whatever_the_client_sent(arguments: list[bytes]) -> None:
+def test_error_is_always_one_line(arguments: list[bytes]) -> None:
     for reply in (
         errors.unknown_command(arguments),
         errors.unknown_subcommand("client", arguments[0]),
@@ -101,6 +101,6 @@ def test_an_error_stays_one_line_whatever_the_client_sent(arguments: list[bytes]
         assert b"\0" not in reply
 
 
-def test_an_error_shows_no_more_than_the_beginning_of_a_long_request() -> None:
+def test_error_shortens_long_request() -> None:
     assert len(errors.unknown_command([b"x" * 1_000_000] * 1_000)) < 400
     assert len(errors.unknown_subcommand("client", b"x" * 1_000_000)) < 200

@@ -1,6 +1,6 @@
-"""The fast path answers every stream of bytes as the general path does, wherever reads cut it.
+"""The fast path and the general path give the same replies to any stream of bytes, wherever reads cut it.
 
-`RESPID_TEST_FUZZ_SECONDS` lets the comparison of random streams go on for longer than its second.
+`RESPID_TEST_FUZZ_SECONDS` sets how long random streams are compared; the default is 1 s.
 """
 
 import os
@@ -46,7 +46,7 @@ def frame(*arguments: bytes) -> bytes:
 
 
 def stream(random: Random) -> bytes:
-    """Runs of one frame or of several, commands that change what may be done quickly, and damaged frames."""
+    """Returns runs of one or several frames, commands that affect the fast path, and damaged frames."""
     parts = []
     for _ in range(random.randint(1, 6)):
         key = random.choice(KEYS)
@@ -72,7 +72,7 @@ def stream(random: Random) -> bytes:
 
 @dataclass
 class Outcome:
-    """All that a client and a scraper could tell two paths apart by."""
+    """Everything in which a client or a scraper could see a difference between the two paths."""
 
     output: bytes
     needs: str
@@ -125,12 +125,12 @@ def cut(sent: bytes, places: list[int]) -> list[bytes]:
 @given(
     st.randoms(use_true_random=False), st.lists(st.integers(0, 1 << 16), max_size=4), st.sampled_from(["", "secret"])
 )
-def test_any_stream_is_answered_alike(random: Random, places: list[int], password: str) -> None:
+def test_any_stream_gets_same_replies(random: Random, places: list[int], password: str) -> None:
     check_equality(cut(stream(random), places), password)
 
 
 @pytest.mark.timeout(60 + FUZZ_SECONDS)
-def test_random_streams_are_answered_alike_for_as_long_as_one_likes() -> None:
+def test_random_streams_get_same_replies() -> None:
     until = time.monotonic() + FUZZ_SECONDS
     seed = int(os.environ.get("RESPID_TEST_FUZZ_SEED", "1"))
     while time.monotonic() < until:
@@ -142,7 +142,7 @@ def test_random_streams_are_answered_alike_for_as_long_as_one_likes() -> None:
 
 @pytest.mark.parametrize("key", KEYS, ids=repr)
 @pytest.mark.parametrize("other", [b"a", b"$1\r\n1", b"x" * 99])
-def test_a_stream_cut_at_any_byte_is_answered_alike(key: bytes, other: bytes) -> None:
+def test_cut_stream_gets_same_replies(key: bytes, other: bytes) -> None:
     sent = frame(b"INCR", key) * 2 + frame(b"INCRBY", other, b"1") + frame(b"INCR", other) + frame(b"PING")
     for place in range(len(sent)):
         check_equality([sent[:place], sent[place:]])
@@ -150,14 +150,14 @@ def test_a_stream_cut_at_any_byte_is_answered_alike(key: bytes, other: bytes) ->
 
 @pytest.mark.parametrize("begun", FAKE_FRAMES, ids=repr)
 @pytest.mark.parametrize("run", [frame(b"INCR", b"key"), frame(b"INCRBY", b"key", b"1") * 40], ids=["one", "many"])
-def test_runs_after_a_frame_that_broke_off_are_answered_alike(begun: bytes, run: bytes) -> None:
+def test_run_after_broken_frame(begun: bytes, run: bytes) -> None:
     for place in range(len(begun)):
         check_equality([begun[:place], run, run])
         check_equality([run + begun[:place], run])
 
 
 @pytest.mark.parametrize("run", [frame(b"INCR", b"key") * 10_000, frame(b"INCRBY", b"key", b"1") * 10_000])
-def test_runs_longer_than_a_millisecond_are_answered_alike(run: bytes) -> None:
+def test_run_longer_than_millisecond(run: bytes) -> None:
     check_equality([run + frame(b"PING"), run])
     check_equality([run, frame(b"PING")])
 
@@ -166,7 +166,7 @@ def test_runs_longer_than_a_millisecond_are_answered_alike(run: bytes) -> None:
 @pytest.mark.parametrize(
     "run", [frame(b"INCR", b"key"), frame(b"INCR", b"key") * 40, frame(b"INCRBY", b"k", b"1") * 40]
 )
-def test_runs_after_whatever_changes_the_connection_are_answered_alike(mode: str, run: bytes) -> None:
+def test_run_after_change_of_mode(mode: str, run: bytes) -> None:
     change = request(*mode.split())
     for pieces in ([change, run, run], [run + change + run, change, run], [run, change + run]):
         check_equality(pieces)
@@ -188,5 +188,5 @@ def test_runs_after_whatever_changes_the_connection_are_answered_alike(mode: str
         (b"", ("", 0)),
     ],
 )
-def test_what_is_meant_to_be_quick_is(buffer: bytes, run: tuple[str, int]) -> None:
+def test_finds_run(buffer: bytes, run: tuple[str, int]) -> None:
     assert find_run(buffer, 0)[:2] == run

@@ -1,4 +1,4 @@
-"""Inline commands: Redis's quoting rules. That they are those of redis-server, `conformance` shows."""
+"""Redis's quoting rules for inline commands; `tests/conformance` compares them with redis-server."""
 
 import time
 
@@ -29,25 +29,25 @@ from respid.resp.inline import split_inline
         (b"a\0b c", [b"a"]),
     ],
 )
-def test_a_line_is_split_into_words(line: bytes, words: list[bytes]) -> None:
+def test_splits_line_into_words(line: bytes, words: list[bytes]) -> None:
     assert split_inline(line) == words
 
 
 @pytest.mark.parametrize(
     "line", [b'"', b"'", b'"a', b"'a", b'a"', b'"a"b', b"'a'b", b"\"a\"'b'", b'"a\\"', b"'a\\'", b'"\0"']
 )
-def test_quotes_must_be_closed_at_the_end_of_a_word(line: bytes) -> None:
+def test_refuses_unbalanced_quotes(line: bytes) -> None:
     assert split_inline(line) is None
 
 
 @given(st.lists(st.binary()))
-def test_words_with_all_bytes_escaped_are_read_back(words: list[bytes]) -> None:
+def test_reads_back_escaped_words(words: list[bytes]) -> None:
     line = b" ".join(b'"%s"' % b"".join(b"\\x%02x" % byte for byte in word) for word in words)
     assert split_inline(line) == words
 
 
 @pytest.mark.parametrize("line", [b'"' + b"\\" * 65_535, b"'" * 65_536, b"a" * 65_536, b"\\'" * 32_768, b" x" * 32_768])
-def test_no_line_takes_more_than_linear_time(line: bytes) -> None:
+def test_splits_in_linear_time(line: bytes) -> None:
     started = time.process_time()
     split_inline(line)
     assert time.process_time() - started < 0.5

@@ -1,4 +1,4 @@
-"""The reader alone: against another parser, cut anywhere, at its limits, and for the memory and time that it takes."""
+"""The reader alone: compared with hiredis, cut anywhere, at its limits, and its use of memory and time."""
 
 import time
 import tracemalloc
@@ -28,7 +28,7 @@ REQUESTS = st.lists(st.lists(KEYS, min_size=1, max_size=12), max_size=12)
 
 
 def read(reader: RequestReader, pieces: Iterable[bytes]) -> list[list[bytes]]:
-    """The requests in the pieces, each asked for as soon as it may be complete."""
+    """Returns the requests in the pieces; asks for requests after each piece."""
     found = []
     for piece in pieces:
         reader.feed(piece)
@@ -48,9 +48,7 @@ def cut(sent: bytes, places: list[int]) -> list[bytes]:
 
 @given(REQUESTS, st.lists(st.integers(min_value=0), max_size=20))
 @settings(max_examples=100)
-def test_well_formed_requests_are_read_as_hiredis_reads_them_wherever_they_are_cut(
-    requests: list[list[bytes]], places: list[int]
-) -> None:
+def test_equals_hiredis_wherever_cut(requests: list[list[bytes]], places: list[int]) -> None:
     sent = b"".join([request(*arguments) for arguments in requests])
     oracle = hiredis.Reader()
     oracle.feed(sent)
@@ -62,7 +60,7 @@ def test_well_formed_requests_are_read_as_hiredis_reads_them_wherever_they_are_c
 
 @given(REQUESTS.filter(bool))
 @settings(max_examples=60)
-def test_no_request_is_given_before_its_last_byte_is_there(requests: list[list[bytes]]) -> None:
+def test_waits_for_last_byte(requests: list[list[bytes]]) -> None:
     sent = b"".join([request(*arguments) for arguments in requests])
     reader = RequestReader(DEFAULT_LIMITS)
     assert read(reader, [sent[:-1]]) == requests[:-1]
@@ -71,7 +69,7 @@ def test_no_request_is_given_before_its_last_byte_is_there(requests: list[list[b
 
 @given(st.binary(max_size=300), st.lists(st.integers(min_value=0), max_size=20))
 @settings(max_examples=300)
-def test_any_bytes_are_read_the_same_wherever_they_are_cut(sent: bytes, places: list[int]) -> None:
+def test_cuts_do_not_matter_for_any_bytes(sent: bytes, places: list[int]) -> None:
     assert outcome([sent]) == outcome(cut(sent, places))
 
 
@@ -82,15 +80,13 @@ def test_any_bytes_are_read_the_same_wherever_they_are_cut(sent: bytes, places: 
     st.lists(st.integers(min_value=0), max_size=20),
 )
 @settings(max_examples=300)
-def test_nearly_well_formed_bytes_are_read_the_same_wherever_they_are_cut(
-    parts: list[bytes], places: list[int]
-) -> None:
+def test_cuts_do_not_matter_if_malformed(parts: list[bytes], places: list[int]) -> None:
     sent = b"".join(parts)
     assert outcome([sent]) == outcome(cut(sent, places))
 
 
 def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
-    """The requests in the pieces, and the error that ends them, if one does."""
+    """Returns the requests in the pieces, and the error that ends them, if any."""
     reader, found = RequestReader(DEFAULT_LIMITS), []
     for piece in pieces:
         reader.feed(piece)
@@ -120,7 +116,7 @@ def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
         (b'"\r\n', "unbalanced quotes in request"),
     ],
 )
-def test_what_is_too_large_or_no_request_is_refused_in_the_words_of_redis(sent: bytes, error: str) -> None:
+def test_refuses_with_redis_errors(sent: bytes, error: str) -> None:
     with pytest.raises(ProtocolError) as refusal:
         read_all(sent)
     assert str(refusal.value) == error
@@ -135,7 +131,7 @@ def test_what_is_too_large_or_no_request_is_refused_in_the_words_of_redis(sent: 
         (b"*1\r\n$536870913\r\n", "invalid bulk length"),
     ],
 )
-def test_a_stranger_may_send_less(sent: bytes, error: str) -> None:
+def test_unauthenticated_limits_are_lower(sent: bytes, error: str) -> None:
     with pytest.raises(ProtocolError, match=f"^{error}$"):
         read_all(sent, unauthenticated_limits(DEFAULT_LIMITS))
 
@@ -143,20 +139,20 @@ def test_a_stranger_may_send_less(sent: bytes, error: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [[b"x"] * 1024, [b"x" * 1048576], [b"x" * 1048575, b"y"], [b"x" * 524288] * 2], ids=len
 )
-def test_a_request_of_just_the_limit_is_read(arguments: list[bytes]) -> None:
+def test_accepts_request_at_limit(arguments: list[bytes]) -> None:
     assert read_all(request(*arguments)) == [arguments]
 
 
-def test_a_line_of_just_the_limit_is_read() -> None:
+def test_accepts_line_at_limit() -> None:
     assert read_all(b"x" * 65_536 + b"\r\n") == [[b"x" * 65_536]]
 
 
-def test_the_limit_is_of_each_request_not_of_all() -> None:
+def test_limit_applies_to_each_request() -> None:
     sent = request("x" * 600_000)
     assert len(read_all(sent * 3)) == 3
 
 
-def test_limits_may_change_between_two_requests() -> None:
+def test_limits_change_between_requests() -> None:
     reader = RequestReader(unauthenticated_limits(DEFAULT_LIMITS))
     reader.feed(request("AUTH", "x") + request(*"abcdefghijklm"))
     assert reader.next_request() == [b"AUTH", b"x"]
@@ -175,20 +171,20 @@ def test_limits_may_change_between_two_requests() -> None:
         b"*-5\r\n" * 1000,
     ],
 )
-def test_no_header_makes_memory_grow(header: bytes) -> None:
+def test_header_uses_no_memory(header: bytes) -> None:
     reader = RequestReader(DEFAULT_LIMITS)
     assert growth_bytes(lambda: outcome_of(reader, [header])) < len(header) + 4_000
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 2, 100])
-def test_an_incomplete_request_takes_no_more_memory_than_twice_its_bytes(piece_bytes: int) -> None:
+def test_incomplete_request_uses_little_memory(piece_bytes: int) -> None:
     sent = request("x" * 20_000)[:-1]
     reader = RequestReader(DEFAULT_LIMITS)
     pieces = [sent[start : start + piece_bytes] for start in range(0, len(sent), piece_bytes)]
     assert growth_bytes(lambda: outcome_of(reader, pieces)) < 2 * len(sent)
 
 
-def test_a_reader_keeps_nothing_of_a_request_that_it_has_given() -> None:
+def test_keeps_nothing_of_read_request() -> None:
     reader = RequestReader(DEFAULT_LIMITS)
     assert growth_bytes(lambda: outcome_of(reader, [request("x" * 1_000_000)])) < 4_000
 
@@ -204,7 +200,7 @@ def outcome_of(reader: RequestReader, pieces: list[bytes]) -> None:
 
 
 def growth_bytes(action: Callable[[], None]) -> int:
-    """By how much memory has grown when the action is over."""
+    """Returns by how many bytes the action makes memory grow."""
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -214,25 +210,25 @@ def growth_bytes(action: Callable[[], None]) -> int:
         tracemalloc.stop()
 
 
-def test_a_megabyte_that_trickles_in_is_read_in_linear_time() -> None:
+def test_reads_trickling_megabyte_in_linear_time() -> None:
     sent = request("x" * 1_000_000)
     reader = RequestReader(DEFAULT_LIMITS)
     started = time.process_time()
     found = read(reader, (sent[start : start + 16] for start in range(0, len(sent), 16)))
-    # A copy of what has come at each read would make 31 GB of copies, and take seconds.
+    # Copying all received bytes at each read would copy 31 GB, and take seconds.
     assert time.process_time() - started < 1.5
     assert found == [[b"x" * 1_000_000]]
 
 
-def test_many_pipelined_requests_in_one_read_are_read_in_linear_time() -> None:
+def test_reads_long_pipeline_in_linear_time() -> None:
     sent = request("PING") * 100_000
     started = time.process_time()
     assert len(read_all(sent)) == 100_000
-    # A copy of the rest at each request would make 70 GB of copies.
+    # Copying the rest at each request would copy 70 GB.
     assert time.process_time() - started < 1.5
 
 
-def test_a_reader_that_was_given_all_its_requests_is_empty() -> None:
+def test_is_empty_after_last_request() -> None:
     reader = RequestReader(DEFAULT_LIMITS)
     assert reader.is_empty
     for piece in (b"*1\r\n$4\r\nPI", b"NG\r", b"\n"):
@@ -244,7 +240,7 @@ def test_a_reader_that_was_given_all_its_requests_is_empty() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1, -1, 10, 9223372036854775807, -9223372036854775808])
-def test_an_integer_is_read_as_it_is_written(number: int) -> None:
+def test_parses_integer(number: int) -> None:
     assert parse_integer(b"%d" % number) == number
 
 
@@ -252,5 +248,5 @@ def test_an_integer_is_read_as_it_is_written(number: int) -> None:
     "text",
     [b"", b"-", b"-0", b"+1", b"01", b"1 ", b" 1", b"1.0", b"1_0", b"1\n", b"0x1", b"9223372036854775808", b"1" * 99],
 )
-def test_an_integer_is_read_in_its_strict_form_only(text: bytes) -> None:
+def test_refuses_lenient_integer(text: bytes) -> None:
     assert parse_integer(text) is None

@@ -1,4 +1,4 @@
-"""An API server as the lease store sees it: slow, away at times, and losing replies to what it has done."""
+"""Simulates an API server for the lease store: it is slow, sometimes unavailable, and can lose its replies."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,24 +14,30 @@ Result = TypeVar("Result")
 
 
 class WorkerIdStolenError(AssertionError):
-    """A worker ID changed from one pod to one of another name before it had been left alone for long enough."""
+    """A worker ID moved to a pod of another name before the Lease had expired."""
 
 
 @dataclass
 class SimulatedApi:
-    """One namespace. Requests of killed processes are still done, if they were on their way."""
+    """One namespace. Requests in flight are still executed after their process is killed."""
 
     random: Random
     fails: bool = False
-    faults: tuple[str, ...] = ("request", "reply", "late")  # how it fails: what is lost, or comes long after
+    faults: tuple[str, ...] = ("request", "reply", "late")  # how it fails: what is lost, or arrives late
     leases: dict[str, Lease] = field(default_factory=dict)
     changed_at: dict[str, float] = field(default_factory=dict)
-    nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in the order in which they last took over
+    nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in the order of their last takeover
     violation: AssertionError | None = None
     _versions: int = 0
 
     async def get(self, name: str) -> Lease | None:
         return await self._request(lambda: self.leases.get(name))
+
+    async def list_all(self) -> list[Lease]:
+        return await self._request(lambda: list(self.leases.values()))
+
+    async def report(self, reason: str, message: str) -> None:
+        pass
 
     async def create(self, lease: Lease) -> Lease:
         return await self._request(lambda: self._create(lease))
@@ -59,7 +65,7 @@ class SimulatedApi:
     def _store(self, lease: Lease) -> Lease:
         self._versions += 1
         stored = self.leases[lease.name] = replace(lease, version=str(self._versions))
-        # The last place counts: who took over without learning of it, and lost it again, has issued nothing yet.
+        # The last place counts: a process that took over without noticing, and lost it again, has issued nothing.
         if lease.nonce != next(reversed(self.nonces), None):
             self.nonces.pop(lease.nonce, None)
         self.nonces.setdefault(lease.nonce)

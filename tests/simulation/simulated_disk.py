@@ -1,4 +1,4 @@
-"""A disk as the file store sees it, with what it forgets when the power is lost."""
+"""Simulates a disk for the file store, including the data that is lost when the power fails."""
 
 import errno
 import json
@@ -12,16 +12,20 @@ from tests.simulation.simulated_loop import PROCESS, Process
 
 @dataclass(eq=False)
 class Inode:
-    """A file's content, how much of it is on the disk, and which process has locked it."""
+    """A file's content, the content that is synced, and the process that has locked it."""
 
     content: bytes = b""
     synced: bytes = b""
     locked_by: Process | None = None
+    holder: str = ""
+
+    def is_locked(self) -> bool:
+        return self.locked_by is not None and not self.locked_by.killed
 
 
 @dataclass
 class SimulatedLock:
-    """A lock on an inode, which another one can replace under its path."""
+    """A lock on an inode, which another inode can replace at its path."""
 
     disk: "SimulatedDisk"
     path: Path
@@ -36,23 +40,38 @@ class SimulatedLock:
 
 @dataclass
 class SimulatedDisk:
-    """One directory of a local file system; it can be made to fail."""
+    """One directory of a local file system, which can be made to fail."""
 
     random: Random
     fails: bool = False
     names: dict[Path, Inode] = field(default_factory=dict)
-    nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in their order
+    nonces: dict[str, None] = field(default_factory=dict)  # of the holders, in order
     synced_names: dict[Path, Inode] = field(default_factory=dict)
 
     def make_directory(self, path: Path) -> None:
         pass
 
+    def claim(self, path: Path) -> Lock:
+        """As on a system without abstract sockets: it claims nothing."""
+        return SimulatedLock(self, path, Inode())
+
     def lock(self, path: Path, holder: str) -> Lock:
         inode = self.names.setdefault(path, Inode())
-        if inode.locked_by is not None and not inode.locked_by.killed:
-            raise LockedError(holder)
-        inode.locked_by = PROCESS.get()
+        if inode.is_locked():
+            raise LockedError(inode.holder)
+        inode.locked_by, inode.holder = PROCESS.get(), holder
         return SimulatedLock(self, path, inode)
+
+    def holder(self, path: Path) -> str | None:
+        inode = self.names.get(path)
+        return inode.holder if inode is not None and inode.is_locked() else None
+
+    def names_in(self, path: Path) -> list[str]:
+        return sorted(each.name for each in self.names if each.parent == path)
+
+    def remove(self, path: Path) -> None:
+        self._access()
+        self.names.pop(path, None)
 
     def read(self, path: Path) -> bytes | None:
         self._access()
@@ -77,7 +96,7 @@ class SimulatedDisk:
         self.synced_names = dict(self.names)
 
     def lose_power(self) -> None:
-        """Of names that were not synced either the old or the new are there; of contents only what was synced."""
+        """Keeps either the old or the new of names that were not synced, and only the synced part of contents."""
         if self.random.random() < 0.5:
             self.names = dict(self.synced_names)
         for inode in self.names.values():

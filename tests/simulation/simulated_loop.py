@@ -1,7 +1,7 @@
-"""An event loop of several processes, whose time is simulated, and which can be frozen or killed between any two steps.
+"""An event loop with simulated time for several processes, each of which can be frozen or killed between any two steps.
 
-A process is a context variable: whatever runs on its behalf is scheduled in its context, and passes a gate that lets
-nothing through while the process is frozen, and nothing ever again once it is killed: no `finally` runs either.
+A process is a context variable: everything that runs for it is scheduled in its context and passes a gate. The gate is
+closed while the process is frozen, and for ever once it is killed: not even a `finally` runs then.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from tests.support.scripted_loop import ScriptedLoop
 
 
 class KilledError(BaseException):
-    """Ends the thread of a process that was killed in the middle of its work."""
+    """Ends the thread of a killed process."""
 
 
 PROCESS: ContextVar["Process"] = ContextVar("PROCESS")
@@ -26,7 +26,7 @@ class Process:
 
     def __init__(self) -> None:
         self.killed = False
-        self.dies_at_disk_access = 0  # it is killed before so many more accesses to the disk; 0 for never
+        self.dies_at_disk_access = 0  # accesses to the disk until it is killed; 0 for never
         self.frozen = False
         self.tasks: list[asyncio.Task[None]] = []
         self._held_back: list[Callable[[], Any]] = []
@@ -34,21 +34,21 @@ class Process:
         self.context.run(PROCESS.set, self)
 
     def pass_gate(self, step: Callable[[], Any]) -> None:
-        """Runs the step now, when the process goes on, or never."""
+        """Runs the step now, or when the process is thawed, or never."""
         if self.frozen:
             self._held_back.append(step)
         elif not self.killed:
             step()
 
     def access_disk(self) -> None:
-        """To be called before each access. Raises KilledError."""
+        """Is called before each access to the disk. Raises KilledError."""
         self.killed |= self.dies_at_disk_access == 1
         self.dies_at_disk_access = max(0, self.dies_at_disk_access - 1)
         if self.killed:
             raise KilledError
 
     def end(self) -> None:
-        """Takes its tasks apart, so that nothing of it runs after the simulation."""
+        """Cancels its tasks, so that nothing runs after the simulation."""
         for task in self.tasks:
             if not task.done() and (coroutine := task.get_coro()) is not None:
                 coroutine.close()
@@ -61,12 +61,12 @@ class Process:
 
 
 class SimulatedLoop(ScriptedLoop):
-    """What it runs in threads takes a random time before and after, and is done in one piece, if it is not killed."""
+    """Work in threads is one step, unless it is killed, with a random time before and after it."""
 
     def __init__(self, clock: ScriptedClock, random: Random) -> None:
         super().__init__(clock)
         self._random = random
-        self.set_exception_handler(lambda _loop, _context: None)  # of tasks that never end, since they were killed
+        self.set_exception_handler(lambda _loop, _context: None)  # of tasks that never end because they were killed
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None

@@ -1,6 +1,6 @@
-"""Whatever happens, no ID is issued twice, and holders of a worker ID never issue among each other's IDs.
+"""Whatever happens, no ID is issued twice, and the IDs of two holders of a worker ID never interleave.
 
-`RESPID_TEST_HISTORIES` is how many histories are played of each kind: 1000 unless it says; some millions take a night.
+`RESPID_TEST_HISTORIES` is the number of histories of each kind (default: 1000); some millions take a night.
 """
 
 import os
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tests.simulation.world import (
     FILE_EVENTS,
+    FILE_LAYOUT_PLACES,
     FILE_PLACES,
+    LAYOUT_PLACES,
     LEASE_EVENTS,
     LEASE_PLACES,
     Event,
@@ -25,29 +27,41 @@ HISTORIES = int(os.environ.get("RESPID_TEST_HISTORIES", "1000"))
 play_many = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(60 + HISTORIES)
 @play_many
 @given(histories(FILE_EVENTS, len(FILE_PLACES)), st.integers(0, 1 << 32))
-def test_no_history_of_processes_on_one_state_directory_repeats_an_id(history: list[Step], seed: int) -> None:
+def test_processes_on_one_directory_repeat_no_id(history: list[Step], seed: int) -> None:
     World(FILE_PLACES, "file", Random(seed)).play(history)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(60 + HISTORIES)
 @play_many
 @given(histories(LEASE_EVENTS, len(LEASE_PLACES)), st.integers(0, 1 << 32))
-def test_no_history_of_pods_with_leases_repeats_an_id(history: list[Step], seed: int) -> None:
+def test_pods_with_leases_repeat_no_id(history: list[Step], seed: int) -> None:
     World(LEASE_PLACES, "lease", Random(seed)).play(history)
 
 
+@pytest.mark.timeout(60 + HISTORIES)
 @pytest.mark.parametrize("kind", ["file", "lease"])
-def test_a_worker_that_is_left_alone_issues_ids_all_the_time(kind: str) -> None:
+@play_many
+@given(data=st.data(), seed=st.integers(0, 1 << 32))
+def test_no_history_of_two_layouts_repeats_an_id(kind: str, data: st.DataObject, seed: int) -> None:
+    events = FILE_EVENTS if kind == "file" else LEASE_EVENTS
+    places = FILE_LAYOUT_PLACES if kind == "file" else LAYOUT_PLACES
+    World(places, kind, Random(seed)).play(data.draw(histories(events, len(places))))
+
+
+@pytest.mark.parametrize("kind", ["file", "lease"])
+def test_undisturbed_worker_always_issues(kind: str) -> None:
     world = World(FILE_PLACES, kind, Random(1))
     world.play([Step(10_000, Event.STORE_WORKS, 0)])
     assert all(one.worker.generator.ids_issued > 1000 for one in world.incarnations)
     assert all(one.lost is None for one in world.incarnations)
 
 
-def test_of_two_pods_that_think_they_are_one_the_older_ends() -> None:
+def test_older_of_two_equal_pods_stops() -> None:
     world = World(LEASE_PLACES[:1], "lease", Random(2))
     world.play([Step(3000, Event.FREEZE, 0), Step(700, Event.START, 0), Step(7000, Event.THAW, 0)])
     former, successor = world.incarnations
@@ -56,26 +70,26 @@ def test_of_two_pods_that_think_they_are_one_the_older_ends() -> None:
     assert successor.worker.generator.ids_issued
 
 
-def test_a_lost_reply_is_not_taken_for_a_takeover() -> None:
+def test_lost_reply_is_not_a_takeover() -> None:
     world = World(LEASE_PLACES[:1], "lease", Random(3))
     world.play([Step(2000, event, 0) for event in (Event.STORE_FAILS, Event.STORE_WORKS) * 8])
     assert world.incarnations[0].worker.reservation.extensions_failed > 10
     assert world.incarnations[0].lost is None
 
 
-LONG_RESERVE_MS = 20_000  # many times what a request to the simulated API server can take
+LONG_RESERVE_MS = 20_000  # many times the longest request to the simulated API server
 
 
-def test_a_holder_whose_clock_was_set_far_back_keeps_its_worker_id() -> None:
+def test_holder_with_an_old_clock_keeps_its_worker_id() -> None:
     world = World(LEASE_PLACES, "lease", Random(4), LONG_RESERVE_MS)
     world.play([Step(3000, Event.STORE_WORKS, 0, -50_000), Step(40_000, Event.STORE_WORKS, 0)])
-    holder, other = world.incarnations
+    holder, other = sorted(world.incarnations, key=lambda one: -one.worker.generator.ids_issued)
     assert holder.lost is None
     assert not other.worker.generator.ids_issued
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_an_outage_of_the_api_server_does_not_cost_a_holder_its_worker_id(seed: int) -> None:
+def test_holder_keeps_its_worker_id_in_an_outage(seed: int) -> None:
     world = World(LEASE_PLACES, "lease", Random(seed), LONG_RESERVE_MS)
     world.api.faults = ("request",)
     world.play(

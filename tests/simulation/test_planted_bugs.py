@@ -1,4 +1,4 @@
-"""The simulation can fail: each of these bugs, planted, is found by it."""
+"""The simulation finds each of these planted bugs."""
 
 import json
 from collections.abc import Callable
@@ -8,15 +8,16 @@ from random import Random
 import pytest
 
 from respid.highwater.keeper import Keeper
-from respid.highwater.stores import HolderLostError, Mark
+from respid.highwater.stores import HolderLostError, Survey, lease
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from tests.simulation.simulated_disk import SimulatedDisk, SimulatedLock
 from tests.simulation.world import (
+    FILE_LAYOUT_PLACES,
     FILE_PLACES,
-    LAYOUT,
+    LAYOUT_PLACES,
     LEASE_PLACES,
     Event,
     Step,
@@ -42,7 +43,7 @@ def mark_stored_after_use(patch: Patch) -> None:
 
 
 def failed_write_taken_for_confirmed(patch: Patch) -> None:
-    """The ceiling in memory rises when the store has failed."""
+    """The ceiling in memory rises although the store failed."""
     fail = Reservation.extension_failed
 
     def fail_and_use(reservation: Reservation, error: str) -> None:
@@ -61,7 +62,7 @@ def no_fsync_of_the_directory(patch: Patch) -> None:
 
 
 def written_in_place(patch: Patch) -> None:
-    """The state file is written over, instead of replaced by one that is complete."""
+    """The state file is overwritten instead of replaced by a complete one."""
     write = SimulatedDisk.write_synced
 
     def write_in_place(disk: SimulatedDisk, path: Path, content: bytes) -> None:
@@ -79,7 +80,7 @@ def ceiling_included(patch: Patch) -> None:
 
 
 def start_at_the_clock(patch: Patch) -> None:
-    """The successor starts where its wall clock is, not at the stored ceiling."""
+    """The successor starts at its wall clock, not at the stored ceiling."""
     begin = Generator.begin
     patch.setattr(Generator, "begin", lambda generator, _floor_ms, ceiling_ms: begin(generator, 0, ceiling_ms))
 
@@ -97,7 +98,7 @@ def release_before_the_seal(patch: Patch) -> None:
 
 
 def release_of_a_mark_from_before_the_start(patch: Patch) -> None:
-    """What is to be released is noted before a first reservation that is still being taken."""
+    """The mark to release is read before the first reservation is complete."""
 
     async def end(keeper: Keeper) -> None:
         keeper._ending = True
@@ -111,17 +112,17 @@ def release_of_a_mark_from_before_the_start(patch: Patch) -> None:
 
 
 def takeover_without_reading(patch: Patch) -> None:
-    """A mark is read, and another one used: as if it were the last that this process has seen."""
+    """The stored mark is ignored: the process uses the last one that it has seen."""
 
-    async def load(store: LeaseStore) -> Mark | None:
+    async def load(store: LeaseStore) -> Survey:
         store._current = await store._api.get(store._own.name)
-        return None if store._current is None else Mark(0, LAYOUT.fingerprint)
+        return Survey(None)
 
     patch.setattr(LeaseStore, "load", load)
 
 
 def conflict_ignored(patch: Patch) -> None:
-    """After a conflict the Lease is written over, whoever has it."""
+    """After a conflict the Lease is overwritten, whoever holds it."""
 
     async def read_again(store: LeaseStore, wanted: Lease) -> None:
         store._current = await store._api.get(wanted.name)
@@ -131,7 +132,7 @@ def conflict_ignored(patch: Patch) -> None:
 
 
 def lost_reply_taken_for_a_takeover(patch: Patch) -> None:
-    """After a conflict the worker ID is given up, whoever wrote."""
+    """After a conflict the worker ID is given up, whoever wrote the Lease."""
 
     async def give_up(_store: LeaseStore, wanted: Lease) -> None:
         raise HolderLostError(wanted.name)
@@ -140,25 +141,19 @@ def lost_reply_taken_for_a_takeover(patch: Patch) -> None:
 
 
 def expiry_by_the_holders_clock(patch: Patch) -> None:
-    """A Lease counts as left alone when its ceiling, by the own wall clock, has passed."""
+    """A Lease counts as expired when its ceiling has passed by the process's own wall clock."""
 
-    async def load(store: LeaseStore) -> Mark | None:
+    async def load(store: LeaseStore) -> Survey:
         lease = store._current = await store._api.get(store._own.name)
-        return None if lease is None else Mark(lease.ceiling_ms, lease.fingerprint)
+        return Survey(lease.mark if lease else None)
 
     patch.setattr(LeaseStore, "load", load)
 
 
 def lock_on_the_renamed_file(patch: Patch) -> None:
-    init = FileStore.__init__
-
-    def lock_state_file(store: FileStore, *arguments: object) -> None:
-        init(store, *arguments)  # type: ignore[arg-type]
-        store._lock_path = store._path
-
     read = SimulatedDisk.read
     patch.setattr(SimulatedDisk, "read", lambda disk, path: read(disk, path) or None)  # it is made by locking it
-    patch.setattr(FileStore, "__init__", lock_state_file)
+    patch.setattr(FileStore, "_lock_path", FileStore._mark_path)
     patch.setattr(SimulatedLock, "stands", lambda _lock: True)
 
 
@@ -166,10 +161,29 @@ def lock_not_looked_at_again(patch: Patch) -> None:
     patch.setattr(SimulatedLock, "stands", lambda _lock: True)
 
 
+def layouts_not_compared(patch: Patch) -> None:
+    """A start does not care which layouts are in use."""
+    patch.setattr(lease, "find_other_layout", lambda _others, _own, _silence: None)
+    patch.setattr(FileStore, "_refuse_other_layouts", lambda _store: False)
+
+
+def space_not_listed_after_the_write(patch: Patch) -> None:
+    """Two that start at once, each with its own layout, do not see each other."""
+
+    async def believe(_store: LeaseStore, _former: Lease) -> None:
+        return
+
+    patch.setattr(LeaseStore, "_confirm_layout", believe)
+
+
+def silent_holder_goes_on(patch: Patch) -> None:
+    """A holder that others may consider gone does not look whether another layout came into use."""
+    patch.setattr(LeaseStore, "_was_silent", lambda _store, _now_ns: False)
+
+
 def is_violated(kind: str, seed: int, events: tuple[Event, ...] | list[Step]) -> bool:
-    places = FILE_PLACES if kind == "file" else LEASE_PLACES
-    random = Random(seed)
-    world = World(places, kind, random)
+    places, random = PLACES[kind], Random(seed)
+    world = World(places, kind.split(maxsplit=1)[0], random)
     if isinstance(events, list):
         history = events
         world.draws_every_seconds = (0.002,)
@@ -182,6 +196,12 @@ def is_violated(kind: str, seed: int, events: tuple[Event, ...] | list[Step]) ->
     return False
 
 
+PLACES = {
+    "file": FILE_PLACES,
+    "file layouts": FILE_LAYOUT_PLACES,
+    "lease": LEASE_PLACES,
+    "lease layouts": LAYOUT_PLACES,
+}
 RESTARTS = (Event.RESTART,)
 STOPS = (Event.STOP, Event.START)
 OUTAGES = (Event.STORE_FAILS, Event.STORE_WORKS, Event.RESTART)
@@ -199,10 +219,16 @@ STOPPED_AT_THE_START = [
 LOST_REPLIES = (Event.STORE_FAILS, Event.STORE_WORKS)
 POWER = (Event.LOSE_POWER, Event.KILL_WRITING)
 TWINS = (Event.START, Event.FREEZE, Event.THAW)
+FROZEN_FOR_LONG = [
+    Step(3000, Event.FREEZE, 0),
+    Step(0, Event.FREEZE, 2),
+    Step(15_000, Event.THAW, 0),
+]
 LOCKS = (Event.DELETE_LOCK, Event.START)
 
 
-# Each with the events that bring it to light, in any order, or in the one that is needed: so it takes seconds.
+# Each has the events that reveal it, in any order or in the necessary one, so that finding it takes seconds.
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("kind", "bug", "events"),
     [
@@ -224,11 +250,13 @@ LOCKS = (Event.DELETE_LOCK, Event.START)
         ("lease", expiry_by_the_holders_clock, TWINS),
         ("file", lock_on_the_renamed_file, (Event.START,)),
         ("file", lock_not_looked_at_again, LOCKS),
+        ("file layouts", layouts_not_compared, RESTARTS),
+        ("lease layouts", layouts_not_compared, RESTARTS),
+        ("lease layouts", space_not_listed_after_the_write, RESTARTS),
+        ("lease layouts", silent_holder_goes_on, FROZEN_FOR_LONG),
     ],
 )
-def test_a_planted_bug_is_found(
-    kind: str, bug: Bug, events: tuple[Event, ...] | list[Step], monkeypatch: Patch
-) -> None:
+def test_planted_bug_is_found(kind: str, bug: Bug, events: tuple[Event, ...] | list[Step], monkeypatch: Patch) -> None:
     assert not any(is_violated(kind, seed, events) for seed in range(10)), "without the bug all is well"
     bug(monkeypatch)
     assert any(is_violated(kind, seed, events) for seed in range(3000))

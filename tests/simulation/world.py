@@ -1,15 +1,15 @@
-"""Workers that draw IDs while everything goes wrong, and what must hold all the same.
+"""Workers that draw IDs while everything goes wrong, and the invariants that must hold.
 
-A history is a list of events, each after a pause. Hosts have a wall clock and a disk of their own; a place is where a
-worker can run: a host, a worker ID, and a pod name. Several incarnations can run in one place at a time, as when a pod
-was deleted by force and its container still runs.
+A history is a list of events with pauses between them. Each host has its own wall clock and disk; a place is a host, a
+worker ID and a pod name where a worker can run. Several incarnations can run in one place at a time, for example when a
+pod was deleted by force and its container still runs.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from respid.highwater.stores import HolderLostError, StoreError
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import LeaseStore
 from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
 from respid.server import make_worker
 from respid.worker.config import Config
 from respid.worker.worker import Worker
@@ -35,17 +36,18 @@ from tests.support.scripted_clock import ScriptedClock
 
 LAYOUT = Layout.parse("41/2/4")
 LEASE_RESERVE_MS = 2_000
+FILE_SPANS = ReserveSpans(wall_ms=3_000, lead_ms=250)  # short, so that a history of some seconds uses them up
 LEAD_LIMIT_SECONDS = 60
 
 
 class Event(Enum):
-    """What happens at a place."""
+    """An event at a place."""
 
-    START = "start"  # beside whatever runs there
+    START = "start"  # beside anything that runs there
     RESTART = "restart"  # after a kill
     STOP = "stop"
     KILL = "kill"
-    KILL_WRITING = "kill writing"  # in the middle of what a thread does on the disk
+    KILL_WRITING = "kill writing"  # in the middle of a thread's work on the disk
     FREEZE = "freeze"
     THAW = "thaw"
     LOSE_POWER = "lose power"
@@ -56,7 +58,7 @@ class Event(Enum):
 
 @dataclass(frozen=True)
 class Step:
-    """An event at one of the places, after a pause, and after its clock was set by so much."""
+    """An event at one of the places, after a pause and a change of its clock."""
 
     pause_ms: int
     event: Event
@@ -65,7 +67,7 @@ class Step:
 
 
 PAUSES_MS = [0, 1, 7, 100, 700, 3000]
-CLOCK_MS = [0, 0, 0, 0, -60, -4000, -50_000, 4000, 10**9]  # by how much the clock is set before the event
+CLOCK_MS = [0, 0, 0, 0, -60, -4000, -50_000, 4000, 10**9]  # change of the clock before the event
 
 
 def histories(events: tuple[Event, ...], places: int) -> st.SearchStrategy[list[Step]]:
@@ -84,16 +86,17 @@ def random_history(random: Random, events: tuple[Event, ...], places: int) -> li
 
 @dataclass
 class Place:
-    """Where a worker can run."""
+    """A place where a worker can run."""
 
     host: int
     worker_id: int
     pod: str
+    layout: Layout = LAYOUT
 
 
 @dataclass(eq=False)
 class WallClock:
-    """A host's clocks: a wall clock that can be set, over the true time."""
+    """A host's clocks: the true time, and a wall clock that can be set."""
 
     true: ScriptedClock
     offset_ms: int = 0
@@ -112,14 +115,22 @@ class WallClock:
 
 FILE_PLACES = [Place(host=0, worker_id=1, pod="a-1"), Place(host=0, worker_id=2, pod="a-2")]
 FILE_EVENTS = (*Event, Event.RESTART, Event.LOSE_POWER)
-# The same worker ID twice: two releases without an offset between them.
+# The same worker ID twice: two releases without different offsets.
 LEASE_PLACES = [Place(host=0, worker_id=1, pod="a-1"), Place(host=1, worker_id=1, pod="b-1")]
+# Two layouts side by side. An ID of one can be an ID of the other, though the worker IDs differ.
+OTHER_LAYOUT = Layout.parse("41/1/5")
+LAYOUT_PLACES = [
+    Place(host=0, worker_id=1, pod="a-1"),
+    Place(host=1, worker_id=0, pod="a-0", layout=OTHER_LAYOUT),
+    Place(host=1, worker_id=3, pod="a-3"),
+]
+FILE_LAYOUT_PLACES = [replace(place, host=0) for place in LAYOUT_PLACES]
 LEASE_EVENTS = tuple(event for event in FILE_EVENTS if event not in (Event.DELETE_LOCK, Event.KILL_WRITING))
 
 
 @contextlib.contextmanager
 def quick_and_quiet() -> Iterator[None]:
-    """Keepers look less often, which takes a quarter of the steps, and do not log."""
+    """Keepers check less often, which takes a quarter of the steps, and do not log."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeper, "LOOK_SECONDS", 0.2)
         logging.disable()
@@ -128,28 +139,30 @@ def quick_and_quiet() -> Iterator[None]:
 
 
 class UnfoundedLossError(AssertionError):
-    """A process gave up its worker ID, although no other has taken it."""
+    """A process gave up its worker ID although no other process has taken it."""
 
 
 class RepeatError(AssertionError):
-    """IDs of one worker ID that repeat, fall, or lie between those of another incarnation."""
+    """IDs of one worker ID repeat, fall, or interleave with those of another incarnation."""
 
 
 @dataclass(eq=False)
 class Incarnation:
-    """One process that draws IDs, and the least and greatest that it got."""
+    """A process that draws IDs, and its least and greatest ID."""
 
     process: Process
     place: int
     worker: Worker
     keeper: Keeper
-    nonce: str  # that it writes into its store
+    nonce: str  # written into its store
     least: int = -1
     greatest: int = -1
     lost: HolderLostError | None = None
     violation: AssertionError | None = None
+    issued: set[int] = field(default_factory=set)
 
     def note(self, first: int, count: int) -> None:
+        self.issued.update(range(first, first + count))
         if first <= self.greatest:
             self.violation = RepeatError(f"{first} after {self.greatest}")
         if self.least < 0:
@@ -159,7 +172,7 @@ class Incarnation:
 
 @dataclass(eq=False)
 class World:
-    """Everything that a history plays in."""
+    """The hosts, disks and API server of a history."""
 
     places: list[Place]
     kind: str
@@ -176,7 +189,7 @@ class World:
         self.api = SimulatedApi(self.random)
 
     def play(self, history: list[Step]) -> None:
-        """Raises AssertionError when something happened that must not."""
+        """Raises AssertionError if an invariant was broken."""
         loop = SimulatedLoop(self.true, self.random)
         with quick_and_quiet():
             loop.run_until_complete(self._play(history))
@@ -194,7 +207,7 @@ class World:
         await asyncio.sleep(4)
 
     def check(self) -> None:
-        """The IDs of each holder of a worker ID lie above those of all holders before it."""
+        """Checks that the IDs of each holder of a worker ID are above those of all earlier holders."""
         for worker_id in {place.worker_id for place in self.places}:
             holders = [
                 one
@@ -205,6 +218,10 @@ class World:
             for former, successor in pairwise(holders):
                 if former.greatest >= successor.least:
                     raise RepeatError(f"worker ID {worker_id}: {former.greatest}, then {successor.least}")
+        if sum(len(one.issued) for one in self.incarnations) > len(
+            set().union(*(one.issued for one in self.incarnations))
+        ):
+            raise RepeatError("an ID was issued twice")
         if self.api.violation is not None:
             raise self.api.violation
         for one in self.incarnations:
@@ -215,8 +232,9 @@ class World:
 
     def _has_taken(self, taker: Incarnation, former: Incarnation) -> bool:
         """Whether it became the holder of the same worker ID, or may have: a lock is taken before a mark is written."""
-        same_id = self.places[taker.place].worker_id == self.places[former.place].worker_id
-        return taker is not former and same_id and (self.kind == "file" or taker.nonce in self.api.nonces)
+        places = self.places[taker.place], self.places[former.place]
+        takes = places[0].worker_id == places[1].worker_id or places[0].layout != places[1].layout
+        return taker is not former and takes and (self.kind == "file" or taker.nonce in self.api.nonces)
 
     def _happen(self, step: Step) -> None:  # noqa: C901, PLR0912 - a case an event
         place = self.places[step.place]
@@ -262,7 +280,8 @@ class World:
             worker_id=place.worker_id,
             worker_id_source="test",
             store="none",
-            layout=LAYOUT,
+            layout=place.layout,
+            accept_layout_change=True,
             max_clock_lead_seconds=LEAD_LIMIT_SECONDS,
             clock_jump_confirm_seconds=2,
         )
@@ -274,22 +293,25 @@ class World:
 
     def _make_store(self, place: Place, clock: WallClock) -> FileStore | LeaseStore:
         if self.kind == "file":
-            return FileStore(Path(), place.worker_id, LAYOUT, self.disks[place.host])
+            store = FileStore(Path(), place.worker_id, place.layout, self.disks[place.host])
+            store.spans = FILE_SPANS
+            return store
         return LeaseStore(
             self.api,
             space="test",
             worker_id=place.worker_id,
             pod=place.pod,
-            layout=LAYOUT,
+            layout=place.layout,
             reserve_ms=self.reserve_ms,
             monotonic_ns=clock.monotonic_ns,
+            boot_ns=clock.boot_ns,
         )
 
     def _run(self, process: Process, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.get_running_loop().create_task(coroutine, context=process.context)
 
     async def _keep(self, one: Incarnation) -> None:
-        """As a server does: it ends when the store says so."""
+        """Runs the keeper as a server does, until the store says to stop."""
         try:
             await one.keeper.begin()
             await one.keeper.keep()
@@ -302,7 +324,7 @@ class World:
             one.process.killed = True
 
     def _draw(self, one: Incarnation) -> None:
-        """Draws some IDs now, and again after a while: by a timer, which takes half of what a task's sleep does."""
+        """Draws some IDs now, and again later, by a timer, which costs half as much as a task's sleep."""
         generator = one.worker.generator
         for count in self.random.choices([1, 3, 16, 100], k=3):
             take = generator.take if self.random.random() < 0.5 or count > 16 else generator.take_block

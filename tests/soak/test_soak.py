@@ -1,7 +1,7 @@
-"""A server under steady load for as long as one likes: nothing grows, nothing leaks, no ID comes twice.
+"""Runs servers under steady load: memory does not grow, nothing leaks, and no ID is repeated.
 
-`RESPID_TEST_SOAK_SECONDS` is for how long (3600 shows a slow leak); the clock is stepped by libfaketime, and servers
-are killed and started again on the same state.
+`RESPID_TEST_SOAK_SECONDS` is the duration (3600 shows a slow leak). libfaketime steps the clock; the servers are killed
+and restarted on the same state.
 """
 
 import contextlib
@@ -16,30 +16,31 @@ from pathlib import Path
 import pytest
 
 from tests.support.byte_streams import request
-from tests.support.needed_tools import need_tool
+from tests.support.faked_clock import faked_clock, move_clock
 from tests.support.raw_client import RawClient, are_rising, integers
 from tests.support.running import RunningServer, StartServer, wait_until
 
 SECONDS = float(os.environ.get("RESPID_TEST_SOAK_SECONDS", "120"))
 LIVES = 2
 STEPS_SECONDS = [0, 5, -5, 300, -300, 0]
-LIBRARIES = ["usr/lib/*/faketime/libfaketime.so.1", "usr/lib/faketime/libfaketime.so.1"]
 INCR = request("INCR", "orders")
 LOADING = b"-LOADING respid cannot issue IDs: "
-SLOW_DISK = "error the reservation cannot be extended: the store file does not answer"  # for 6 s: others write
-BLOCK = 50  # the place of the block in a batch
+SLOW_DISK = (
+    "error the reservation cannot be extended: the store file does not answer"  # for 6 s, while other tests write
+)
+BLOCK = 50  # index of the block in a batch
 BATCH = INCR * BLOCK + request("INCRBY", "block", "10")
-# Steady memory has a slope of nothing but noise. Of an hour's run this is 1 MiB; in a short one noise alone is more.
+# The slope of steady memory is only noise. This is 1 MiB in an hour; in a short run the noise is more than that.
 MAX_GROWTH_BYTES_PER_SECOND = 300
 NOISE_BYTES = 4 << 20
 
 
 class Load:
-    """Threads that do one thing again and again until they are told to stop, or the server dies."""
+    """Threads that each repeat one kind of request until they are stopped or the server dies."""
 
     def __init__(self, server: RunningServer) -> None:
         self.server = server
-        self.drawn: list[list[tuple[int, int]]] = []  # of each connection: the spans of IDs that it was given
+        self.drawn: list[list[tuple[int, int]]] = []  # the spans of IDs of each connection
         self._ended = threading.Event()
         works = [self._pipeline, self._pipeline, self._single, self._churn, self._scrape]
         self._threads = [threading.Thread(target=self._repeat, args=[work]) for work in works]
@@ -86,14 +87,14 @@ class Load:
 
 
 def add_span(spans: list[tuple[int, int]], first: int, last: int) -> None:
-    """Adds a first and last ID; what follows on the span before becomes part of it, so that an hour's fit in memory."""
+    """Adds a span, or extends the last one if it follows it directly, so that an hour's spans fit in memory."""
     if spans and spans[-1][1] + 1 == first:
         first = spans.pop()[0]
     spans.append((first, last))
 
 
 def growth_bytes_per_second(samples: list[tuple[float, int]]) -> float:
-    """The slope of memory over time in the later half, when all that is kept for good is there."""
+    """Returns the slope of memory over time in the second half, when all permanent memory is allocated."""
     later = samples[len(samples) // 2 :]
     return statistics.linear_regression(*zip(*later, strict=True)).slope
 
@@ -103,37 +104,32 @@ def threads_of(server: RunningServer) -> int:
 
 
 @pytest.mark.timeout(120 + 2 * SECONDS)
-def test_under_steady_load_nothing_grows_and_no_id_comes_twice(start_server: StartServer, tmp_path: Path) -> None:
-    need_tool("faketime")
-    (library, *_) = [path for pattern in LIBRARIES for path in Path("/").glob(pattern)]
-    control = tmp_path / "clock"
-    control.write_text("+0")
-    clock = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(control), "FAKETIME_NO_CACHE": "1"}
+def test_steady_load_leaks_nothing_and_repeats_no_id(start_server: StartServer, tmp_path: Path) -> None:
+    clock_file = tmp_path / "clock"
     lives = []
     for _ in range(LIVES):
-        control.write_text("+0")
-        server = start_server("--state-dir", str(tmp_path), FAKETIME_DONT_FAKE_MONOTONIC="1", **clock)
-        lives.append(live(server, control, SECONDS / LIVES))
+        server = start_server("--state-dir", str(tmp_path), measured=False, **faked_clock(0, clock_file))
+        lives.append(live(server, clock_file, SECONDS / LIVES))
     for spans in lives:
         assert spans == sorted(set(spans))
         assert are_rising([number for first, last in spans for number in sorted({first, last})])
     assert all(former[-1][1] < later[0][0] for former, later in itertools.pairwise(lives))
 
 
-def live(server: RunningServer, control: Path, seconds: float) -> list[tuple[int, int]]:
-    """A life of a server, from its first load to its end by a kill; what it has given out, in order."""
+def live(server: RunningServer, clock_file: Path, seconds: float) -> list[tuple[int, int]]:
+    """Loads a server, then kills it. Returns the sorted spans of IDs that it issued."""
     files, threads, log = server.open_files(), threads_of(server), server.log
     load = Load(server)
     samples: list[tuple[float, int]] = []
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
-        control.write_text(f"{STEPS_SECONDS[int(len(STEPS_SECONDS) * passed / seconds)]:+d}")
+        move_clock(clock_file, STEPS_SECONDS[int(len(STEPS_SECONDS) * passed / seconds)])
         samples.append((passed, server.resident_bytes()))
         time.sleep(seconds / 100)
     assert growth_bytes_per_second(samples) < MAX_GROWTH_BYTES_PER_SECOND + NOISE_BYTES / seconds
     load.end()
     wait_until(lambda: server.metric("id_generator_connections") == 0)
-    wait_until(lambda: server.open_files() <= files + 1)  # a scrape's connection may be kept
+    wait_until(lambda: server.open_files() <= files + 1)  # a scrape's connection may stay open
     assert threads_of(server) <= threads + 1  # the thread that writes the mark
     assert "Traceback" not in server.log
     errors = [line for line in server.log.removeprefix(log).splitlines() if "error" in line]

@@ -1,8 +1,8 @@
-"""What clients send, well-formed and not: one table of byte streams, for respid and a real redis-server alike.
+"""Byte streams that clients send, well-formed and malformed, for respid and a real redis-server.
 
 After each stream the client sends `STILL_OPEN`, so the replies also tell whether the server has closed the connection.
-Where respid deliberately answers something else, the stream gives the reason, and what respid answers instead or what
-of the replies is left out of the comparison.
+Where respid deliberately answers differently, the stream states the reason, and either the reply of respid or the part
+of the replies that is not compared.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from respid.resp import errors
 
 
 class Compared(Enum):
-    """How much of the replies has to agree."""
+    """How much of the replies must be equal."""
 
     BYTES = "every byte"
     TYPES = "types, lengths and nesting, but no texts and no numbers"
@@ -22,37 +22,37 @@ class Compared(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What one client sends, from connecting to the end."""
+    """All bytes that one client sends on its connection."""
 
     name: str
     sent: bytes
-    reason: str = ""  # why respid does not answer exactly what Redis answers; empty when it does
-    instead: bytes | None = None  # what respid answers, where Redis answers something else
+    reason: str = ""  # why respid does not reply exactly as Redis does; empty when it does
+    instead: bytes | None = None  # the reply of respid, where Redis replies differently
     compared: Compared = Compared.BYTES
-    apart_from: frozenset[bytes] = frozenset()  # the members of maps that are not compared
+    apart_from: frozenset[bytes] = frozenset()  # members of maps that are not compared
 
 
 def request(*arguments: bytes | str) -> bytes:
-    """A command as clients send it: an array of bulk strings."""
+    """Returns a command as clients send it: an array of bulk strings."""
     encoded = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
     return b"*%d\r\n" % len(encoded) + b"".join([b"$%d\r\n%s\r\n" % (len(each), each) for each in encoded])
 
 
 def requests(conversation: str) -> bytes:
-    """Commands separated by semicolons, of words separated by spaces; '' is the empty word."""
+    """Returns the commands of a text: separated by semicolons, their words by spaces; '' is the empty word."""
     commands = [line.split(" ") for line in conversation.split("; ")]
     return b"".join([request(*["" if word == "''" else word for word in command]) for command in commands])
 
 
-# redis-server reads some of a line before it looks at its length: it takes 4 in 1,500 of 100,000 bytes, 0 of 200,000.
+# redis-server reads a part of a line before it checks the length: it accepts 4 in 1,500 of 100,000 bytes, 0 of 200,000.
 ENDLESS_BYTES = 200_000
 STILL_OPEN = request("ECHO", "still open")
 INVALID_CLIENT_NAME = b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n"
-OPEN = b"$10\r\nstill open\r\n"  # what is answered to it
+OPEN = b"$10\r\nstill open\r\n"  # the reply to it
 
 
 def _conversations(text: str) -> list[str]:
-    """One conversation a line, or several separated by bars; lines that begin with # are titles."""
+    """Returns the conversations: one per line, or several separated by bars; lines that begin with # are titles."""
     lines = [line.strip() for line in text.splitlines()]
     return [each for line in lines if line and not line.startswith("#") for each in line.split(" | ")]
 
@@ -66,7 +66,7 @@ def _alike_in(compared: Compared, reason: str, text: str) -> list[Stream]:
 
 
 def _unlike(reason: str, answers: dict[str | tuple[str, bytes], bytes]) -> list[Stream]:
-    """Streams by their conversation, or by name and bytes, each with what respid answers instead."""
+    """Returns streams, given by conversation or by name and bytes, each with the reply of respid."""
     streams = []
     for key, instead in answers.items():
         name, sent = (key, requests(key)) if isinstance(key, str) else key

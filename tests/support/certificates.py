@@ -1,4 +1,4 @@
-"""Certificates made for a test, as files."""
+"""Creates certificate files for a test."""
 
 import ssl
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ class CertificateFiles:
         client.private_key_pem.write_to_path(self.client_key_file)
 
     def renew(self) -> None:
-        """Another certificate and key in the place of the former ones."""
+        """Replaces the server's certificate and key with new ones."""
         issued = self.ca.issue_cert("localhost", "127.0.0.1")
         issued.private_key_pem.write_to_path(self.key_file)
         issued.cert_chain_pems[0].write_to_path(self.cert_file)
 
     def options(self, tls_port: int) -> list[str]:
-        """What makes a server listen with TLS."""
+        """Returns the options that make a server listen with TLS."""
         files = ["--tls-cert-file", str(self.cert_file), "--tls-key-file", str(self.key_file)]
         return ["--tls-port", str(tls_port), *files]
 

@@ -16,19 +16,19 @@ class CommandClient:
     connection: Connection
 
     def needs(self) -> Next:
-        """What the connection needs to go on."""
+        """Returns what the connection waits for."""
         return self.connection.next
 
     def tell(self, conversation: str) -> bytes:
-        """The replies as they are sent."""
+        """Sends a conversation and returns the bytes of the replies."""
         return converse(self.connection, requests(conversation))
 
     def ask(self, conversation: str) -> list[Reply]:
-        """The replies as a client reads them."""
+        """Sends a conversation and returns the parsed replies."""
         return parse_replies(self.tell(conversation))
 
     def integers(self, conversation: str) -> list[int]:
-        """The replies, or the elements of the only one, as the numbers that they must be."""
+        """Sends a conversation and returns its integer replies, or the integers of its only reply."""
         replies = self.ask(conversation)
         elements = replies[0].elements if len(replies) == 1 and replies[0].type == "*" else replies
         assert {element.type for element in elements} <= {":"}

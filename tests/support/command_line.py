@@ -13,6 +13,7 @@ import pytest
 
 from respid.cli.main import main
 from respid.worker.config import Config
+from tests.support.environment import clean_environment
 
 
 class Outcome(NamedTuple):
@@ -28,15 +29,6 @@ class Outcome(NamedTuple):
         """The only line on standard error."""
         (line,) = self.stderr.splitlines()
         return line
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment without the variables that respid reads."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("RESPID_") and name not in ("WORKER_ID", "POD_NAME")
-    }
 
 
 def run_command_line(

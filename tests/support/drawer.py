@@ -1,4 +1,4 @@
-"""A client that draws all the time, also from a server that refuses for a while, and keeps all that it was given."""
+"""A client that draws IDs continuously, even while the server refuses, and records every reply."""
 
 import itertools
 import threading
@@ -14,10 +14,10 @@ LOADING = b"-LOADING respid cannot issue IDs: "
 
 
 class Drawer(threading.Thread):
-    """Draws until it is told to stop, or the server closes or dies.
+    """Draws until it is stopped, or the server closes the connection or dies.
 
-    `spans` are the first and last ID of each reply, in order, `refusals` what was answered instead. Any other answer is
-    raised by `finish`.
+    `spans` has the first and last ID of each reply, in order; `refusals` has the LOADING errors. `finish` raises
+    AssertionError if there was any other reply.
     """
 
     def __init__(self, port: int) -> None:
@@ -28,11 +28,11 @@ class Drawer(threading.Thread):
         self._over = threading.Event()
         self._wrong: list[bytes] = []
         self._lines: list[bytes] = []
-        self._begun = b""  # a line of which the end is missing
+        self._begun = b""  # an incomplete line
         self.start()
 
     def finish(self) -> list[tuple[int, int]]:
-        """Stops, and gives all spans."""
+        """Stops and returns all spans."""
         self._over.set()
         self.join()
         assert not self._wrong
@@ -49,7 +49,7 @@ class Drawer(threading.Thread):
             return
 
     def _next_line(self, client: RawClient) -> bytes:
-        """So that nothing is lost of a batch that is not answered to its end."""
+        """Keeps the lines already received of a batch whose end is missing."""
         while not self._lines:
             *self._lines, self._begun = (self._begun + client.receive_some()).split(b"\r\n")
         return self._lines.pop(0)
@@ -66,9 +66,9 @@ class Drawer(threading.Thread):
 
 
 def are_disjoint_and_rising(lives: list[list[list[tuple[int, int]]]]) -> bool:
-    """Whether no ID came twice, each client's only rise, and all of each life lie above those of the life before it.
+    """Whether no ID is repeated, each client's IDs rise, and each life's IDs are above those of the life before it.
 
-    A life is that of a server: the spans of each of its clients.
+    A life is the run of one server process: the spans of each of its clients.
     """
     for clients in lives:
         for spans in clients:

@@ -1,4 +1,4 @@
-"""A worker that need not keep its promises: it issues what a real generator gives, spoiled in one way."""
+"""A worker that breaks its promises in one way: it changes the IDs of a real generator before it issues them."""
 
 import socketserver
 import threading
@@ -14,11 +14,11 @@ from respid.resp.reader import RequestReader
 from tests.support.request_limits import DEFAULT_LIMITS
 
 LOADING = b"-LOADING respid cannot issue IDs: the first reservation is being taken\r\n"
-Spoil = Callable[[int, int], int]  # the first ID and the size of a block to the first ID that is given instead
+Spoil = Callable[[int, int], int]  # maps the first ID and the size of a block to the first ID to issue instead
 
 
 class FakeWorker(socketserver.ThreadingTCPServer):
-    """Serves in threads, on a port of its own, what `respid check` asks of a worker."""
+    """Answers the commands of `respid check`, in threads, on a port of its own."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -36,7 +36,7 @@ class FakeWorker(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Conversation)
         self.worker_id = worker_id
         self.clock_ahead_seconds = clock_ahead_seconds
-        self.instead = instead or {}  # the replies to some commands
+        self.instead = instead or {}  # replies to some commands
         self.address = f"127.0.0.1:{self.server_address[1]}"
         self._spoil = spoil or (lambda first, _count: first)
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class FakeWorker(socketserver.ThreadingTCPServer):
         return time.monotonic() < self._loading_until
 
     def take_block(self, count: int) -> int:
-        """The first of so many consecutive IDs."""
+        """Returns the first of `count` consecutive IDs."""
         with self._lock:
             while True:
                 first, taken = self.generator.take_block(count)
@@ -119,7 +119,7 @@ class _Conversation(socketserver.BaseRequestHandler):
 
 @contextmanager
 def serving(*workers: FakeWorker) -> Iterator[list[str]]:
-    """Runs the workers; gives their addresses."""
+    """Runs the workers. Yields their addresses."""
     for worker in workers:
         threading.Thread(target=worker.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:

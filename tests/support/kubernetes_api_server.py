@@ -1,24 +1,22 @@
-"""A real Kubernetes API server with an etcd, on this machine."""
+"""Runs a real Kubernetes API server with an etcd on this machine."""
 
 import contextlib
 import signal
 import subprocess
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from ssl import CERT_NONE, create_default_context
 
 from tests.support.needed_tools import need_tool
-from tests.support.running import free_port
+from tests.support.running import free_port, wait_until
 
 TOKEN = "test-token"
-STRANGER = "strangers-token"  # of a user without any right
+STRANGER = "unprivileged-token"  # of a user without any permission
 
 
 class ApiServer:
-    """A kube-apiserver that can be stopped, started again and frozen, on an etcd that goes on."""
+    """A kube-apiserver that can be stopped, restarted and frozen, while its etcd keeps running."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -27,7 +25,7 @@ class ApiServer:
         etcd, api_server, openssl = (need_tool(name) for name in ("etcd", "kube-apiserver", "openssl"))
         key = directory / "service-account.key"
         subprocess.run([openssl, "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-        (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},stranger,2\n')
+        (directory / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n{STRANGER},unprivileged,2\n')
         etcd_options = f"--data-dir={directory}/etcd --listen-client-urls={etcd_url} --advertise-client-urls={etcd_url}"
         etcd_options += f" --listen-peer-urls={peer_url}"
         options = f"--etcd-servers={etcd_url} --bind-address=127.0.0.1 --secure-port={self._port}"
@@ -41,10 +39,11 @@ class ApiServer:
         self.start()
 
     def start(self) -> None:
-        """Returns when it is ready."""
+        """Starts it and waits until it is ready."""
         self._process = self._run(self._command)
         try:
-            _wait_until_ready(self._port, self._directory / "log")
+            log = self._directory / "log"
+            wait_until(lambda: _is_ready(self._port), seconds=90, explain=lambda: log.read_text()[-2000:])
         except AssertionError:
             self.end()
             raise
@@ -79,7 +78,7 @@ def running_api_server(directory: Path) -> Iterator[ApiServer]:
 
 
 def write_kubeconfig(path: Path, server: str, token: str, *, token_file: Path | None = None) -> Path:
-    """A kubeconfig of a user with this token, or with the one in a file."""
+    """Writes a kubeconfig for a user with this token, or with the token in a file."""
     user = f"token: {token}" if token_file is None else f'tokenFile: "{token_file}"'
     path.write_text(f"""\
 apiVersion: v1
@@ -92,13 +91,10 @@ current-context: test
     return path
 
 
-def _wait_until_ready(port: int, log: Path) -> None:
+def _is_ready(port: int) -> bool:
     context = create_default_context()
     context.check_hostname, context.verify_mode = False, CERT_NONE
     request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=5):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"the API server is not ready: {log.read_text()[-2000:]}")
+    with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=5):
+        return True
+    return False

@@ -1,4 +1,4 @@
-"""Programs that only some tests need, and not every machine has."""
+"""Programs and modules that only some tests need, and not every machine has."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ import pytest
 
 
 def need_tool(name: str, why: str = "") -> str:
-    """The program's path. Without it the test is left out; `why` is put before the reason."""
+    """Returns the program's path. Without it the test is skipped, with `why` before the reason."""
     path = shutil.which(name)
     if path is None:
         leave_out(f"{why}{name} is not installed")
@@ -16,7 +16,7 @@ def need_tool(name: str, why: str = "") -> str:
 
 
 def leave_out(reason: str) -> NoReturn:
-    """Skips the test; or fails it, where nothing may be skipped, as in CI."""
+    """Skips the test or module; fails it where RESPID_TEST_SKIP_NOTHING is set, as in CI."""
     if os.environ.get("RESPID_TEST_SKIP_NOTHING"):
         pytest.fail(reason)
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)

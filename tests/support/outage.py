@@ -1,4 +1,4 @@
-"""What must hold while a store is away, whichever it is and whatever ails it."""
+"""The behaviour that every store must show during an outage, whatever its cause."""
 
 import time
 from collections.abc import Callable
@@ -16,16 +16,19 @@ FAILURES = "id_generator_reservation_failures_total"
 def through_an_outage(
     server: RunningServer, begin: Callable[[], None], end: Callable[[], None], reason: str, seconds: float = 0
 ) -> None:
-    """Under load: it issues to the ceiling, refuses, says why, and comes back by itself. Lasts at least so long."""
+    """Checks a server under load: it issues up to the ceiling, refuses with the reason, and recovers by itself.
+
+    The outage lasts at least this many seconds.
+    """
     drawers = [Drawer(server.port) for _ in range(2)]
     wait_until(lambda: all(drawer.spans for drawer in drawers))
     begin()
     began = time.monotonic()
-    wait_until(lambda: all(drawer.refusals for drawer in drawers), seconds=30)
+    wait_until(lambda: all(drawer.refusals for drawer in drawers))
     assert server.metric(READY) == 0
     assert server.metric("id_generator_reservation_remaining_seconds") == 0
-    wait_until(lambda: server.metric(FAILURES) > 0, seconds=30)
-    wait_until(lambda: reason in server.get("/readyz")[1], seconds=30)
+    wait_until(lambda: server.metric(FAILURES) > 0)
+    wait_until(lambda: reason in server.get("/readyz")[1])
     with RawClient(server.port) as client:
         client.send(INCR)
         assert reason.encode() in client.receive_reply()
@@ -36,7 +39,7 @@ def through_an_outage(
     assert server.get("/healthz")[0] == 200
     time.sleep(max(0, began + seconds - time.monotonic()))
     end()
-    wait_until(lambda: server.get("/readyz")[0] == 200, seconds=60)
+    wait_until(lambda: server.get("/readyz")[0] == 200)
     drawn = [len(drawer.spans) for drawer in drawers]
     wait_until(lambda: all(len(drawer.spans) > before for drawer, before in zip(drawers, drawn, strict=True)))
     assert are_disjoint_and_rising([[drawer.finish() for drawer in drawers]])

@@ -1,4 +1,4 @@
-"""A proxy before one or more servers, in turn; it can hand on what they answer only after a while."""
+"""A TCP proxy that takes servers in turn and can delay their replies."""
 
 import contextlib
 import itertools
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def proxy(*ports: int, delay_seconds: float = 0) -> Iterator[int]:
-    """Gives the port of the proxy."""
+    """Yields the port of the proxy."""
     turns = itertools.cycle(ports)
 
     class Conversation(socketserver.BaseRequestHandler):

@@ -1,4 +1,4 @@
-"""A client of bare sockets, for bytes that no client library would send."""
+"""A client on plain sockets, for bytes that no client library would send."""
 
 import contextlib
 import itertools
@@ -10,7 +10,7 @@ from typing import Self
 
 from tests.support.reply_parser import IncompleteReplyError, parse_reply
 
-TIMEOUT_SECONDS = 20  # more than any conversation of a test takes on a busy machine
+TIMEOUT_SECONDS = 60  # longer than any conversation of a test takes on a busy machine
 
 
 class RawClient:
@@ -29,50 +29,44 @@ class RawClient:
         self._socket.close()
 
     def send(self, *pieces: bytes) -> None:
-        """Sends the pieces one by one. A server that closes the connection early may leave some of them unsent."""
+        """Sends the pieces one by one. If the server closes the connection early, some of them remain unsent."""
         with contextlib.suppress(ConnectionError):
             for piece in pieces:
                 self._socket.sendall(piece)
 
     def receive(self) -> bytes:
-        """What comes next; nothing once the server has closed its side. A reset raises."""
+        """Returns the next bytes; none once the server has closed its side. Raises ConnectionResetError on a reset."""
         return self._socket.recv(1 << 20)
 
     def receive_to_end(self) -> bytes:
-        """All that comes until the server closes its side. A reset raises."""
+        """Returns all bytes until the server closes its side. Raises ConnectionResetError on a reset."""
         return b"".join(iter(self.receive, b""))
 
     def receive_some(self) -> bytes:
-        """What comes next. Raises EOFError at the end."""
+        """Returns the next bytes. Raises EOFError at the end."""
         data = self.receive()
         if not data:
             raise EOFError
         return data
 
     def receive_reply(self) -> bytes:
-        """One reply, when nothing else is on its way."""
+        """Returns one reply; nothing may follow it."""
         received = b""
         while True:
+            received += self.receive_some()
             with contextlib.suppress(IncompleteReplyError):
-                if received and parse_reply(received)[1] == len(received):
+                if parse_reply(received)[1] == len(received):
                     return received
-            data = self._socket.recv(1 << 20)
-            if not data:
-                raise EOFError(received)
-            received += data
 
     def receive_until(self, ending: bytes) -> bytes:
-        """All that comes, up to this ending."""
+        """Returns all bytes up to this ending. Raises EOFError if the connection ends before."""
         received = b""
         while not received.endswith(ending):
-            data = self._socket.recv(1 << 20)
-            if not data:
-                raise EOFError(received)
-            received += data
+            received += self.receive_some()
         return received
 
     def receive_lines(self, count: int) -> list[bytes]:
-        """As many lines, when nothing else is on its way."""
+        """Returns this many lines; nothing may follow them."""
         received: list[bytes] = []
         missing = count
         while missing > 0:
@@ -81,7 +75,7 @@ class RawClient:
         return b"".join(received).split(b"\r\n")[:-1]
 
     def draw(self, sent: bytes, count: int) -> list[int]:
-        """The integers that are answered; more can be asked for than the sockets' buffers hold."""
+        """Sends requests and returns this many integer replies. They may exceed the sockets' buffers."""
         sender = threading.Thread(target=self.send, args=[sent])
         sender.start()
         lines = self.receive_lines(count)
@@ -89,7 +83,7 @@ class RawClient:
         return integers(lines)
 
     def send_until_blocked(self, data: bytes, most: int = 1 << 28, patience_seconds: float = 0.3) -> int:
-        """Sends it again and again until the server takes no more; returns how many bytes that took."""
+        """Repeats the data until the server reads no more. Returns the number of bytes sent."""
         sent = 0
         self._socket.settimeout(patience_seconds)
         with contextlib.suppress(TimeoutError):
@@ -99,38 +93,38 @@ class RawClient:
         return sent
 
     def vanish(self) -> None:
-        """Resets the connection, as a client that is killed with replies unread."""
+        """Resets the connection, like a client that is killed with unread replies."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     def finish(self) -> bytes:
-        """Says that it will send no more; returns all that the server sends until it closes the connection."""
-        with contextlib.suppress(OSError):  # it may be closed already
+        """Shuts down the sending side. Returns all bytes until the connection ends, by a reset too."""
+        with contextlib.suppress(OSError):  # it may already be closed
             self._socket.shutdown(socket.SHUT_WR)
         return self.receive_to_the_end()
 
     def receive_to_the_end(self) -> bytes:
-        """All that the server sends until it closes the connection."""
+        """Returns all bytes until the connection ends, by a reset too."""
         received = []
         with contextlib.suppress(ConnectionError):
-            while data := self._socket.recv(1 << 20):
+            while data := self.receive():
                 received.append(data)
         return b"".join(received)
 
 
 def integers(lines: list[bytes]) -> list[int]:
-    """The numbers of integer replies."""
+    """Returns the values of integer replies. Raises AssertionError for any other reply."""
     assert all(line.startswith(b":") for line in lines)
     return [int(line[1:]) for line in lines]
 
 
 def are_rising(numbers: list[int]) -> bool:
-    """Whether each is greater than the one before it."""
+    """Whether each number is greater than the one before it."""
     return all(earlier < later for earlier, later in itertools.pairwise(numbers))
 
 
 def exchange(port: int, *pieces: bytes) -> bytes:
-    """All that is answered to the pieces by a server that learns at once that no more will come."""
+    """Sends the pieces, shuts down the sending side, and returns all replies."""
     with RawClient(port) as client:
         client.send(*pieces)
         return client.finish()

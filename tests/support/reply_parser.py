@@ -1,18 +1,18 @@
-"""Replies as a client reads them: a plain parser of RESP2 and RESP3 that keeps the type of every element.
+"""A simple parser of RESP2 and RESP3 replies that keeps the type of every element.
 
-Written apart from respid's encoder, so that an error in one does not hide in the other.
+It shares no code with the encoder of respid, so that it cannot hide an error in it.
 """
 
 from dataclasses import dataclass, field
 
-_AGGREGATES = {b"*": 1, b"~": 1, b">": 1, b"%": 2}  # the elements that one of the header's count stands for
+_AGGREGATES = {b"*": 1, b"~": 1, b">": 1, b"%": 2}  # elements per unit of the header's count
 _LINES = (b"+", b"-", b":", b"_", b",", b"#", b"(")
 _BLOBS = (b"$", b"=", b"!")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply: the byte that names its type, its text, and its elements when it has any."""
+    """A reply: the byte of its type, its text, and the elements of an aggregate."""
 
     type: str
     text: bytes | None = None
@@ -20,11 +20,11 @@ class Reply:
 
 
 class IncompleteReplyError(Exception):
-    """Bytes are missing, or are no reply at all."""
+    """Bytes are missing, or are not a reply."""
 
 
 def parse_replies(received: bytes) -> list[Reply]:
-    """All the replies in what was received. Raises IncompleteReplyError when something is left over."""
+    """Returns all replies. Raises IncompleteReplyError if bytes are left over."""
     replies = []
     position = 0
     while position < len(received):
@@ -34,7 +34,7 @@ def parse_replies(received: bytes) -> list[Reply]:
 
 
 def parse_reply(received: bytes, position: int = 0) -> tuple[Reply, int]:
-    """The reply at this position, and where it ends. Raises IncompleteReplyError."""
+    """Returns the reply at this position and the position of its end. Raises IncompleteReplyError."""
     end = received.find(b"\r\n", position)
     if end < 0:
         raise IncompleteReplyError(received[position:])

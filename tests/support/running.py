@@ -1,37 +1,61 @@
-"""Real servers in processes of their own, as tests see them."""
+"""Runs servers and other programs in processes of their own."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import redis
 
+from tests.support.environment import clean_environment
+
+WAIT_SECONDS = 60  # for what takes a fraction of a second on an idle machine
+
 
 def free_port() -> int:
-    """A port of the loopback interface that nothing listens on."""
+    """Returns a port of the loopback interface that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
-    """Looks again and again until it holds. Fails when that takes longer."""
+def wait_until(
+    condition: Callable[[], object], seconds: float = WAIT_SECONDS, *, explain: Callable[[], str] = str
+) -> None:
+    """Polls until the condition is true. Raises AssertionError after this many seconds, with the explanation."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"after {seconds} s it does not hold"
+        assert time.monotonic() < deadline, f"still false after {seconds} s: {explain()}"
         time.sleep(0.01)
+
+
+def accepts_connections(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def running_program(*command: str | Path, log: Path) -> Iterator[None]:
+    """Runs a program that serves until it is stopped; its output goes to the log."""
+    with log.open("a") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 @dataclass
 class RunningServer:
-    """A respid in a process of its own."""
+    """A respid server in a process of its own."""
 
     process: subprocess.Popen[str]
     port: int
@@ -43,7 +67,7 @@ class RunningServer:
         return self.log_path.read_text()
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
@@ -51,16 +75,16 @@ class RunningServer:
         return redis.Redis(port=self.port, **options)  # type: ignore[arg-type]
 
     def get(self, path: str, accept: str = "*/*") -> tuple[int, str]:
-        """Status and body of an HTTP GET."""
+        """Returns the status and the body of an HTTP GET."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", headers={"Accept": accept})
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
     def metric(self, name: str) -> float:
-        """The value of one sample, named with its labels as it is exposed."""
+        """Returns the value of a sample, named with its labels as exposed. Raises KeyError if there is none."""
         for line in self.get("/metrics")[1].splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[1])
@@ -90,8 +114,41 @@ class RunningServer:
         return self.wait()
 
     def wait(self) -> int:
-        """Waits for its end and returns the exit code."""
-        return self.process.wait(timeout=20)
+        """Waits for the process to end and returns its exit code."""
+        return self.process.wait(timeout=WAIT_SECONDS)
+
+    def wait_until_ready(self) -> None:
+        """Raises AssertionError if the process exits first."""
+        wait_until(self._is_ready, explain=lambda: self.log)
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, f"respid exited with {self.process.returncode}: {self.log}"
+        with contextlib.suppress(OSError):
+            return self.get("/readyz")[0] == 200
+        return False
 
 
-StartServer = Callable[..., RunningServer]
+def launch_server(
+    directory: Path,
+    *arguments: str,
+    worker_id: str | None = "1",
+    port: int = 0,
+    measured: bool = True,
+    prefix: tuple[str, ...] = (),
+    **variables: str,
+) -> RunningServer:
+    """Starts `respid serve` with more arguments and variables.
+
+    Where coverage is measured a server runs several times slower, except with `measured=False`.
+    """
+    server_port, http_port, log_path = port or free_port(), free_port(), directory / "log"
+    command = [*prefix, sys.executable, "-m", "respid", "serve"]
+    command += ["--port", str(server_port), "--http-port", str(http_port), "--state-dir", str(directory / "state")]
+    command += [] if worker_id is None else ["--worker-id", worker_id]
+    environment = clean_environment(measured=measured) | variables
+    with log_path.open("w") as log:
+        process = subprocess.Popen([*command, *arguments], stderr=log, text=True, env=environment)
+    return RunningServer(process, server_port, http_port, log_path)
+
+
+StartServer = Callable[..., RunningServer]  # launch_server in a directory of its own; waits, unless wait=False

@@ -1,11 +1,11 @@
-"""A clock that goes where a test sends it."""
+"""A clock that a test sets."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class ScriptedClock:
-    """The wall clock is moved at will, the monotonic one only forward."""
+    """The wall clock can be set to any time; the monotonic clock only advances."""
 
     wall: int = 1_767_225_600_000  # 2026-01-01, in ms
     monotonic: int = field(default=10**15)  # ns
@@ -23,10 +23,10 @@ class ScriptedClock:
         return self.monotonic
 
     def pass_ms(self, milliseconds: float) -> None:
-        """Both clocks go on."""
+        """Advances both clocks."""
         self.wall += int(milliseconds)
         self.monotonic += int(milliseconds * 1_000_000)
 
     def step_ms(self, milliseconds: int) -> None:
-        """The wall clock is set; no time passes."""
+        """Sets the wall clock forward or back; no time passes."""
         self.wall += milliseconds

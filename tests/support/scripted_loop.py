@@ -1,4 +1,4 @@
-"""An event loop whose time is a scripted clock's: it never waits, it lets the clock pass."""
+"""An event loop on a scripted clock: instead of waiting it advances the clock."""
 
 import asyncio
 import math
@@ -17,14 +17,14 @@ class _ScriptedSelector(selectors.DefaultSelector):
         self._clock = clock
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "everything waits, and no timer is set"
+        assert timeout is not None, "everything waits and no timer is set"
         if timeout > 0:
             self._clock.pass_ms(max(1, math.ceil(round(timeout * 1000, 3))))
-        return []  # what it is for opens no sockets
+        return []  # there are no sockets
 
 
 class ScriptedLoop(asyncio.SelectorEventLoop):
-    """For what needs no sockets and no threads."""
+    """For coroutines that use no sockets and no threads."""
 
     def __init__(self, clock: ScriptedClock) -> None:
         super().__init__(_ScriptedSelector(clock))

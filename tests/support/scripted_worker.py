@@ -1,4 +1,4 @@
-"""A worker in this process, on a scripted clock, and connections to it without sockets."""
+"""A worker in this process on a scripted clock, and connections to it without sockets."""
 
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
@@ -19,9 +19,9 @@ RUN_ID = "5eed" * 10
 def start_worker(
     clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
 ) -> Worker:
-    """A worker that serves: with worker ID 1, the default layout unless told, and a reservation from now on."""
+    """A worker that serves: worker ID 1, the default layout unless told, a reservation from now, sequences from 0."""
     config = Config(worker_id=1, worker_id_source="test", store="none", password=password, layout=layout or Layout())
-    generator = Generator(config.layout, config.worker_id, clock)
+    generator = Generator(config.layout, config.worker_id, clock, random_bits=lambda _bits: 0)
     reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
     worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5), RUN_ID)
     reservation.first_ceiling_ms(None, clock.wall_ms())
@@ -40,7 +40,7 @@ def connect(worker: Worker, limits: RequestLimits = DEFAULT_LIMITS) -> Connectio
 
 
 def converse(connection: Connection, *pieces: bytes) -> bytes:
-    """Sends the pieces one by one; returns all that was answered before the connection was closed, or had to wait."""
+    """Sends the pieces one by one. Returns all replies until the connection is closed or has to wait."""
     output = b""
     for piece in pieces:
         if connection.next is not Next.READ:

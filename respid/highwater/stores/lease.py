@@ -1,59 +1,68 @@
 """The high-water mark in a Kubernetes Lease, which any pod of the cluster sees. Talks to no server itself.
 
 Every write is a compare-and-set on the Lease's resourceVersion. A worker that does not know whether a write was applied
-reads the Lease again and looks for the nonce that it wrote: with its own it is still the holder, with another's it is
-no longer. Each write is marked, too, which tells it from those of a copy of the process. No clock of another machine is
-ever compared with: that the holder is gone is seen by its Lease not having changed for as long as it promised to change
-it, measured on the own monotonic clock, and only while the Lease could be read: what keeps others from reading it may
-keep the holder from changing it.
+reads the Lease again and looks for the nonce that it wrote: if it finds its own it is still the holder, if it finds
+another it is not. Each write is marked too, which distinguishes it from the writes of a copy of the process.
+
+The Leases of an ID space also show which layouts are in use. A start writes its own Lease first and lists the space
+then, and issues IDs only if no other layout is in use; so of two that start at the same time at least one sees the
+other. A holder that was silent for so long that others may have considered it gone does the same.
 
 https://kubernetes.io/docs/concepts/architecture/leases/
 """
 
+import asyncio
+import logging
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from respid.highwater.stores import HolderLostError, Mark, StoreUnavailableError
+from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, Survey, printable
+from respid.highwater.stores.lease_space import (
+    Lease,
+    Silence,
+    explain_held,
+    explain_other_layout,
+    find_other_layout,
+    left_behind,
+)
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
 
+__all__ = ["ConflictError", "Lease", "LeaseApi", "LeaseStore"]
+
 LEAD_MS = 10_000  # how far a reservation reaches in a lead: an extension every 5 s
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """What respid keeps in a Lease. The version is the server's, "" for one that does not exist yet."""
-
-    name: str
-    version: str
-    identifier: str  # the server's uid: another one is another object of the same name
-    holder: str  # the pod's name; "" when nobody holds it
-    nonce: str  # of the process that wrote it
-    write: str  # of all writes only this one has it
-    ceiling_ms: int
-    fingerprint: str
-    duration_seconds: int  # what its holder promises: to change it at least this often
+REPORT_SECONDS = 300  # between two Events about the same thing
+STEPS_ASIDE = 16  # how many different times starts that met wait, so that they do not meet again
+_log = logging.getLogger(__name__)
 
 
 class ConflictError(Exception):
-    """The Lease is not as it was when it was read: it was changed, deleted, or made by somebody else meanwhile."""
+    """The Lease is not as it was when it was read: it was changed, deleted, or created by somebody else meanwhile."""
 
 
 class LeaseApi(Protocol):
-    """The requests that are made. After a StoreUnavailableError, which all may raise, a write is applied or not."""
+    """The requests to the API server. After a StoreUnavailableError, which all may raise, a write may be applied."""
 
     async def get(self, name: str) -> Lease | None:
-        """The Lease; None when there is none. Raises StoreError when it is not one of respid's."""
+        """The Lease; None if there is none. Raises StoreError if it is not one of respid's."""
+        ...
+
+    async def list_all(self) -> Sequence[Lease]:
+        """All Leases of respid in the namespace. Raises StoreError if they cannot all be known."""
         ...
 
     async def create(self, lease: Lease) -> Lease:
-        """Makes it, and returns it with its version. Raises ConflictError when it exists."""
+        """Creates it and returns it with its version. Raises ConflictError if it exists."""
         ...
 
     async def replace(self, lease: Lease) -> Lease:
-        """Replaces that very version, and returns it with its new one. Raises ConflictError when it is another."""
+        """Replaces exactly that version and returns it with its new one. Raises ConflictError if it is another."""
+        ...
+
+    async def report(self, reason: str, message: str) -> None:
+        """Creates an Event about this pod, if possible. Never raises."""
         ...
 
     async def close(self) -> None:
@@ -62,7 +71,7 @@ class LeaseApi(Protocol):
 
 
 class LeaseStore:
-    """One Lease a worker ID, whatever release its pods belong to."""
+    """One Lease per worker ID, whatever release its pods belong to."""
 
     name = "lease"
 
@@ -76,11 +85,14 @@ class LeaseStore:
         layout: Layout,
         reserve_ms: int,
         monotonic_ns: Callable[[], int],
+        boot_ns: Callable[[], int],
     ) -> None:
         self.spans = ReserveSpans(reserve_ms, min(LEAD_MS, reserve_ms))
         self._api = api
         self._worker_id = worker_id
+        self._layout = layout
         self._monotonic_ns = monotonic_ns
+        self._boot_ns = boot_ns
         self._nonce = secrets.token_hex(8)
         self._own = Lease(
             name=f"respid-{space}-{worker_id}",
@@ -92,48 +104,118 @@ class LeaseStore:
             ceiling_ms=0,
             fingerprint=layout.fingerprint,
             duration_seconds=max(1, reserve_ms // 1000),
+            pod=pod,
         )
         self._current: Lease | None = None  # as it was last read or written
-        self._found: Mark | None = None  # what the last holder before this process left
+        self._found: Lease | None = None  # as the last holder before this process left it
         self._writes: set[str] = set()  # the last one that was confirmed, and those since whose outcome is unknown
         self._is_holder = False
-        self._read_ns: int | None = None  # when it was last read while it waits; None when that failed
-        self._seen_version = ""
-        self._unchanged_ns = 0  # for how long that version has been seen
+        self._written_ns = 0  # boot time at which the last confirmed write was sent
+        self._silence = Silence(monotonic_ns)
+        self._can_list = True
+        self._reported: dict[str, int] = {}  # reasons of Events, and when they were created
 
-    async def load(self) -> Mark | None:
-        """As `Store.load`; StoreUnavailableError while another pod holds the worker ID."""
-        read_ns, self._read_ns = self._read_ns, None
-        lease = self._current = await self._api.get(self._own.name)
-        if lease is None:
-            return self._found  # of one that has vanished since it was read
-        self._read_ns = self._monotonic_ns()
-        if lease.version != self._seen_version:
-            self._seen_version, self._unchanged_ns = lease.version, 0
-        elif read_ns is not None:
-            self._unchanged_ns += self._read_ns - read_ns
-        # A pod of the same name is this one before it was restarted or replaced: should it still run, the ceiling
-        # keeps the two apart.
-        is_others = lease.holder not in ("", self._own.holder)
-        if is_others and self._unchanged_ns / 1e9 < lease.duration_seconds:
-            raise StoreUnavailableError(
-                f"worker ID {self._worker_id} is held by pod {lease.holder} (Lease {lease.name}): a second release"
-                " needs another --worker-id-offset; if that pod is gone, the worker ID is free once its Lease has"
-                f" not changed for {lease.duration_seconds} s"
-            )
-        if lease.nonce != self._nonce:  # else it was written at a former try, whose reply was lost, and is not used
-            self._found = Mark(lease.ceiling_ms, lease.fingerprint)
-        return self._found
+    async def load(self) -> Survey:
+        """As `Store.load`. StoreUnavailableError while another pod holds the worker ID, or another layout is in use."""
+        lease, others = await self._read()
+        if lease is not None and lease.holder != self._own.holder and not self._silence.is_gone(lease):
+            # A pod of the same name is this one before it was restarted or replaced: if it still runs, the ceiling
+            # keeps the two apart.
+            await self._wait("WorkerIDHeld", explain_held(lease, self._own))
+        await self._refuse_other_layouts(others or ())
+        if lease is not None and lease.nonce != self._nonce:  # else a former try of this start wrote it: not used
+            self._found = lease
+        survey = self._survey(others)
+        self._own = replace(self._own, former_id=survey.former_id(self._layout))
+        return survey
 
     async def extend(self, ceiling_ms: int) -> None:
+        sent_ns, former = self._boot_ns(), self._current if self._is_holder else self._found
         await self._write(replace(self._own, ceiling_ms=ceiling_ms))
+        if not self._is_holder or self._was_silent(sent_ns):
+            await self._confirm_layout(former or replace(self._own, ceiling_ms=self._layout.epoch_ms))
         self._is_holder = True
+        self._written_ns = sent_ns
 
     async def release(self, mark_ms: int) -> None:
         await self._write(replace(self._own, ceiling_ms=mark_ms, holder=""))
 
+    def stands(self) -> bool:
+        return True
+
     async def close(self) -> None:
         await self._api.close()
+
+    async def _read(self) -> tuple[Lease | None, Sequence[Lease] | None]:
+        """The own Lease, and those of all others; None for these if they cannot be known."""
+        self._silence.ask()
+        try:
+            lease = self._current = await self._api.get(self._own.name)
+            others = await self._list_others()
+        except StoreError:
+            self._silence.interrupt()
+            raise
+        self._silence.note([*([lease] if lease else []), *(others or ())])
+        return lease, others
+
+    async def _list_others(self) -> Sequence[Lease] | None:
+        try:
+            leases = await self._api.list_all()
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            if self._can_list:
+                _log.warning(
+                    "other workers' layouts and marks are unknown: %s", error, extra={"event": "leases_unknown"}
+                )
+            self._can_list = False
+            return None
+        self._can_list = True
+        return [lease for lease in leases if lease.name != self._own.name]
+
+    async def _refuse_other_layouts(self, others: Sequence[Lease]) -> None:
+        if lease := find_other_layout(others, self._own, self._silence):
+            await self._wait("LayoutInUse", explain_other_layout(lease, self._own))
+
+    def _survey(self, others: Sequence[Lease] | None) -> Survey:
+        own = self._found.mark if self._found else None
+        if others is None:
+            return Survey(own, None)
+        neighbours = [lease for lease in others if lease.space == self._own.space]
+        marks = [lease.mark for lease in neighbours]
+        for lease in left_behind(others, self._own):
+            own, *rest = _merge(own, lease.mark)
+            marks += rest
+        is_layout_in_use = any(not self._silence.is_gone(lease) for lease in neighbours)
+        return Survey(own, tuple(marks), is_layout_in_use)
+
+    async def _wait(self, reason: str, message: str) -> None:
+        """Raises StoreUnavailableError, and reports it where somebody looks at the pod."""
+        now_ns = self._monotonic_ns()
+        if now_ns - self._reported.get(reason, -REPORT_SECONDS * 10**9) >= REPORT_SECONDS * 10**9:
+            self._reported[reason] = now_ns
+            await self._api.report(reason, message)
+        raise StoreUnavailableError(message)
+
+    def _was_silent(self, now_ns: int) -> bool:
+        """Whether others may consider this holder gone; a margin is for the time that their requests take."""
+        return (now_ns - self._written_ns) * 4 >= self._own.duration_seconds * 3 * 1_000_000_000
+
+    async def _confirm_layout(self, former: Lease) -> None:
+        """Gives the worker ID back, as it was, if another layout came into use before the own Lease was written."""
+        others = await self._list_others() or ()
+        lease = find_other_layout(others, self._own, self._silence)
+        known = Survey(None, tuple(each.mark for each in others if each.space == self._own.space))
+        if lease is None and known.former_id(self._layout) <= self._own.former_id:
+            return
+        await self._write(replace(former, nonce=self._nonce, holder=""))
+        if lease is None:
+            raise StoreUnavailableError("the marks of another layout have risen meanwhile")
+        message = explain_other_layout(lease, self._own)
+        if self._is_holder:
+            raise HolderLostError(message)
+        await asyncio.sleep(self._worker_id % STEPS_ASIDE / STEPS_ASIDE)
+        await self._wait("LayoutInUse", message)
 
     async def _write(self, wanted: Lease) -> None:
         wanted = replace(wanted, write=secrets.token_hex(8))
@@ -156,9 +238,9 @@ class LeaseStore:
         """Tells a write of its own, whose reply was lost, from one of another holder."""
         lease = await self._api.get(wanted.name)
         if lease is not None and (lease.nonce != self._nonce or lease.write not in self._writes):
-            taken = f"worker ID {self._worker_id} was taken by pod {lease.holder or 'unknown'}"
+            taken = f"worker ID {self._worker_id} was taken by pod {printable(lease.holder) or 'unknown'}"
             if lease.nonce == self._nonce:
-                taken += ", a copy of this process, as restored snapshots are"
+                taken += ", a copy of this process (was a snapshot restored?)"
             if not self._is_holder:
                 raise StoreUnavailableError(taken)
             raise HolderLostError(f"{taken} (Lease {lease.name})")
@@ -171,3 +253,12 @@ class LeaseStore:
             await self._compare_and_set(wanted)
         except ConflictError:
             raise StoreUnavailableError(f"Lease {wanted.name} changes while it is being written") from None
+
+
+def _merge(own: Mark | None, former: Mark) -> list[Mark]:
+    """The own mark raised by one that this worker left elsewhere; that one beside it if its layout is another."""
+    if own is None or own.fingerprint != former.fingerprint:
+        return [former] if own is None else [own, former]
+    return [
+        own._replace(ceiling_ms=max(own.ceiling_ms, former.ceiling_ms), former_id=max(own.former_id, former.former_id))
+    ]

@@ -1,27 +1,37 @@
-"""Leases at a Kubernetes API server, by way of lightkube. Decides nothing: what to write is the lease store's."""
+"""Leases and Events at a Kubernetes API server, through lightkube. Decides nothing: the lease store does."""
 
 import asyncio
+import logging
 import re
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any, TypeVar
 
 import httpx2
 from lightkube import AsyncClient, ConfigError
 from lightkube.core.exceptions import ApiError
 from lightkube.models.coordination_v1 import LeaseSpec
+from lightkube.models.core_v1 import EventSource, ObjectReference
 from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources import coordination_v1
+from lightkube.resources import coordination_v1, core_v1
 
-from respid.highwater.stores import StoreError, StoreUnavailableError
-from respid.highwater.stores.lease import ConflictError, Lease
+from respid.highwater.stores import NO_ID, StoreError, StoreUnavailableError
+from respid.highwater.stores.lease import ConflictError
+from respid.highwater.stores.lease_space import Lease
+from respid.ids.layout import Layout
 
 TIMEOUT_SECONDS = 5.0  # for a request; a reservation lasts minutes, so there is time for many
 _WRITE = "respid.io/write"
 _CEILING = "respid.io/ceiling-ms"
 _NONCE = "respid.io/nonce"
 _FINGERPRINT = "respid.io/layout"
+_FORMER_ID = "respid.io/former-id"
+_POD = "respid.io/pod"
+MAX_EVENT_MESSAGE = 1024  # the API server refuses a longer one
+_Result = TypeVar("_Result")
+_log = logging.getLogger(__name__)
 _LABELS = {"app.kubernetes.io/name": "respid", "app.kubernetes.io/component": "high-water-mark"}
 
 
@@ -30,9 +40,13 @@ class _NotFoundError(Exception):
 
 
 class KubernetesLeaseApi:
-    """The Leases of one namespace: the pod's own, else the kubeconfig's. Raises StoreError when neither is there."""
+    """The Leases of one namespace: the pod's own, else the kubeconfig's. Raises StoreError if neither exists.
 
-    def __init__(self, namespace: str | None = None) -> None:
+    `pod` and `pod_uid` are what Events are about; without a uid `kubectl describe pod` does not show them.
+    """
+
+    def __init__(self, namespace: str | None = None, *, pod: str = "", pod_uid: str = "") -> None:
+        self._pod, self._pod_uid = pod, pod_uid
         try:
             self._client = AsyncClient(namespace=namespace, timeout=httpx2.Timeout(TIMEOUT_SECONDS))
         except (ConfigError, OSError, ssl.SSLError) as error:
@@ -43,23 +57,54 @@ class KubernetesLeaseApi:
 
     async def get(self, name: str) -> Lease | None:
         try:
-            return await self._request(self._client.get(coordination_v1.Lease, name), "get", name)
+            return _from_kubernetes(await self._request(self._client.get(coordination_v1.Lease, name), "get", name))
         except _NotFoundError:
             return None
 
+    async def list_all(self) -> Sequence[Lease]:
+        found = await self._request(self._list(), "list", "")
+        return [_from_kubernetes(each) for each in found]
+
     async def create(self, lease: Lease) -> Lease:
-        return await self._request(self._client.create(_to_kubernetes(lease)), "create", lease.name)
+        request = self._client.create(_to_kubernetes(lease))
+        return _from_kubernetes(await self._request(request, "create", lease.name))
 
     async def replace(self, lease: Lease) -> Lease:
-        return await self._request(self._client.replace(_to_kubernetes(lease)), "update", lease.name)
+        request = self._client.replace(_to_kubernetes(lease))
+        return _from_kubernetes(await self._request(request, "update", lease.name))
+
+    async def report(self, reason: str, message: str) -> None:
+        now = datetime.now(UTC)
+        event = core_v1.Event(
+            metadata=ObjectMeta(generateName=f"{self._pod}."[:50], namespace=self._client.namespace),
+            involvedObject=ObjectReference(
+                apiVersion="v1", kind="Pod", name=self._pod, namespace=self._client.namespace, uid=self._pod_uid or None
+            ),
+            type="Warning",
+            reason=reason,
+            message=message[:MAX_EVENT_MESSAGE],
+            source=EventSource(component="respid"),
+            firstTimestamp=now,
+            lastTimestamp=now,
+            count=1,
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await self._client.create(event)
+        except Exception as error:  # noqa: BLE001 - an Event is a courtesy: whatever happens, the start goes on
+            _log.debug("cannot create an Event: %s", error, extra={"event": "event_not_created"})
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _request(self, request: Awaitable[coordination_v1.Lease], verb: str, name: str) -> Lease:
+    async def _list(self) -> list[coordination_v1.Lease]:
+        labels: dict[str, Any] = dict(_LABELS)
+        return [each async for each in self._client.list(coordination_v1.Lease, labels=labels)]
+
+    async def _request(self, request: Awaitable[_Result], verb: str, name: str) -> _Result:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):  # for all of it: httpx's own is for each piece that comes
-                found = await request
+                return await request
         except TimeoutError:
             raise StoreUnavailableError(
                 f"the Kubernetes API server did not answer within {TIMEOUT_SECONDS:g} s"
@@ -69,30 +114,35 @@ class KubernetesLeaseApi:
         except Exception as error:  # noqa: BLE001 - lightkube lets through what JSON, TLS and token files raise
             reason = str(error) or type(error).__name__
             raise StoreUnavailableError(f"the Kubernetes API server does not answer: {reason}") from None
-        return _from_kubernetes(found)
 
     def _translate(self, error: httpx2.HTTPStatusError, verb: str, name: str) -> Exception:
         status = error.response.status_code
         if verb == "get" and status == HTTPStatus.NOT_FOUND and isinstance(error, ApiError):
             return _NotFoundError()
-        if verb != "get" and status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
+        if verb in ("create", "update") and status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
             return ConflictError(str(error))
-        if f"cannot {verb} resource" in str(error):  # else what is forbidden is not for want of a right
-            return StoreUnavailableError(
+        if f"cannot {verb} resource" in str(error):  # else it is forbidden for another reason than a missing right
+            missing = (
                 f"the service account may not {verb} leases.coordination.k8s.io in namespace {self._client.namespace}:"
-                " its Role needs the verbs get, create and update"
+                " its Role needs the verbs get, list, create and update"
             )
-        return StoreUnavailableError(f"the Kubernetes API server answers {status} to {verb} Lease {name}: {error}")
+            # Without it a worker serves, though it does not see the others: a Role of an earlier chart has no list.
+            return StoreError(missing) if verb == "list" else StoreUnavailableError(missing)
+        return StoreUnavailableError(
+            f"the Kubernetes API server answers {status} to {verb} Lease {name}".rstrip() + f": {error}"
+        )
 
 
 def _from_kubernetes(found: coordination_v1.Lease) -> Lease:
     metadata, spec = found.metadata or ObjectMeta(), found.spec or LeaseSpec()
     annotations = metadata.annotations or {}
-    ceiling = annotations.get(_CEILING, "")
-    if not (re.fullmatch("[0-9]{1,18}", ceiling) and _FINGERPRINT in annotations):
+    ceiling, fingerprint = annotations.get(_CEILING, ""), annotations.get(_FINGERPRINT, "")
+    former_id = annotations.get(_FORMER_ID, str(NO_ID))
+    if not (_is_number(ceiling) and _is_layout(fingerprint) and (former_id == str(NO_ID) or _is_number(former_id))):
         raise StoreError(
-            f"Lease {metadata.name} holds no high-water mark of respid ({_CEILING} is {ceiling!r}): without it respid"
-            " cannot know which IDs were issued; restore it, or, when the clock is right, delete it and start again"
+            f"Lease {metadata.name} holds no high-water mark of respid ({_CEILING} is {ceiling[:40]!r}, {_FINGERPRINT}"
+            f" {fingerprint[:60]!r}): without it respid cannot know which IDs were issued; restore it, or, if the"
+            " clock is right, delete it and start again"
         )
     return Lease(
         name=metadata.name or "",
@@ -102,9 +152,23 @@ def _from_kubernetes(found: coordination_v1.Lease) -> Lease:
         nonce=annotations.get(_NONCE, ""),
         write=annotations.get(_WRITE, ""),
         ceiling_ms=int(ceiling),
-        fingerprint=annotations[_FINGERPRINT],
+        fingerprint=fingerprint,
         duration_seconds=spec.leaseDurationSeconds or 0,
+        former_id=int(former_id),
+        pod=annotations.get(_POD, ""),
     )
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch("[0-9]{1,19}", text) is not None
+
+
+def _is_layout(text: str) -> bool:
+    try:
+        Layout.parse_fingerprint(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _to_kubernetes(lease: Lease) -> coordination_v1.Lease:
@@ -117,6 +181,8 @@ def _to_kubernetes(lease: Lease) -> coordination_v1.Lease:
                 _NONCE: lease.nonce,
                 _WRITE: lease.write,
                 _FINGERPRINT: lease.fingerprint,
+                _FORMER_ID: str(lease.former_id),
+                _POD: lease.pod,
             },
             resourceVersion=lease.version or None,
             uid=lease.identifier or None,

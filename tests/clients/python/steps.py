@@ -1,4 +1,4 @@
-"""What the programs share: where to connect to, and the loop over the steps."""
+"""Shared by the programs: the connection options and the loop over the steps."""
 
 import asyncio
 import inspect
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def options() -> dict[str, Any]:
-    """The keyword arguments of redis-py; coredis has no choice of the protocol."""
+    """Returns the keyword arguments of redis-py; coredis does not let one choose the protocol."""
     given: dict[str, Any] = {"host": os.environ["REDIS_HOST"], "port": int(os.environ["REDIS_PORT"])}
     for name in ("username", "password"):
         if value := os.environ.get(f"REDIS_{name.upper()}"):
@@ -21,7 +21,7 @@ def options() -> dict[str, Any]:
 
 
 def run(driver: object) -> None:
-    """Does the steps that come in, blocking or not, all in one task: coredis wants to be closed where it was opened."""
+    """Runs the steps from stdin, blocking or not, in one task: coredis must be closed in the task that opened it."""
     asyncio.run(_serve(driver))
 
 

@@ -5,14 +5,16 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from respid.highwater.stores import HolderLostError, Mark, StoreError
-from respid.highwater.stores.disk import LocalDisk
+from respid.highwater.stores import HolderLostError, Mark, StoreError, Survey, disk, file
+from respid.highwater.stores.disk import Disk, LocalDisk, Lock
 from respid.highwater.stores.file import FileStore
 from respid.ids.layout import Layout
 
@@ -21,8 +23,25 @@ MARK_MS = 1_800_000_000_000
 MARK = Mark(MARK_MS, LAYOUT.fingerprint)
 
 
-def make_store(directory: Path, worker_id: int = 3) -> FileStore:
-    return FileStore(directory, worker_id, LAYOUT)
+class NoClaim:
+    def stands(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+class ClaimlessDisk(LocalDisk):
+    """The disk as seen by two containers that share a directory, but not their network namespace."""
+
+    def claim(self, _path: Path) -> Lock:
+        return NoClaim()
+
+
+def make_store(
+    directory: Path, worker_id: int = 3, *, layout: Layout = LAYOUT, disk: Disk | None = None, **options: Any
+) -> FileStore:
+    return FileStore(directory, worker_id, layout, disk, **options)
 
 
 @pytest.fixture
@@ -37,11 +56,11 @@ def state_path(tmp_path: Path) -> Path:
 
 async def test_the_first_start_finds_no_mark_in_a_directory_that_it_makes(tmp_path: Path) -> None:
     store = make_store(tmp_path / "a" / "b")
-    assert await store.load() is None
+    assert (await store.load()).own is None
     await store.extend(MARK_MS)
     await store.release(MARK_MS)
     await store.close()
-    assert await make_store(tmp_path / "a" / "b").load() == MARK
+    assert (await make_store(tmp_path / "a" / "b").load()).own == MARK
 
 
 async def test_the_mark_is_the_last_one_stored(store: FileStore, tmp_path: Path) -> None:
@@ -50,18 +69,19 @@ async def test_the_mark_is_the_last_one_stored(store: FileStore, tmp_path: Path)
     await store.extend(MARK_MS + 6000)
     await store.release(MARK_MS)
     await store.close()
-    assert await make_store(tmp_path).load() == MARK
+    assert (await make_store(tmp_path).load()).own == MARK
 
 
 async def test_worker_ids_do_not_share_marks_or_locks(store: FileStore, tmp_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS)
-    assert await make_store(tmp_path, worker_id=4).load() is None
+    assert (await make_store(tmp_path, worker_id=4).load()).own is None
 
 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
+from typing import Any
 from respid.ids.layout import Layout
 from respid.highwater.stores.file import FileStore
 store = FileStore(Path(sys.argv[1]), 3, Layout())
@@ -80,7 +100,7 @@ async def test_a_second_process_is_refused_with_the_first_ones_pid_until_that_is
         with pytest.raises(StoreError, match=f"worker ID 3 is in use by pid {holder.pid} .*--worker-id"):
             await make_store(tmp_path).load()
         holder.send_signal(signal.SIGKILL)
-    assert await make_store(tmp_path).load() == MARK
+    assert (await make_store(tmp_path).load()).own == MARK
 
 
 @pytest.mark.parametrize(
@@ -90,14 +110,16 @@ async def test_a_second_process_is_refused_with_the_first_ones_pid_until_that_is
         (b"\0" * 512, "it is not JSON"),
         (b'{"format": "respid high-wat', "it is not JSON"),
         (b"\xff\xfe", "it is not JSON"),
-        (b"[]", "it is no high-water mark of respid"),
-        (b'{"ceiling_ms": 5}', "it is no high-water mark of respid"),
-        ({"version": 2}, "its version is 2, this respid reads 1"),
+        (b"[]", "it is not a high-water mark of respid"),
+        (b'{"ceiling_ms": 5}', "it is not a high-water mark of respid"),
+        ({"version": 2}, "it has version 2; this respid reads 1"),
         ({"ceiling_ms": -1}, "its ceiling_ms is -1"),
         ({"ceiling_ms": True}, "its ceiling_ms is True"),
         ({"ceiling_ms": "5"}, "its ceiling_ms is '5'"),
-        ({"worker_id": 4}, "it is of worker ID 4"),
+        ({"worker_id": 4}, "it belongs to worker ID 4"),
         ({"layout": None}, "its layout is None"),
+        ({"layout": "paper"}, "its layout is 'paper'"),
+        ({"former_id": -2}, "its former_id is -2"),
         ({"nonce": [1]}, "its nonce is [1]"),
         ({"ceiling_ms": 10**26}, "its ceiling_ms is 1000"),
         (b"[" * 100_000, "it is not JSON"),
@@ -107,7 +129,7 @@ async def test_a_damaged_file_stops_the_start_and_is_left_as_it_is(
     store: FileStore, state_path: Path, content: bytes | dict[str, object], reason: str
 ) -> None:
     if isinstance(content, dict):
-        good = {"format": "respid high-water mark", "version": 1, "worker_id": 3, "ceiling_ms": MARK_MS}
+        good = {"format": "respid high-water mark", "version": 1, "worker_id": 3, "ceiling_ms": MARK_MS, "nonce": ""}
         content = json.dumps(good | {"layout": LAYOUT.fingerprint} | content).encode()
     state_path.write_bytes(content)
     with pytest.raises(StoreError) as caught:
@@ -123,10 +145,10 @@ async def test_the_layout_that_a_mark_was_used_with_is_told(store: FileStore, tm
     await store.release(MARK_MS)
     await store.close()
     other = FileStore(tmp_path, 3, Layout.parse("41/4/8"))
-    assert await other.load() == MARK
+    assert (await other.load()).own == MARK
 
 
-@pytest.mark.parametrize("name", ["directory", "worker-3.json", "worker-3.lock"])
+@pytest.mark.parametrize("name", ["directory", "worker-3.lock"])
 async def test_what_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None:
     directory = tmp_path / "directory"
     path = directory if name == "directory" else directory / name
@@ -218,7 +240,7 @@ async def test_a_mark_of_another_process_is_noticed_though_the_lock_stands(
     await former.load()
     await former.extend(MARK_MS)
     await former.close()
-    assert await store.load() == MARK
+    assert (await store.load()).own == MARK
     if when == "later":
         await store.extend(MARK_MS + 1000)
     state = json.loads(state_path.read_bytes())
@@ -237,7 +259,7 @@ async def test_a_mark_that_is_damaged_while_its_holder_runs_is_written_again(
     state_path.write_text(content)
     await store.extend(MARK_MS)
     await store.close()
-    assert await make_store(tmp_path).load() == MARK
+    assert (await make_store(tmp_path).load()).own == MARK
 
 
 async def test_a_directory_that_is_deleted_is_made_again_with_the_own_mark(store: FileStore, tmp_path: Path) -> None:
@@ -253,12 +275,13 @@ async def test_a_directory_that_is_deleted_is_made_again_with_the_own_mark(store
 
 @pytest.mark.parametrize("successor_runs", [True, False])
 async def test_a_holder_whose_lock_was_replaced_stops_when_another_has_held_it(
-    store: FileStore, tmp_path: Path, *, successor_runs: bool
+    tmp_path: Path, *, successor_runs: bool
 ) -> None:
+    store = make_store(tmp_path, disk=ClaimlessDisk())
     await store.load()
     await store.extend(MARK_MS)
     (tmp_path / "worker-3.lock").unlink()
-    successor = make_store(tmp_path)
+    successor = make_store(tmp_path, disk=ClaimlessDisk())
     await successor.load()
     await successor.extend(MARK_MS + 3000)
     if not successor_runs:
@@ -272,9 +295,9 @@ async def test_a_holder_whose_lock_was_replaced_stops_when_another_has_held_it(
 
 
 async def test_a_mark_that_was_stored_after_another_had_read_the_former_one_does_not_count(tmp_path: Path) -> None:
-    successor = make_store(tmp_path)
+    successor = make_store(tmp_path, disk=ClaimlessDisk())
 
-    class OvertakenDisk(LocalDisk):
+    class OvertakenDisk(ClaimlessDisk):
         def rename(self, source: Path, target: Path) -> None:
             (tmp_path / "worker-3.lock").unlink(missing_ok=True)
             successor._load()
@@ -312,3 +335,232 @@ async def test_the_event_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> 
     loop.call_later(0.01, turned.set)
     await store.extend(MARK_MS)
     assert turned.is_set()
+
+
+# Layouts and worker IDs that change.
+
+
+OTHER = Layout.parse("41/11/11")
+
+
+async def leave_mark(directory: Path, worker_id: int, layout: Layout = LAYOUT, mark_ms: int = MARK_MS) -> None:
+    store = make_store(directory, worker_id, layout=layout)
+    await store.load()
+    await store.extend(mark_ms + 5000)
+    await store.release(mark_ms)
+    await store.close()
+
+
+async def test_surveys_the_marks_of_all_workers(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 4)
+    await leave_mark(tmp_path, 5, OTHER, MARK_MS + 7)
+    survey = await make_store(tmp_path).load()
+    bound = OTHER.greatest_id(MARK_MS + 6)
+    assert survey == Survey(None, (MARK, Mark(MARK_MS + 7, OTHER.fingerprint, MARK.greatest_id())))
+    assert survey.former_id(LAYOUT) == bound
+
+
+async def test_keeps_how_far_former_layouts_reached(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 5, OTHER)
+    await leave_mark(tmp_path, 3)
+    (tmp_path / "worker-5.json").unlink()
+    survey = await make_store(tmp_path, 7).load()
+    assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+
+
+async def test_refuses_a_second_layout_while_the_first_runs(tmp_path: Path) -> None:
+    holder = make_store(tmp_path, 4, layout=OTHER)
+    await holder.load()  # it has no mark yet
+    with pytest.raises(
+        StoreError, match=r"worker ID 4 \(pid \d+\) runs with layout 41/11/11@\d+ in .* stop that worker"
+    ):
+        await make_store(tmp_path).load()
+    await holder.extend(MARK_MS)
+    await holder.close()
+    assert (await make_store(tmp_path).load()).others == (Mark(MARK_MS, OTHER.fingerprint),)
+
+
+async def test_says_whether_another_worker_runs(tmp_path: Path) -> None:
+    neighbour = make_store(tmp_path, 4)
+    await neighbour.load()
+    await neighbour.extend(MARK_MS)
+    store = make_store(tmp_path)
+    assert (await store.load()).is_layout_in_use
+    await store.close()
+    await neighbour.close()
+    assert not (await make_store(tmp_path).load()).is_layout_in_use
+
+
+async def test_knows_no_other_marks_where_one_is_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await leave_mark(tmp_path, 3)
+    await leave_mark(tmp_path, 4)
+    (tmp_path / "worker-4.json").write_text("paper")
+    assert await make_store(tmp_path).load() == Survey(MARK, None)
+    assert [getattr(record, "event", "") for record in caplog.records] == ["mark_unreadable"]
+
+
+async def test_gives_up_when_another_layout_came_while_its_lock_was_gone(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    await store.load()
+    await store.extend(MARK_MS)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    await make_store(tmp_path, 4, layout=OTHER).load()
+    assert not store.stands()
+    with pytest.raises(HolderLostError, match=r"worker ID 4 .* runs with layout 41/11/11"):
+        await store.extend(MARK_MS + 1000)
+
+
+async def test_starts_one_after_the_other_in_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "DIRECTORY_LOCK_SECONDS", 0.1)
+    starting = LocalDisk().lock(tmp_path / "starting.lock", "pid 7 layout 41/10/12@0")
+    with pytest.raises(StoreError, match=f"{tmp_path} is locked by pid 7, which is starting there"):
+        await make_store(tmp_path).load()
+    starting.release()
+    await make_store(tmp_path).load()
+
+
+async def test_refuses_a_volume_of_its_own_with_another_workers_mark(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 6)
+    await make_store(tmp_path, 4).load()  # a directory that workers share
+    (tmp_path / "worker-4.lock").unlink()
+    advice = "the mark of worker ID 6, and this is worker ID 3.* offset; or stop all workers and .* --start-above"
+    with pytest.raises(StoreError, match=advice):
+        await make_store(tmp_path, is_exclusive=True).load()
+
+
+async def test_an_offset_is_changed_by_starting_above_all_ids(tmp_path: Path) -> None:
+    """The way out that the refusal names: stop all, then start above the greatest ID issued."""
+    await leave_mark(tmp_path, 6)
+    greatest = LAYOUT.compose(MARK_MS - 1, 5, 17)  # issued by another worker, in the last millisecond
+    for too_low in (0, LAYOUT.compose(MARK_MS - 2, 1023, 4095)):
+        store = make_store(tmp_path, is_exclusive=True, start_above=too_low)
+        with pytest.raises(StoreError, match="the mark of worker ID 6"):
+            await store.load()
+        await store.close()
+    store = make_store(tmp_path, is_exclusive=True, start_above=greatest)
+    survey = await store.load()
+    assert survey.own is None
+    assert survey.former_id(LAYOUT) == MARK.greatest_id()
+    assert (tmp_path / "worker-6.json").exists(), "until the own mark says what it said"
+    await store.extend(MARK_MS + 1000)
+    assert not (tmp_path / "worker-6.json").exists()
+    await store.close()
+
+    again = make_store(tmp_path, is_exclusive=True)
+    assert (await again.load()).former_id(LAYOUT) == MARK.greatest_id()
+    await again.close()
+    with pytest.raises(StoreError, match="the mark of worker ID 3, and this is worker ID 6"):  # a rollback
+        await make_store(tmp_path, 6, is_exclusive=True, start_above=greatest).load()
+
+
+async def test_refuses_a_volume_of_its_own_in_which_another_worker_runs(tmp_path: Path) -> None:
+    neighbour = make_store(tmp_path, 6)
+    await neighbour.load()
+    await neighbour.extend(MARK_MS)
+    above = LAYOUT.greatest_id(MARK_MS)
+    with pytest.raises(StoreError, match="belongs to this worker alone, but another one runs there: stop it"):
+        await make_store(tmp_path, is_exclusive=True, start_above=above).load()
+    await neighbour.extend(MARK_MS + 1000)
+
+
+async def test_refuses_a_volume_of_its_own_with_a_damaged_mark(tmp_path: Path) -> None:
+    (tmp_path / "worker-6.json").write_text("paper")
+    with pytest.raises(StoreError, match=r"worker-6\.json is damaged: it is not JSON"):
+        await make_store(tmp_path, is_exclusive=True).load()
+
+
+# Files that others have put there.
+
+
+async def test_makes_its_directory_and_files_private(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    store = make_store(directory)
+    await store.load()
+    await store.extend(MARK_MS)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == dict.fromkeys(
+        ("worker-3.json", "worker-3.lock", "starting.lock"), 0o600
+    )
+
+
+async def test_warns_of_a_directory_that_anybody_can_write(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tmp_path.chmod(0o777)
+    await make_store(tmp_path).load()
+    assert [getattr(record, "event", "") for record in caplog.records] == ["state_dir_open"]
+
+
+async def test_makes_a_lock_that_everybody_could_read_private(tmp_path: Path) -> None:
+    lock = tmp_path / "worker-3.lock"
+    lock.touch(0o644)
+    await make_store(tmp_path).load()
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["worker-3.lock", "worker-3.json", "starting.lock"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "directory"])
+async def test_opens_regular_files_only(tmp_path: Path, name: str, kind: str) -> None:
+    target, path = tmp_path / "precious", tmp_path / "state" / name
+    path.parent.mkdir()
+    target.write_text("content")
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(target if kind == "link" else tmp_path / "nothing")
+    with pytest.raises(StoreError, match=f"{path}"):
+        await make_store(path.parent).load()
+    assert target.read_text() == "content"
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+async def test_replaces_what_was_put_in_place_of_its_mark(tmp_path: Path, state_path: Path, kind: str) -> None:
+    store = make_store(tmp_path)
+    await store.load()
+    await store.extend(MARK_MS - 1000)
+    state_path.unlink()
+    if kind == "fifo":
+        os.mkfifo(state_path)
+    else:
+        state_path.symlink_to("/dev/zero")
+    await store.extend(MARK_MS)
+    await store.close()
+    assert (await make_store(tmp_path).load()).own == MARK
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("pid 812", "pid 812 "),
+        ("pid 812 layout 41/10/12@0", "pid 812 "),
+        ("", "an unknown process "),
+        ("\x1b]0;owned\x07", "an unknown process"),
+        ("pid 1\nrespid: all is well", "an unknown process"),
+    ],
+)
+async def test_shows_of_a_locks_holder_only_what_is_harmless(tmp_path: Path, written: str, shown: str) -> None:
+    LocalDisk().lock(tmp_path / "worker-3.lock", written)
+    with pytest.raises(StoreError) as caught:
+        await make_store(tmp_path).load()
+    assert str(caught.value).isprintable()
+    assert str(caught.value).startswith(f"worker ID 3 is in use by {shown}")
+
+
+async def test_a_path_stays_claimed_when_its_directory_moves(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "a" / "state")
+    await store.load()
+    (tmp_path / "a").rename(tmp_path / "b")
+    for directory in (tmp_path / "a" / "state", tmp_path / "b" / "state"):
+        with pytest.raises(StoreError, match=f"worker ID 3 is in use by pid {os.getpid()} "):
+            await make_store(directory).load()
+    await store.close()
+    await make_store(tmp_path / "a" / "state").load()
+
+
+async def test_another_users_claim_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make_store(tmp_path).load()
+    (tmp_path / "worker-3.lock").unlink()
+    monkeypatch.setattr(disk, "_listening_pid", lambda _address, trusted: None if 0 in trusted else 5)
+    await make_store(tmp_path).load()

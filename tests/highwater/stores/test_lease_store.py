@@ -7,14 +7,21 @@ import itertools
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, lease_api
+from respid.highwater.stores import (
+    HolderLostError,
+    Mark,
+    StoreError,
+    StoreUnavailableError,
+    Survey,
+    lease_api,
+)
 from respid.highwater.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
 from respid.highwater.stores.lease_api import KubernetesLeaseApi
 from respid.ids.layout import Layout
@@ -28,21 +35,34 @@ LAYOUT = Layout()
 MARK_MS = 1_800_000_000_000
 MARK = Mark(MARK_MS, LAYOUT.fingerprint)
 RESERVE_MS = 300_000
-_spaces = itertools.count(time.time_ns() // 1_000_000)
+_numbers = itertools.count(time.time_ns() // 1_000_000)
 
 
 @pytest.fixture
-async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["FaultyApi"]:
+async def namespace(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """A namespace of the test's own."""
+    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
+    from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
+    from lightkube.resources import core_v1  # noqa: PLC0415
+
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    api = FaultyApi(KubernetesLeaseApi("default"))
+    name = f"store-{next(_numbers)}"
+    async with AsyncClient() as client:
+        await client.create(core_v1.Namespace(metadata=ObjectMeta(name=name)))
+        yield name
+        await client.delete(core_v1.Namespace, name)
+
+
+@pytest.fixture
+async def api(namespace: str) -> AsyncIterator["FaultyApi"]:
+    api = FaultyApi(KubernetesLeaseApi(namespace, pod="respid-3", pod_uid="an-uid"))
     yield api
     await api.close()
 
 
 @pytest.fixture
 def space() -> str:
-    """A part of Lease names that no other test has."""
-    return f"test-{next(_spaces)}"
+    return "test"
 
 
 @dataclass
@@ -53,11 +73,21 @@ class FaultyApi:
     fault: str = ""  # "request" or "reply": what of the next writes is lost
     faults_left: int = 0
     fails: bool = False  # nothing can be read
+    reported: list[str] = field(default_factory=list)
 
     async def get(self, name: str) -> Lease | None:
         if self.fails:
             raise StoreUnavailableError("away")
         return await self.real.get(name)
+
+    async def list_all(self) -> Sequence[Lease]:
+        if self.fails:
+            raise StoreUnavailableError("away")
+        return await self.real.list_all()
+
+    async def report(self, reason: str, message: str) -> None:
+        self.reported.append(reason)
+        await self.real.report(reason, message)
 
     async def create(self, lease: Lease) -> Lease:
         return await self._with_fault(self.real.create, lease)
@@ -79,25 +109,34 @@ class FaultyApi:
         return written
 
 
-def make_store(api: LeaseApi, space: str, pod: str = "respid-3", clock: ScriptedClock | None = None) -> LeaseStore:
+def make_store(
+    api: LeaseApi,
+    space: str,
+    pod: str = "respid-3",
+    clock: ScriptedClock | None = None,
+    *,
+    worker_id: int = 3,
+    layout: Layout = LAYOUT,
+) -> LeaseStore:
     return LeaseStore(
         api,
         space=space,
-        worker_id=3,
+        worker_id=worker_id,
         pod=pod,
-        layout=LAYOUT,
+        layout=layout,
         reserve_ms=RESERVE_MS,
-        monotonic_ns=(clock or ScriptedClock()).monotonic_ns,
+        monotonic_ns=(clock := clock or ScriptedClock()).monotonic_ns,
+        boot_ns=clock.boot_ns,
     )
 
 
 async def test_the_first_start_finds_no_mark_and_the_next_one_the_last_stored(api: FaultyApi, space: str) -> None:
     store = make_store(api, space)
-    assert await store.load() is None
+    assert (await store.load()).own is None
     await store.extend(MARK_MS - 1000)
     await store.extend(MARK_MS + 1000)
     await store.release(MARK_MS)
-    assert await make_store(api, space, pod="another-3").load() == MARK
+    assert (await make_store(api, space, pod="another-3").load()).own == MARK
 
 
 async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_notices(
@@ -106,16 +145,18 @@ async def test_a_pod_of_the_same_name_takes_over_at_once_and_its_predecessor_not
     former, successor = make_store(api, space), make_store(api, space)
     await former.load()
     await former.extend(MARK_MS)
-    assert await successor.load() == MARK
+    assert (await successor.load()).own == MARK
     await former.extend(MARK_MS + 1000)
     with pytest.raises(StoreUnavailableError, match="was taken by pod respid-3"):
         await successor.extend(MARK_MS + 2000)
-    assert await successor.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint), "it reads again before it takes over"
+    assert (await successor.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint), (
+        "it reads again before it takes over"
+    )
     await successor.extend(MARK_MS + 3000)
     for write in (former.extend, former.release):
         with pytest.raises(HolderLostError, match="worker ID 3 was taken by pod respid-3"):
             await write(MARK_MS + 4000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 3000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 3000, LAYOUT.fingerprint)
 
 
 async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_its_duration(
@@ -136,7 +177,7 @@ async def test_a_pod_of_another_name_waits_until_the_lease_has_not_changed_for_i
     with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
         await other.load()
     clock.pass_ms(1000)
-    assert await other.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    assert (await other.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
     await other.extend(MARK_MS + 2000)
     with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
         await holder.extend(MARK_MS + 3000)
@@ -156,7 +197,7 @@ async def test_a_write_whose_outcome_is_unknown_is_told_from_anothers(
     with pytest.raises(StoreUnavailableError, match=f"the {fault} was lost"):
         await write(MARK_MS + 1000)
     await write(MARK_MS + 2000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
 
 
 async def test_a_first_write_whose_reply_was_lost_does_not_move_where_ids_begin(api: FaultyApi, space: str) -> None:
@@ -164,7 +205,7 @@ async def test_a_first_write_whose_reply_was_lost_does_not_move_where_ids_begin(
     await former.load()
     await former.extend(MARK_MS)
     for _ in range(3):
-        assert await store.load() == MARK
+        assert (await store.load()).own == MARK
         api.fault, api.faults_left = "reply", 1
         with pytest.raises(StoreUnavailableError):
             await store.extend(MARK_MS + RESERVE_MS)
@@ -182,21 +223,21 @@ async def test_of_a_process_and_its_copy_one_stops(api: FaultyApi, space: str) -
         with pytest.raises(HolderLostError, match="worker ID 3 was taken by pod respid-3, a copy of this process"):
             await write(MARK_MS + 500)
     await store.extend(MARK_MS + 2000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
 
 
-async def test_what_others_write_beside_the_mark_is_no_takeover(api: FaultyApi, space: str) -> None:
+async def test_what_others_write_beside_the_mark_is_no_takeover(api: FaultyApi, namespace: str, space: str) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.resources import coordination_v1  # noqa: PLC0415
 
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
-    async with AsyncClient(namespace="default") as client:
+    async with AsyncClient(namespace=namespace) as client:
         labels = {"metadata": {"labels": {"team": "billing"}}}
         await client.patch(coordination_v1.Lease, f"respid-{space}-3", labels)
     await store.extend(MARK_MS + 1000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
 async def test_time_in_which_the_lease_could_not_be_read_is_no_silence_of_its_holder(
@@ -216,7 +257,7 @@ async def test_time_in_which_the_lease_could_not_be_read_is_no_silence_of_its_ho
     with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
         await other.load()
     clock.pass_ms(RESERVE_MS)
-    assert await other.load() == MARK
+    assert (await other.load()).own == MARK
 
 
 async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, space: str) -> None:
@@ -226,27 +267,31 @@ async def test_a_takeover_during_an_unknown_outcome_is_noticed(api: FaultyApi, s
     api.fault, api.faults_left = "reply", 1
     with pytest.raises(StoreUnavailableError):
         await former.extend(MARK_MS + 1000)
-    assert await successor.load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    assert (await successor.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
     await successor.extend(MARK_MS + 2000)
     with pytest.raises(HolderLostError):
         await former.extend(MARK_MS + 3000)
 
 
-async def test_a_lease_that_vanished_is_made_again_with_the_own_ceiling(api: FaultyApi, space: str) -> None:
+async def test_a_lease_that_vanished_is_made_again_with_the_own_ceiling(
+    api: FaultyApi, namespace: str, space: str
+) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
-    await delete_lease(f"respid-{space}-3")
+    await delete_lease(namespace, f"respid-{space}-3")
     await store.extend(MARK_MS + 1000)
-    assert await make_store(api, space).load() == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
-async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(api: FaultyApi, space: str) -> None:
+async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(
+    api: FaultyApi, namespace: str, space: str
+) -> None:
     store, other = make_store(api, space), make_store(api, space, pod="release-two-3")
     await store.load()
     await store.extend(MARK_MS)
-    await delete_lease(f"respid-{space}-3")
-    assert await other.load() is None
+    await delete_lease(namespace, f"respid-{space}-3")
+    assert (await other.load()).own is None
     await other.extend(MARK_MS + 500)
     with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
         await store.extend(MARK_MS + 1000)
@@ -254,12 +299,12 @@ async def test_a_lease_that_vanished_and_was_made_by_another_is_lost(api: Faulty
 
 async def test_of_many_that_start_at_once_one_becomes_the_holder(api: FaultyApi, space: str) -> None:
     stores = [make_store(api, space, pod=f"respid-{number}") for number in range(8)]
-    assert await asyncio.gather(*(store.load() for store in stores)) == [None] * 8
+    assert await asyncio.gather(*(store.load() for store in stores)) == [Survey(None)] * 8
     outcomes = await asyncio.gather(*(store.extend(MARK_MS) for store in stores), return_exceptions=True)
     assert sorted(map(repr, map(type, outcomes))) == sorted([repr(type(None))] + [repr(StoreUnavailableError)] * 7)
 
 
-async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, space: str) -> None:
+async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, namespace: str, space: str) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
@@ -270,19 +315,21 @@ async def test_a_write_to_a_version_that_is_gone_conflicts(api: FaultyApi, space
         await api.replace(lease)
     with pytest.raises(ConflictError):
         await api.create(replace(lease, version="", identifier=""))
-    await delete_lease(lease.name)
+    await delete_lease(namespace, lease.name)
     with pytest.raises(ConflictError):
         await api.replace(lease)
 
 
 @pytest.mark.parametrize("ceiling", [None, "", "-1", "1e3", "9" * 5000])
-async def test_a_lease_of_somebody_else_is_left_alone(api: FaultyApi, space: str, ceiling: str | None) -> None:
+async def test_a_lease_of_somebody_else_is_left_alone(
+    api: FaultyApi, namespace: str, space: str, ceiling: str | None
+) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
     from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
     from lightkube.resources import coordination_v1  # noqa: PLC0415
 
     name = f"respid-{space}-3"
-    async with AsyncClient(namespace="default") as client:
+    async with AsyncClient(namespace=namespace) as client:
         annotations = (
             {"respid.io/ceiling-ms": ceiling, "respid.io/layout": LAYOUT.fingerprint} if ceiling is not None else {}
         )
@@ -316,7 +363,7 @@ async def test_a_missing_right_is_named_in_one_line(
     await store.close()
     assert str(caught.value) == (
         "the service account may not get leases.coordination.k8s.io in namespace default:"
-        " its Role needs the verbs get, create and update"
+        " its Role needs the verbs get, list, create and update"
     )
 
 
@@ -392,9 +439,206 @@ async def test_an_answer_that_does_not_come_is_waited_for_as_long_as_the_time_li
             await make_store(api, space).load()
 
 
-async def delete_lease(name: str) -> None:
+async def delete_lease(namespace: str, name: str) -> None:
     from lightkube import AsyncClient  # noqa: PLC0415
     from lightkube.resources import coordination_v1  # noqa: PLC0415
 
-    async with AsyncClient(namespace="default") as client:
+    async with AsyncClient(namespace=namespace) as client:
         await client.delete(coordination_v1.Lease, name)
+
+
+# Layouts, ID spaces and offsets that change.
+
+OTHER = Layout.parse("41/11/11")
+
+
+async def test_surveys_the_marks_of_its_id_space(api: FaultyApi, space: str) -> None:
+    for worker_id, layout in ((4, LAYOUT), (5, OTHER)):
+        store = make_store(api, space, f"respid-{worker_id}", worker_id=worker_id, layout=layout)
+        await store.load()
+        await store.extend(MARK_MS + worker_id + 5000)
+        await store.release(MARK_MS + worker_id)
+    elsewhere = make_store(api, "another", "other-6", worker_id=6, layout=OTHER)
+    await elsewhere.load()
+    await elsewhere.extend(MARK_MS + 9999)
+    survey = await make_store(api, space).load()
+    bound = OTHER.greatest_id(MARK_MS + 4)
+    assert survey.own is None
+    assert set(survey.others or ()) == {
+        Mark(MARK_MS + 4, LAYOUT.fingerprint),
+        Mark(MARK_MS + 5, OTHER.fingerprint, LAYOUT.greatest_id(MARK_MS + 3)),
+    }
+    assert survey.former_id(LAYOUT) == bound
+
+
+async def test_keeps_how_far_former_layouts_reached(api: FaultyApi, namespace: str, space: str) -> None:
+    former = make_store(api, space, "respid-5", worker_id=5, layout=OTHER)
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.release(MARK_MS)
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    await delete_lease(namespace, f"respid-{space}-5")
+    survey = await make_store(api, space, "respid-7", worker_id=7).load()
+    assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+
+
+async def test_waits_while_another_layout_is_in_use(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
+    holder = make_store(api, space, "respid-4", worker_id=4, layout=OTHER)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    store = make_store(api, space, clock=clock)
+    for _ in range(2):
+        with pytest.raises(
+            StoreUnavailableError, match=r"layout 41/11/11@\d+ is in use by pod respid-4 .*stop all workers"
+        ):
+            await store.load()
+        clock.pass_ms(RESERVE_MS - 1)
+        await holder.extend(MARK_MS + 1000)
+    assert api.reported == ["LayoutInUse"], "not again before five minutes have passed"
+    await holder.release(MARK_MS + 10)
+    survey = await store.load()
+    assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS + 9)
+    assert not survey.is_layout_in_use
+
+
+async def test_a_holder_that_is_silent_for_its_duration_does_not_keep_its_layout_in_use(
+    api: FaultyApi, space: str, clock: ScriptedClock
+) -> None:
+    silent_clock = ScriptedClock()
+    silent = make_store(api, space, "respid-4", silent_clock, worker_id=4, layout=OTHER)
+    await silent.load()
+    await silent.extend(MARK_MS)
+    store = make_store(api, space, clock=clock)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-4"):
+        await store.load()
+    clock.pass_ms(RESERVE_MS)
+    silent_clock.pass_ms(RESERVE_MS)
+    assert (await store.load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+    await store.extend(MARK_MS + 5000)
+    with pytest.raises(HolderLostError, match=f"layout {LAYOUT.widths}@.* is in use by pod respid-3"):
+        await silent.extend(MARK_MS + RESERVE_MS)
+    assert (await make_store(api, space).load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+
+
+async def test_of_two_layouts_that_start_at_once_the_second_gives_its_worker_id_back(
+    api: FaultyApi, space: str
+) -> None:
+    first = make_store(api, space, "respid-0", worker_id=0, layout=OTHER)
+    second = make_store(api, space, "respid-1", worker_id=1)
+    await first.load()
+    await second.load()
+    await first.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-0"):
+        await second.extend(MARK_MS)
+    lease = await api.get(f"respid-{space}-1")
+    assert lease is not None
+    assert (lease.holder, lease.mark.is_used()) == ("", False), "as it was: nothing was issued"
+    await first.extend(MARK_MS + 1000)
+
+
+async def test_of_two_layouts_that_write_before_either_looks_none_is_used(
+    api: FaultyApi, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [make_store(api, space, "respid-0", worker_id=0, layout=OTHER)]
+    stores.append(make_store(api, space, "respid-1", worker_id=1))
+    for store in stores:
+        await store.load()
+    have_written = asyncio.Barrier(2)
+    list_all = api.real.list_all
+
+    async def list_when_both_have_written() -> Sequence[Lease]:
+        await have_written.wait()
+        listed = await list_all()
+        await have_written.wait()
+        return listed
+
+    monkeypatch.setattr(api.real, "list_all", list_when_both_have_written)
+    outcomes = await asyncio.gather(*(store.extend(MARK_MS) for store in stores), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 2
+    monkeypatch.undo()
+    await stores[0].load()
+    await stores[0].extend(MARK_MS)
+
+
+async def test_a_refused_start_leaves_the_mark_that_it_found(api: FaultyApi, space: str) -> None:
+    former = make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.release(MARK_MS)
+    store = make_store(api, space, layout=OTHER)
+    await store.load()
+    other = make_store(api, space, "respid-4", worker_id=4)
+    await other.load()
+    await other.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-4"):
+        await store.extend(MARK_MS + RESERVE_MS)
+    assert (await make_store(api, space).load()).own == MARK
+
+
+async def test_looks_again_when_a_mark_of_the_former_layout_rose(api: FaultyApi, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    quick = make_store(api, space, "respid-4", worker_id=4, layout=OTHER)
+    await quick.load()
+    await quick.extend(MARK_MS)
+    await quick.release(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="the marks of another layout have risen"):
+        await store.extend(MARK_MS + 1000)
+    assert (await store.load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+    await store.extend(MARK_MS + 1000)
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+async def test_begins_above_what_its_pod_left_in_another_id_space(api: FaultyApi, *, is_released: bool) -> None:
+    former = make_store(api, "former")
+    await former.load()
+    await former.extend(MARK_MS)
+    if is_released:
+        await former.release(MARK_MS)
+    stranger = make_store(api, "another", pod="other-3")
+    await stranger.load()
+    await stranger.extend(MARK_MS + 9999)
+    assert await make_store(api, "new").load() == Survey(MARK)
+    again = make_store(api, "new", layout=OTHER)
+    assert await again.load() == Survey(MARK)
+
+
+async def test_a_rollout_over_an_offset_says_why_it_cannot_go_on(api: FaultyApi, namespace: str, space: str) -> None:
+    from lightkube import AsyncClient  # noqa: PLC0415
+    from lightkube.resources import core_v1  # noqa: PLC0415
+
+    holder = make_store(api, space, "respid-1")
+    await holder.load()
+    await holder.extend(MARK_MS)
+    store = make_store(api, space)
+    for _ in range(3):
+        with pytest.raises(
+            StoreUnavailableError, match=r"the worker ID offset was changed .* go back to the former off"
+        ):
+            await store.load()
+    async with AsyncClient(namespace=namespace) as client:
+        events = [event async for event in client.list(core_v1.Event)]
+    (event,) = events
+    assert (event.reason, event.type, event.involvedObject.name) == ("WorkerIDHeld", "Warning", "respid-3")
+    assert event.involvedObject.uid == "an-uid"
+    assert str(event.message).startswith(
+        "worker ID 3 is held by pod respid-1 (Lease respid-test-3): both belong to one Stat"
+    )
+
+
+async def test_goes_on_where_it_may_not_list(
+    api: FaultyApi, space: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> Sequence[Lease]:
+        raise StoreError("the service account may not list leases")
+
+    monkeypatch.setattr(api.real, "list_all", refuse)
+    former = make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    store = make_store(api, space)
+    assert await store.load() == Survey(MARK, None)
+    await store.extend(MARK_MS + 1000)
+    assert [getattr(record, "event", "") for record in caplog.records] == ["leases_unknown"] * 2, "once per worker"

@@ -1,0 +1,97 @@
+"""The chart as Argo CD and Flux apply it: rendered without a cluster, applied twice, compared with what is live."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chart.custom_definitions import SOURCES
+from tests.chart.rendering import CASES_WITHOUT_KEDA, KEDA_API, Manifest, render, render_case, render_with_apis
+from tests.support.kubernetes_api_server import running_api_server
+from tests.support.needed_tools import need_tool
+
+
+def test_the_helm_test_is_no_hook_of_argo_cd() -> None:
+    annotations = render().one("Pod")["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "test"
+    assert annotations["argocd.argoproj.io/hook"] == "Skip"
+
+
+def test_two_renderings_are_equal() -> None:
+    """Nothing is generated: no password, no time, no random name."""
+    assert [render_case(case).objects for case in CASES_WITHOUT_KEDA] == [
+        render_case(case).objects for case in CASES_WITHOUT_KEDA
+    ]
+
+
+@pytest.mark.kubernetes
+def test_both_autoscalers_have_the_name_that_is_given() -> None:
+    name = {"hpaName": "other"}
+    hpa = render({"autoscaling": name | {"keda": {"enabled": False}}}).one("HorizontalPodAutoscaler")
+    scaled = render_with_apis({"autoscaling": name}, KEDA_API).one("ScaledObject")
+    assert hpa["metadata"]["name"] == "other"
+    assert scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"] == "other"
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with running_api_server(tmp_path_factory.mktemp("kubernetes")) as server:
+        yield server.kubeconfig
+
+
+def built_in_objects(case: str) -> list[Manifest]:
+    rendered = render_case(case).objects
+    return [each for each in rendered if each["apiVersion"].rpartition("/")[0] not in SOURCES and each["kind"] != "Pod"]
+
+
+class Cluster:
+    """kubectl with the objects of one case, in a namespace of their own."""
+
+    def __init__(self, kubeconfig: Path, home: Path, case: str, namespace: str = "") -> None:
+        self._environment = os.environ | {"KUBECONFIG": str(kubeconfig), "HOME": str(home)}
+        self._namespace = f"gitops-{namespace or case}"
+        self._objects = built_in_objects(case)
+        for each in self._objects:
+            each["metadata"]["namespace"] = self._namespace
+        self.kubectl("create", "namespace", self._namespace, objects=[])
+
+    def kubectl(self, *arguments: str, objects: list[Manifest] | None = None) -> str:
+        given = yaml.safe_dump_all(self._objects if objects is None else objects)
+        command = [need_tool("kubectl"), *arguments]
+        run = subprocess.run(
+            command, input=given, env=self._environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    def versions(self) -> dict[str, str]:
+        """The version of each object, which changes with every write to it."""
+        live = yaml.safe_load(self.kubectl("get", "--filename", "-", "--output", "yaml"))["items"]
+        return {f"{each['kind']}/{each['metadata']['name']}": each["metadata"]["resourceVersion"] for each in live}
+
+
+@pytest.mark.kubernetes
+@pytest.mark.parametrize("case", CASES_WITHOUT_KEDA)
+def test_a_second_server_side_apply_changes_nothing(kubeconfig: Path, tmp_path: Path, case: str) -> None:
+    cluster = Cluster(kubeconfig, tmp_path, case)
+    apply = ("apply", "--server-side", "--field-manager", "argocd-controller", "--filename", "-")
+    cluster.kubectl(*apply)
+    before = cluster.versions()
+    cluster.kubectl(*apply)
+    assert cluster.versions() == before
+
+
+@pytest.mark.kubernetes
+def test_the_volumes_are_written_as_the_api_server_completes_them(kubeconfig: Path, tmp_path: Path) -> None:
+    """Argo CD compares lists as a whole, so any field that is added to a claim would count as a difference."""
+    cluster = Cluster(kubeconfig, tmp_path, "file-store", "volumes")
+    cluster.kubectl("apply", "--filename", "-")
+    live = yaml.safe_load(cluster.kubectl("get", "--filename", "-", "--output", "yaml"))["items"]
+    (claim,) = next(each for each in live if each["kind"] == "StatefulSet")["spec"]["volumeClaimTemplates"]
+    (rendered,) = render_case("file-store").one("StatefulSet")["spec"]["volumeClaimTemplates"]
+    claim.pop("status")
+    claim["metadata"].pop("creationTimestamp", None)
+    assert claim == rendered

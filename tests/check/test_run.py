@@ -1,0 +1,69 @@
+"""Checks that run in this process, with plans that the command line may not allow."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+
+import pytest
+
+from respid.check import Address, Check, Plan, Report
+from tests.support.fake_worker import FakeWorker, serving
+
+PLAN = Plan((), seconds=100, connections=3, password="")
+
+
+def drawn(check: Check) -> int:
+    return sum(worker.ids for worker in check.workers.values())
+
+
+def run(addresses: list[str], plan: Plan, enough: Callable[[Check], object]) -> Report:
+    """Runs a check until it has seen enough."""
+    pairs = [address.rsplit(":", 1) for address in addresses]
+    check = Check(plan._replace(addresses=tuple(Address(host, int(port)) for host, port in pairs)))
+
+    def stop_if_enough(_seconds: float) -> None:
+        if enough(check):
+            check.stop()
+
+    asyncio.run(check.run(stop_if_enough))
+    return Report(check, max_clock_difference_seconds=math.inf)
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(2000, 200), (20, 2)])
+def test_rate_limits_ids_of_all_workers(rate: float, burst: int) -> None:
+    def enough(check: Check) -> bool:
+        return check.seconds > 1 and all(worker.ids for worker in check.workers.values())
+
+    with serving(FakeWorker(), FakeWorker(worker_id=2)) as addresses:
+        began = time.monotonic()
+        report = run(addresses, PLAN._replace(ids_per_second=rate), enough)
+        seconds = time.monotonic() - began
+    assert report.failures == []
+    assert report.ids <= rate * seconds + burst
+
+
+def test_wait_for_turn_ends_with_check() -> None:
+    with serving(FakeWorker()) as addresses:
+        began = time.monotonic()
+        report = run(addresses, PLAN._replace(ids_per_second=0.01), drawn)
+        assert time.monotonic() - began < 50
+    assert (report.ids, report.failures) == (1, [])
+
+
+def test_too_low_rate_is_named_as_reason() -> None:
+    with serving(FakeWorker(), FakeWorker(worker_id=2)) as addresses:
+        report = run(addresses, PLAN._replace(ids_per_second=0.01), drawn)
+    (line,) = report.failures
+    assert line.endswith("returned no ID: the check was too short, or its rate too low")
+
+
+def test_above_is_proved_or_fails() -> None:
+    worker = FakeWorker()
+    with serving(worker) as addresses:
+        proved = run(addresses, PLAN._replace(above=worker.take_block(1)), drawn)
+        failed = run(addresses, PLAN._replace(above=1 << 62), drawn)
+    assert (proved.failures, ", all above " in proved.verdict()) == ([], True)
+    (line,) = failed.failures
+    assert line.startswith(f"{addresses[0]} (worker ID 1) returned ID")
+    assert f", not above {1 << 62}" in line

@@ -1,0 +1,132 @@
+"""The messages to systemd, from a real server to a socket as systemd opens it, and the unit in packaging/systemd."""
+
+import contextlib
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from respid.monitoring.history import History
+from respid.monitoring.systemd import SystemdReport
+from respid.worker.worker import Worker
+from tests.support.documents import ROOT
+from tests.support.faked_clock import faked_clock
+from tests.support.needed_tools import need_tool
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
+
+UNITS = ROOT / "packaging/systemd"
+
+
+class Systemd:
+    """Receives what a service reports."""
+
+    def __init__(self, address: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(address.replace("@", "\0"))
+        self._socket.settimeout(WAIT_SECONDS)
+
+    def receive(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self._socket.recv(4096).decode().splitlines())
+
+    def receive_until(self, name: str) -> list[dict[str, str]]:
+        """Returns the messages up to the one with this assignment."""
+        messages = [self.receive()]
+        while name not in messages[-1]:
+            messages.append(self.receive())
+        return messages
+
+    def is_silent_for(self, seconds: float) -> bool:
+        return not select.select([self._socket], [], [], seconds)[0]
+
+    def drain(self) -> None:
+        while not self.is_silent_for(0):
+            self.receive()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(params=["path", "abstract"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "notify") if request.param == "path" else f"@respid-test-{tmp_path}"
+
+
+@pytest.fixture
+def systemd(address: str) -> Iterator[Systemd]:
+    with contextlib.closing(Systemd(address)) as systemd:
+        yield systemd
+
+
+def test_reports_ready_then_stopping(start_server: StartServer, systemd: Systemd, address: str) -> None:
+    server = start_server(NOTIFY_SOCKET=address, WATCHDOG_USEC="600000")
+    ready = systemd.receive_until("READY")[-1]
+    assert ready["STATUS"] == "ready: 0 IDs per second, 0 connections"
+    assert "WATCHDOG" in systemd.receive()
+    assert server.stop() == 0
+    stopping = systemd.receive_until("STOPPING")[-1]
+    assert stopping["STATUS"].startswith("not ready: the server is draining")
+
+
+def test_stopped_event_loop_feeds_no_watchdog(start_server: StartServer, systemd: Systemd, address: str) -> None:
+    server = start_server(NOTIFY_SOCKET=address, WATCHDOG_USEC="600000")
+    systemd.receive_until("READY")
+    server.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: _is_stopped(server))
+    systemd.drain()
+    assert systemd.is_silent_for(1)
+    server.process.send_signal(signal.SIGCONT)
+    assert "WATCHDOG" in systemd.receive()
+
+
+def _is_stopped(server: RunningServer) -> bool:
+    status = Path(f"/proc/{server.process.pid}/stat").read_text()
+    return status.rpartition(") ")[2].startswith("T")
+
+
+def test_a_start_that_waits_is_not_a_failed_one(start_server: StartServer, systemd: Systemd, address: str) -> None:
+    """With this clock no ID can be issued, until it is set."""
+    server = start_server(wait=False, NOTIFY_SOCKET=address, **faked_clock(-10 * 365 * 24 * 3600))
+    messages = [systemd.receive() for _ in range(3)]
+    assert all("EXTEND_TIMEOUT_USEC" in message and "READY" not in message for message in messages), server.log
+    assert messages[-1]["STATUS"].startswith("not ready: ")
+
+
+def test_unreachable_socket_is_no_failure(worker: Worker, tmp_path: Path) -> None:
+    history = History(lambda: 0, now_seconds=0)
+    SystemdReport(worker, history, {"NOTIFY_SOCKET": str(tmp_path / "gone")}).send()
+    SystemdReport(worker, history, {}).send()
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit of worker 1, with a program that exists."""
+    text = (UNITS / "respid@.service").read_text()
+    assert text.count("/opt/respid/bin/respid") == 1
+    (tmp_path / "respid@.service").write_text(text.replace("/opt/respid/bin/respid", shutil.which("true") or ""))
+    return Path(shutil.copy(tmp_path / "respid@.service", tmp_path / "respid@1.service"))
+
+
+def test_unit_is_valid(unit: Path) -> None:
+    verified = subprocess.run(
+        [need_tool("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_unit_is_hardened(unit: Path) -> None:
+    analyze = [need_tool("systemd-analyze"), "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)]
+    analyzed = subprocess.run(analyze, capture_output=True, text=True, check=False)
+    assert analyzed.returncode == 0, analyzed.stdout
+
+
+def test_unit_runs_options_that_exist() -> None:
+    (line,) = [line for line in (UNITS / "respid@.service").read_text().splitlines() if line.startswith("ExecStart=")]
+    _, *arguments = line.removeprefix("ExecStart=").replace("%i", "3").split()
+    checked = subprocess.run([sys.executable, "-m", "respid", *arguments, "--help"], capture_output=True, check=False)
+    assert (checked.returncode, arguments[:3]) == (0, ["serve", "--worker-id", "3"])
