@@ -11,9 +11,11 @@ from tests.support.running import RunningServer
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 ROOT = Path(__file__).parent.parent.parent
-CLIENTS, BULK, README = ((ROOT / page).read_text() for page in ("docs/clients.md", "docs/bulk.md", "README.md"))
+CLIENTS, BULK, ID_TYPES, README = (
+    (ROOT / page).read_text() for page in ("docs/clients.md", "docs/bulk.md", "docs/id-types.md", "README.md")
+)
 SNIPPET = re.compile(r"<!-- snippet: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXAMPLES = [(name, code) for text in (CLIENTS, BULK, README) for name, code in SNIPPET.findall(text)]
+EXAMPLES = [(name, code) for text in (CLIENTS, BULK, ID_TYPES, README) for name, code in SNIPPET.findall(text)]
 LOADING = {"error": "raises immediately", "retries": "retries, then raises", "waits": "waits if it is connecting"}
 RESTART = {
     "silent": "reconnects silently",
@@ -32,7 +34,7 @@ def test_example_prints_exact_ids(server: RunningServer, name: str, code: str) -
 
 
 def test_every_example_is_tested() -> None:
-    for page in (CLIENTS, BULK):
+    for page in (CLIENTS, BULK, ID_TYPES):
         assert page.count("\n```") == 2 * len(SNIPPET.findall(page))
 
 
