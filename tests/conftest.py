@@ -13,10 +13,11 @@ import hypothesis
 import pytest
 
 from respid.worker.worker import Worker
+from tests.support.byte_streams import requests
 from tests.support.command_client import CommandClient
 from tests.support.kubernetes_api_server import ApiServer, running_api_server, write_kubeconfig
 from tests.support.needed_tools import leave_out
-from tests.support.raw_client import RawClient
+from tests.support.raw_client import RawClient, exchange
 from tests.support.redis_oracle import running_redis
 from tests.support.running import (
     RunningServer,
@@ -165,6 +166,7 @@ def kubeconfig(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a real redis-server."""
+    """The port of a real redis-server, the oracle. It holds the counter `c`, and the counter `f` in the hash `h`."""
     with running_redis(tmp_path_factory.mktemp("redis")) as port:
+        exchange(port, requests("INCR c; HINCRBY h f 1"))
         yield port

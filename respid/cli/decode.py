@@ -2,37 +2,49 @@
 
 import json
 import re
-import sys
 from datetime import UTC, datetime
 
 import click
 
 from respid.cli.options import layout_settings, parse_layout
+from respid.cli.values import column_option, convert_values, values_context
+from respid.ids.layout import IdParts
 from respid.ids.timestamp import format_timestamp
 
 
-@click.command("decode")
+@click.command("decode", context_settings=values_context)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@column_option
 @layout_settings
-def decode(ids: tuple[str, ...], *, as_json: bool, layout: str, epoch: str) -> None:
-    """Show the time, worker ID and sequence of IDs. Without arguments, read the IDs from standard input."""
+def decode(ids: tuple[str, ...], *, as_json: bool, column: str | None, layout: str, epoch: str) -> None:
+    """Show the time, worker ID and sequence of IDs. Without arguments, read the IDs from standard input.
+
+    IDs may be quoted. Values that are not IDs are reported, and the others are shown.
+    """
     parsed_layout = parse_layout(layout, epoch)
-    for word in ids or (word for line in sys.stdin or () for word in line.split()):
-        try:
-            parts = parsed_layout.decompose(_parse_id(word))
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
-        if as_json:
-            fields = {"id": int(word), "time": format_timestamp(parts.timestamp_ms), **parts._asdict()}
-            click.echo(json.dumps(fields))
-        else:
-            click.echo(f"{word}")
-            click.echo(
-                f"  time       {format_timestamp(parts.timestamp_ms)}  (local {_local_time(parts.timestamp_ms)})"
-            )
-            click.echo(f"  worker ID  {parts.worker_id}")
-            click.echo(f"  sequence   {parts.sequence}")
+
+    def show(text: str) -> None:
+        identifier = _parse_id(text)
+        parts = parsed_layout.decompose(identifier)
+        click.echo(_as_json(identifier, parts) if as_json else _as_text(identifier, parts))
+
+    convert_values(ids, column, show)
+
+
+def _as_json(identifier: int, parts: IdParts) -> str:
+    """The fields as JSON. The ID is also there as a string, since many JSON parsers round integers above 2^53."""
+    time = format_timestamp(parts.timestamp_ms)
+    return json.dumps({"id": identifier, "id_string": str(identifier), "time": time, **parts._asdict()})
+
+
+def _as_text(identifier: int, parts: IdParts) -> str:
+    return (
+        f"{identifier}\n"
+        f"  time       {format_timestamp(parts.timestamp_ms)}  (local {_local_time(parts.timestamp_ms)})\n"
+        f"  worker ID  {parts.worker_id}\n"
+        f"  sequence   {parts.sequence}"
+    )
 
 
 def _local_time(timestamp_ms: int) -> str:
@@ -44,6 +56,7 @@ def _local_time(timestamp_ms: int) -> str:
 
 
 def _parse_id(word: str) -> int:
+    word = word.strip("\"'")
     if not re.fullmatch("[0-9]{1,20}", word):  # int() takes 1_0 as well
         raise ValueError(f"{word[:64]!r} is not an ID: a number of 1 to 20 digits")
     return int(word)

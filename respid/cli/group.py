@@ -3,6 +3,7 @@
 import click
 
 from respid import __version__
+from respid.cli.bounds import max_command, min_command
 from respid.cli.check import check
 from respid.cli.decode import decode
 from respid.cli.healthcheck import healthcheck
@@ -26,5 +27,5 @@ def respid() -> None:
     """
 
 
-for command in (serve, decode, check, healthcheck):
+for command in (serve, decode, min_command, max_command, check, healthcheck):
     respid.add_command(command)

@@ -1,6 +1,5 @@
 """The entry point: runs the command line, turns its errors into messages and exit codes, and logs why it failed.
 
-Exit codes: 0 done, or stopped on request; 1 failed; 2 wrong usage; 128 + the signal's number, stopped at once by it.
 Imports almost nothing at the top, so that Ctrl-C is handled before the slower imports.
 """
 
@@ -9,9 +8,7 @@ import os
 import signal
 import sys
 
-EXIT_FAILED = 1
-EXIT_WRONG_USE = 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT
+from respid.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WRONG_USE
 
 
 def main() -> None:
@@ -31,7 +28,7 @@ def _run(arguments: list[str]) -> int:
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["serve", *arguments]
     try:
-        respid.main(arguments, prog_name="respid", standalone_mode=False)
+        exit_code = respid.main(arguments, prog_name="respid", standalone_mode=False)
     except click.UsageError as error:
         _print(error.format_message())
         return EXIT_WRONG_USE
@@ -43,7 +40,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - a defect, which is reported with its traceback
         _report_failure(f"internal error (please report it): {type(error).__name__}: {error}", error)
         return EXIT_FAILED
-    return 0
+    return exit_code if isinstance(exit_code, int) else 0  # of click.exceptions.Exit
 
 
 def _open_standard_files() -> None:

@@ -3,11 +3,17 @@
 # The order of these imports is the order of COMMAND and of the documentation.
 # isort: off
 from respid.commands import keys
+from respid.commands import values
+from respid.commands import existence
+from respid.commands import expiry
+from respid.commands import keyspace
 from respid.commands import ids
 from respid.commands import transaction
 from respid.commands import connection
 from respid.commands import handshake
 from respid.commands import client
+from respid.commands import client_list
+from respid.commands import tracking
 from respid.commands import server
 from respid.commands import info
 from respid.commands import config
@@ -17,26 +23,37 @@ from respid.commands import introspection
 
 # isort: on
 from respid.commands.dispatch import run
-from respid.commands.session import Parts, Reply, ReplyMode, Session
+from respid.commands.refused import REFUSALS, REFUSED
+from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
 from respid.commands.table import COMMANDS
 
 __all__ = [
     "COMMANDS",
+    "REFUSALS",
+    "REFUSED",
     "Parts",
     "Reply",
     "ReplyMode",
+    "RequestKind",
     "Session",
+    "SocketState",
     "client",
+    "client_list",
     "cluster",
     "config",
     "connection",
     "diagnostics",
+    "existence",
+    "expiry",
     "handshake",
     "ids",
     "info",
     "introspection",
     "keys",
+    "keyspace",
     "run",
     "server",
+    "tracking",
     "transaction",
+    "values",
 ]

@@ -1,9 +1,12 @@
-"""CLIENT and its subcommands: names, reply modes, and lists of connections."""
+"""CLIENT and its subcommands about names, reply modes and eviction."""
 
 from respid.commands.names import refuse_name
 from respid.commands.session import Reply, ReplyMode, Session
 from respid.commands.table import CommandGroup
 from respid.resp import encoder, errors
+from respid.resp.reader import parse_integer
+
+_UNBLOCK_REASON = errors.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 
 group = CommandGroup("connection")
 
@@ -14,20 +17,6 @@ group.container("CLIENT", "A container for connection commands.", since="2.4.0")
 @group.subcommand("CLIENT ID", "Returns the ID of the connection.", "noscript loading stale", since="5.0.0")
 def client_id(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.integer(session.identifier)
-
-
-@group.subcommand("CLIENT INFO", "Returns information about the connection.", "noscript loading stale", since="6.2.0")
-def client_info(session: Session, _arguments: list[bytes]) -> Reply:
-    return encoder.text_string(session.describe(), session.version)
-
-
-@group.subcommand(
-    "CLIENT LIST", "Returns information about all connections.", "admin noscript loading stale", since="2.4.0"
-)
-def client_list(session: Session, _arguments: list[bytes]) -> Reply:
-    worker = session.worker
-    lines = worker.client_list.text(session.identifier, worker.clock.monotonic_ns())
-    return encoder.text_string(lines, session.version)
 
 
 @group.subcommand("CLIENT GETNAME", "Returns the name of the connection.", "noscript loading stale", since="2.6.9")
@@ -86,49 +75,9 @@ def client_reply(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.subcommand(
-    "CLIENT TRACKING ON | OFF [option ...]",
-    "Accepted without effect: no value ever changes.",
-    "noscript loading stale",
-    since="6.0.0",
-)
-def client_tracking(_session: Session, arguments: list[bytes]) -> Reply:
-    options = _parse_tracking_options(arguments[3:])
-    is_on = arguments[2].upper() == b"ON"
-    if options is None or (not is_on and arguments[2].upper() != b"OFF"):
-        return errors.SYNTAX
-    if not is_on:
-        return encoder.OK
-    if b"PREFIX" in options and b"BCAST" not in options:
-        return errors.TRACKING_PREFIX_WITHOUT_BCAST
-    if b"BCAST" in options and options & {b"OPTIN", b"OPTOUT"}:
-        return errors.TRACKING_OPT_WITH_BCAST
-    return errors.TRACKING_OPTIN_AND_OPTOUT if options >= {b"OPTIN", b"OPTOUT"} else encoder.OK
-
-
-def _parse_tracking_options(words: list[bytes]) -> set[bytes] | None:
-    """The names of the options of CLIENT TRACKING; None for a syntax error."""
-    options: set[bytes] = set()
-    while words:
-        match words[0].upper(), words[1:]:
-            case (b"REDIRECT" | b"PREFIX") as option, [_, *rest]:
-                options.add(option)
-            case (b"BCAST" | b"OPTIN" | b"OPTOUT" | b"NOLOOP") as option, rest:
-                options.add(option)
-            case _:
-                return None
-        words = rest
-    return options
-
-
-@group.subcommand("CLIENT GETREDIR", "Returns -1: tracking is not redirected.", "noscript loading stale", since="6.0.0")
-def client_getredir(_session: Session, _arguments: list[bytes]) -> Reply:
-    return encoder.integer(-1)
-
-
-@group.subcommand(
     "CLIENT NO-EVICT ON | OFF",
     "Accepted without effect: a client that holds too much memory is closed all the same.",
-    "admin noscript loading stale",
+    "admin noscript loading stale constant",
     since="7.0.0",
 )
 def client_no_evict(_session: Session, arguments: list[bytes]) -> Reply:
@@ -138,8 +87,33 @@ def client_no_evict(_session: Session, arguments: list[bytes]) -> Reply:
 @group.subcommand(
     "CLIENT NO-TOUCH ON | OFF",
     "Accepted without effect: there are no keys to touch.",
-    "noscript loading stale",
+    "noscript loading stale constant",
     since="7.2.0",
 )
 def client_no_touch(_session: Session, arguments: list[bytes]) -> Reply:
     return encoder.OK if arguments[2].upper() in (b"ON", b"OFF") else errors.SYNTAX
+
+
+@group.subcommand(
+    "CLIENT UNPAUSE",
+    "Accepted without effect: clients are not paused.",
+    "admin noscript loading stale constant",
+    since="6.2.0",
+)
+def client_unpause(_session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.OK
+
+
+@group.subcommand(
+    "CLIENT UNBLOCK client-id [TIMEOUT | ERROR]",
+    "Returns 0: there are no blocking commands.",
+    "admin noscript loading stale constant",
+    since="5.0.0",
+)
+def client_unblock(_session: Session, arguments: list[bytes]) -> Reply:
+    reasons = [argument.upper() for argument in arguments[3:]]
+    if len(reasons) > 1:
+        return errors.wrong_subcommand_syntax("client", arguments[1])
+    if reasons and reasons[0] not in (b"TIMEOUT", b"ERROR"):
+        return _UNBLOCK_REASON
+    return errors.NOT_AN_INTEGER if parse_integer(arguments[2]) is None else encoder.integer(0)

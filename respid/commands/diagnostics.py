@@ -11,13 +11,13 @@ group = CommandGroup("server")
 group.container("SLOWLOG", "A container for slow log commands.", since="2.2.12")
 
 
-@group.subcommand("SLOWLOG LEN", "Returns 0: there is no slow log.", "admin loading stale", since="2.2.12")
+@group.subcommand("SLOWLOG LEN", "Returns 0: there is no slow log.", "admin loading stale constant", since="2.2.12")
 def slowlog_len(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.integer(0)
 
 
 @group.subcommand(
-    "SLOWLOG GET [n]", "Returns an empty array: there is no slow log.", "admin loading stale", since="2.2.12"
+    "SLOWLOG GET [n]", "Returns an empty array: there is no slow log.", "admin loading stale constant", since="2.2.12"
 )
 def slowlog_get(_session: Session, arguments: list[bytes]) -> Reply:
     match arguments[2:]:
@@ -30,7 +30,9 @@ def slowlog_get(_session: Session, arguments: list[bytes]) -> Reply:
     return errors.SLOWLOG_COUNT if count is None or count < -1 else encoder.array([])
 
 
-@group.subcommand("SLOWLOG RESET", "Does nothing: there is no slow log.", "admin loading stale", since="2.2.12")
+@group.subcommand(
+    "SLOWLOG RESET", "Does nothing: there is no slow log.", "admin loading stale constant", since="2.2.12"
+)
 def slowlog_reset(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK
 
@@ -41,8 +43,38 @@ group.container("LATENCY", "A container for latency commands.", since="2.8.13")
 @group.subcommand(
     "LATENCY LATEST",
     "Returns an empty array: latency is in the metrics.",
-    "admin noscript loading stale",
+    "admin noscript loading stale constant",
     since="2.8.13",
 )
 def latency_latest(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.array([])
+
+
+@group.subcommand(
+    "LATENCY HISTORY event",
+    "Returns an empty array: latency is in the metrics.",
+    "admin noscript loading stale constant",
+    since="2.8.13",
+)
+def latency_history(_session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.array([])
+
+
+@group.subcommand(
+    "LATENCY HISTOGRAM [command ...]",
+    "Returns an empty map: latency is in the metrics.",
+    "admin noscript loading stale constant",
+    since="7.0.0",
+)
+def latency_histogram(session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.map_header(0, session.version)
+
+
+@group.subcommand(
+    "LATENCY RESET [event ...]",
+    "Returns 0: no latency events are recorded.",
+    "admin noscript loading stale constant",
+    since="2.8.13",
+)
+def latency_reset(_session: Session, _arguments: list[bytes]) -> Reply:
+    return encoder.integer(0)

@@ -1,5 +1,6 @@
 """Runs requests: finds the handler, after the checks that all commands share."""
 
+from respid.commands.refused import REFUSED
 from respid.commands.session import QueuedCommand, Reply, Session
 from respid.commands.table import COMMANDS, DRAWS_IDS, IMMEDIATE, NO_AUTH, Command
 from respid.resp import encoder, errors
@@ -15,17 +16,14 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
     """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis."""
     command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
     if command is None:
-        if arguments[0].upper() in _HTTP_WORDS:
-            session.closing = True
-            return b""
-        return _reject(session, errors.unknown_command(arguments))
+        return _answer_unknown(session, arguments)
     if command.subcommands and len(arguments) > 1:
         container = command.name
         command = command.subcommands.get(arguments[1].upper())
         if command is None:
-            return _reject(session, errors.unknown_subcommand(container, arguments[1]))
+            return _answer_unknown_subcommand(session, container, arguments[1])
     if not command.accepts(len(arguments)):
-        return _reject(session, errors.wrong_arity(command.name), command)
+        return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
     if session.transaction is not None and IMMEDIATE not in command.flags:
@@ -38,6 +36,26 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
     if reply is None:
         counts[command.name] -= 1  # it waits for an ID, and will be run again
     return reply
+
+
+def _answer_unknown(session: Session, arguments: list[bytes]) -> bytes:
+    """Answers a command that is not in the table: refused with advice if Redis has it, else in Redis's words."""
+    name = arguments[0].upper()
+    if name in _HTTP_WORDS:
+        session.closing = True
+        return b""
+    return _refuse(session, REFUSED.get(name) or errors.unknown_command(arguments), is_known=name in REFUSED)
+
+
+def _answer_unknown_subcommand(session: Session, container: str, subcommand: bytes) -> bytes:
+    name = b"%s|%s" % (container.upper().encode(), subcommand.upper())
+    error = REFUSED.get(name) or errors.unknown_subcommand(container, subcommand)
+    return _refuse(session, error, is_known=name in REFUSED)
+
+
+def _refuse(session: Session, error: bytes, *, is_known: bool) -> bytes:
+    """As Redis does, says of a command that does not exist even to a client that has not authenticated."""
+    return _reject(session, errors.NOT_AUTHENTICATED if is_known and not session.authenticated else error)
 
 
 def _queue(session: Session, command: Command, arguments: list[bytes], transaction: list[QueuedCommand]) -> bytes:

@@ -1,9 +1,12 @@
 """The ID.* commands: drawing IDs in bulk, and decoding them."""
 
-from respid.commands.session import Parts, Reply, Session
+from collections.abc import Callable
+
+from respid.commands.session import Parts, Reply, RequestKind, Session
 from respid.commands.table import CommandGroup
-from respid.ids.layout import YEAR_MS, IdParts
-from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+from respid.ids.layout import YEAR_MS, IdParts, Layout
+from respid.ids.time_range import greatest_id_in, least_id_in
+from respid.ids.timestamp import format_timestamp
 from respid.resp import encoder, errors
 from respid.resp.encoder import Value
 from respid.resp.reader import parse_integer
@@ -15,15 +18,19 @@ SLICE_IDS = 1024  # a bulk reply is made in slices; other clients have their tur
 group = CommandGroup("generic")
 
 
+_NEXT_USAGE = "ID.NEXT [COUNT n] [AS INTEGER | STRING]"
+_NEXT_SYNTAX = errors.own_syntax(_NEXT_USAGE)
+
+
 @group.command(
-    "ID.NEXT [COUNT n] [AS INTEGER | STRING]",
+    _NEXT_USAGE,
     "Returns the next ID, or an array of n.",
     "write fast draws",
     since="0.1.0",
 )
 def id_next(session: Session, arguments: list[bytes]) -> Reply:
     if len(arguments) % 2 == 0:
-        return errors.SYNTAX
+        return _NEXT_SYNTAX
     count: int | None = None
     as_string = False
     for option, value in zip(arguments[1::2], arguments[2::2], strict=True):
@@ -36,7 +43,7 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
             case b"AS", b"STRING" | b"INTEGER":
                 as_string = value.upper() == b"STRING"
             case _:
-                return errors.SYNTAX
+                return _NEXT_SYNTAX
     if count is not None:
         return _stream_ids(session, count, as_string=as_string)
     first, taken = session.take(1)
@@ -48,7 +55,7 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
 def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
     """The array of `count` IDs in slices. Once the header is sent it cannot become an error, so it waits for IDs."""
     encode = encoder.consecutive_strings if as_string else encoder.consecutive_integers
-    session.wait.is_bulk = True
+    session.wait.kind = RequestKind.STREAM
     header = encoder.array_header(count)
     while count:
         first, taken = session.take(min(count, SLICE_IDS))
@@ -71,7 +78,7 @@ def id_range(session: Session, arguments: list[bytes]) -> Reply:
 
 def _collect_ranges(session: Session, count: int) -> Parts:
     """All ranges in one reply: their number is known only at the end."""
-    session.wait.is_bulk = True
+    session.wait.kind = RequestKind.STREAM
     ranges: list[bytes] = []
     while count:
         first, taken = session.take(count)
@@ -135,28 +142,27 @@ def _describe(parts: IdParts) -> Value:
 
 @group.command(
     "ID.MIN time",
-    "Returns the smallest possible ID of a millisecond (Unix ms or ISO 8601).",
+    "Returns the smallest possible ID of a time: ISO 8601 (UTC unless it has a zone), or Unix milliseconds.",
     "readonly fast",
     since="0.1.0",
 )
 def id_min(session: Session, arguments: list[bytes]) -> Reply:
-    layout = session.worker.generator.layout
-    try:
-        return encoder.integer(layout.least_id(parse_timestamp_ms(arguments[1].decode("utf-8", "replace"))))
-    except ValueError as error:
-        return errors.error(f"ERR {error}")
+    return _bound(session, arguments[1], least_id_in)
 
 
 @group.command(
     "ID.MAX time",
-    "Returns the greatest possible ID of a millisecond (Unix ms or ISO 8601).",
+    "Returns the greatest possible ID of a day, hour, minute, second or millisecond, written as for ID.MIN.",
     "readonly fast",
     since="0.1.0",
 )
 def id_max(session: Session, arguments: list[bytes]) -> Reply:
-    layout = session.worker.generator.layout
+    return _bound(session, arguments[1], greatest_id_in)
+
+
+def _bound(session: Session, time: bytes, find: Callable[[Layout, str], int]) -> bytes:
     try:
-        return encoder.integer(layout.greatest_id(parse_timestamp_ms(arguments[1].decode("utf-8", "replace"))))
+        return encoder.integer(find(session.worker.generator.layout, time.decode("utf-8", "replace")))
     except ValueError as error:
         return errors.error(f"ERR {error}")
 

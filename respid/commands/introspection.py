@@ -1,8 +1,10 @@
 """COMMAND and its subcommands: descriptions of the commands in the table."""
 
 from functools import cache
+from typing import NamedTuple
 
 from respid.commands.glob import matches
+from respid.commands.hints import CATEGORIES, KEY_ACCESS, TIPS
 from respid.commands.session import Reply, Session
 from respid.commands.table import COMMANDS, INTERNAL_FLAGS, Command, CommandGroup
 from respid.resp import encoder, errors
@@ -10,12 +12,15 @@ from respid.resp.encoder import Value
 
 # Redis's ACL categories for flags and groups. It has none for the group "server".
 _CATEGORIES = {
-    "write": "@write",
-    "readonly": "@read",
-    "admin": "@admin",
-    "connection": "@connection",
-    "generic": "@keyspace",
-    "transactions": "@transaction",
+    "write": {"@write"},
+    "readonly": {"@read"},
+    "admin": {"@admin", "@dangerous"},
+    "blocking": {"@blocking"},
+    "connection": {"@connection"},
+    "generic": {"@keyspace"},
+    "hash": {"@hash"},
+    "string": {"@string"},
+    "transactions": {"@transaction"},
 }
 
 group = CommandGroup("server")
@@ -65,24 +70,31 @@ def command_docs(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.subcommand(
-    "COMMAND LIST [FILTERBY PATTERN pattern]",
-    "Returns the names of all commands, or of those that match a pattern.",
+    "COMMAND LIST [FILTERBY MODULE module-name | ACLCAT category | PATTERN pattern]",
+    "Returns the names of all commands, or of those that match a filter.",
     "loading stale",
     since="7.0.0",
 )
 def command_list(session: Session, arguments: list[bytes]) -> Reply:
-    names = [each.name for each in COMMANDS.values()]
-    match [argument.upper() for argument in arguments[2:4]]:
-        case []:
-            pass
-        case [b"FILTERBY", b"PATTERN"] if len(arguments) == 5:  # noqa: PLR2004
-            pattern = arguments[4].decode("utf-8", "replace")
-            names = [name for name in names if matches(pattern, name)]
-        case [b"FILTERBY", b"MODULE" | b"ACLCAT"] if len(arguments) == 5:  # noqa: PLR2004
-            names = []
+    match [argument.upper() for argument in arguments[2:4]], arguments[4:]:
+        case [], []:
+            found = _all_commands()
+        case [b"FILTERBY", b"PATTERN"], [pattern]:
+            text = pattern.decode("utf-8", "replace")
+            found = [each for each in _all_commands() if matches(text, each.name)]
+        case [b"FILTERBY", b"ACLCAT"], [category]:
+            wanted = "@" + category.decode("utf-8", "replace").lower()
+            found = [each for each in _all_commands() if wanted in _categories(each)]
+        case [b"FILTERBY", b"MODULE"], [_]:
+            found = []
         case _:
             return errors.SYNTAX
-    return encoder.encode(list[Value](names), session.version)
+    return encoder.encode(list[Value]([each.name for each in found]), session.version)
+
+
+def _all_commands() -> list[Command]:
+    """Every command, each followed by its subcommands."""
+    return [each for command in COMMANDS.values() for each in (command, *command.subcommands.values())]
 
 
 @group.subcommand(
@@ -92,7 +104,31 @@ def command_list(session: Session, arguments: list[bytes]) -> Reply:
     since="2.8.13",
 )
 def command_getkeys(session: Session, arguments: list[bytes]) -> Reply:
-    queried = arguments[2:]
+    found = _find_keys(arguments[2:])
+    return found if isinstance(found, bytes) else encoder.encode(list[Value](found.keys), session.version)
+
+
+@group.subcommand(
+    "COMMAND GETKEYSANDFLAGS command [argument ...]",
+    "Returns the keys of a full command, and how it uses them.",
+    "loading stale",
+    since="7.0.0",
+)
+def command_getkeysandflags(session: Session, arguments: list[bytes]) -> Reply:
+    found = _find_keys(arguments[2:])
+    if isinstance(found, bytes):
+        return found
+    access = frozenset(_key_access(found.command))
+    return encoder.encode([[key, access] for key in found.keys], session.version)
+
+
+class _Keys(NamedTuple):
+    command: Command
+    keys: list[bytes]
+
+
+def _find_keys(queried: list[bytes]) -> _Keys | bytes:
+    """The keys of a full command, or the error to reply."""
     found = COMMANDS.get(queried[0].upper())
     if found is not None and found.subcommands and len(queried) > 1:
         found = found.subcommands.get(queried[1].upper())
@@ -104,7 +140,7 @@ def command_getkeys(session: Session, arguments: list[bytes]) -> Reply:
     if not found.accepts(len(queried)):
         return errors.error("ERR Invalid number of arguments specified for command")
     end = len(queried) if last < 0 else last + 1
-    return encoder.encode(list[Value](queried[first:end:step]), session.version)
+    return _Keys(found, queried[first:end:step])
 
 
 def _find(name: bytes) -> Command | None:
@@ -131,12 +167,9 @@ def _describe(command: Command) -> Value:
     """The ten elements that https://redis.io/docs/latest/commands/command/ lists."""
     first, last, step = command.usage.keys
     flags = command.flags - INTERNAL_FLAGS
-    categories = {"@fast" if "fast" in flags else "@slow"} | {_CATEGORIES[flag] for flag in flags & _CATEGORIES.keys()}
-    if command.group in _CATEGORIES:
-        categories.add(_CATEGORIES[command.group])
     key_specs: list[Value] = []
     if first:
-        access = ["RW", "access", "update"] if "write" in flags else ["RO", "access"]
+        access = _key_access(command)
         span: dict[str, Value] = {"lastkey": last - first if last > 0 else last, "keystep": step, "limit": 0}
         key_specs.append(
             {
@@ -152,11 +185,32 @@ def _describe(command: Command) -> Value:
         first,
         last,
         step,
-        frozenset(categories),
-        [],
+        _categories(command),
+        list[Value](TIPS.get(command.name, "").split()),
         key_specs,
         [_describe(subcommand) for subcommand in command.subcommands.values()],
     ]
+
+
+def _categories(command: Command) -> frozenset[str]:
+    """The ACL categories: those that follow from its flags and its group, and those declared."""
+    container = command.name.partition("|")[0]
+    names = set(command.flags)
+    if not command.subcommands:
+        names.add(command.group)
+    if container == "command":
+        names.add("connection")
+    derived = [_CATEGORIES[name] for name in names if name in _CATEGORIES]
+    if command.name in CATEGORIES:
+        derived = [*derived, set(CATEGORIES[command.name].split())]
+    return frozenset({"@fast" if "fast" in command.flags else "@slow"}.union(*derived))
+
+
+def _key_access(command: Command) -> list[str]:
+    """Redis's flags of the key, which say what the command does with it."""
+    if (access := KEY_ACCESS.get(command.name)) is not None:
+        return access.split()
+    return ["RW", "access", "update"] if "write" in command.flags else ["RO", "access"]
 
 
 def _document(command: Command) -> Value:

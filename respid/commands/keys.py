@@ -2,7 +2,7 @@
 
 import re
 
-from respid.commands.session import Reply, Session
+from respid.commands.session import Reply, RequestKind, Session
 from respid.commands.table import CommandGroup
 from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
@@ -10,24 +10,34 @@ from respid.resp.reader import parse_integer
 _FLOAT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 _MAX_FLOAT_BYTES = 255  # as in redis-server
 
-group = CommandGroup("generic")
+# A block is small if this many of its size fit into a millisecond. Drivers and ORMs reserve 10 to 100 IDs at a time;
+# only an import waits because its blocks are larger than that.
+SMALL_BLOCKS = 16
+
+group = CommandGroup("string")
+hashes = CommandGroup("hash")
 
 
-@group.command("INCR key", "Returns the next ID.", "write fast draws")
+@group.command("INCR key", "Returns the next ID.", "write denyoom fast draws")
 def incr(session: Session, _arguments: list[bytes]) -> Reply:
     first, count = session.take(1)
     return encoder.integer(first) if count else session.refusal()
 
 
 @group.command(
-    "INCRBY key increment", "Reserves a block of consecutive IDs and returns the last one.", "write fast draws"
+    "INCRBY key increment",
+    "Reserves a block of consecutive IDs and returns the last one.",
+    "write denyoom fast draws",
 )
 def incrby(session: Session, arguments: list[bytes]) -> Reply:
     return _take_block(session, arguments[2])
 
 
-@group.command(
-    "HINCRBY key field increment", "Same as INCRBY; key and field are ignored.", "write fast draws", since="2.0.0"
+@hashes.command(
+    "HINCRBY key field increment",
+    "Same as INCRBY; key and field are ignored.",
+    "write denyoom fast draws",
+    since="2.0.0",
 )
 def hincrby(session: Session, arguments: list[bytes]) -> Reply:
     return _take_block(session, arguments[3])
@@ -39,12 +49,21 @@ def _take_block(session: Session, text: bytes) -> Reply:
         return errors.NOT_AN_INTEGER
     generator = session.worker.generator
     if not 1 <= count <= generator.layout.sequence_size:
-        return errors.error(f"ERR increment must be between 1 and {generator.layout.sequence_size}, got {count}")
+        return _refuse_increment(count, generator.layout.sequence_size)
+    if count * SMALL_BLOCKS > generator.layout.sequence_size:
+        session.wait.kind = RequestKind.BLOCK
     first, taken = generator.take_block(count, session.wait.since_ms)
     return encoder.integer(first + taken - 1) if taken else session.refusal()
 
 
-@group.command("INCRBYFLOAT key increment", "Returns the next ID as a string.", "write fast draws", since="2.6.0")
+def _refuse_increment(increment: int, most: int) -> bytes:
+    advice = "; use ID.RANGE or ID.NEXT COUNT for more IDs at once" if increment > most else ""
+    return errors.error(f"ERR increment must be between 1 and {most}, got {increment}{advice}")
+
+
+@group.command(
+    "INCRBYFLOAT key increment", "Returns the next ID as a string.", "write denyoom fast draws", since="2.6.0"
+)
 def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
     if len(arguments[2]) > _MAX_FLOAT_BYTES or _FLOAT.fullmatch(arguments[2]) is None:
         return errors.NOT_A_FLOAT
@@ -52,24 +71,3 @@ def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
         return errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID")
     first, count = session.take(1)
     return encoder.bulk_string(b"%d" % first) if count else session.refusal()
-
-
-@group.command("GET key", "Returns null: no values are stored.", "readonly fast")
-def get(session: Session, _arguments: list[bytes]) -> Reply:
-    return encoder.null(session.version)
-
-
-@group.command("EXISTS key [key ...]", "Returns the number of given keys: every key exists.", "readonly fast")
-def exists(_session: Session, arguments: list[bytes]) -> Reply:
-    return encoder.integer(len(arguments) - 1)
-
-
-@group.command(
-    "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]",
-    "Returns null with NX, because every key exists; otherwise an error: no values are stored.",
-    "write",
-)
-def set_(session: Session, arguments: list[bytes]) -> Reply:
-    if b"NX" in [argument.upper() for argument in arguments[3:]]:
-        return encoder.null(session.version)
-    return errors.error("ERR SET is not supported: respid stores no values, and INCR works on every key without it")

@@ -23,6 +23,28 @@ class ReplyMode(Enum):
     SKIPPING = "skipping"  # the current command gets no reply; then ON again
 
 
+class SocketState(NamedTuple):
+    """What CLIENT LIST shows of the socket of a client."""
+
+    local_address: str
+    descriptor: int
+    idle_seconds: int  # since the client last sent something; 0 where the system does not tell
+    unread_bytes: int  # received, but not yet answered
+    unsent_bytes: int  # of replies
+
+
+_NO_SOCKET = SocketState("", -1, 0, 0, 0)
+NO_REDIRECT = -1  # as CLIENT GETREDIR says it of a client that is not tracking
+
+
+class Tracking(NamedTuple):
+    """What a client has turned on by CLIENT TRACKING ON."""
+
+    modes: frozenset[bytes]  # of BCAST, OPTIN, OPTOUT and NOLOOP
+    redirect: int  # the identifier of the client that invalidations would go to; 0 for itself
+    prefixes: tuple[bytes, ...]
+
+
 class QueuedCommand(NamedTuple):
     """A command that waits for EXEC."""
 
@@ -32,14 +54,26 @@ class QueuedCommand(NamedTuple):
     draws_ids: bool
 
 
+class RequestKind(Enum):
+    """What a request for IDs is like. An autoscaler adds no worker for those that wait because they are large."""
+
+    SINGLE = "single"  # one ID, or a small block
+    BLOCK = "block"  # a large block of INCRBY
+    STREAM = "stream"  # ID.NEXT COUNT or ID.RANGE, which take all IDs of the milliseconds that have passed
+
+
 class Wait:
     """How long a client's requests have waited for an ID, and what kind of request waits."""
 
-    __slots__ = ("is_bulk", "since_ms")
+    __slots__ = ("kind", "since_ms")
 
     def __init__(self) -> None:
         self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
-        self.is_bulk = False  # a bulk request, for which an autoscaler should add no worker
+        self.kind = RequestKind.SINGLE
+
+    @property
+    def is_bulk(self) -> bool:
+        return self.kind is not RequestKind.SINGLE
 
     def begin(self, now_ms: int) -> None:
         """Keeps the earlier time when a wait has begun already."""
@@ -59,6 +93,7 @@ class Session:
         "closing",
         "connected_ns",
         "database",
+        "describe_socket",
         "identifier",
         "last_command",
         "library_name",
@@ -67,6 +102,7 @@ class Session:
         "queued_bytes",
         "queued_size",
         "reply_mode",
+        "tracking",
         "transaction",
         "transaction_broken",
         "user",
@@ -85,6 +121,7 @@ class Session:
         self.library_version = b""
         self.last_command = ""
         self.closing = False  # the connection closes once the replies are written
+        self.describe_socket: Callable[[], SocketState] | None = None  # None without a socket
         self.wait = Wait()
         self.wrong_passwords = 0  # in a row; RESET does not start again
         self.reply_mode = ReplyMode.ON
@@ -97,6 +134,7 @@ class Session:
         self.version = 2
         self.name = b""
         self.database = 0
+        self.tracking: Tracking | None = None  # what CLIENT TRACKING has turned on
         if self.reply_mode is not ReplyMode.SKIPPING:  # the reply to RESET itself can still be skipped
             self.reply_mode = ReplyMode.ON
         self.transaction: list[QueuedCommand] | None = None
@@ -129,12 +167,41 @@ class Session:
         return None if reason is None else errors.loading(reason)
 
     def describe(self) -> str:
-        """One line of CLIENT LIST, with the fields of Redis that have a meaning here."""
-        age_seconds = (self.worker.clock.monotonic_ns() - self.connected_ns) // 1_000_000_000
-        return (
-            f"id={self.identifier} addr={self.address} name={self.name.decode('ascii', 'replace')} age={age_seconds}"
-            f" db={self.database} multi={-1 if self.transaction is None else len(self.transaction)}"
-            f" cmd={self.last_command or 'NULL'} user={self.user} resp={self.version}"
-            f" lib-name={self.library_name.decode('ascii', 'replace')}"
-            f" lib-ver={self.library_version.decode('ascii', 'replace')}\n"
-        )
+        """One line of CLIENT LIST, with the fields and the order of Redis. Buffers that respid does not have are 0."""
+        socket = self.describe_socket() if self.describe_socket else _NO_SOCKET
+        fields = {
+            "id": self.identifier,
+            "addr": self.address,
+            "laddr": socket.local_address,
+            "fd": socket.descriptor,
+            "name": self.name.decode("ascii", "replace"),
+            "age": (self.worker.clock.monotonic_ns() - self.connected_ns) // 1_000_000_000,
+            "idle": socket.idle_seconds,
+            "flags": self._flags(),
+            "db": self.database,
+            **dict.fromkeys(("sub", "psub", "ssub"), 0),
+            "multi": -1 if self.transaction is None else len(self.transaction),
+            "watch": 0,
+            "qbuf": socket.unread_bytes,
+            **dict.fromkeys(("qbuf-free", "argv-mem", "multi-mem", "rbs", "rbp", "obl", "oll"), 0),
+            "omem": socket.unsent_bytes,
+            "tot-mem": socket.unread_bytes + socket.unsent_bytes,
+            "events": "rw" if socket.unsent_bytes else "r",
+            "cmd": self.last_command or "NULL",
+            "user": self.user,
+            "redir": NO_REDIRECT if self.tracking is None else self.tracking.redirect,
+            "resp": self.version,
+            "lib-name": self.library_name.decode("ascii", "replace"),
+            "lib-ver": self.library_version.decode("ascii", "replace"),
+        }
+        return " ".join(f"{name}={value}" for name, value in fields.items()) + "\n"
+
+    def _flags(self) -> str:
+        """The letters of Redis for what is true of the client; N for none of them."""
+        letters = {
+            "x": self.transaction is not None,
+            "t": self.tracking is not None,
+            "B": self.tracking is not None and b"BCAST" in self.tracking.modes,
+            "U": self.address.startswith("unix:"),
+        }
+        return "".join(letter for letter, is_true in letters.items() if is_true) or "N"

@@ -14,7 +14,9 @@ from respid.resp import encoder, errors
 NO_AUTH = "no_auth"  # may be sent before authentication
 IMMEDIATE = "immediate"  # runs at once inside MULTI
 DRAWS_IDS = "draws"
-INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS})  # flags that Redis does not have: not shown to clients
+OWN_PREFIX = "id."  # of the names of commands that Redis does not have
+CONSTANT = "constant"  # always has the same answer, which is true because nothing is stored
+INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS, CONSTANT})  # flags that Redis does not have: not shown to clients
 ALWAYS = "noscript loading stale allow_busy"  # flags of commands that Redis runs even while it can run no others
 
 
@@ -34,6 +36,12 @@ class Command:
 
     def accepts(self, argument_count: int) -> bool:
         return argument_count == self.arity or argument_count >= -self.arity > 0
+
+    def wrong_arity(self) -> bytes:
+        """The error reply to a wrong number of arguments: that of Redis, with the usage if Redis lacks the command."""
+        if self.name.startswith(OWN_PREFIX):
+            return errors.own_wrong_arity(self.name, self.usage.text)
+        return errors.wrong_arity(self.name)
 
 
 COMMANDS: dict[bytes, Command] = {}

@@ -20,6 +20,22 @@ _TYPES = {
     "id": "integer",
     "index": "integer",
     "protover": "integer",
+    "count": "integer",
+    "client-id": "integer",
+    "cursor": "integer",
+    "milliseconds": "integer",
+    "numfields": "integer",
+    "numreplicas": "integer",
+    "pattern": "pattern",
+    "seconds": "integer",
+    "timeout": "integer",
+    "unix-time-milliseconds": "unix-time",
+    "unix-time-seconds": "unix-time",
+}
+_NAMES_OF_CHOICES = {  # as Redis names them in COMMAND DOCS
+    "nx-or-xx": "condition",
+    "nx-or-xx-or-gt-or-lt": "condition",
+    "seconds-or-milliseconds-or-unix-time-seconds-or-unix-time-milliseconds-or-keepttl": "expiration",
 }
 
 
@@ -75,6 +91,9 @@ class Usage:
         """First key, last key (-1 for the last argument) and step; (0, 0, 0) without keys."""
         for position, argument in enumerate(self.arguments, self.words):
             if argument.type == "key":
+                last = self.arguments[-1]
+                if last.multiple and last.parts and last.parts[0].type == "key":
+                    return position, -1, len(last.parts)
                 return position, -1 if argument.multiple else position, 1
         return 0, 0, 0
 
@@ -128,7 +147,8 @@ def _one(tokens: list[str]) -> Argument:
     choices = _split_choices(tokens)
     if len(choices) > 1:
         parts = tuple(_one(choice) for choice in choices)
-        return Argument("-or-".join(part.name for part in parts), "oneof", parts=parts)
+        name = "-or-".join(part.name for part in parts)
+        return Argument(_NAMES_OF_CHOICES.get(name, name), "oneof", parts=parts)
     name = tokens[0].lower()
     if len(tokens) == 1:
         if tokens[0].isupper():

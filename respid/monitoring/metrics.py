@@ -30,7 +30,8 @@ class WorkerCollector(Collector):
         yield _counter("ids_generated", "IDs issued.", generator.ids_issued)
         yield _counters(
             "sequence_exhausted",
-            "Milliseconds in which the sequence ran out while a request waited, by kind of request: single or bulk.",
+            "Milliseconds in which the sequence ran out while a request waited, by kind of request: single, or bulk"
+            " (ID.NEXT COUNT, ID.RANGE and blocks above a sixteenth of the sequence).",
             "request",
             stats.sequence_exhausted,
         )

@@ -12,7 +12,7 @@ from respid.resp.reader import RequestLimits
 from respid.worker.worker import Worker
 
 STOPPED_POLL_SECONDS = 0.01  # how often the queue is served while no ID can be issued
-BULK_POLL_SECONDS = 0.005  # how often while only bulk requests wait
+STREAM_POLL_SECONDS = 0.005  # how often while only ID.NEXT COUNT and ID.RANGE wait
 
 
 class ClientSocket(Waiter, Protocol):
@@ -69,10 +69,10 @@ class QueueTicker:
         generator = self._worker.generator
         if generator.obstacle() is not None:
             return STOPPED_POLL_SECONDS
-        if self._queue.is_bulk_only() and not generator.has_ids_now():
+        if self._queue.is_stream_only() and not generator.has_ids_now():
             # Bulk requests lose nothing by a late timer, because they get the IDs of the time that passed. ID.RANGE
             # takes a twentieth of a core instead of a whole one.
-            return BULK_POLL_SECONDS
+            return STREAM_POLL_SECONDS
         return 0
 
     def _tick(self) -> None:
@@ -119,6 +119,7 @@ class Clients:
             self.sockets.remove(client)
             self._newcomers.pop(client, None)
             del self.worker.clients[client.session.identifier]
+            client.session.describe_socket = None  # it refers to the socket, which would be kept until a collection
 
     def make_room(self) -> bool:
         """Closes the client that has waited longest without getting anywhere, if all places are taken.

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from respid.commands import Parts, ReplyMode, Session, run
+from respid.commands import Parts, ReplyMode, RequestKind, Session, run
 from respid.net.growth import Growth
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
@@ -85,6 +85,11 @@ class Connection:
     def held_bytes(self) -> int:
         """The memory of requests that are not answered yet, and of the transaction."""
         return 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of what was received has not been parsed yet."""
+        return self._reader.unread_bytes
 
     @property
     def _current_limits(self) -> RequestLimits:
@@ -231,7 +236,7 @@ class Connection:
         request, self._request = self._request, None
         if request == []:
             return  # a blank line leaves CLIENT REPLY SKIP to the next command
-        session.wait.is_bulk = False
+        session.wait.kind = RequestKind.SINGLE
         if session.reply_mode is ReplyMode.SKIPPING:
             session.reply_mode = ReplyMode.ON
         elif session.reply_mode is ReplyMode.SKIP_NEXT:

@@ -3,11 +3,11 @@
 import asyncio
 import select
 
-from respid.commands import Session
+from respid.commands import Session, SocketState
 from respid.net.clients import Clients
 from respid.net.connection import Connection
 from respid.net.flow_control import FlowControl
-from respid.net.peer import describe_peer, keep_alive
+from respid.net.peer import describe_local_end, describe_peer, idle_seconds, keep_alive
 from respid.net.states import Next, State
 from respid.resp import errors
 
@@ -52,6 +52,7 @@ class RespProtocol(FlowControl):
             budgets=clients.budgets,
             growth=clients.memory.growth,
         )
+        self.session.describe_socket = self._describe_socket
         clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
 
@@ -148,6 +149,16 @@ class RespProtocol(FlowControl):
         """Takes data that the transport had read before reading was paused, as TLS may. The next turn answers it."""
         if self._state is not State.CLOSING:
             self._write(self._connection.receive(data))
+
+    def _describe_socket(self) -> SocketState:
+        connected = self._transport.get_extra_info("socket")
+        return SocketState(
+            describe_local_end(self._transport),
+            connected.fileno(),
+            idle_seconds(connected),
+            self._connection.unread_bytes,
+            self.unsent_bytes,
+        )
 
     def _write(self, output: bytes) -> None:
         if output:

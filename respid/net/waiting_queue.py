@@ -8,7 +8,7 @@ next millisecond opens.
 from collections import deque
 from typing import Protocol
 
-from respid.commands import Session
+from respid.commands import RequestKind, Session
 from respid.net.turns import ROUND_NS
 from respid.worker.worker import Worker
 
@@ -39,9 +39,9 @@ class WaitingQueue:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def is_bulk_only(self) -> bool:
-        """Whether only bulk requests wait."""
-        return self._bulk_waiting == len(self._queue)
+    def is_stream_only(self) -> bool:
+        """Whether all waiting requests take any IDs that there are, so that they can be served late."""
+        return all(waiter.session.wait.kind is RequestKind.STREAM for waiter in self._queue)
 
     def join(self, waiter: Waiter) -> None:
         """Adds a connection at the end."""

@@ -44,6 +44,11 @@ def map_header(length: int, version: int) -> bytes:
     return b"%%%d\r\n" % length if version == RESP3 else b"*%d\r\n" % (2 * length)
 
 
+def set_header(length: int, version: int) -> bytes:
+    """The header of a set; in RESP2, which has none, that of an array."""
+    return b"~%d\r\n" % length if version == RESP3 else array_header(length)
+
+
 def array(replies: Sequence[bytes]) -> bytes:
     """Encodes an array of replies that are already encoded."""
     return array_header(len(replies)) + b"".join(replies)
@@ -68,8 +73,7 @@ def encode(value: Value, version: int) -> bytes:
             members = (encode(key, version) + encode(item, version) for key, item in value.items())
             return map_header(len(value), version) + b"".join(members)
         case frozenset():
-            header = b"~%d\r\n" if version == RESP3 else b"*%d\r\n"
-            return header % len(value) + b"".join(simple_string(item) for item in sorted(value))
+            return set_header(len(value), version) + b"".join(simple_string(item) for item in sorted(value))
 
 
 # Integer replies for 000 to 999. The digits before these three replace each colon.

@@ -40,6 +40,19 @@ def wrong_arity(full_name: str) -> bytes:
     return error(f"ERR wrong number of arguments for '{full_name}' command")
 
 
+def own_syntax(usage: str) -> bytes:
+    """A syntax error in a command that Redis does not have, so that only respid can say how it is used."""
+    return error(f"ERR syntax error; usage: {usage}")
+
+
+def own_wrong_arity(full_name: str, usage: str) -> bytes:
+    return error(f"ERR wrong number of arguments for '{full_name}' command; usage: {usage}")
+
+
+def invalid_expiry(command: str) -> bytes:
+    return error(f"ERR invalid expire time in '{command}' command")
+
+
 def exec_aborted_by(error_reply: bytes) -> bytes:
     """Returns the reply to an EXEC that is refused, given the error that any other command would get."""
     reason = error_reply.removeprefix(b"-").removeprefix(b"ERR ").removesuffix(b"\r\n")
@@ -80,9 +93,6 @@ NO_PASSWORD_SET = error(
 )
 NOT_AN_INT = error("ERR value is out of range, value must between -2147483648 and 2147483647")
 DATABASE_OUT_OF_RANGE = error("ERR DB index is out of range")
-TRACKING_OPTIN_AND_OPTOUT = error("ERR You can't specify both OPTIN mode and OPTOUT mode")
-TRACKING_OPT_WITH_BCAST = error("ERR OPTIN and OPTOUT are not compatible with BCAST")
-TRACKING_PREFIX_WITHOUT_BCAST = error("ERR PREFIX option requires BCAST mode to be enabled")
 SLOWLOG_COUNT = error("ERR count should be greater than or equal to -1")
 CLUSTER_DISABLED = error("ERR This instance has cluster support disabled")
 MAX_CLIENTS = error("ERR max number of clients reached")

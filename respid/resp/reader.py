@@ -153,6 +153,11 @@ class RequestReader:
         arguments_bytes = self._request_bytes + ARGUMENT_OVERHEAD_BYTES * len(self._arguments) if self._missing else 0
         return len(self._buffer) + len(self._pending) + arguments_bytes
 
+    @property
+    def unread_bytes(self) -> int:
+        """How many bytes of what was fed have not been read yet."""
+        return len(self._buffer) - self._position + len(self._pending)
+
     def _read_array_header(self) -> bool:
         position = self._position
         count = _SHORT_ARRAY_HEADERS.get(self._buffer[position : position + 4])

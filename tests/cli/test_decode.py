@@ -30,6 +30,7 @@ def test_reads_arguments_or_standard_input(arguments: list[str], stdin: str) -> 
     first, second = map(json.loads, outcome.stdout.splitlines())
     assert first == {
         "id": int(AN_ID),
+        "id_string": AN_ID,
         "time": "2026-11-12T10:31:01.602Z",
         "timestamp_ms": 1_794_479_461_602,
         "worker_id": 1,
@@ -48,13 +49,46 @@ def test_uses_the_layout_and_the_epoch() -> None:
     ("arguments", "reason"),
     [
         (["1", "x"], "'x' is not an ID"),
+        (["-5"], "'-5' is not an ID"),
+        (["--jsn", "5"], "No such option '--jsn'"),
         (["1_0"], "'1_0' is not an ID"),
         (["9" * 5000], "'" + "9" * 64 + "' is not an ID"),
         (["9223372036854775808"], "9223372036854775808 is not an ID"),
     ],
-    ids=["letter", "underscore", "5000 digits", "too large"],
+    ids=["letter", "negative", "option", "underscore", "5000 digits", "too large"],
 )
 def test_refuses_what_is_not_an_id(arguments: list[str], reason: str) -> None:
     outcome = run_command_line("decode", *arguments)
     assert outcome.exit_code == 2
     assert outcome.error_line.startswith(f"respid: {reason}")
+
+
+def test_bad_lines_do_not_stop_the_others() -> None:
+    outcome = run_command_line("decode", "--json", stdin=f"\"{AN_ID}\",\n-5\nx y\n'1'\n")
+    assert outcome.exit_code == 1
+    assert [json.loads(line)["id_string"] for line in outcome.stdout.splitlines()] == [AN_ID, "1"]
+    assert [line.split(" is not")[0] for line in outcome.stderr.splitlines()] == [
+        "respid: line 2: '-5'",
+        "respid: line 3: 'x'",
+        "respid: line 3: 'y'",
+    ]
+
+
+def test_bad_arguments_do_not_stop_the_others() -> None:
+    outcome = run_command_line("decode", "--json", "x", f'"{AN_ID}"')
+    assert (outcome.exit_code, json.loads(outcome.stdout)["id_string"]) == (2, AN_ID)
+
+
+@pytest.mark.parametrize("column", ["2", "order id"])
+def test_reads_a_column_of_csv(column: str) -> None:
+    table = f'name,order id\n"Smith, J.","{AN_ID}"\nJones,\nMiller,oops\n'
+    outcome = run_command_line("decode", "--json", "--column", column, stdin=table)
+    assert json.loads(outcome.stdout)["id_string"] == AN_ID
+    assert "respid: line 4: 'oops' is not an ID" in outcome.stderr
+    assert outcome.exit_code == 1
+
+
+def test_names_the_columns_there_are() -> None:
+    outcome = run_command_line("decode", "--column", "id", stdin="name,order_id\n")
+    assert outcome.exit_code == 2
+    assert outcome.error_line.endswith("no column 'id' in the first line of standard input: name, order_id")

@@ -14,7 +14,7 @@ FROM_ENVIRONMENT = {"worker_id_source", "pod_name", "pod_uid", "password"}
 NO_FIELDS = {"epoch", "worker_id_offset", "unknown_variables"}
 
 
-@pytest.mark.parametrize("name", ["serve", "decode", "healthcheck", "check"])
+@pytest.mark.parametrize("name", ["serve", "decode", "min", "max", "healthcheck", "check"])
 def test_help_shows_variable_and_default(name: str) -> None:
     command = respid.commands[name]
     context = click.Context(command)

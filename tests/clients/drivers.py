@@ -88,6 +88,7 @@ class Driver:
     health_check: bool = False
     ages: bool = False
     transactions: bool = True
+    extra_steps: tuple[str, ...] | list[str] = ()
 
     def start(self, **options: str) -> "Program":
         """Starts its program with these options to connect (the variables in lower case, without REDIS_)."""

@@ -11,10 +11,11 @@ from tests.support.running import RunningServer
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 ROOT = Path(__file__).parent.parent.parent
-CLIENTS = (ROOT / "docs" / "clients.md").read_text()
-README = (ROOT / "README.md").read_text()
+CLIENTS, BULK, ID_TYPES, README = (
+    (ROOT / page).read_text() for page in ("docs/clients.md", "docs/bulk.md", "docs/id-types.md", "README.md")
+)
 SNIPPET = re.compile(r"<!-- snippet: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXAMPLES = [(name, code) for text in (CLIENTS, README) for name, code in SNIPPET.findall(text)]
+EXAMPLES = [(name, code) for text in (CLIENTS, BULK, ID_TYPES, README) for name, code in SNIPPET.findall(text)]
 LOADING = {"error": "raises immediately", "retries": "retries, then raises", "waits": "waits if it is connecting"}
 RESTART = {
     "silent": "reconnects silently",
@@ -33,7 +34,8 @@ def test_example_prints_exact_ids(server: RunningServer, name: str, code: str) -
 
 
 def test_every_example_is_tested() -> None:
-    assert CLIENTS.count("\n```") == 2 * len(SNIPPET.findall(CLIENTS))
+    for page in (CLIENTS, BULK, ID_TYPES):
+        assert page.count("\n```") == 2 * len(SNIPPET.findall(page))
 
 
 @pytest.mark.parametrize("driver", [pytest.param(driver, id=driver.name) for driver in all_drivers()])

@@ -7,7 +7,7 @@ import pytest
 
 from respid.commands import Session
 from respid.commands.names import MAX_NAME_BYTES
-from respid.resp import encoder, errors
+from respid.resp import encoder
 from respid.worker.client_list import FEW_CLIENTS
 from tests.support.command_client import CommandClient
 from tests.support.scripted_clock import ScriptedClock
@@ -71,27 +71,6 @@ def test_client_list_and_info(client: CommandClient, other_client: CommandClient
     ):
         assert field in first.split(" ")
     assert "id=2" in second.split(" ")
-
-
-@pytest.mark.parametrize(
-    ("options", "reply"),
-    [
-        ("ON", encoder.OK),
-        ("on optin noloop", encoder.OK),
-        ("ON BCAST PREFIX a PREFIX b", encoder.OK),
-        ("ON REDIRECT 5", encoder.OK),
-        ("OFF", encoder.OK),
-        ("MAYBE", errors.SYNTAX),
-        ("ON BOGUS", errors.SYNTAX),
-        ("OFF BOGUS", errors.SYNTAX),
-        ("ON REDIRECT", errors.SYNTAX),
-        ("ON PREFIX a", errors.TRACKING_PREFIX_WITHOUT_BCAST),
-        ("ON BCAST OPTIN", errors.TRACKING_OPT_WITH_BCAST),
-        ("ON OPTIN OPTOUT", errors.TRACKING_OPTIN_AND_OPTOUT),
-    ],
-)
-def test_client_tracking_options(client: CommandClient, options: str, reply: bytes) -> None:
-    assert client.tell(f"CLIENT TRACKING {options}") == reply
 
 
 def test_long_client_list_is_made_once_in_a_while(client: CommandClient, clock: ScriptedClock) -> None:

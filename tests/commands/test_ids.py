@@ -47,9 +47,22 @@ def test_id_next_as_string(client: CommandClient) -> None:
     assert [(element.type, len(element.text or b"")) for element in two.elements] == [("$", 18)] * 2
 
 
-@pytest.mark.parametrize("arguments", ["COUNT", "AS", "COUNT 1 AS", "AS BOGUS", "BOGUS 1", "COUNT 5 STRING", "5"])
+@pytest.mark.parametrize(
+    "arguments", ["COUNT", "AS", "COUNT 1 AS", "AS BOGUS", "BOGUS 1", "COUNT 5 STRING", "5", "AS HEX"]
+)
 def test_id_next_checks_syntax(client: CommandClient, arguments: str) -> None:
-    assert client.tell(f"ID.NEXT {arguments}") == errors.SYNTAX
+    usage = b"-ERR syntax error; usage: ID.NEXT [COUNT n] [AS INTEGER | STRING]\r\n"
+    assert client.tell(f"ID.NEXT {arguments}") == usage
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [("id.range", "ID.RANGE n"), ("id.min", "ID.MIN time"), ("id.decode", "ID.DECODE id [id ...]")],
+)
+def test_wrong_arity_names_the_usage(client: CommandClient, command: str, usage: str) -> None:
+    assert client.tell(command) == errors.error(
+        f"ERR wrong number of arguments for '{command}' command; usage: {usage}"
+    )
 
 
 @pytest.mark.parametrize("command", ["ID.NEXT COUNT", "ID.RANGE"])
@@ -156,13 +169,22 @@ def test_id_decode_refuses_negative_ids(client: CommandClient) -> None:
     assert client.tell("ID.DECODE -1") == b"-ERR -1 is not an ID of the layout 41/10/12\r\n"
 
 
-@pytest.mark.parametrize("time", ["1767225600000", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00"])
+@pytest.mark.parametrize("time", ["1767225600000", "2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00.000+01:00"])
 def test_id_min_and_max_enclose_ids(client: CommandClient, clock: ScriptedClock, time: str) -> None:
     clock.wall = 1_767_225_600_000
     least, number, greatest = client.integers(f"ID.MIN {time}; INCR a; ID.MAX {time}")
     assert least <= number <= greatest
     assert greatest - least + 1 == 1 << 22
     assert client.integers("ID.MIN 1767225600001") == [greatest + 1]
+
+
+def test_id_max_of_a_day_is_its_last_id(client: CommandClient) -> None:
+    last, first_of_next = client.integers("ID.MAX 2026-01-01; ID.MIN 2026-01-02")
+    assert last == first_of_next - 1
+
+
+def test_time_outside_the_layout_is_repeated(client: CommandClient) -> None:
+    assert client.tell("ID.MIN 2020-01-01").startswith(b"-ERR '2020-01-01' is 2020-01-01T00:00:00.000Z; the layout's ")
 
 
 @pytest.mark.parametrize("time", ["x", "''", "2023-12-31T23:59:59Z", "9999999999999999", "é"])

@@ -44,6 +44,7 @@ def test_arity_of_subcommand(text: str, words: int, arity: int) -> None:
         ("HINCRBY key field increment", (1, 1, 1)),
         ("WATCH key [key ...]", (1, -1, 1)),
         ("X value key", (2, 2, 1)),
+        ("X key value [key value ...]", (1, -1, 2)),
     ],
 )
 def test_key_positions(text: str, keys: tuple[int, int, int]) -> None:
@@ -55,7 +56,7 @@ def test_usage_is_parsed_to_arguments() -> None:
     assert usage.arguments == (
         Argument("key", "key", multiple=True),
         Argument(
-            "nx-or-xx",
+            "condition",
             "oneof",
             optional=True,
             parts=(Argument("nx", "pure-token", "NX"), Argument("xx", "pure-token", "XX")),
@@ -64,7 +65,7 @@ def test_usage_is_parsed_to_arguments() -> None:
             "seconds-or-keepttl",
             "oneof",
             optional=True,
-            parts=(Argument("seconds", "string", "EX"), Argument("keepttl", "pure-token", "KEEPTTL")),
+            parts=(Argument("seconds", "integer", "EX"), Argument("keepttl", "pure-token", "KEEPTTL")),
         ),
         Argument(
             "auth",

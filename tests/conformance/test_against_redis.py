@@ -6,7 +6,6 @@
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.byte_streams import LOCKED, OPEN, STILL_OPEN, STREAMS, Compared, Stream, request
 from tests.support.raw_client import RawClient, exchange
 from tests.support.redis_oracle import running_redis
-from tests.support.reply_parser import Reply, parse_replies, parse_reply
+from tests.support.reply_parser import Reply, parse_replies
 from tests.support.running import RunningServer, StartServer
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, converse, start_worker
@@ -167,54 +166,6 @@ def test_cut_id_requests_have_equal_replies(fragments: list[bytes], places: list
 
 def answer_in_process(*pieces: bytes) -> bytes:
     return converse(connect(start_worker(ScriptedClock())), *pieces)
-
-
-def test_declarations_match_redis(server: RunningServer, redis_port: int) -> None:
-    ours, theirs = declarations(server.port), declarations(redis_port)
-    shared = ours.keys() & theirs.keys()
-    assert ours.keys() - theirs.keys() == {"id.next", "id.range", "id.decode", "id.min", "id.max", "id.info"}
-    differences = {name: (ours[name], theirs[name]) for name in shared if ours[name] != theirs[name]}
-    # Filters of CLIENT LIST are not supported.
-    listed = {"client|list": (theirs["client|list"]._replace(arity=2), theirs["client|list"])}
-    # respid never refuses an ID for lack of memory.
-    for name in ("incr", "incrby", "incrbyfloat", "hincrby", "set"):
-        listed[name] = (theirs[name]._replace(flags=theirs[name].flags - {"denyoom"}), theirs[name])
-    assert differences == listed
-
-
-def test_categories_exist_in_redis(server: RunningServer, redis_port: int) -> None:
-    known = {"@" + text(category) for category in only_reply(redis_port, "ACL", "CAT").elements}
-    commands = only_reply(server.port, "COMMAND").elements
-    assert {text(category) for command in commands for category in command.elements[6].elements} <= known
-
-
-class Declaration(NamedTuple):
-    arity: int
-    flags: frozenset[str]
-    keys: tuple[int, ...]  # first, last, step
-
-
-def declarations(port: int) -> dict[str, Declaration]:
-    """The declarations of commands and subcommands in COMMAND, by name."""
-    found: dict[str, Declaration] = {}
-    pending = list(only_reply(port, "COMMAND").elements)
-    while pending:
-        name, arity, flags, first, last, step, *_, subcommands = pending.pop().elements
-        keys = tuple(int(text(number)) for number in (first, last, step))
-        found[text(name)] = Declaration(int(text(arity)), frozenset(map(text, flags.elements)), keys)
-        pending += subcommands.elements
-    return found
-
-
-def only_reply(port: int, *arguments: str) -> Reply:
-    with RawClient(port) as client:
-        client.send(request(*arguments))
-        return parse_reply(client.receive_reply())[0]
-
-
-def text(reply: Reply) -> str:
-    assert reply.text is not None
-    return reply.text.decode()
 
 
 def patiently(ask: Callable[[], bytes]) -> bytes:

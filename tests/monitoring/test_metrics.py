@@ -180,22 +180,29 @@ def test_errors_are_counted_by_code(counting_server: RunningServer, sent: bytes,
     assert change.read() == kinds
 
 
-def test_exhaustion_is_counted_by_kind(
-    counting_server: RunningServer,
-) -> None:
-    draws = {"bulk": (request("ID.NEXT", "COUNT", "100000"), 100_001), "single": (INCR * 50_000, 50_000)}
+@pytest.mark.parametrize(
+    ("kind", "sent", "lines"),
+    [
+        ("bulk", request("ID.NEXT", "COUNT", "100000"), 100_001),
+        ("single", INCR * 50_000, 50_000),
+        ("bulk", request("INCRBY", "a", "4096") * 100, 100),
+        ("bulk", request("INCRBY", "a", "257") * 500, 500),
+        ("single", request("INCRBY", "a", "256") * 500, 500),
+    ],
+    ids=["ID.NEXT COUNT", "INCR", "INCRBY 4096", "INCRBY 257", "INCRBY 256"],
+)
+def test_exhaustion_is_counted_by_kind(counting_server: RunningServer, kind: str, sent: bytes, lines: int) -> None:
+    exhausted = Change(counting_server, "id_generator_sequence_exhausted_total")
+    waited = Change(counting_server, "id_generator_exhausted_wait_seconds_total")
+    started = time.monotonic()
     with RawClient(counting_server.port) as client:
-        for kind, (sent, lines) in draws.items():
-            exhausted = Change(counting_server, "id_generator_sequence_exhausted_total")
-            waited = Change(counting_server, "id_generator_exhausted_wait_seconds_total")
-            started = time.monotonic()
-            client.send(sent)
-            client.receive_lines(lines)
-            elapsed_seconds = time.monotonic() - started
-            (label, milliseconds), *others = exhausted.read().items()
-            assert (label, others) == (kind, [])
-            assert 1 <= milliseconds <= elapsed_seconds * 1000 + 1
-            assert 0 < waited.read()[""] <= elapsed_seconds
+        client.send(sent)
+        client.receive_lines(lines)
+    elapsed_seconds = time.monotonic() - started
+    (label, milliseconds), *others = exhausted.read().items()
+    assert (label, others) == (kind, [])
+    assert 1 <= milliseconds <= elapsed_seconds * 1000 + 1
+    assert 0 < waited.read()[""] <= elapsed_seconds
 
 
 def test_gauges_show_current_values(counting_server: RunningServer) -> None:

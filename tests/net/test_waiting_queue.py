@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from respid.commands import Session
+from respid.commands import RequestKind, Session
 from respid.net.waiting_queue import WaitingQueue
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.scripted_clock import ScriptedClock
@@ -45,7 +45,7 @@ def single(worker: Worker) -> Waiter:
 
 def bulk(worker: Worker, wants: int) -> Waiter:
     waiter = Waiter(_session(worker), wants, SHARE)
-    waiter.session.wait.is_bulk = True
+    waiter.session.wait.kind = RequestKind.STREAM
     return waiter
 
 

@@ -8,6 +8,7 @@ of the replies that is not compared.
 from dataclasses import dataclass
 from enum import Enum
 
+from respid.commands import REFUSED
 from respid.resp import errors
 
 
@@ -160,6 +161,80 @@ COMMANDS = _alike(r"""
     BOGUS | bogus a b c | BOGUS '' | BOGUS '' a | CLIENT|ID | client|id | COMMAND|COUNT | '' | '' x | GE T | ID
     POST / HTTP/1.1; PING | post / HTTP/1.1; PING | Host: example.org; PING | host:; PING | GET / HTTP/1.1; PING
 """)
+
+# The oracle holds the counter `c`, and the counter `f` in the hash `h`. Its database 9 is empty.
+CONSTANTS = _alike(r"""
+    # every key exists
+    EXISTS c | EXISTS c c c | TOUCH c | TOUCH c c | TOUCH | TYPE c | TYPE | TYPE c c | HEXISTS h f | HEXISTS h
+    OBJECT ENCODING c | OBJECT ENCODING | OBJECT ENCODING c c | OBJECT | OBJECT BOGUS c
+    COMMAND GETKEYS OBJECT ENCODING c | SETNX c 1 | SETNX c word | SETNX c | HSETNX h f 1 | HSETNX h f | MSETNX c 1
+    MSETNX new 1 c 1 | MSETNX c 1 c | MSETNX c | COMMAND GETKEYS MSETNX a 1 b 2 | SET c 5 NX | SET c -5 nx
+    SET c 5 NX EX 10 | SET c 5 PX 10 NX | SET c 5 NX KEEPTTL | SET c word NX | SET c word NX NX KEEPTTL
+    SET c 5 EXAT 99999999999 NX | SET c 5 NX PXAT 1 | SET c 5 NX EX 5 EX 6
+    # SET's errors
+    SET c 5 NX XX | SET c v XX NX | SET c v FOO | SET c v NX FOO | SET c v NX EX | SET c v EX | SET c v EX 5 PX 5
+    SET c v EX 5 KEEPTTL | SET c v KEEPTTL EX 5 | SET c v NX EX 0 | SET c v NX EX -1 | SET c v NX EX abc
+    SET c v EX abc | SET c v EX -1 FOO | SET c v EX 9223372036854775807 | SET c v PX 9223372036854775807
+    SET c v EXAT 9223372036854775807 | SET c v NX EX 5 PXAT 1 | SET c v EX 0 GET
+    # no key expires
+    TTL c | PTTL c | EXPIRETIME c | PEXPIRETIME c | PERSIST c | TTL | TTL c c | PERSIST | EXPIRE c 10 XX
+    EXPIRE c 10 gt | EXPIRE c 10 XX GT | EXPIRE c 10 NX XX | EXPIRE c 10 GT LT | EXPIRE c 10 NX GT | EXPIRE c 10 FOO
+    EXPIRE c x | EXPIRE c x FOO | EXPIRE c 10 XX XX | EXPIRE c | EXPIRE c 9223372036854775807
+    EXPIRE c -9223372036854775808 XX | EXPIRE c 9223372036854775807 XX | EXPIREAT c 99999999999 XX
+    EXPIREAT c 9223372036854775 XX | EXPIREAT c 9223372036854776 XX | EXPIREAT c x | PEXPIRE c 10 XX
+    PEXPIRE c 9223372036854775807 XX | PEXPIREAT c 9223372036854775807 XX | PEXPIREAT c 9223372036854775808 XX
+    expire c 9223372036854775807 | HTTL h FIELDS 1 f | HPTTL h FIELDS 2 f f | HEXPIRETIME h fields 1 f
+    HPEXPIRETIME h FIELDS 1 f | HPERSIST h FIELDS 1 f | HTTL h FIELD 1 f | HTTL h FIELDS 2 f | HTTL h FIELDS 1 f f
+    HTTL h FIELDS 0 f | HTTL h FIELDS x f | HTTL h f | HPERSIST h FIELDS 0 f | HEXPIRE h 10 XX FIELDS 1 f
+    HEXPIRE h 10 GT FIELDS 2 f f | HPEXPIRE h 10 xx FIELDS 1 f | HEXPIREAT h 99999999999 XX FIELDS 1 f
+    HPEXPIREAT h 99999999999999 XX FIELDS 1 f | HEXPIRE h 10 FOO FIELDS 1 f | HEXPIRE h 10 XX GT FIELDS 1 f
+    HEXPIRE h x FIELDS 1 f | HEXPIRE h -1 FIELDS 1 f | HEXPIRE h 10 FIELDS 2 f | HEXPIRE h 10 FIELDS 0 f
+    HEXPIRE h 10 FIELDS x f | HEXPIRE h 10 FIELDS 1 f f | HEXPIRE h 9223372036854775807 FIELDS 1 f
+    HEXPIRE h 99999999999 XX FIELDS 1 f | HEXPIRE h x FOO FIELDS 1 f | HEXPIRE h 10 XX FIELDS | HEXPIRE h 10 FIELDS 1
+    # no key is stored
+    SELECT 9; KEYS * | SELECT 9; DBSIZE | SELECT 9; RANDOMKEY | SELECT 9; SCAN 0
+    SELECT 9; SCAN 0 MATCH a* COUNT 5 TYPE string | SELECT 9; SCAN 17 | SCAN x | SCAN -1 | SCAN 18446744073709551616
+    SCAN 0 COUNT 0 | SCAN 0 COUNT x | SCAN 0 MATCH | SCAN 0 BOGUS | SCAN 0 BOGUS x | SCAN | KEYS | KEYS a b
+    RANDOMKEY x
+    # transactions
+    MULTI; TTL c; EXPIRE c 10 XX; TYPE c; SETNX c 1; EXEC | MULTI; EXPIRE c 10 FOO; TTL c; EXEC
+    MULTI; EXPIRE c; EXEC | MULTI; SET c v FOO; TTL c; EXEC
+    # tracking
+    CLIENT TRACKINGINFO | CLIENT TRACKINGINFO x | CLIENT CACHING | CLIENT CACHING YES | CLIENT CACHING x
+    CLIENT TRACKING ON; CLIENT TRACKINGINFO; CLIENT GETREDIR; CLIENT CACHING YES; CLIENT CACHING NO; CLIENT CACHING x
+    CLIENT TRACKING ON OPTIN; CLIENT TRACKINGINFO; CLIENT CACHING NO; CLIENT CACHING x; CLIENT TRACKING ON OPTOUT
+    CLIENT TRACKING ON OPTIN; CLIENT CACHING YES; GET missing; CLIENT TRACKINGINFO; CLIENT TRACKING ON BCAST
+    CLIENT TRACKING ON OPTOUT NOLOOP; CLIENT CACHING no; GET missing; CLIENT TRACKINGINFO; CLIENT CACHING YES
+    CLIENT TRACKING ON OPTIN; CLIENT TRACKING ON; CLIENT TRACKINGINFO; CLIENT TRACKING OFF; CLIENT TRACKINGINFO
+    CLIENT TRACKING ON BCAST OPTIN | CLIENT TRACKING ON OPTIN OPTOUT | CLIENT TRACKING ON PREFIX a
+    CLIENT TRACKING ON BCAST PREFIX a PREFIX ab | CLIENT TRACKING ON BCAST PREFIX ab PREFIX a
+    CLIENT TRACKING ON BCAST PREFIX b PREFIX a; CLIENT TRACKINGINFO; CLIENT TRACKING ON BCAST PREFIX ab
+    CLIENT TRACKING ON BCAST; CLIENT TRACKINGINFO; CLIENT TRACKING ON BCAST PREFIX c; CLIENT TRACKING ON
+    CLIENT TRACKING ON BCAST PREFIX a; CLIENT TRACKING ON BCAST PREFIX b; CLIENT TRACKINGINFO; RESET
+    CLIENT TRACKING ON REDIRECT 999999999 | CLIENT TRACKING ON REDIRECT x | CLIENT TRACKING ON REDIRECT
+    CLIENT TRACKING ON REDIRECT 0 | CLIENT TRACKING OFF REDIRECT 999999999 | CLIENT TRACKING MAYBE
+    CLIENT TRACKING OFF FOO
+    # server
+    WAIT 0 0 | WAIT 0 100 | WAIT -1 1 | WAIT x 0 | WAIT 0 x | WAIT x x | WAIT 0 -1 | WAIT 0 | ACL WHOAMI
+    ACL WHOAMI x | ACL | ACL BOGUS | MODULE | MODULE BOGUS | MODULE LIST x | CLIENT UNPAUSE | CLIENT UNPAUSE x
+    CLIENT UNBLOCK 999999999 | CLIENT UNBLOCK x | CLIENT UNBLOCK 999999999 timeout | CLIENT UNBLOCK 999999999 ERROR
+    CLIENT UNBLOCK 1 FOO | CLIENT UNBLOCK x FOO | CLIENT UNBLOCK 1 ERROR x | CLIENT UNBLOCK | CLIENT LIST TYPE bogus
+    CLIENT LIST ID x | CLIENT LIST ID 1 x | CLIENT LIST ID | CLIENT LIST ID 999999999 | CLIENT LIST ID 0
+    CLIENT LIST TYPE | CLIENT LIST FOO | CLIENT LIST TYPE normal x | CLIENT LIST TYPE master
+    CLIENT LIST TYPE replica | CLIENT LIST TYPE slave | CLIENT LIST TYPE PubSub | LATENCY HISTORY x | LATENCY HISTORY
+    LATENCY RESET | LATENCY RESET a b | LATENCY HISTOGRAM bogus | COMMAND LIST FILTERBY ACLCAT transaction extra
+    COMMAND LIST FILTERBY PATTERN id | COMMAND LIST FILTERBY PATTERN client|in*
+    COMMAND LIST FILTERBY PATTERN config|g* | COMMAND GETKEYSANDFLAGS INCR k | COMMAND GETKEYSANDFLAGS EXISTS a b
+    COMMAND GETKEYSANDFLAGS SETNX k v | COMMAND GETKEYSANDFLAGS TTL k | COMMAND GETKEYSANDFLAGS PING
+    COMMAND GETKEYSANDFLAGS | COMMAND GETKEYSANDFLAGS BOGUS | COMMAND GETKEYSANDFLAGS INCR | CLUSTER KEYSLOT k
+    CLUSTER KEYSLOT | CLUSTER MEET | CLUSTER MEET a 1 | CLUSTER RESET | CLUSTER RESET HARD | CLUSTER HELP
+    CLUSTER LINKS | CLUSTER MYSHARDID | CLUSTER COUNTKEYSINSLOT 1 | CLUSTER GETKEYSINSLOT 1 2 | CLUSTER REPLICAS x
+    CLUSTER SLAVES x | CLUSTER SLOT-STATS SLOTSRANGE 0 1 | CLUSTER BUMPEPOCH | CLUSTER ADDSLOTS 1 2
+    CLUSTER ADDSLOTSRANGE 1 2 | CLUSTER DELSLOTS 1 | CLUSTER DELSLOTSRANGE 1 2 | CLUSTER FAILOVER
+    CLUSTER FAILOVER FORCE | CLUSTER FLUSHSLOTS | CLUSTER FORGET x | CLUSTER REPLICATE x | CLUSTER SAVECONFIG
+    CLUSTER SET-CONFIG-EPOCH 1 | CLUSTER SETSLOT 1 STABLE | CLUSTER SETSLOT 1 NODE x | CLUSTER COUNT-FAILURE-REPORTS x
+""")
+
 
 HANDSHAKES = [
     Stream(conversation, requests(conversation), reason, apart_from=frozenset({b"version", b"id", b"modules"}))
@@ -385,10 +460,11 @@ ALIKE_IN_TYPES = (
         "IDs, times, counts and connection numbers are each server's own",
         """
     INCR a | incr a; InCr a | INCRBY a 1; INCRBY a 5; INCRBY a 4096 | HINCRBY b f 1; HINCRBY b f 100
-    INCRBYFLOAT c 1; INCRBYFLOAT c 1.0; INCRBYFLOAT c 0.0; INCRBYFLOAT c +1; INCRBYFLOAT c 1e0; INCRBYFLOAT c 0
+    INCRBYFLOAT i 1; INCRBYFLOAT i 1.0; INCRBYFLOAT i 0.0; INCRBYFLOAT i +1; INCRBYFLOAT i 1e0; INCRBYFLOAT i 0
     MULTI; INCR a; PING; INCRBY a 3; EXEC | WATCH a; MULTI; INCR a; EXEC | CLIENT REPLY SKIP; INCR a; INCR a
     CLIENT REPLY OFF; INCR a; CLIENT REPLY ON; INCR a | MULTI; INCR a; INCR; EXEC; INCR a | SELECT 5; INCR a
     MULTI; INCR a; DISCARD; INCR a | CLIENT ID; CLIENT ID | TIME | DBSIZE | EXISTS a b | COMMAND COUNT
+    MULTI; INCR a; EXPIRE a 1000 XX; EXEC | MULTI; INCR a; TTL a; SETNX a 0; EXEC
     """,
     )
     + _alike_in(
@@ -398,7 +474,8 @@ ALIKE_IN_TYPES = (
     COMMAND | COMMAND LIST | COMMAND DOCS | COMMAND DOCS incr | COMMAND INFO incr | COMMAND INFO | COMMAND HELP
     COMMAND LIST FILTERBY ACLCAT read | INFO | INFO server | INFO all | INFO server replication | info EVERYTHING
     CONFIG GET * | CONFIG HELP | CLIENT INFO | CLIENT LIST | CLIENT HELP | CLUSTER HELP | SLOWLOG LEN | SLOWLOG GET
-    SLOWLOG GET 10 | SLOWLOG GET -1 | SLOWLOG HELP | LATENCY HELP
+    CLIENT LIST TYPE normal | COMMAND LIST FILTERBY ACLCAT transaction | LATENCY HISTOGRAM | ACL HELP | MODULE HELP
+    OBJECT HELP | SLOWLOG GET 10 | SLOWLOG GET -1 | SLOWLOG HELP | LATENCY HELP
     """,
     )
     + [
@@ -431,30 +508,63 @@ ALIKE_IN_TYPES = (
 )
 
 _NO_VALUES = errors.error("ERR SET is not supported: respid stores no values, and INCR works on every key without it")
+_NO_LOCKS = errors.error(
+    "ERR respid is not a lock service: every key exists, so SET with NX never succeeds. Use a Redis server for locks"
+)
 _NO_SUCH_FLOAT = errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID")
 _WRONG_ARRAY = b"-ERR Protocol error: invalid multibulk length\r\n"
 _TLS_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(16, 48)) + b"\n"
 
 
 def _bad_increment(increment: int) -> bytes:
-    return errors.error(f"ERR increment must be between 1 and 4096, got {increment}") + OPEN
+    advice = "; use ID.RANGE or ID.NEXT COUNT for more IDs at once" if increment > 4096 else ""
+    return errors.error(f"ERR increment must be between 1 and 4096, got {increment}{advice}") + OPEN
 
 
 UNLIKE = (
     _unlike(
-        "respid stores no values, and of SET's options it looks for NX only",
+        "respid stores no values",
         {
             "SET s v": _NO_VALUES + OPEN,
             "SET s v EX 10": _NO_VALUES + OPEN,
             "SET s v XX": _NO_VALUES + OPEN,
             "SET fresh v NX": b"$-1\r\n" + OPEN,
-            "SET s v EX": _NO_VALUES + OPEN,
-            "SET s v EX x": _NO_VALUES + OPEN,
-            "SET s v BOGUS": _NO_VALUES + OPEN,
-            "SET s v NX XX": b"$-1\r\n" + OPEN,
-            "SET s v NX EX 0": b"$-1\r\n" + OPEN,
+            "SET s v NX GET": _NO_VALUES + OPEN,
+            "SET s v GET": _NO_VALUES + OPEN,
+            "MULTI; SET s v; TTL s; EXEC": b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n" + _NO_VALUES + b":-1\r\n" + OPEN,
+            "GET c": b"$-1\r\n" + OPEN,
         },
     )
+    + _unlike(
+        "respid is no lock service: a lock's owner would retry for ever",
+        {
+            "SET lock owner NX EX 10": _NO_LOCKS + OPEN,
+            "SET lock owner PX 10 NX": _NO_LOCKS + OPEN,
+            "SET lock 1.5 NX PX 10": _NO_LOCKS + OPEN,
+            "SET lock owner NX EXAT 99999999999": _NO_LOCKS + OPEN,
+        },
+    )
+    + _unlike(
+        "keys do not expire, and EXPIRE says so, in agreement with TTL",
+        {
+            "EXPIRE x1 10; TTL x1": b":0\r\n:-1\r\n" + OPEN,
+            "EXPIRE c 10 NX; TTL c; PERSIST c": b":0\r\n:-1\r\n:0\r\n" + OPEN,
+            "PEXPIRE c 100000 LT; PTTL c; PERSIST c": b":0\r\n:-1\r\n:0\r\n" + OPEN,
+            "EXPIREAT c 99999999999; EXPIRETIME c; PERSIST c": b":0\r\n:-1\r\n:0\r\n" + OPEN,
+            "PEXPIREAT c 99999999999999; PEXPIRETIME c; PERSIST c": b":0\r\n:-1\r\n:0\r\n" + OPEN,
+            "HEXPIRE h 10 NX FIELDS 1 f; HPERSIST h FIELDS 1 f": b"*1\r\n:0\r\n*1\r\n:-1\r\n" + OPEN,
+        },
+    )
+    + _unlike(
+        "a cached value needs no permission: CLIENT CACHING has no effect",
+        {
+            "CLIENT TRACKING ON OPTIN; CLIENT CACHING YES; CLIENT TRACKINGINFO": (
+                b"+OK\r\n+OK\r\n*6\r\n$5\r\nflags\r\n*2\r\n$2\r\non\r\n$5\r\noptin\r\n"
+                b"$8\r\nredirect\r\n:0\r\n$8\r\nprefixes\r\n*0\r\n" + OPEN
+            )
+        },
+    )
+    + _unlike("respid has no modules; Redis 8.2 has vector sets built in", {"MODULE LIST": b"*0\r\n" + OPEN})
     + _unlike(
         "every key is a generator: it exists, and has no value",
         {"EXISTS missing": b":1\r\n" + OPEN, "EXISTS missing missing": b":2\r\n" + OPEN},
@@ -475,9 +585,14 @@ UNLIKE = (
     + _unlike(
         "respid does not have these commands",
         {
-            "EVAL": b"-ERR unknown command 'EVAL', with args beginning with: \r\n" + OPEN,
-            "CONFIG SET": b"-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n" + OPEN,
-            "CLIENT LIST TYPE normal": errors.wrong_arity("client|list") + OPEN,
+            "EVAL": REFUSED[b"EVAL"] + OPEN,
+            "evalsha x 0": REFUSED[b"EVALSHA"] + OPEN,
+            "CONFIG SET save x": REFUSED[b"CONFIG|SET"] + OPEN,
+            "client kill 127.0.0.1:1": REFUSED[b"CLIENT|KILL"] + OPEN,
+            "SCRIPT LOAD x": REFUSED[b"SCRIPT"] + OPEN,
+            "MULTI; TTL c; DEL gone; EXEC; TTL c": (
+                b"+OK\r\n+QUEUED\r\n" + REFUSED[b"DEL"] + errors.EXEC_ABORTED + b":-1\r\n" + OPEN
+            ),
         },
     )
     + _unlike(
@@ -546,7 +661,7 @@ UNLIKE = (
     )
 )
 
-STREAMS = COMMANDS + HANDSHAKES + ARGUMENTS + INLINE + MALFORMED + ALIKE_IN_TYPES + UNLIKE
+STREAMS = COMMANDS + CONSTANTS + HANDSHAKES + ARGUMENTS + INLINE + MALFORMED + ALIKE_IN_TYPES + UNLIKE
 
 # The rest is for servers whose password is "secret".
 _TOO_MUCH = b"-ERR Protocol error: unauthenticated bulk length\r\n"
@@ -559,6 +674,7 @@ _LOCKED_COMMANDS = _alike("""
     HELLO 3 AUTH default secret BOGUS; PING | HELLO 3 AUTH default secret SETNAME; PING | AUTH secret; PING
     AUTH default secret; PING | auth secret; ping | AUTH wrong; PING | AUTH default wrong | AUTH nobody secret
     AUTH '' | AUTH | AUTH a b c | AUTH secret x y | AUTH SECRET | AUTH Default secret | AUTH secret ''
+    TTL k | TTL | EXPIRE k x | ACL WHOAMI | CLIENT TRACKINGINFO | CLUSTER KEYSLOT k | EVAL x 0 | DEL k | CONFIG SET a b
     AUTH secret; RESET; PING | AUTH secret; CLIENT SETNAME me; CLIENT GETNAME | MULTI | EXEC | EXEC x | DISCARD
     WATCH k | UNWATCH | MULTI; PING; EXEC | AUTH secret; MULTI; PING; EXEC | AUTH secret; MULTI; RESET; PING; EXEC
     COMMAND | COMMAND COUNT | COMMAND BOGUS | INFO | CONFIG GET save | CONFIG | CLUSTER INFO | ASKING | READONLY

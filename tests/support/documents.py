@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 
 from respid.cli.serve import serve
-from respid.commands import COMMANDS
+from respid.commands import COMMANDS, REFUSALS
 from respid.commands.handshake import MOST_WRONG_PASSWORDS
 from respid.commands.ids import BULK_MILLISECONDS
+from respid.commands.table import CONSTANT
 from respid.ids.layout import Layout
 from respid.monitoring.metrics import WorkerCollector
 from respid.net.flow_control import HIGH_WATER_BYTES
@@ -26,6 +27,7 @@ from tests.support.scripted_worker import start_worker
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 REFERENCE = ROOT / "docs" / "reference.md"
+TIME_RANGES = ROOT / "docs" / "time-ranges.md"
 CHECK = ROOT / "docs" / "check.md"
 CODE_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -35,14 +37,32 @@ def code_blocks(language: str, page: Path = README) -> list[str]:
     return [code for name, code in CODE_BLOCK.findall(page.read_text()) if name == language]
 
 
+_GROUPS = ("string", "hash", "generic", "transactions", "connection", "server", "cluster")
+
+
 def commands_table() -> Iterable[str]:
-    groups = ("generic", "transactions", "connection", "server")
-    for command in sorted(COMMANDS.values(), key=lambda command: groups.index(command.group)):
+    """The commands whose replies depend on the request or on the server."""
+    return _rows(is_constant=False)
+
+
+def constants_table() -> Iterable[str]:
+    """The commands that are answered with the same reply each time."""
+    return _rows(is_constant=True)
+
+
+def _rows(*, is_constant: bool) -> Iterable[str]:
+    for command in sorted(COMMANDS.values(), key=lambda command: _GROUPS.index(command.group)):
         declared = command.subcommands.values() or [command]
         for each in declared:
-            if not each.name.endswith("|help"):
+            if not each.name.endswith("|help") and (CONSTANT in each.flags) is is_constant:
                 usage = each.usage.text.replace("|", "\\|")
                 yield f"| `{usage}` | {each.summary} |"
+
+
+def refused_table() -> Iterable[str]:
+    for refusal in REFUSALS:
+        names = ", ".join(f"`{name.replace('|', ' ')}`" for name in refusal.names.split())
+        yield f"| {refusal.reason} | {refusal.advice} | {names} |"
 
 
 def settings_table() -> Iterable[str]:
@@ -121,7 +141,14 @@ def limits_table() -> Iterable[str]:
     return (f"| {' | '.join(row)} |" for row in rows)
 
 
-TABLES = {"commands": commands_table, "settings": settings_table, "metrics": metrics_table, "limits": limits_table}
+TABLES = {
+    "commands": commands_table,
+    "constants": constants_table,
+    "refused": refused_table,
+    "settings": settings_table,
+    "metrics": metrics_table,
+    "limits": limits_table,
+}
 
 
 def with_tables(text: str) -> str:

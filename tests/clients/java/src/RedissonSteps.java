@@ -1,8 +1,10 @@
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.redisson.Redisson;
 import org.redisson.api.BatchOptions;
+import org.redisson.api.RAtomicLong;
 import org.redisson.api.RBatch;
 import org.redisson.api.RedissonClient;
 import org.redisson.api.redisnode.RedisNodes;
@@ -99,6 +101,17 @@ final class RedissonSteps extends Steps {
     } finally {
       pinging.shutdown();
     }
+  }
+
+  @Override
+  List<Long> calculate(int count) {
+    RAtomicLong counter = client.getAtomicLong("orders");
+    return IntStream.range(0, count).boxed().flatMap(i -> Stream.of(counter.incrementAndGet(), counter.getAndIncrement())).toList();
+  }
+
+  @Override
+  boolean script() {
+    return client.getAtomicLong("orders").compareAndSet(0, 1);
   }
 
   @Override

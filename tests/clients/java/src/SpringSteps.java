@@ -1,6 +1,7 @@
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.commons.pool2.impl.GenericObjectPoolConfig;
 import io.lettuce.core.api.StatefulConnection;
 import org.springframework.dao.DataAccessException;
@@ -13,6 +14,7 @@ import org.springframework.data.redis.core.RedisCallback;
 import org.springframework.data.redis.core.RedisOperations;
 import org.springframework.data.redis.core.SessionCallback;
 import org.springframework.data.redis.core.StringRedisTemplate;
+import org.springframework.data.redis.support.atomic.RedisAtomicInteger;
 import org.springframework.data.redis.support.atomic.RedisAtomicLong;
 
 /** Spring Data Redis, over Lettuce. */
@@ -104,6 +106,17 @@ final class SpringSteps extends Steps {
     } finally {
       pooled.destroy();
     }
+  }
+
+  @Override
+  List<Long> calculate(int count) {
+    return IntStream.range(0, count).boxed().flatMap(i -> Stream.of(counter.incrementAndGet(), counter.getAndIncrement())).toList();
+  }
+
+  @Override
+  List<Integer> narrow(int count) {
+    RedisAtomicInteger narrow = new RedisAtomicInteger("orders", factory);
+    return IntStream.range(0, count).mapToObj(i -> narrow.incrementAndGet()).toList();
   }
 
   @Override

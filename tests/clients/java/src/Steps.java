@@ -47,6 +47,21 @@ abstract class Steps {
 
   abstract void close() throws Exception;
 
+  /** Draws in turn with incrementAndGet and with getAndIncrement: so many IDs with each. */
+  List<Long> calculate(int count) throws Exception {
+    throw new UnsupportedOperationException();
+  }
+
+  /** What the driver's counter of 32 bits returns. */
+  List<Integer> narrow(int count) throws Exception {
+    throw new UnsupportedOperationException();
+  }
+
+  /** A method that sends a script. */
+  boolean script() throws Exception {
+    throw new UnsupportedOperationException();
+  }
+
   static List<Long> drawAroundPause(Callable<Long> draw) throws Exception {
     long first = draw.call();
     Thread.sleep(2_000);
@@ -114,6 +129,9 @@ abstract class Steps {
       case "string": return Stream.of(string());
       case "pool": return pool(10).stream();
       case "idle": return idle().stream();
+      case "calculate": return calculate(2_000).stream();
+      case "narrow": return narrow(100).stream();
+      case "script": return Stream.of(script());
       case "close": close(); return Stream.of();
       default: throw new IllegalArgumentException(step);
     }

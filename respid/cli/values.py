@@ -1,0 +1,97 @@
+"""The values that a command converts: its arguments, or those on standard input. A bad one does not stop the rest."""
+
+import csv
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import click
+
+from respid.cli.exit_codes import EXIT_FAILED, EXIT_WRONG_USE
+
+_OPTION = re.compile(r"--?[A-Za-z]")
+_QUOTES = "\"'"
+
+
+class Value(NamedTuple):
+    text: str
+    place: str  # in front of an error: "" for an argument, "line 3: " for standard input
+
+
+class BadColumnError(ValueError):
+    """There is no such column."""
+
+
+column_option = click.option(
+    "--column",
+    metavar="NAME|N",
+    help="Read this column of the CSV on standard input, by its heading or its number.",
+    show_default="words or lines",
+)
+values_context = {"ignore_unknown_options": True}  # so that a negative number is a value, and no option
+
+
+def convert_values(
+    arguments: tuple[str, ...], column: str | None, convert: Callable[[str], None], *, whole_lines: bool = False
+) -> None:
+    """Converts each value. Reports those for which `convert` raises ValueError, and then exits with an error.
+
+    Without arguments, the values are read from standard input: words, or whole lines. Raises click.UsageError.
+    """
+    for argument in arguments:
+        if _OPTION.match(argument):
+            raise click.NoSuchOption(argument)
+    try:
+        failed = _convert(_values(arguments, column, whole_lines=whole_lines), convert)
+    except BadColumnError as error:
+        raise click.UsageError(str(error)) from None
+    if failed:
+        raise click.exceptions.Exit(EXIT_WRONG_USE if arguments else EXIT_FAILED)
+
+
+def _convert(values: Iterable[Value], convert: Callable[[str], None]) -> bool:
+    """Returns whether a value was bad."""
+    failed = False
+    for value in values:
+        try:
+            convert(value.text)
+        except ValueError as error:
+            click.echo(f"respid: {value.place}{error}", err=True)
+            failed = True
+    return failed
+
+
+def _values(arguments: tuple[str, ...], column: str | None, *, whole_lines: bool) -> Iterator[Value]:
+    if arguments:
+        yield from (Value(argument, "") for argument in arguments)
+        return
+    lines = sys.stdin or ()
+    if column is not None:
+        yield from _column_values(lines, column)
+        return
+    for number, line in enumerate(lines, 1):
+        for word in [line] if whole_lines else line.split():
+            if text := word.strip().strip(",;").strip(_QUOTES).strip():
+                yield Value(text, f"line {number}: ")
+
+
+def _column_values(lines: Iterable[str], column: str) -> Iterator[Value]:
+    """The values of one column. A heading is not a value: the first line has one if the column is given by name."""
+    rows = csv.reader(lines)
+    index = int(column) - 1 if column.isdigit() else _find_heading(next(rows, []), column)
+    if index < 0:
+        raise BadColumnError("--column starts at 1")
+    for row in rows:
+        place = f"line {rows.line_num}: "
+        text = row[index].strip().strip("'") if index < len(row) else ""
+        if text:
+            yield Value(text, place)
+
+
+def _find_heading(headings: list[str], name: str) -> int:
+    if name not in headings:
+        raise BadColumnError(
+            f"no column {name!r} in the first line of standard input: {', '.join(headings) or 'empty'}"
+        )
+    return headings.index(name)

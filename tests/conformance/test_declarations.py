@@ -1,0 +1,121 @@
+"""The table of commands against a real redis-server: nothing is undecided, and what is shared is declared alike."""
+
+from typing import NamedTuple
+
+from respid.commands import COMMANDS, REFUSED
+from respid.commands.table import CONSTANT
+from tests.support.byte_streams import STREAMS, request
+from tests.support.raw_client import RawClient
+from tests.support.reply_parser import Reply, parse_reply
+from tests.support.running import RunningServer
+
+OWN = {"id.next", "id.range", "id.decode", "id.min", "id.max", "id.info"}
+LONGEST_SHOWN = 512
+
+
+class Declaration(NamedTuple):
+    arity: int
+    flags: frozenset[str]
+    keys: tuple[int, ...]  # first, last, step
+    categories: frozenset[str]
+    tips: frozenset[str]
+
+
+def test_every_redis_command_is_decided(redis_port: int) -> None:
+    undecided = [name for name in declarations(redis_port) if not is_declared(name) and not is_refused(name)]
+    assert not undecided
+
+
+def test_no_command_is_decided_twice(redis_port: int) -> None:
+    assert not [name for name in declarations(redis_port) if is_declared(name) and is_refused(name)]
+
+
+def test_redis_has_every_refused_command(redis_port: int) -> None:
+    known = {name.upper().encode() for name in declarations(redis_port)}
+    assert not REFUSED.keys() - known
+
+
+def is_declared(name: str) -> bool:
+    container, _, subcommand = name.upper().encode().partition(b"|")
+    command = COMMANDS.get(container)
+    return command is not None and (not subcommand or subcommand in command.subcommands)
+
+
+def is_refused(name: str) -> bool:
+    container = name.upper().partition("|")[0]
+    return not {name.upper().encode(), container.encode()}.isdisjoint(REFUSED)
+
+
+def test_refusals_are_not_retried() -> None:
+    for error in REFUSED.values():
+        assert error.startswith(b"-ERR respid does not support ")
+        assert b"unknown command" not in error
+        assert error.count(b"\r\n") == 1
+        assert len(error) < LONGEST_SHOWN
+
+
+def test_every_constant_answer_is_compared() -> None:
+    sent = b"".join(stream.sent for stream in STREAMS).upper()
+    for command in COMMANDS.values():
+        for each in (command, *command.subcommands.values()):
+            if CONSTANT in each.flags:
+                assert b"\r\n".join(frames(each.name)) in sent, each.name
+
+
+def frames(name: str) -> list[bytes]:
+    return [b"$%d\r\n%s" % (len(word), word.encode()) for word in name.upper().split("|")]
+
+
+def test_declarations_match_redis(server: RunningServer, redis_port: int) -> None:
+    ours, theirs = declarations(server.port), declarations(redis_port)
+    assert ours.keys() - theirs.keys() == OWN
+    shared = ours.keys() & theirs.keys()
+    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+
+
+def test_arguments_of_set_are_named_as_in_redis(server: RunningServer, redis_port: int) -> None:
+    for name in ("set", "expire", "scan", "incrby"):
+        assert argument_names(server.port, name) == argument_names(redis_port, name)
+
+
+def argument_names(port: int, command: str) -> list[str]:
+    """The names of all arguments in COMMAND DOCS, each before those inside it."""
+    document = members(only_reply(port, "COMMAND", "DOCS", command).elements[1])
+    pending, names = list(document["arguments"].elements), list[str]()
+    while pending:
+        argument = members(pending.pop(0))
+        names.append(text(argument["name"]))
+        if "arguments" in argument:
+            pending = [*argument["arguments"].elements, *pending]
+    return names
+
+
+def members(reply: Reply) -> dict[str, Reply]:
+    return {text(name): value for name, value in zip(reply.elements[::2], reply.elements[1::2], strict=True)}
+
+
+def declarations(port: int) -> dict[str, Declaration]:
+    """The declarations of commands and subcommands in COMMAND, by name."""
+    found: dict[str, Declaration] = {}
+    pending = list(only_reply(port, "COMMAND").elements)
+    while pending:
+        name, arity, flags, first, last, step, categories, tips, _, subcommands = pending.pop().elements
+        keys = tuple(int(text(number)) for number in (first, last, step))
+        found[text(name)] = Declaration(int(text(arity)), texts(flags), keys, texts(categories), texts(tips))
+        pending += subcommands.elements
+    return found
+
+
+def only_reply(port: int, *arguments: str) -> Reply:
+    with RawClient(port) as client:
+        client.send(request(*arguments))
+        return parse_reply(client.receive_reply())[0]
+
+
+def texts(reply: Reply) -> frozenset[str]:
+    return frozenset(map(text, reply.elements))
+
+
+def text(reply: Reply) -> str:
+    assert reply.text is not None
+    return reply.text.decode()
