@@ -35,6 +35,7 @@ from tests.simulation.rare_states import Rare, Reached
 from tests.simulation.scheduler import SECOND, Process, Scheduler
 from tests.simulation.simulated_api import ApiClient, SimulatedApi
 
+SETTLING_SECONDS = 5  # that it may take until a confirmed step of the clock shows in IDs: requests are slow
 LAG_MS = 2_200  # timestamps may lie so far back, and a reservation: a store was slow, or a request has waited
 COUNTS = (1, 1, 3, 7, 16, 100)  # how many IDs clients draw at a time
 LAYOUT = Layout.parse("41/2/4")
@@ -301,7 +302,9 @@ class World:
         """
         clock = one.process.host.clock
         quiet_seconds = min(clock.seconds_since_step(), (self.scheduler.now_ns - self.troubled_ns) / SECOND)
-        has_settled = quiet_seconds > self.confirm_seconds + 2 and self.is_calm(one.place) and not one.was_held_up
+        has_settled = (
+            quiet_seconds > self.confirm_seconds + SETTLING_SECONDS and self.is_calm(one.place) and not one.was_held_up
+        )
         least_ms = wall_ms - LAG_MS - self.reserve_ms if has_settled else 0
         if clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000:
             return least_ms, wall_ms + one.lead_limit_ms
