@@ -36,7 +36,8 @@ def client_list(session: Session, arguments: list[bytes]) -> Reply:
             identifiers = list(map(parse_integer, texts))
             if None in identifiers:
                 return _INVALID_ID
-            lines = "".join(worker.clients[each].describe() for each in identifiers if each in worker.clients)
+            chosen = dict.fromkeys(each for each in identifiers if each in worker.clients)
+            lines = "".join(worker.clients[each].describe() for each in chosen)
         case _:
             return errors.SYNTAX
     return encoder.text_string(lines, session.version)
