@@ -30,10 +30,14 @@ from tests.simulation.events import (
     FAULTS,
     Event,
     Fault,
+    api_fails,
+    api_works,
     change_layout_of_all,
     clock_ahead,
     clock_ahead_for_a_while,
     cut_off,
+    damage_mark,
+    delete_lock,
     delete_lock_and_start,
     disk_fails,
     disk_works,
@@ -42,6 +46,7 @@ from tests.simulation.events import (
     interlude,
     lose_power,
     mix_layouts,
+    restart,
     set_clock,
     start,
 )
@@ -129,7 +134,7 @@ def sequence_not_advanced_at_times(patch: Patch) -> None:
     patch.setattr(Generator, "take", repeat)
 
 
-@in_any_store()
+@in_any_store(set_clock, disk_fails, api_fails, disk_works, api_works, restart, restart)
 def ceiling_included(patch: Patch) -> None:
     """`<=` in place of `<`."""
     rise = Generator.raise_ceiling
@@ -227,7 +232,7 @@ def ceiling_used_before_it_is_stored(patch: Patch) -> None:
     patch.setattr(Reservation, "due_ceiling_ms", plan_and_use)
 
 
-@in_any_store()
+@in_any_store(disk_fails, disk_works, api_fails, api_works, restart)
 def failed_write_taken_for_confirmed(patch: Patch) -> None:
     fail = Reservation.extension_failed
 
@@ -417,7 +422,7 @@ def failed_fsync_tried_again_on_the_same_file(patch: Patch) -> None:
     patch.setattr(SimulatedOs, "fsync", try_again)
 
 
-@in_the_file_store()
+@in_the_file_store(disk_fails, disk_works)
 def short_write_not_noticed(patch: Patch) -> None:
     flush = SimulatedFile.flush
 
@@ -442,7 +447,7 @@ def error_of_a_write_ignored(patch: Patch) -> None:
     patch.setattr(FileStore, "_write", write_if_possible)
 
 
-@in_the_file_store()
+@in_the_file_store(lose_power, in_a_call(lose_power))
 def state_directory_not_synced_into_its_parent(patch: Patch) -> None:
     def make(_disk: LocalDisk, path: Path) -> None:
         if not path.is_dir():
@@ -472,7 +477,7 @@ def lock_on_the_renamed_file(patch: Patch) -> None:
     patch.setattr(FileLock, "stands", lambda _lock: True)
 
 
-@in_the_file_store()
+@in_the_file_store(delete_lock, start, delete_lock_and_start)
 def lock_not_checked_again(patch: Patch) -> None:
     patch.setattr(FileLock, "stands", lambda _lock: True)
 
@@ -501,11 +506,6 @@ def no_holder_check_after_the_file_is_written(patch: Patch) -> None:
     _skip_check(patch, 2)
 
 
-@in_the_file_store(in_a_call(delete_lock_and_start))
-def no_holder_check_after_the_rename(patch: Patch) -> None:
-    _skip_check(patch, 3)
-
-
 @in_the_file_store()
 def no_holder_check(patch: Patch) -> None:
     _skip_check(patch, 1, 2, 3)
@@ -516,7 +516,7 @@ def foreign_nonce_ignored(patch: Patch) -> None:
     patch.setattr(FileStore, "_refuse_foreign_mark", lambda _store: None)
 
 
-@in_the_file_store()
+@in_the_file_store(damage_mark)
 def damaged_mark_taken_for_none(patch: Patch) -> None:
     read = FileStore._read_own
 

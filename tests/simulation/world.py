@@ -305,7 +305,8 @@ class World:
         has_settled = (
             quiet_seconds > self.confirm_seconds + SETTLING_SECONDS and self.is_calm(one.place) and not one.was_held_up
         )
-        least_ms = wall_ms - LAG_MS - self.reserve_ms if has_settled else 0
+        step_ms = clock.greatest_step_ms if clock.greatest_step_ms < JUMP_MS / 2 else 0  # may wait for an extension
+        least_ms = wall_ms - LAG_MS - self.reserve_ms - step_ms if has_settled else 0
         if clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000:
             return least_ms, wall_ms + one.lead_limit_ms
         if self._has_jump_lasted(one.process.host):
