@@ -384,3 +384,37 @@ def test_clock_past_layout_end_stops_it(clock: ScriptedClock) -> None:
     clock.step_ms(Layout().end_ms - clock.wall_ms())
     assert generator.obstacle() is Obstacle.LAYOUT_END
     assert generator.take(1) == NOTHING
+
+
+def test_block_of_the_current_millisecond_is_served_while_others_wait(clock: ScriptedClock) -> None:
+    generator = begin(clock, SMALL)
+    generator.take(1)
+    generator.queued = True
+    assert generator.take_block(3)[1] == 3
+
+
+def test_has_ids_now_while_some_of_the_millisecond_are_left(clock: ScriptedClock) -> None:
+    generator = begin(clock, SMALL)
+    generator.take(1)
+    assert generator.has_ids_now()
+    generator.take(15)
+    assert not generator.has_ids_now()
+    clock.step_ms(-5)
+    clock.monotonic += 999_999
+    assert not generator.has_ids_now(), "in a lead it takes a whole millisecond"
+    clock.monotonic += 1
+    assert generator.has_ids_now()
+
+
+def test_has_no_ids_now_at_an_obstacle(clock: ScriptedClock) -> None:
+    generator = begin(clock, SMALL)
+    generator.take(1)
+    generator.seal()
+    assert not generator.has_ids_now()
+
+
+def test_counts_whole_milliseconds_without_ids(clock: ScriptedClock) -> None:
+    generator = begin(clock, SMALL, reserved_ms=0)
+    generator.obstacle()
+    clock.monotonic += 2_999_999
+    assert repr(generator.stopped_for_ms()) == "2"

@@ -75,3 +75,47 @@ def test_refuses_unusable_layout() -> None:
             layout.refuse_unusable(released_ms, now_ms)
     with pytest.raises(ValueError, match="within a year"):
         layout.refuse_unusable(layout.end_ms - YEAR_MS, 0)
+
+
+def test_range_of_a_layout_is_named() -> None:
+    layout = Layout(1, 10, 12, epoch_ms=1_704_067_200_000)
+    with pytest.raises(
+        ValueError, match=r"outside the range of the layout, 2024-01-01T00:00:00.000Z to 2024-01-01T00:00:00.001Z"
+    ):
+        layout.least_id(layout.end_ms)
+
+
+def test_refuses_ids_ahead_of_the_clock_and_names_the_way_out() -> None:
+    layout = Layout(epoch_ms=1_704_067_200_000)
+    identifier = layout.compose(1_704_067_210_000, 0, 0)
+    layout.refuse_above(identifier, now_ms=1_704_067_209_001, lead_limit_ms=1000)
+    with pytest.raises(ValueError, match="greater than") as raised:
+        layout.refuse_above(identifier, now_ms=1_704_067_200_001, lead_limit_ms=1500)
+    assert str(raised.value).endswith(
+        "and later, 10 s ahead of the clock, more than the 1.5 s of max clock lead: set the clock if it is wrong,"
+        " raise --max-clock-lead, or set --epoch to 2023-12-31T23:59:50.000Z or earlier"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "way_out"), [(10_001, "--epoch to 1970-01-01T00:00:00.000Z"), (10_000, "another layout")]
+)
+def test_offers_only_an_epoch_that_can_be_set(now_ms: int, way_out: str) -> None:
+    layout = Layout(epoch_ms=1_704_067_200_000)
+    with pytest.raises(ValueError, match=rf"or set {way_out}"):
+        layout.refuse_above(10_000 << layout.timestamp_shift, now_ms, lead_limit_ms=0)
+
+
+def test_epoch_that_is_offered_is_accepted() -> None:
+    now_ms, identifier = 1_800_000_000_000, 10_000 << Layout().timestamp_shift
+    layout = Layout(epoch_ms=now_ms - 1 - 10_000)
+    layout.refuse_above(identifier, now_ms, lead_limit_ms=0)
+    with pytest.raises(ValueError, match="set --epoch to"):
+        Layout(epoch_ms=layout.epoch_ms + 1).refuse_above(identifier, now_ms, lead_limit_ms=0)
+
+
+def test_refuses_a_number_above_all_ids() -> None:
+    layout = Layout(2, 1, 1, epoch_ms=0)
+    layout.refuse_no_id_above(layout.greatest_id(layout.end_ms - 2))
+    with pytest.raises(ValueError, match="no ID of layout 2/1/1 is greater than 12: use more bits"):
+        layout.refuse_no_id_above(layout.least_id(layout.end_ms - 1))

@@ -157,3 +157,9 @@ def test_remaining_ends_at_0(clock: ScriptedClock) -> None:
     assert reservation.remaining_ms(clock.wall_ms()) == 1
     clock.pass_ms(6)
     assert reservation.remaining_ms(clock.wall_ms()) == 0
+
+
+def test_renews_only_an_old_ceiling_when_the_clock_is_wrong(clock: ScriptedClock) -> None:
+    generator, reservation, _ = take_over(clock, None)
+    assert reservation.renewal_ms(SPANS.wall_ms // 2 - 1) is None
+    assert reservation.renewal_ms(SPANS.wall_ms // 2) == generator.ceiling_ms

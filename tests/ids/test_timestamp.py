@@ -32,3 +32,11 @@ def test_refuses_malformed_time(text: str) -> None:
 
 def test_formats_year_beyond_calendar() -> None:
     assert format_timestamp(10**18) == "out of range"
+
+
+def test_formats_utc_as_z() -> None:
+    assert format_timestamp(1704067200123) == "2024-01-01T00:00:00.123Z"
+
+
+def test_parses_time_of_the_greatest_length() -> None:
+    assert parse_timestamp_ms("1704067200123".zfill(64)) == 1704067200123

@@ -99,7 +99,7 @@ def make_world(random: Random, stores: tuple[str, ...], reached: Reached | None 
             number + 1 if random.random() < 0.6 else 0, f"b-{number}", one if same_id else replace(one, worker_id=2)
         )
         places.append(place)
-    world = World(places, random, reserve_ms=random.choice((1000, 2000, 3000)), reached=reached)
+    world = World(places, random, reserve_ms=random.choice((2000, 2500, 4000)), reached=reached)
     world.draws_every_seconds = random.choice(((0.002, 0.02, 0.3), (0.05, 0.3), (0.001, 0.003, 0.1, 0.5)))
     world.confirm_seconds = random.choice((0.5, 2, 10))
     for host in world.hosts:
