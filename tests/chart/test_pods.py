@@ -164,7 +164,7 @@ def test_queries_and_alerts_keep_to_one_cluster() -> None:
             rule["expr"].count("process_")
         )
     grouped = [rule["expr"] for rule in group["rules"] if " by (" in rule["expr"]]
-    assert len(grouped) == 4
+    assert len(grouped) == 5
     assert all("by (k8s, namespace" in each for each in grouped)
 
 

@@ -128,6 +128,7 @@ def test_survives_failure_at_any_instruction() -> None:
     assert instruction > 1000, "the history executes that many, and each has failed once"
 
 
+@pytest.mark.usefixtures("unmeasured")  # measuring coverage allocates memory as well
 def test_survives_failed_allocation() -> None:
     memory = pytest.importorskip("_testcapi", reason="this Python has no allocator that fails on demand")
     failures = 0
