@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-LEAST_BRANCHES_PERCENT = 97
+LEAST_BRANCHES_PERCENT = 90
 
 
 def main() -> int:
