@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 
 import httpx2
 from lightkube import AsyncClient, ConfigError
+from lightkube.config.client_adapter import verify_cluster
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.models import User
 from lightkube.core.exceptions import ApiError
 from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.core_v1 import EventSource, ObjectReference
@@ -39,6 +42,16 @@ class _NotFoundError(Exception):
     """The Lease does not exist."""
 
 
+def _verification(config: SingleConfig) -> ssl.SSLContext:
+    """How the API server's certificate is verified. Raises ConfigError, OSError or ssl.SSLError.
+
+    Python 3.13 refuses CA certificates without extensions that RFC 5280 demands, as many clusters have; kubectl does not.
+    """
+    context = verify_cluster(config.cluster, config.user or User(), config.abs_file)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
 class KubernetesLeaseApi:
     """The Leases of one namespace: the pod's own, else the kubeconfig's. Raises StoreError if neither exists.
 
@@ -48,7 +61,13 @@ class KubernetesLeaseApi:
     def __init__(self, namespace: str | None = None, *, pod: str = "", pod_uid: str = "") -> None:
         self._pod, self._pod_uid = pod, pod_uid
         try:
-            self._client = AsyncClient(namespace=namespace, timeout=httpx2.Timeout(TIMEOUT_SECONDS))
+            config = KubeConfig.from_env().get()
+            self._client = AsyncClient(
+                config,
+                namespace=namespace,
+                timeout=httpx2.Timeout(TIMEOUT_SECONDS),
+                transport=httpx2.AsyncHTTPTransport(verify=_verification(config)),
+            )
         except (ConfigError, OSError, ssl.SSLError) as error:
             raise StoreError(
                 f"no Kubernetes API server is configured ({error}): run in a pod with a service account, set"
