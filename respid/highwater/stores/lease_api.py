@@ -45,7 +45,7 @@ class _NotFoundError(Exception):
 def _verification(config: SingleConfig) -> ssl.SSLContext:
     """How the API server's certificate is verified. Raises ConfigError, OSError or ssl.SSLError.
 
-    Python 3.13 refuses CA certificates without extensions that RFC 5280 demands, as many clusters have; kubectl does not.
+    Python 3.13 refuses CA certificates without the extensions of RFC 5280, which many clusters have; kubectl does not.
     """
     context = verify_cluster(config.cluster, config.user or User(), config.abs_file)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -62,6 +62,8 @@ class KubernetesLeaseApi:
         self._pod, self._pod_uid = pod, pod_uid
         try:
             config = KubeConfig.from_env().get()
+            if config is None:
+                raise ConfigError("the kubeconfig has no current context")
             self._client = AsyncClient(
                 config,
                 namespace=namespace,
