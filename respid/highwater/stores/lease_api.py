@@ -42,6 +42,14 @@ class _NotFoundError(Exception):
     """The Lease does not exist."""
 
 
+def _configuration() -> SingleConfig:
+    """The API server and the account of this pod, or of the kubeconfig. Raises ConfigError."""
+    config = KubeConfig.from_env().get()
+    if config is None:
+        raise ConfigError("the kubeconfig has no current context")
+    return config
+
+
 def _verification(config: SingleConfig) -> ssl.SSLContext:
     """How the API server's certificate is verified. Raises ConfigError, OSError or ssl.SSLError.
 
@@ -61,9 +69,7 @@ class KubernetesLeaseApi:
     def __init__(self, namespace: str | None = None, *, pod: str = "", pod_uid: str = "") -> None:
         self._pod, self._pod_uid = pod, pod_uid
         try:
-            config = KubeConfig.from_env().get()
-            if config is None:
-                raise ConfigError("the kubeconfig has no current context")
+            config = _configuration()
             self._client = AsyncClient(
                 config,
                 namespace=namespace,
