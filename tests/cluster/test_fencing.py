@@ -94,7 +94,8 @@ def test_second_release_waits_until_it_has_an_offset(namespace: Namespace) -> No
         namespace.kubectl("exec", "respid-two-0", "--", "respid", "healthcheck")
     assert (first.ready, second.ready) == (2, 0)
 
-    second.upgrade(SMALL, {"workerIdOffset": 2})
+    second.uninstall()  # the chart refuses another offset while workers run
+    second.install(SMALL, {"workerIdOffset": 2})
     wait_for(lambda: second.ready == 2, "the second release is ready")
     assert first.ready == 2
     clients = [Client(namespace, release.name, name=release.name[7:]) for release in (first, second)]
