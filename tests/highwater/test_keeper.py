@@ -1,9 +1,7 @@
 """The keeper stores each mark before IDs are issued below it, and reports clock steps and store failures."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,6 +14,7 @@ from respid.server import make_worker
 from respid.worker.config import Config
 from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
+from tests.support.running_keeper import keeping
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_loop import run_scripted
 from tests.support.scripted_store import SPANS, ScriptedStore
@@ -39,16 +38,6 @@ def store(clock: ScriptedClock) -> ScriptedStore:
 def worker(clock: ScriptedClock, store: ScriptedStore) -> Worker:
     """A worker without a reservation."""
     return make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
-
-
-@contextlib.asynccontextmanager
-async def keeping(keeper: Keeper) -> AsyncIterator[None]:
-    """Begins, runs the keeper meanwhile, and ends it."""
-    await keeper.begin()
-    task = asyncio.create_task(keeper.keep())
-    yield
-    await keeper.end()
-    await task
 
 
 def events(caplog: pytest.LogCaptureFixture, level: str) -> list[str]:

@@ -1,9 +1,7 @@
 """The keeper when the wall clock is set forward while the store is away, or shows a time that cannot be right."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,6 +13,7 @@ from respid.server import make_worker
 from respid.worker.config import Config
 from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
+from tests.support.running_keeper import keeping
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_loop import run_scripted
 from tests.support.scripted_store import ScriptedStore
@@ -35,15 +34,6 @@ def worker(clock: ScriptedClock, store: ScriptedStore) -> Worker:
     """A worker without a reservation, for which a wall clock before yesterday is wrong."""
     config = Config(worker_id=1, worker_id_source="test")
     return make_worker(config, store, clock, earliest_ms=clock.wall_ms() - DAY_MS)
-
-
-@contextlib.asynccontextmanager
-async def keeping(keeper: Keeper) -> AsyncIterator[None]:
-    await keeper.begin()
-    task = asyncio.create_task(keeper.keep())
-    yield
-    await keeper.end()
-    await task
 
 
 async def draw_until_it_stops(worker: Worker, every_seconds: float) -> float:
