@@ -19,6 +19,7 @@ from respid.highwater.stores.disk import LockedError
 from tests.simulation.host import Directory, Inode, OpenFile
 from tests.simulation.scheduler import Process, current_process
 
+LOCK_POLL_SECONDS = 0.001
 USER = 1000  # in whose name all processes run
 
 
@@ -32,6 +33,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(disk, "os", SYSTEM)
     patch.setattr(disk, "fcntl", SimulatedFcntl())
     patch.setattr(file, "os", SYSTEM)
+    patch.setattr(file, "threading", SimpleNamespace(Lock=SimulatedLock))
     patch.setattr(file, "time", SimulatedTime())
     patch.setattr(disk, "AddressClaim", SimulatedClaim)
 
@@ -245,6 +247,21 @@ class SimulatedTime:
 
     def sleep(self, seconds: float) -> None:
         current_process().sleep(seconds)
+
+
+class SimulatedLock:
+    """A lock between the threads of a process. They are greenlets of one thread, which a real lock would block."""
+
+    def __init__(self) -> None:
+        self._is_held = False
+
+    def __enter__(self) -> None:
+        while self._is_held:
+            current_process().sleep(LOCK_POLL_SECONDS)
+        self._is_held = True
+
+    def __exit__(self, *_: object) -> None:
+        self._is_held = False
 
 
 class SimulatedClaim:
