@@ -10,6 +10,7 @@ import click
 from respid.cli.options import (
     CONFIG_DEFAULTS,
     READABLE_FILE,
+    Addresses,
     FileMode,
     Seconds,
     Setting,
@@ -49,7 +50,13 @@ worker_id_settings = combine(
 )
 
 listener_settings = combine(
-    config_setting("bind", "--bind", "Address of the listeners for Redis clients.", metavar="ADDRESS"),
+    config_setting(
+        "bind",
+        "--bind",
+        "Addresses of the listeners for Redis clients, separated by commas or spaces; `*` is all, of IPv4 and IPv6.",
+        type=Addresses(),
+        metavar="ADDRESS[,...]",
+    ),
     config_setting(
         "port",
         "--port",

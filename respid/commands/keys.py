@@ -68,6 +68,6 @@ def incrbyfloat(session: Session, arguments: list[bytes]) -> Reply:
     if len(arguments[2]) > _MAX_FLOAT_BYTES or _FLOAT.fullmatch(arguments[2]) is None:
         return errors.NOT_A_FLOAT
     if float(arguments[2]) not in (0, 1):  # incr() of some drivers sends 0.0 or 1.0
-        return errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID")
+        return errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID; use INCRBY for a block of IDs")
     first, count = session.take(1)
     return encoder.bulk_string(b"%d" % first) if count else session.refusal()

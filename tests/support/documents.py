@@ -69,7 +69,8 @@ def settings_table() -> Iterable[str]:
     for option in serve.params:
         if isinstance(option, click.Option) and option.envvar:
             shown = option.show_default
-            default = shown if isinstance(shown, str) else f"`{option.default}`" if shown or option.is_flag else ""
+            value = ", ".join(option.default) if isinstance(option.default, tuple) else option.default
+            default = shown if isinstance(shown, str) else f"`{value}`" if shown or option.is_flag else ""
             variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
             shown_variables = ", ".join(f"`{variable}`" for variable in variables)
             yield f"| `{option.opts[0]}` | {shown_variables} | {default} | {option.help} |"
