@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 from collections.abc import Callable, Iterator
 
 BACKLOG = 1024
@@ -13,11 +14,17 @@ class StartError(Exception):
 
 
 async def listen(
-    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], bind: str, port: int, prefix: str = ""
+    loop: asyncio.AbstractEventLoop,
+    factory: Callable[[], asyncio.Protocol],
+    bind: str,
+    port: int,
+    prefix: str = "",
+    *,
+    reuse_port: bool = False,
 ) -> asyncio.Server:
     """Listens on an address that the options `--{prefix}bind` and `--{prefix}port` set. Raises StartError."""
     with start_errors(f"{bind}:{port}", f"--{prefix}bind", f"--{prefix}port"):
-        return await loop.create_server(factory, bind, port, backlog=BACKLOG)
+        return await loop.create_server(factory, bind, port, backlog=BACKLOG, reuse_port=reuse_port)
 
 
 @contextlib.contextmanager
@@ -32,5 +39,11 @@ def start_errors(address: str, bind_option: str, port_option: str) -> Iterator[N
             advice = f"choose another {port_option}"
         if number == errno.EADDRINUSE:
             advice += ", or stop the process that uses it"
-        reason = getattr(error, "strerror", None) or error
-        raise StartError(f"cannot listen on {address}: {reason}; {advice}") from None
+        raise StartError(f"cannot listen on {address}: {_describe(error)}; {advice}") from None
+
+
+def _describe(error: OSError | UnicodeError) -> str:
+    """Returns the reason alone: the event loop's own text repeats the address."""
+    if isinstance(error, OSError) and error.errno and error.errno > 0:  # socket.gaierror has negative numbers
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error)

@@ -30,14 +30,15 @@ class RespListeners:
         """Raises StartError."""
         config, loop = self._config, self._clients.loop
         if config.port:
-            self._servers.append(await listen(loop, self._make_protocol, config.bind, config.port))
+            shared = config.reuse_port
+            self._servers.append(await listen(loop, self._make_protocol, config.bind, config.port, reuse_port=shared))
         if config.unix_socket:
             self._unix_socket = UnixSocket(config.unix_socket, config.unix_socket_mode)
             listening = self._unix_socket.open()
             self._servers.append(await loop.create_unix_server(self._make_protocol, sock=listening, backlog=BACKLOG))
         if self._tls:
             self._tls_listener = TlsListener(self._clients, self._tls)
-            self._tls_listener.open(config.bind, config.tls_port)
+            self._tls_listener.open(config.bind, config.tls_port, reuse_port=config.reuse_port)
         self._warn_about_open_access()
 
     def close(self) -> None:

@@ -35,12 +35,13 @@ class TlsListener:
         self._silent: Crowd[asyncio.Task[None]] = Crowd()  # they have sent nothing yet
         self._handshakes: Crowd[asyncio.Task[None]] = Crowd()  # the others
 
-    def open(self, bind: str, port: int) -> None:
+    def open(self, bind: str, port: int, *, reuse_port: bool = False) -> None:
         """Raises StartError."""
         with start_errors(f"{bind}:{port}", "--bind", "--tls-port"):
             found = socket.getaddrinfo(bind or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
             for family, _, _, _, address in dict.fromkeys(found):
-                self.sockets.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+                listening = socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=reuse_port)
+                self.sockets.append(listening)
         for listening in self.sockets:
             listening.settimeout(0)
             self._accepting.append(self._clients.loop.create_task(self._accept(listening)))
