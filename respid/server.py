@@ -35,6 +35,7 @@ from respid.net.clients import Clients
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
 from respid.net.memory_limit import default_limit_bytes
+from respid.net.port_claim import PortClaim
 from respid.net.rejection_log import RejectionLog
 from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
@@ -110,6 +111,7 @@ class Server:
         self._stop = asyncio.Event()
         self._stop_signal_seconds: float | None = None  # monotonic time of the first stop signal
         self._tls = Tls(config) if config.tls_port else None
+        self._claim = PortClaim(config)
         self._reloader = Reloader(self._sources())
 
     def _sources(self) -> Iterator[Source]:
@@ -152,6 +154,7 @@ class Server:
         systemd = SystemdReport(self._worker, history, os.environ)
         http = HttpClients(self._routes(history), loop, self._worker.count_rejection)
         listeners = RespListeners(clients, self._tls)
+        self._claim.take()
         http_servers = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
@@ -171,6 +174,7 @@ class Server:
             for http_server in http_servers:
                 http_server.close()
             http.close()
+            self._claim.release()
         await self._end_keeping(keeping)
         _log.info("stopped", extra={"event": "stopped"})
         if not released:

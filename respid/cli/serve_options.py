@@ -65,6 +65,14 @@ listener_settings = combine(
         metavar="PORT",
     ),
     config_setting(
+        "reuse_port",
+        "--reuse-port",
+        "Share the ports for Redis clients with other workers on this host: the kernel spreads the connections. All of"
+        " them need this option, the same user, and worker IDs of their own. Linux only.",
+        is_flag=True,
+        show_default=False,
+    ),
+    config_setting(
         "unix_socket",
         "--unix-socket",
         "Path of a Unix socket for Redis clients.",

@@ -190,6 +190,7 @@ def describe_worker(session: Session) -> dict[str, str | int]:
         "worker_id": generator.worker_id,
         "worker_id_source": worker.config.worker_id_source,
         "state": worker.lifecycle.state.value,
+        "not_ready_reason": worker.not_ready() or "",
         "store": worker.config.store,
         "high_water_mark_found": int(reservation.found_mark or False),
         "ceiling_ms": generator.ceiling_ms,

@@ -34,6 +34,7 @@ class Config:
     pod_uid: str = ""
     bind: tuple[str, ...] = ("127.0.0.1",)  # "*": all addresses
     port: int = 6379
+    reuse_port: bool = False
     unix_socket: Path | None = None
     unix_socket_mode: int = 0o600
     tls_port: int = 0
