@@ -11,6 +11,7 @@ from respid.cli.options import (
     CONFIG_DEFAULTS,
     READABLE_FILE,
     FileMode,
+    Names,
     Seconds,
     Setting,
     combine,
@@ -100,10 +101,25 @@ listener_settings = combine(
         show_default="none",
     ),
     config_setting(
+        "tls_crl_file",
+        "--tls-crl-file",
+        "Revocation lists (PEM) of all CAs that client certificates come from; reloaded with the server certificate.",
+        type=READABLE_FILE,
+        show_default="none",
+    ),
+    config_setting(
         "tls_auth_clients",
         "--tls-auth-clients",
         "Whether TLS clients must present a certificate.",
         type=click.Choice(["no", "optional", "yes"]),
+    ),
+    config_setting(
+        "tls_client_names",
+        "--tls-client-names",
+        "Accept only client certificates with one of these names (CN or SAN, compared exactly), separated by commas.",
+        type=Names(),
+        metavar="NAME,...",
+        show_default="all names",
     ),
 )
 

@@ -39,10 +39,7 @@ class RespProtocol(FlowControl):
         clients, worker = self._clients, self._clients.worker
         address = describe_peer(self._transport)
         if not clients.make_room():
-            worker.count_rejection("max_clients", address)
-            self._state = State.CLOSING
-            self._transport.write(errors.MAX_CLIENTS)
-            self._transport.close()
+            self._reject("max_clients", address, errors.MAX_CLIENTS)
             return
         self._connection = Connection(
             worker,
@@ -55,6 +52,13 @@ class RespProtocol(FlowControl):
         self.session.describe_socket = self._describe_socket
         clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
+
+    def _reject(self, reason: str, address: str, reply: bytes) -> None:
+        """Closes a connection that does not become a client."""
+        self._clients.worker.count_rejection(reason, address)
+        self._state = State.CLOSING
+        self._transport.write(reply)
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self._state is not _READING:

@@ -9,15 +9,35 @@ from typing import Any
 from respid.net.bind import BACKLOG, start_errors
 from respid.net.clients import Clients
 from respid.net.crowd import Crowd
-from respid.net.flow_control import LINGER_SECONDS
+from respid.net.flow_control import LINGER_SECONDS, FlowControl
+from respid.net.peer import describe_peer
 from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
+from respid.resp import errors
 
 # A connection is not a client before its handshake is complete, so max clients does not bound these.
 HANDSHAKE_SECONDS = 10.0
 MAX_HANDSHAKES = 256
 ACCEPT_PAUSE_SECONDS = 1.0  # after an error, such as too many open files
 _log = logging.getLogger(__name__)
+_NAME_REFUSED = errors.error("DENIED the client certificate has none of the names that this server lets in")
+
+
+class _TlsProtocol(RespProtocol):
+    """One client's socket, unless its certificate has no name that is let in."""
+
+    __slots__ = ("_tls",)
+
+    def __init__(self, clients: Clients, tls: Tls) -> None:
+        super().__init__(clients)
+        self._tls = tls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._tls.admits(transport.get_extra_info("peercert")):
+            super().connection_made(transport)
+        else:
+            FlowControl.connection_made(self, transport)
+            self._reject("tls_client_name", describe_peer(self._transport), _NAME_REFUSED)
 
 
 class TlsListener:
@@ -88,7 +108,7 @@ class TlsListener:
             await self._wait_for_bytes(connected)
             self._begin(address)
             await self._clients.loop.connect_accepted_socket(
-                lambda: RespProtocol(self._clients),
+                partial(_TlsProtocol, self._clients, self._tls),
                 connected,
                 ssl=self._tls.context,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS,
