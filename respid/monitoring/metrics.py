@@ -96,7 +96,7 @@ class WorkerCollector(Collector):
         yield _gauge("connections", "Currently connected clients.", len(worker.clients))
         yield _gauge(
             "client_memory_bytes",
-            "Memory that clients hold in requests, transactions and unread replies.",
+            "Memory that clients hold in requests, transactions, unread replies and TLS states.",
             stats.client_memory_bytes,
         )
         # Untyped: in OpenMetrics a counter "connections" would clash with the gauge of that name.
