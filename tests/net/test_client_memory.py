@@ -153,11 +153,28 @@ def test_unfinished_request_is_held(worker: Worker) -> None:
 
 @pytest.mark.parametrize(("text", "limit"), [("67108864\n", 16 * 1024 * 1024), ("max\n", None), (None, None)])
 def test_default_is_a_quarter_of_what_is_there(tmp_path: Path, text: str | None, limit: int | None) -> None:
-    path = tmp_path / "memory.max"
     if text is not None:
-        path.write_text(text)
-    with mock.patch.object(memory_limit, "_CGROUP_FILES", [path]):
+        (tmp_path / "memory.max").write_text(text)
+    with mock.patch.object(memory_limit, "_CGROUPS", tmp_path):
         assert default_limit_bytes() == limit or (limit is None and default_limit_bytes() > 100_000_000)
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("0::/system.slice/respid.service", "system.slice/respid.service/memory.max"),
+        ("0::/system.slice/respid.service", "system.slice/memory.max"),
+        ("9:memory:/pods/a", "memory/pods/a/memory.limit_in_bytes"),
+        ("9:cpu,memory:/pods/a", "memory/pods/memory.limit_in_bytes"),
+        ("9:memory:/unseen", "memory/memory.limit_in_bytes"),
+    ],
+)
+def test_limit_of_the_own_cgroup_counts(tmp_path: Path, line: str, file: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("64000000\n")
+    (tmp_path / "own").write_text(f"1:cpuset:/x\n{line}\n")
+    with mock.patch.multiple(memory_limit, _CGROUPS=tmp_path, _OWN_CGROUPS=tmp_path / "own"):
+        assert default_limit_bytes() == 16_000_000
 
 
 def test_limit_0_is_none(start_server: StartServer) -> None:
