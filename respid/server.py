@@ -136,6 +136,9 @@ class Server:
         self._worker.stats.tls_certificate_end_seconds = tls.end_seconds
         if tls.end_seconds is not None:
             warn_about_end(tls.end_seconds, self._worker.clock.wall_ms() / 1000)
+        self._worker.stats.tls_crl_end_seconds = tls.crl_end_seconds
+        if tls.crl_end_seconds is not None:
+            report_ended_crl(tls.crl_end_seconds, self._worker.clock.wall_ms() / 1000)
         return description
 
     async def run(self) -> None:
@@ -331,6 +334,13 @@ def warn_about_end(end_seconds: float, now_seconds: float) -> None:
         _log.error(message, end, extra={"event": "certificate_ended"})
     elif end_seconds - now_seconds < CERTIFICATE_WARNING_SECONDS:
         _log.warning("the TLS certificate ends at %s: renew it", end, extra={"event": "certificate_ends"})
+
+
+def report_ended_crl(end_seconds: float, now_seconds: float) -> None:
+    """Logs that a revocation list has ended."""
+    if end_seconds <= now_seconds:
+        message = "a revocation list ended at %s: certificates of its CA are refused; publish a new list"
+        _log.error(message, format_timestamp(round(end_seconds * 1000)), extra={"event": "crl_ended"})
 
 
 def warn_about_short(passwords: list[bytes], source: str) -> None:

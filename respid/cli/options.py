@@ -76,6 +76,20 @@ def _is_ipv6(address: str) -> bool:
     return True
 
 
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names that are separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):  # the default
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(names):
+            self.fail(f"{value!r} contains an empty name.", param, ctx)
+        return names
+
+
 class Setting(click.Option):
     """An option with an environment variable. An empty value and a Kubernetes service link count as unset."""
 

@@ -12,6 +12,7 @@ from respid.cli.options import (
     READABLE_FILE,
     Addresses,
     FileMode,
+    Names,
     Seconds,
     Setting,
     combine,
@@ -115,10 +116,25 @@ listener_settings = combine(
         show_default="none",
     ),
     config_setting(
+        "tls_crl_file",
+        "--tls-crl-file",
+        "Revocation lists (PEM) of all CAs that client certificates come from; reloaded with the server certificate.",
+        type=READABLE_FILE,
+        show_default="none",
+    ),
+    config_setting(
         "tls_auth_clients",
         "--tls-auth-clients",
         "Whether TLS clients must present a certificate.",
         type=click.Choice(["no", "optional", "yes"]),
+    ),
+    config_setting(
+        "tls_client_names",
+        "--tls-client-names",
+        "Accept only client certificates with one of these names (CN or SAN, compared exactly), separated by commas.",
+        type=Names(),
+        metavar="NAME,...",
+        show_default="all names",
     ),
 )
 
@@ -245,8 +261,8 @@ client_settings = combine(
     config_setting(
         "max_client_memory_bytes",
         "--max-client-memory",
-        "Memory in bytes that all clients together may hold in requests, transactions and unread replies; above it, the"
-        " largest client is closed. 0 disables it.",
+        "Memory in bytes that all clients together may hold in requests, transactions, unread replies and TLS states;"
+        " above it, the largest clients are closed. 0 disables it.",
         type=click.IntRange(0),
         show_default="a quarter of the container's or machine's memory",
         metavar="BYTES",

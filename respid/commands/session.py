@@ -185,6 +185,8 @@ class Session:
 
     def _flags(self) -> str:
         """The letters of Redis for what is true of the client; N for none of them."""
+        if self.transaction is None and self.tracking is None and not self.address.startswith("unix:"):
+            return "N"
         letters = {
             "x": self.transaction is not None,
             "t": self.tracking is not None,

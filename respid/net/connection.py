@@ -15,7 +15,7 @@ from respid.worker.worker import Worker
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
-UNAUTHENTICATED_TURN_NS = 300_000
+UNAUTHENTICATED_TURN_NS = 100_000
 STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
 
 _ANSWERING = (ReplyMode.ON, ReplyMode.SKIP_NEXT)
@@ -139,6 +139,7 @@ class Connection:
         turn_ns = TURN_NS if session.authenticated else UNAUTHENTICATED_TURN_NS
         output = self._answer_until(begun_ns + min(turn_ns, budget.left_ns))
         budget.left_ns -= monotonic_ns() - begun_ns
+        self._growth.add(len(output))
         return output
 
     def _answer_until(self, deadline_ns: int) -> bytes:

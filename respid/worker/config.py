@@ -41,7 +41,9 @@ class Config:
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     tls_ca_cert_file: Path | None = None
+    tls_crl_file: Path | None = None
     tls_auth_clients: str = "no"
+    tls_client_names: tuple[str, ...] = ()
     http_bind: tuple[str, ...] = ("127.0.0.1",)
     http_port: int = 8080
     password: str = ""

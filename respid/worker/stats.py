@@ -7,7 +7,7 @@ _CLOSED = (
     *("idle_timeout", "max_age", "auth_timeout", "wrong_passwords", "max_clients", "client_memory"),
     *("request_bytes", "arguments", "inline_bytes", "protocol_error"),
 )
-_REJECTED = ("max_clients", "tls_handshake_failed", "tls_handshakes", "http_connections")
+_REJECTED = ("max_clients", "tls_handshake_failed", "tls_client_name", "tls_handshakes", "http_connections")
 
 
 class Stats:
@@ -26,6 +26,7 @@ class Stats:
         "exhausted_wait_ns",
         "sequence_exhausted",
         "tls_certificate_end_seconds",
+        "tls_crl_end_seconds",
     )
 
     def __init__(self) -> None:
@@ -43,3 +44,4 @@ class Stats:
         self.clock_steps: Counter[str] = Counter(forward=0, back=0)
         self.event_loop_lag_seconds = 0.0
         self.tls_certificate_end_seconds: float | None = None  # Unix time; None without TLS
+        self.tls_crl_end_seconds: float | None = None  # Unix time; None without revocation lists
