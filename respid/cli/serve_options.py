@@ -11,6 +11,7 @@ from respid.cli.options import (
     CONFIG_DEFAULTS,
     READABLE_FILE,
     FileMode,
+    NameAndPort,
     Seconds,
     Setting,
     combine,
@@ -259,6 +260,15 @@ client_settings = combine(
         "--max-connection-age-clients",
         "Which clients --max-connection-age applies to: only drivers known to reconnect silently, or all.",
         type=click.Choice(["reconnecting", "all"]),
+    ),
+    config_setting(
+        "peers",
+        "--peers",
+        "DNS name of all ready workers. When it gets a new address, clients that can be moved silently choose a worker"
+        " anew, within a minute.",
+        type=NameAndPort(),
+        show_default="none",
+        metavar="NAME:PORT",
     ),
     config_setting(
         "tcp_keepalive_seconds",
