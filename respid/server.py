@@ -32,9 +32,11 @@ from respid.monitoring.systemd import SystemdReport
 from respid.net.address import host_ports
 from respid.net.bind import StartError, bind, listen
 from respid.net.clients import Clients
+from respid.net.departures import Departures
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
 from respid.net.memory_limit import default_limit_bytes
+from respid.net.peers import Peers
 from respid.net.port_claim import PortClaim
 from respid.net.rejection_log import RejectionLog
 from respid.net.suggestion import status_page_url, suggest_command
@@ -161,13 +163,15 @@ class Server:
         http_servers = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        running = (self._reloader.watch(), Sweep(clients).run(), clients.memory.run(), history.run(), systemd.run())
+        departures = Departures(self._worker)
+        sweep, peers = Sweep(clients, departures), Peers(self._config.peers, departures.note_new_worker)
+        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), history.run(), systemd.run())
         background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
         try:
             await self._stop.wait()
-            await self._drain(clients, listeners, 0 if keeping.done() else self._config.drain_delay_seconds)
+            await self._drain(clients, sweep, listeners, 0 if keeping.done() else self._config.drain_delay_seconds)
         finally:
             for task in background:
                 task.cancel()
@@ -253,9 +257,9 @@ class Server:
             _log.warning("second %s: stopping at once", stop_signal.name, extra={"event": "stop_forced"})
             os._exit(128 + stop_signal)  # the successor starts at the stored mark, which is above all issued IDs
 
-    async def _drain(self, clients: Clients, listeners: RespListeners, delay_seconds: float) -> None:
+    async def _drain(self, clients: Clients, sweep: Sweep, listeners: RespListeners, delay_seconds: float) -> None:
         self._worker.lifecycle.enter(State.DRAINING)
-        await asyncio.sleep(delay_seconds)
+        await sweep.drain(delay_seconds)
         listeners.close()
         clients.drain()
         deadline = time.monotonic() + STOP_SECONDS

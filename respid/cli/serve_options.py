@@ -12,6 +12,7 @@ from respid.cli.options import (
     READABLE_FILE,
     Addresses,
     FileMode,
+    NameAndPort,
     Names,
     Seconds,
     Setting,
@@ -290,6 +291,15 @@ client_settings = combine(
         "--max-connection-age-clients",
         "Which clients --max-connection-age applies to: only drivers known to reconnect silently, or all.",
         type=click.Choice(["reconnecting", "all"]),
+    ),
+    config_setting(
+        "peers",
+        "--peers",
+        "DNS name of all ready workers. When it gets a new address, clients that can be moved silently choose a worker"
+        " anew, within a minute.",
+        type=NameAndPort(),
+        show_default="none",
+        metavar="NAME:PORT",
     ),
     config_setting(
         "tcp_keepalive_seconds",

@@ -98,6 +98,7 @@ class Session:
         "last_command",
         "library_name",
         "library_version",
+        "moving_endpoint_type",
         "name",
         "queued_bytes",
         "queued_size",
@@ -135,6 +136,8 @@ class Session:
         self.name = b""
         self.database = 0
         self.tracking: Tracking | None = None  # what CLIENT TRACKING has turned on
+        # As CLIENT MAINT_NOTIFICATIONS ON names it, b"" without a name. None: the client did not ask to be told.
+        self.moving_endpoint_type: bytes | None = None
         if self.reply_mode is not ReplyMode.SKIPPING:  # the reply to RESET itself can still be skipped
             self.reply_mode = ReplyMode.ON
         self.transaction: list[QueuedCommand] | None = None

@@ -109,6 +109,12 @@ class WorkerCollector(Collector):
         yield _counters(
             "connections_closed", "Connections closed by the server, by reason.", "reason", stats.connections_closed
         )
+        yield _counters(
+            "moves",
+            "Clients asked to move to another worker (announced), and those of them that did (followed).",
+            "event",
+            stats.moves,
+        )
         yield _counter("auth_failures", "Failed authentications.", stats.auth_failures)
         commands = {command.name: 0 for command in COMMANDS.values()} | stats.commands
         yield _counters("commands", "Commands run, by command.", "command", commands)

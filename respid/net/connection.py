@@ -82,6 +82,11 @@ class Connection:
         return self._is_fresh
 
     @property
+    def is_between_replies(self) -> bool:
+        """Whether no reply has begun and the client is neither in MULTI nor in CLIENT REPLY OFF, as pushes need it."""
+        return self._parts is None and self.session.is_plain
+
+    @property
     def held_bytes(self) -> int:
         """The memory of requests that are not answered yet, and of the transaction."""
         return 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes

@@ -60,6 +60,7 @@ class Config:
     max_connection_age_seconds: float = 0
     max_connection_age_clients: str = "reconnecting"
     tcp_keepalive_seconds: int = 300
+    peers: tuple[str, int] | None = None  # the DNS name and the port of all ready workers
     drain_delay_seconds: float = 0
     log_format: str = "text"
     log_level: str = "info"

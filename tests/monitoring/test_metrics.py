@@ -22,7 +22,7 @@ NAMES = [
     *("info", "ready", "clock_lead_seconds", "clock_steps_total", "event_loop_lag_seconds"),
     *("reservation_remaining_seconds", "reservation_failures_total", "exhausted_wait_seconds_total"),
     *("layout_end_timestamp_seconds", "connections", "connections_total", "connections_rejected_total"),
-    *("commands_total", "errors_total"),
+    *("commands_total", "errors_total", "moves_total"),
 ]
 INCR = request("INCR", "orders")
 
