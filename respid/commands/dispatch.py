@@ -1,5 +1,7 @@
 """Runs requests: finds the handler, after the checks that all commands share."""
 
+from collections.abc import Callable
+
 from respid.commands.refused import REFUSED
 from respid.commands.session import QueuedCommand, Reply, Session
 from respid.commands.table import COMMANDS, DRAWS_IDS, IMMEDIATE, NO_AUTH, Command
@@ -12,8 +14,15 @@ _KIB = 1024
 _QUEUED_BYTES = 200  # memory of a queued command without its arguments
 
 
-def run(session: Session, arguments: list[bytes]) -> Reply:
-    """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis."""
+def ignore(_command: Command, _arguments: list[bytes]) -> None:
+    """Does nothing."""
+
+
+def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, list[bytes]], None] = ignore) -> Reply:
+    """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis.
+
+    Calls `on_draw` after a command that draws one ID or one block: the next requests may be a run of it.
+    """
     command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
     if command is None:
         return _answer_unknown(session, arguments)
@@ -26,15 +35,17 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
-    if session.transaction is not None and IMMEDIATE not in command.flags:
-        session.last_command = command.name
-        return _queue(session, command, arguments, session.transaction)
     session.last_command = command.name
-    counts = session.worker.stats.commands
-    counts[command.name] += 1
-    reply = command.handler(session, arguments)
-    if reply is None:
-        counts[command.name] -= 1  # it waits for an ID, and will be run again
+    if session.transaction is not None and IMMEDIATE not in command.flags:
+        reply: Reply = _queue(session, command, arguments, session.transaction)
+    else:
+        counts = session.worker.stats.commands
+        counts[command.name] += 1
+        reply = command.handler(session, arguments)
+        if reply is None:
+            counts[command.name] -= 1  # it waits for an ID, and will be run again
+    if command.draw_of is not None and reply is not None:
+        on_draw(command, arguments)
     return reply
 
 
@@ -76,6 +87,7 @@ def _queue(session: Session, command: Command, arguments: list[bytes], transacti
 
 def _without_keys(command: Command, arguments: list[bytes]) -> list[bytes]:
     """The arguments as EXEC needs them: a key only has to be there."""
+    arguments = arguments.copy()
     first, last, step = command.usage.keys
     if first:
         keys = range(first, len(arguments) if last < 0 else last + 1, step)
