@@ -24,6 +24,7 @@ from respid.commands import introspection
 # isort: on
 from respid.commands.dispatch import run
 from respid.commands.draw import Draw
+from respid.commands.queued import queue_draws
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
 from respid.commands.table import COMMANDS, Command
@@ -54,6 +55,7 @@ __all__ = [
     "introspection",
     "keys",
     "keyspace",
+    "queue_draws",
     "run",
     "server",
     "tracking",

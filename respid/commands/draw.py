@@ -18,8 +18,8 @@ SMALL_BLOCKS = 16
 class Draw(NamedTuple):
     """A number of consecutive IDs, of which the last one is the reply."""
 
-    ids: int = 1
-    as_string: bool = False
+    ids: int
+    encode: Callable[[int, int, int], bytes]  # the replies, given the first ID, `ids`, and the number of draws
 
     def take(self, session: Session, count: int) -> tuple[int, int]:
         """Draws up to `count` times in the same millisecond: (first ID, number of draws), or (0, 0) if none now."""
@@ -30,24 +30,32 @@ class Draw(NamedTuple):
             session.wait.kind = RequestKind.BLOCK
         return generator.take_blocks(self.ids, count, since_ms)
 
-    def encode(self, first: int, count: int) -> bytes:
-        """Encodes the replies to `count` adjacent draws, the first of which drew the ID `first`."""
-        if self.as_string:
-            return encoder.consecutive_strings(first, count)
-        if count == 1:
-            return b":%d\r\n" % (first + self.ids - 1)
-        if self.ids == 1:
-            return encoder.consecutive_integers(first, count)
-        return encoder.spaced_integers(first + self.ids - 1, self.ids, count)
-
     def answer(self, session: Session) -> Reply:
         """Draws once and returns the reply, as a handler does."""
         first, count = self.take(session, 1)
-        return self.encode(first, 1) if count else session.refusal()
+        return self.encode(first, self.ids, 1) if count else session.refusal()
 
 
-ONE_INTEGER = Draw()
-ONE_STRING = Draw(as_string=True)
+def _integers(first: int, ids: int, count: int) -> bytes:
+    if count == 1:
+        return b":%d\r\n" % (first + ids - 1)
+    if ids == 1:
+        return encoder.consecutive_integers(first, count)
+    return encoder.spaced_integers(first + ids - 1, ids, count)
+
+
+def _strings(first: int, _ids: int, count: int) -> bytes:
+    return encoder.consecutive_strings(first, count)
+
+
+ONE_INTEGER = Draw(1, _integers)
+ONE_STRING = Draw(1, _strings)
+
+
+def block(ids: int) -> Draw:
+    """A block, of which the last ID is returned as an integer."""
+    return Draw(ids, _integers)
+
 
 # What a request draws; or another reply: an error, or one that needs the session.
 Drawn = Draw | bytes | Callable[[Session], Reply]

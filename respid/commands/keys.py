@@ -2,7 +2,7 @@
 
 import re
 
-from respid.commands.draw import ONE_INTEGER, ONE_STRING, Draw
+from respid.commands.draw import ONE_INTEGER, ONE_STRING, Draw, block
 from respid.commands.table import CommandGroup
 from respid.ids.layout import Layout
 from respid.resp import errors
@@ -45,7 +45,7 @@ def _block(layout: Layout, text: bytes) -> Draw | bytes:
         return errors.NOT_AN_INTEGER
     if not 1 <= count <= layout.sequence_size:
         return _refuse_increment(count, layout.sequence_size)
-    return Draw(count)
+    return block(count)
 
 
 def _refuse_increment(increment: int, most: int) -> bytes:

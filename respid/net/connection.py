@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from respid.commands import Command, Draw, Parts, ReplyMode, RequestKind, Session, run
+from respid.commands import Command, Draw, Parts, ReplyMode, RequestKind, Session, queue_draws, run
 from respid.net.growth import Growth
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
@@ -108,11 +108,11 @@ class Connection:
         frames, end = self._runs.find_in_read(data) if self._is_fresh else NO_RUN
         if not frames:
             return self._receive_requests(data)
-        command, draw = self._runs.subject
+        command, (ids, encode) = self._runs.subject
         self.session.last_command = command
-        first, count = self._generator.take(frames) if draw.ids == 1 else self._generator.take_blocks(draw.ids, frames)
+        first, count = self._generator.take(frames) if ids == 1 else self._generator.take_blocks(ids, frames)
         self._commands[command] += count
-        output = draw.encode(first, count) if count else b""
+        output = encode(first, ids, count) if count else b""
         if count == frames and end == len(data):
             return output
         self._run_left = frames - count
@@ -217,7 +217,7 @@ class Connection:
 
     def _find_run(self) -> bool:
         session = self.session
-        if not session.is_plain:
+        if not session.takes_runs:
             return False
         self._run_left = self._reader.next_run(self._runs)
         if not self._run_left:
@@ -226,19 +226,21 @@ class Connection:
         return True
 
     def _answer_run(self) -> bytes | None:
+        session = self.session
         command, draw = self._runs.subject  # which no request can replace before the run has ended
-        first, count = draw.take(self.session, self._run_left)
-        if count:
-            self._run_left -= count
-            self._commands[command] += count
-            return draw.encode(first, count)
-        refusal = self.session.refusal()
-        if refusal is None:
+        if session.transaction is not None:
+            queued, replies = queue_draws(session, session.transaction, command, draw, self._run_left)
+            self._run_left -= queued
+            return replies
+        first, count = draw.take(session, self._run_left)
+        refusal = None if count else session.refusal()
+        if not count and refusal is None:
             self._wait()
-        else:
-            self._run_left -= 1
-            self._commands[command] += 1
-        return refusal
+            return None
+        answered = count or 1
+        self._run_left -= answered
+        self._commands[command] += answered
+        return draw.encode(first, draw.ids, count) if refusal is None else refusal
 
     def _expect_run(self, command: Command, arguments: list[bytes]) -> None:
         """Expects a run of such requests if this one is like the one before."""

@@ -96,7 +96,7 @@ def play(case: Case, pieces: list[bytes]) -> Outcome:
         connection.next is Next.CLOSE and worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS,
         worker.generator.last_id,
         session.last_command,
-        -1 if session.transaction is None else len(session.transaction),
+        session.queued_requests,
         {name: count for name, count in stats.commands.items() if count},
         dict(stats.errors),
     )

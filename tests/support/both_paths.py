@@ -66,8 +66,12 @@ def _state(connection: Connection) -> dict[str, object]:
     names = ("last_command", "authenticated", "version", "reply_mode", "closing", "transaction_broken", "queued_size")
     state = {name: getattr(session, name) for name in names}
     state["wait"] = session.wait.since_ms, session.wait.kind
-    state["transaction"] = "" if session.transaction is None else session.describe().partition(" multi=")[2][:6]
-    state["held"] = session.queued_bytes, connection.unread_bytes, connection.is_between_requests
+    state["held"] = (
+        session.queued_requests,
+        session.queued_bytes,
+        connection.unread_bytes,
+        connection.is_between_requests,
+    )
     return state
 
 
