@@ -40,7 +40,7 @@ def max_sequence_reset(layout: Layout) -> int:
 
 
 class Generator:
-    """Issues the IDs of one worker: `take` and `take_block`.
+    """Issues the IDs of one worker: `take`, `take_block` and `take_blocks`.
 
     Its time is that of the wall clock, but never before its last ID. If the wall clock is behind, the generator stays
     on its last millisecond. It goes on to the next one only when the sequence is spent, and no sooner than a monotonic
@@ -207,14 +207,23 @@ class Generator:
         A block that does not fit into the rest of a millisecond opens the next one, at sequence 0 if need be, so any
         block up to the size of the sequence is served in the end. Raises ValueError for a larger one.
         """
-        if not 1 <= count <= self._sequence_size:
-            raise ValueError(f"a block of {count} IDs is not 1 to {self._sequence_size}, the size of the sequence")
+        first, blocks = self.take_blocks(count, 1, since_ms)
+        return (first, count) if blocks else NOTHING
+
+    def take_blocks(self, size: int, count: int, since_ms: int | None = None) -> tuple[int, int]:
+        """Takes up to `count` adjacent blocks of `size` IDs, as so many calls of `take_block` in this instant would.
+
+        Returns the first ID of the first block and the number of blocks, all of one millisecond, or (0, 0).
+        """
+        if not 1 <= size <= self._sequence_size:
+            raise ValueError(f"a block of {size} IDs is not 1 to {self._sequence_size}, the size of the sequence")
         now_ns = self._wall_ns()
-        is_current = self._start_ns <= now_ns < self._end_ns and self._end_id - self._next_id >= count
-        if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, count):
+        is_current = self._start_ns <= now_ns < self._end_ns and self._end_id - self._next_id >= size
+        if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, size):
             return NOTHING
         first = self._next_id
-        self._next_id = first + count
+        count = min(count, (self._end_id - first) // size)
+        self._next_id = first + count * size
         return first, count
 
     def _advance(self, now_ms: int, since_ms: int | None, count: int) -> bool:

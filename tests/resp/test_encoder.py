@@ -88,6 +88,13 @@ def test_consecutive_equals_one_by_one(first: int, count: int) -> None:
     assert encoder.consecutive_strings(first, count) == strings
 
 
+@given(st.integers(0, 2**62), st.integers(1, 5_000), st.integers(1, 500))
+@settings(max_examples=50)
+def test_spaced_equals_one_by_one(first: int, step: int, count: int) -> None:
+    numbers = range(first, first + count * step, step)
+    assert encoder.spaced_integers(first, step, count) == b"".join(b":%d\r\n" % number for number in numbers)
+
+
 def test_text_is_verbatim_in_resp3() -> None:
     assert encoder.text_string("é\n", 3) == b"=7\r\ntxt:\xc3\xa9\n\r\n"
     assert encoder.text_string("é\n", 2) == b"$3\r\n\xc3\xa9\n\r\n"
