@@ -86,6 +86,13 @@ def test_frozen_holder_that_was_replaced_issues_no_more(seed: int) -> None:
     assert holder.issuer.last_ns < other.issuer.first_ns
 
 
+def test_lease_lasts_as_long_as_its_reservation() -> None:
+    """Else another pod could take it while its holder still issues IDs."""
+    world = make_world("lease", reserve_ms=2_900)
+    play(world, Step(3000, events.connect))
+    assert world.api.leases["respid-a-1"].duration_seconds * 1000 >= 2_900
+
+
 def test_lost_reply_is_not_taken_for_a_takeover() -> None:
     world = make_world("lease", reserve_ms=LONG_RESERVE_MS)
     outage = (Step(2000, events.api_fails), Step(2000, events.api_works))

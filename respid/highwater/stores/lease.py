@@ -13,6 +13,7 @@ https://kubernetes.io/docs/concepts/architecture/leases/
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -106,7 +107,7 @@ class LeaseStore:
             write="",
             ceiling_ms=0,
             fingerprint=layout.fingerprint,
-            duration_seconds=max(1, reserve_ms // 1000),
+            duration_seconds=math.ceil(reserve_ms / 1000),
             pod=pod,
         )
         self._current: Lease | None = None  # as it was last read or written
