@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,8 @@ def _refuse_contradictions(config: Config) -> None:
         raise click.UsageError("--tls-port needs --tls-cert-file and --tls-key-file")
     if not config.tls_port and (config.tls_cert_file or config.tls_key_file or config.tls_ca_cert_file):
         raise click.UsageError("TLS files without a TLS port: set --tls-port, or remove --tls-*-file")
+    if config.reuse_port:
+        _refuse_shared_port(config)
     if config.tls_auth_clients != "no" and not config.tls_ca_cert_file:
         raise click.UsageError(f"--tls-auth-clients {config.tls_auth_clients} needs --tls-ca-cert-file")
     if not is_user_name(config.username):
@@ -146,6 +149,17 @@ def _refuse_contradictions(config: Config) -> None:
     if config.username and not (config.password or config.password_file):
         raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")
     _refuse_numbers(config)
+
+
+def _refuse_shared_port(config: Config) -> None:
+    """Raises click.UsageError if two workers with one worker ID could share a port unnoticed."""
+    if sys.platform != "linux":
+        raise click.UsageError("--reuse-port needs Linux: other systems do not spread the connections")
+    if config.store == "none":
+        raise click.UsageError(
+            "--reuse-port needs a store: without one, nothing keeps the IDs of a restarted worker apart from its former"
+            " ones"
+        )
 
 
 def is_user_name(text: str) -> bool:

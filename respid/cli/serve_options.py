@@ -10,6 +10,7 @@ import click
 from respid.cli.options import (
     CONFIG_DEFAULTS,
     READABLE_FILE,
+    Addresses,
     FileMode,
     Seconds,
     Setting,
@@ -49,13 +50,27 @@ worker_id_settings = combine(
 )
 
 listener_settings = combine(
-    config_setting("bind", "--bind", "Address of the listeners for Redis clients.", metavar="ADDRESS"),
+    config_setting(
+        "bind",
+        "--bind",
+        "Addresses of the listeners for Redis clients, separated by commas or spaces; `*` is all, of IPv4 and IPv6.",
+        type=Addresses(),
+        metavar="ADDRESS[,...]",
+    ),
     config_setting(
         "port",
         "--port",
         "Port for Redis clients without TLS; 0 disables it.",
         type=click.IntRange(0, 65535),
         metavar="PORT",
+    ),
+    config_setting(
+        "reuse_port",
+        "--reuse-port",
+        "Share the ports for Redis clients with other workers on this host: the kernel spreads the connections. All of"
+        " them need this option, the same user, and worker IDs of their own. Linux only.",
+        is_flag=True,
+        show_default=False,
     ),
     config_setting(
         "unix_socket",

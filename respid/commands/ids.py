@@ -14,6 +14,7 @@ from respid.resp.encoder import Value
 from respid.resp.reader import parse_integer
 
 BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE return up to a second of one worker's IDs
+SHOWN_BYTES = 64  # of an argument that an error repeats
 SLICE_DESCRIPTIONS = 32
 SLICE_IDS = 1024  # a bulk reply is made in slices; other clients have their turn between two of them
 
@@ -91,11 +92,13 @@ def _bulk_count(layout: Layout, text: bytes) -> int | bytes:
     """The number of IDs that a request asks for, or an error reply."""
     most = BULK_MILLISECONDS * layout.sequence_size
     count = parse_integer(text)
-    if count is None:
-        return errors.NOT_AN_INTEGER
-    if not 1 <= count <= most:
-        return errors.error(f"ERR count must be between 1 and {most}, got {count}")
+    if count is None or not 1 <= count <= most:
+        return errors.error(b"ERR count must be between 1 and %d, got %s" % (most, _shown(text)))
     return count
+
+
+def _shown(text: bytes) -> bytes:
+    return text if len(text) <= SHOWN_BYTES else text[:SHOWN_BYTES] + b"..."
 
 
 @group.command(
@@ -107,7 +110,7 @@ def id_decode(session: Session, arguments: list[bytes]) -> Reply:
     for argument in arguments[1:]:
         identifier = parse_integer(argument)
         if identifier is None:
-            return errors.NOT_AN_INTEGER
+            return errors.error(b"ERR '%s' is not an ID: an integer of up to 63 bits" % _shown(argument))
         try:
             decoded.append(layout.decompose(identifier))
         except ValueError as error:
@@ -181,6 +184,7 @@ def describe_worker(session: Session) -> dict[str, str | int]:
         "worker_id": generator.worker_id,
         "worker_id_source": worker.config.worker_id_source,
         "state": worker.lifecycle.state.value,
+        "not_ready_reason": worker.not_ready() or "",
         "store": worker.config.store,
         "high_water_mark_found": int(reservation.found_mark or False),
         "ceiling_ms": generator.ceiling_ms,

@@ -58,5 +58,5 @@ def incrbyfloat(_layout: Layout, arguments: list[bytes]) -> Draw | bytes:
     if len(arguments[2]) > _MAX_FLOAT_BYTES or _FLOAT.fullmatch(arguments[2]) is None:
         return errors.NOT_A_FLOAT
     if float(arguments[2]) not in (0, 1):  # incr() of some drivers sends 0.0 or 1.0
-        return errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID")
+        return errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID; use INCRBY for a block of IDs")
     return ONE_STRING

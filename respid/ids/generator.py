@@ -51,7 +51,8 @@ class Generator:
     was spent, so that a saturated worker loses no ID, and for a block that would not fit otherwise. `random_bits`
     returns that many random bits, as `random.getrandbits` does; uniqueness does not depend on them.
 
-    A wall clock that shows a time before `earliest_ms` or the epoch is wrong: nothing is issued until it is set.
+    A wall clock that shows a time before `earliest_ms` or the epoch is wrong: nothing is issued until it is set. No ID
+    has an earlier timestamp, either, if the clock is set back so far just before the first one.
 
     Raises ValueError for a worker ID or a sequence reset that is out of the layout's range.
     """
@@ -65,6 +66,7 @@ class Generator:
         "_end_ns",
         "_exhausted_ms",
         "_expires_ns",
+        "_floor_ms",
         "_lead_limit_ms",
         "_limit_ms",
         "_monotonic_ns",
@@ -122,6 +124,7 @@ class Generator:
         self._random_bits = random_bits
         self._lead_limit_ms = lead_limit_ms
         self._earliest_ms = max(earliest_ms, layout.epoch_ms)
+        self._floor_ms = layout.epoch_ms
         self._timestamp_ms = layout.epoch_ms - 1
         self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
         # The current millisecond: its next ID, and the first beyond it.
@@ -146,7 +149,8 @@ class Generator:
 
     def begin(self, floor_ms: int, ceiling_ms: int) -> None:
         """Permits Unix milliseconds from `floor_ms` up to, not including, `ceiling_ms`. Call once, before any ID."""
-        self._timestamp_ms = max(floor_ms, self.layout.epoch_ms) - 1
+        self._floor_ms = max(floor_ms, self.layout.epoch_ms)
+        self._timestamp_ms = max(floor_ms, self._earliest_ms) - 1
         self.raise_ceiling(ceiling_ms)
 
     def raise_ceiling(self, ceiling_ms: int) -> None:
@@ -173,7 +177,7 @@ class Generator:
 
         It can be called again, which matters if `begin` came in between.
         """
-        end_ms = self._timestamp_ms + 1
+        end_ms = self._timestamp_ms + 1 if self.ids_issued else self._floor_ms
         self._sealed = True
         self._ceiling_ms = self._limit_ms = 0
         self._end_id = self._next_id

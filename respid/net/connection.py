@@ -223,6 +223,7 @@ class Connection:
         if not self._run_left:
             return False
         session.last_command = self._runs.subject.command
+        session.wait.kind = RequestKind.SINGLE
         return True
 
     def _answer_run(self) -> bytes | None:
@@ -253,6 +254,8 @@ class Connection:
         session = self.session
         self._reader.limits = self._current_limits
         request = self._reader.next_request()
+        # Until then, a pipeline whose turn has ended between two requests waits as the one before did.
+        session.wait.kind = RequestKind.SINGLE
         if request is None:
             session.wait.end()
             self.next = Next.READ
@@ -263,7 +266,6 @@ class Connection:
         request, self._request = self._request, None
         if request == []:
             return  # a blank line leaves CLIENT REPLY SKIP to the next command
-        session.wait.kind = RequestKind.SINGLE
         if session.reply_mode is ReplyMode.SKIPPING:
             session.reply_mode = ReplyMode.ON
         elif session.reply_mode is ReplyMode.SKIP_NEXT:

@@ -6,7 +6,7 @@ import socket
 from functools import partial
 from typing import Any
 
-from respid.net.bind import BACKLOG, start_errors
+from respid.net.address import host_port
 from respid.net.clients import Clients
 from respid.net.crowd import Crowd
 from respid.net.flow_control import LINGER_SECONDS
@@ -35,13 +35,9 @@ class TlsListener:
         self._silent: Crowd[asyncio.Task[None]] = Crowd()  # they have sent nothing yet
         self._handshakes: Crowd[asyncio.Task[None]] = Crowd()  # the others
 
-    def open(self, bind: str, port: int) -> None:
-        """Raises StartError."""
-        with start_errors(f"{bind}:{port}", "--bind", "--tls-port"):
-            found = socket.getaddrinfo(bind or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            for family, _, _, _, address in dict.fromkeys(found):
-                self.sockets.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
-        for listening in self.sockets:
+    def open(self, sockets: list[socket.socket]) -> None:
+        self.sockets = sockets
+        for listening in sockets:
             listening.settimeout(0)
             self._accepting.append(self._clients.loop.create_task(self._accept(listening)))
 
@@ -97,7 +93,9 @@ class TlsListener:
         except OSError as error:
             connected.close()
             self._clients.worker.count_rejection("tls_handshake_failed", _describe(address))
-            _log.debug("TLS handshake with %s failed: %s", address, error, extra={"event": "tls_handshake_failed"})
+            _log.debug(
+                "TLS handshake with %s failed: %s", _describe(address), error, extra={"event": "tls_handshake_failed"}
+            )
 
     async def _wait_for_bytes(self, connected: socket.socket) -> None:
         """Raises TimeoutError. A handshake that has not begun takes no memory for its TLS state."""
@@ -119,4 +117,4 @@ class TlsListener:
 
 def _describe(address: Any) -> str:
     """HOST:PORT of a TCP address."""
-    return f"{address[0]}:{address[1]}"
+    return host_port(*address[:2])

@@ -32,8 +32,9 @@ class Config:
     reserve_seconds: float | None = None
     pod_name: str = ""
     pod_uid: str = ""
-    bind: str = "127.0.0.1"
+    bind: tuple[str, ...] = ("127.0.0.1",)  # "*": all addresses
     port: int = 6379
+    reuse_port: bool = False
     unix_socket: Path | None = None
     unix_socket_mode: int = 0o600
     tls_port: int = 0
@@ -41,7 +42,7 @@ class Config:
     tls_key_file: Path | None = None
     tls_ca_cert_file: Path | None = None
     tls_auth_clients: str = "no"
-    http_bind: str = "127.0.0.1"
+    http_bind: tuple[str, ...] = ("127.0.0.1",)
     http_port: int = 8080
     password: str = ""
     password_file: Path | None = None

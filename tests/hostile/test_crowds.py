@@ -49,15 +49,15 @@ PROBES = {
 
 
 @pytest.fixture(scope="module")
-def target(start_server: StartServer) -> RunningServer:
+def target(start_module_server: StartServer) -> RunningServer:
     """A server for this file only, because the tests count what is left behind."""
-    return warmed_up(start_server(measured=False))
+    return warmed_up(start_module_server(measured=False))
 
 
 @pytest.fixture(scope="module")
-def http_target(start_server: StartServer) -> RunningServer:
+def http_target(start_module_server: StartServer) -> RunningServer:
     """A server whose coverage is measured: nothing else reaches the limits of the HTTP listener."""
-    return warmed_up(start_server())
+    return warmed_up(start_module_server())
 
 
 def warmed_up(server: RunningServer) -> RunningServer:
@@ -96,9 +96,9 @@ def test_floods_do_not_delay_others(target: RunningServer, sent: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def guarded(start_server: StartServer) -> RunningServer:
+def guarded(start_module_server: StartServer) -> RunningServer:
     """A server with a password."""
-    return start_server(RESPID_PASSWORD="secret-of-the-orders")
+    return start_module_server(RESPID_PASSWORD="secret-of-the-orders")
 
 
 UNAUTHENTICATED = {

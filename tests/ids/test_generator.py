@@ -407,6 +407,22 @@ def test_clock_before_earliest_time_stops_it(clock: ScriptedClock) -> None:
     assert generator.take(1)[1] == 1
 
 
+def test_issues_no_id_before_earliest_time(clock: ScriptedClock) -> None:
+    earliest_ms = clock.wall_ms() - 1000
+    generator = Generator(Layout(), 1, clock, earliest_ms=earliest_ms)
+    generator.begin(0, clock.wall_ms() + FAR_MS)
+    clock.step_ms(-2000)
+    first, count = generator.take(1)
+    assert count == 0 or timestamp_ms(generator, first) >= earliest_ms
+
+
+def test_start_without_an_id_ends_at_its_mark(clock: ScriptedClock) -> None:
+    mark_ms = clock.wall_ms() - DAY_MS
+    generator = Generator(Layout(), 1, clock, earliest_ms=clock.wall_ms() - 1000)
+    generator.begin(mark_ms, clock.wall_ms() + FAR_MS)
+    assert generator.seal() == mark_ms
+
+
 def test_clock_past_layout_end_stops_it(clock: ScriptedClock) -> None:
     generator = begin_limited(clock)
     clock.step_ms(Layout().end_ms - clock.wall_ms())

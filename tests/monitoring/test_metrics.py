@@ -28,9 +28,9 @@ INCR = request("INCR", "orders")
 
 
 @pytest.fixture(scope="module")
-def counting_server(start_server: StartServer) -> Iterator[RunningServer]:
+def counting_server(start_module_server: StartServer) -> Iterator[RunningServer]:
     """A server that only the tests in this file use."""
-    server = start_server()
+    server = start_module_server()
     exchange(server.port, requests("BOGUS; INCR orders"))  # so that each counter has a sample
     yield server
     server.stop()

@@ -23,9 +23,9 @@ UNFINISHED = b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + b"x" * 900_000
 
 
 @pytest.fixture(scope="module")
-def small(start_server: StartServer) -> RunningServer:
+def small(start_module_server: StartServer) -> RunningServer:
     """A server whose clients may hold 2 MB."""
-    return start_server("--max-client-memory", str(LIMIT))
+    return start_module_server("--max-client-memory", str(LIMIT))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from respid.net.states import Next
 from respid.net.turns import Budget, Turns
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
+from tests.support.command_client import CommandClient
 from tests.support.request_limits import DEFAULT_LIMITS
+from tests.support.scripted_clock import ScriptedClock
 
 PING = request("PING")
 
@@ -103,3 +105,16 @@ def test_answer_takes_its_time_from_the_budget(worker: Worker, monkeypatch: pyte
     assert connection.next is Next.TURN
     assert budgets.authenticated.left_ns <= 0
     assert budgets.unauthenticated.left_ns == 100
+
+
+def test_pipeline_of_blocks_is_bulk_between_two_of_them(clock: ScriptedClock, worker: Worker) -> None:
+    budget = Budget(1_000_000)
+    connection = Connection(worker, 1, "127.0.0.1:50000", DEFAULT_LIMITS, budgets=Budgets(budget, budget))
+    client = CommandClient(connection)
+    connection.receive(request("INCRBY", "a", "4096") * 3)
+    assert client.needs() is Next.WAIT
+    clock.pass_ms(1)
+    budget.left_ns = 0
+    connection.resume()
+    assert client.needs() is Next.TURN
+    assert connection.session.wait.is_bulk
