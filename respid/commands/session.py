@@ -65,11 +65,13 @@ class RequestKind(Enum):
 class Wait:
     """How long a client's requests have waited for an ID, and what kind of request waits."""
 
-    __slots__ = ("kind", "since_ms")
+    __slots__ = ("block", "ids", "kind", "since_ms")
 
     def __init__(self) -> None:
         self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
         self.kind = RequestKind.SINGLE
+        self.block = 1  # how many IDs of one millisecond the client needs to go on
+        self.ids = 1  # how many it wants altogether, as far as that is known
 
     @property
     def is_bulk(self) -> bool:
@@ -172,6 +174,7 @@ class Session:
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, for a session that may have waited."""
+        self.wait.block = 1
         return self.worker.generator.take(count, self.wait.since_ms)
 
     def refusal(self) -> bytes | None:

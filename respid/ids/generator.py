@@ -338,11 +338,11 @@ class Generator:
             return 0
         return (self._monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
 
-    def has_ids_now(self) -> bool:
-        """Whether `take` would return an ID to a request that has waited."""
+    def has_ids_now(self, count: int = 1) -> bool:
+        """Whether `take_block` would return so many IDs to a request that has waited."""
         if self.obstacle() is not None:
             return False
-        if self._next_id != self._end_id or self._timestamp_ms < self._bounded_ms(self._wall_ms()):
+        if self._end_id - self._next_id >= count or self._timestamp_ms < self._bounded_ms(self._wall_ms()):
             return True
         return self._monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
 

@@ -71,7 +71,7 @@ class QueueTicker:
     def schedule(self) -> None:
         """Arranges for the next tick, unless there already is one that is as early."""
         delay_seconds = self._delay_seconds()
-        if self._timer is not None and not delay_seconds:
+        if self._timer is not None and self._timer.when() > self._loop.time() + delay_seconds:
             self._timer.cancel()
         elif self._scheduled:
             return
@@ -89,7 +89,7 @@ class QueueTicker:
             # Bulk requests lose nothing by a late timer, because they get the IDs of the time that passed. ID.RANGE
             # takes a twentieth of a core instead of a whole one.
             return STREAM_POLL_SECONDS
-        return 0
+        return self._queue.spare_ms() / 1000
 
     def _tick(self) -> None:
         self._scheduled = False

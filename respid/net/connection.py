@@ -261,6 +261,7 @@ class Connection:
         request = self._reader.next_request()
         # Until then, a pipeline whose turn has ended between two requests waits as the one before did.
         session.wait.kind = RequestKind.SINGLE
+        session.wait.block = session.wait.ids = 1
         if request is None:
             session.wait.end()
             self.next = Next.READ
