@@ -1,6 +1,7 @@
 """Building blocks of options: value types, environment variables, and how an option fills a field of Config."""
 
 import dataclasses
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from respid.ids.layout import Layout
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
 from respid.worker.config import Config
 
+MAX_PORT = 65535
 MAX_SECONDS = 1_000_000_000  # 31 years; timers cannot hold much more
 CONFIG_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 
@@ -48,6 +50,57 @@ class FileMode(click.ParamType[int]):
         if re.fullmatch("0?[0-7]{3}", value) is None:
             self.fail(f"{value!r} is not a file mode such as 660.", param, ctx)
         return int(value, 8)
+
+
+class Addresses(click.ParamType[tuple[str, ...]]):
+    """Host names and IP addresses, separated by commas or spaces; an IPv6 address may be in brackets."""
+
+    name = "addresses"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):  # the default
+            return value
+        addresses = tuple(re.sub(r"^\[(.*:.*)\]$", r"\1", each) for each in value.replace(",", " ").split())
+        if not addresses:
+            self.fail("it names no address; use * for all.", param, ctx)
+        for address in addresses:
+            if re.search(r"[\[\]]|:[0-9]+$", address) and not _is_ipv6(address):
+                self.fail(f"{address!r} is not an address; the port is an option of its own.", param, ctx)
+        return addresses
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names that are separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):  # the default
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(names):
+            self.fail(f"{value!r} contains an empty name.", param, ctx)
+        return names
+
+
+class NameAndPort(click.ParamType[tuple[str, int]]):
+    """A DNS name or an address and a port, such as ids-ready:6379 or [::1]:6379."""
+
+    name = "name:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        name, _, port = str(value).rpartition(":")
+        if not name or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= MAX_PORT:
+            self.fail(f"{value!r} is not a name and a port, such as ids-ready:6379.", param, ctx)
+        return name.removeprefix("[").removesuffix("]"), int(port)
 
 
 class Setting(click.Option):
@@ -114,7 +167,11 @@ layout_settings = combine(
 
 http_settings = combine(
     config_setting(
-        "http_bind", "--http-bind", "Address of the HTTP listener for metrics and health checks.", metavar="ADDRESS"
+        "http_bind",
+        "--http-bind",
+        "Addresses of the HTTP listener for metrics and health checks; `*` is all.",
+        type=Addresses(),
+        metavar="ADDRESS[,...]",
     ),
     config_setting(
         "http_port", "--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), metavar="PORT"

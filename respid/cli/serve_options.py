@@ -10,7 +10,10 @@ import click
 from respid.cli.options import (
     CONFIG_DEFAULTS,
     READABLE_FILE,
+    Addresses,
     FileMode,
+    NameAndPort,
+    Names,
     Seconds,
     Setting,
     combine,
@@ -49,7 +52,13 @@ worker_id_settings = combine(
 )
 
 listener_settings = combine(
-    config_setting("bind", "--bind", "Address of the listeners for Redis clients.", metavar="ADDRESS"),
+    config_setting(
+        "bind",
+        "--bind",
+        "Addresses of the listeners for Redis clients, separated by commas or spaces; `*` is all, of IPv4 and IPv6.",
+        type=Addresses(),
+        metavar="ADDRESS[,...]",
+    ),
     config_setting(
         "port",
         "--port",
@@ -108,10 +117,25 @@ listener_settings = combine(
         show_default="none",
     ),
     config_setting(
+        "tls_crl_file",
+        "--tls-crl-file",
+        "Revocation lists (PEM) of all CAs that client certificates come from; reloaded with the server certificate.",
+        type=READABLE_FILE,
+        show_default="none",
+    ),
+    config_setting(
         "tls_auth_clients",
         "--tls-auth-clients",
         "Whether TLS clients must present a certificate.",
         type=click.Choice(["no", "optional", "yes"]),
+    ),
+    config_setting(
+        "tls_client_names",
+        "--tls-client-names",
+        "Accept only client certificates with one of these names (CN or SAN, compared exactly), separated by commas.",
+        type=Names(),
+        metavar="NAME,...",
+        show_default="all names",
     ),
 )
 
@@ -238,8 +262,8 @@ client_settings = combine(
     config_setting(
         "max_client_memory_bytes",
         "--max-client-memory",
-        "Memory in bytes that all clients together may hold in requests, transactions and unread replies; above it, the"
-        " largest client is closed. 0 disables it.",
+        "Memory in bytes that all clients together may hold in requests, transactions, unread replies and TLS states;"
+        " above it, the largest clients are closed. 0 disables it.",
         type=click.IntRange(0),
         show_default="a quarter of the container's or machine's memory",
         metavar="BYTES",
@@ -267,6 +291,15 @@ client_settings = combine(
         "--max-connection-age-clients",
         "Which clients --max-connection-age applies to: only drivers known to reconnect silently, or all.",
         type=click.Choice(["reconnecting", "all"]),
+    ),
+    config_setting(
+        "peers",
+        "--peers",
+        "DNS name of all ready workers. When it gets a new address, clients that can be moved silently choose a worker"
+        " anew, within a minute.",
+        type=NameAndPort(),
+        show_default="none",
+        metavar="NAME:PORT",
     ),
     config_setting(
         "tcp_keepalive_seconds",

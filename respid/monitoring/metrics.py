@@ -83,6 +83,11 @@ class WorkerCollector(Collector):
             stats.tls_certificate_end_seconds or 0,
         )
         yield _gauge(
+            "tls_crl_end_timestamp_seconds",
+            "When the first revocation list ends; 0 without revocation lists.",
+            stats.tls_crl_end_seconds or 0,
+        )
+        yield _gauge(
             "event_loop_lag_seconds", "How late the event loop ran its last timer.", stats.event_loop_lag_seconds
         )
 
@@ -91,7 +96,7 @@ class WorkerCollector(Collector):
         yield _gauge("connections", "Currently connected clients.", len(worker.clients))
         yield _gauge(
             "client_memory_bytes",
-            "Memory that clients hold in requests, transactions and unread replies.",
+            "Memory that clients hold in requests, transactions, unread replies and TLS states.",
             stats.client_memory_bytes,
         )
         # Untyped: in OpenMetrics a counter "connections" would clash with the gauge of that name.
@@ -103,6 +108,12 @@ class WorkerCollector(Collector):
         )
         yield _counters(
             "connections_closed", "Connections closed by the server, by reason.", "reason", stats.connections_closed
+        )
+        yield _counters(
+            "moves",
+            "Clients asked to move to another worker (announced), and those of them that did (followed).",
+            "event",
+            stats.moves,
         )
         yield _counter("auth_failures", "Failed authentications.", stats.auth_failures)
         commands = {command.name: 0 for command in COMMANDS.values()} | stats.commands

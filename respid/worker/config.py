@@ -32,7 +32,7 @@ class Config:
     reserve_seconds: float | None = None
     pod_name: str = ""
     pod_uid: str = ""
-    bind: str = "127.0.0.1"
+    bind: tuple[str, ...] = ("127.0.0.1",)  # "*": all addresses
     port: int = 6379
     reuse_port: bool = False
     unix_socket: Path | None = None
@@ -41,8 +41,10 @@ class Config:
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     tls_ca_cert_file: Path | None = None
+    tls_crl_file: Path | None = None
     tls_auth_clients: str = "no"
-    http_bind: str = "127.0.0.1"
+    tls_client_names: tuple[str, ...] = ()
+    http_bind: tuple[str, ...] = ("127.0.0.1",)
     http_port: int = 8080
     password: str = ""
     password_file: Path | None = None
@@ -58,6 +60,7 @@ class Config:
     max_connection_age_seconds: float = 0
     max_connection_age_clients: str = "reconnecting"
     tcp_keepalive_seconds: int = 300
+    peers: tuple[str, int] | None = None  # the DNS name and the port of all ready workers
     drain_delay_seconds: float = 0
     log_format: str = "text"
     log_level: str = "info"

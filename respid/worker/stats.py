@@ -4,10 +4,19 @@ from collections import Counter, defaultdict
 
 # The reasons. Their counters start at 0, because alerts on an increase miss a series that starts at 1.
 _CLOSED = (
-    *("idle_timeout", "max_age", "auth_timeout", "wrong_passwords", "max_clients", "client_memory"),
+    *(
+        "idle_timeout",
+        "max_age",
+        "new_worker",
+        "not_moved",
+        "auth_timeout",
+        "wrong_passwords",
+        "max_clients",
+        "client_memory",
+    ),
     *("request_bytes", "arguments", "inline_bytes", "protocol_error"),
 )
-_REJECTED = ("max_clients", "tls_handshake_failed", "tls_handshakes", "http_connections")
+_REJECTED = ("max_clients", "tls_handshake_failed", "tls_client_name", "tls_handshakes", "http_connections")
 
 
 class Stats:
@@ -24,8 +33,10 @@ class Stats:
         "errors",
         "event_loop_lag_seconds",
         "exhausted_wait_ns",
+        "moves",
         "sequence_exhausted",
         "tls_certificate_end_seconds",
+        "tls_crl_end_seconds",
     )
 
     def __init__(self) -> None:
@@ -40,6 +51,8 @@ class Stats:
         self.errors: Counter[str] = Counter(ERR=0, LOADING=0)
         self.sequence_exhausted: Counter[str] = Counter(single=0, bulk=0)  # milliseconds, by kind of waiting request
         self.exhausted_wait_ns = 0
+        self.moves: Counter[str] = Counter(announced=0, followed=0)  # to other workers
         self.clock_steps: Counter[str] = Counter(forward=0, back=0)
         self.event_loop_lag_seconds = 0.0
         self.tls_certificate_end_seconds: float | None = None  # Unix time; None without TLS
+        self.tls_crl_end_seconds: float | None = None  # Unix time; None without revocation lists

@@ -106,14 +106,14 @@ def test_names_both_ports_that_are_in_use(taken_port: int) -> None:
 
 @pytest.mark.parametrize("option", ["--bind", "--http-bind"])
 @pytest.mark.parametrize(
-    "address",
-    ["192.0.2.1", "fe80::1%nowhere", "a" * 64],
+    ("address", "shown"),
+    [("192.0.2.1", "192.0.2.1"), ("fe80::1%nowhere", "[fe80::1%nowhere]"), ("a" * 64, "a" * 64)],
     ids=["of another machine", "unknown interface", "no name"],
 )
-def test_fails_if_an_address_cannot_be_bound(option: str, address: str) -> None:
+def test_fails_if_an_address_cannot_be_bound(option: str, address: str, shown: str) -> None:
     outcome = run_process(*SERVE, *free_ports(), "--store", "none", option, address)
     assert outcome.exit_code == 1
-    assert outcome.error_line.startswith(f"respid: cannot listen on {address}:")
+    assert outcome.error_line.startswith(f"respid: cannot listen on {shown}:")
     assert f"set {option} to" in outcome.error_line
 
 

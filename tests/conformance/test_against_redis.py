@@ -31,8 +31,8 @@ def named(streams: list[Stream]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def locked_server(start_server: StartServer) -> RunningServer:
-    return start_server(RESPID_PASSWORD="secret")
+def locked_server(start_module_server: StartServer) -> RunningServer:
+    return start_module_server(RESPID_PASSWORD="secret")
 
 
 @pytest.fixture(scope="module")

@@ -22,15 +22,15 @@ NAMES = [
     *("info", "ready", "clock_lead_seconds", "clock_steps_total", "event_loop_lag_seconds"),
     *("reservation_remaining_seconds", "reservation_failures_total", "exhausted_wait_seconds_total"),
     *("layout_end_timestamp_seconds", "connections", "connections_total", "connections_rejected_total"),
-    *("commands_total", "errors_total"),
+    *("commands_total", "errors_total", "moves_total"),
 ]
 INCR = request("INCR", "orders")
 
 
 @pytest.fixture(scope="module")
-def counting_server(start_server: StartServer) -> Iterator[RunningServer]:
+def counting_server(start_module_server: StartServer) -> Iterator[RunningServer]:
     """A server that only the tests in this file use."""
-    server = start_server()
+    server = start_module_server()
     exchange(server.port, requests("BOGUS; INCR orders"))  # so that each counter has a sample
     yield server
     server.stop()

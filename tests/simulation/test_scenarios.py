@@ -7,6 +7,7 @@ import pytest
 
 from tests.simulation import events
 from tests.simulation.events import Step
+from tests.simulation.verdict import check_history
 from tests.simulation.world import Incarnation, Place, Settings, World, simulated
 
 LONG_RESERVE_MS = 20_000  # many times as long as a request to the simulated API server can take
@@ -20,8 +21,8 @@ def simulation() -> Iterator[None]:
 
 def make_world(store: str, pods: int = 1, *, seed: int = 1, reserve_ms: int = 2_000) -> World:
     """A worker ID, and pods of different names that want it, each on a host of its own."""
-    places = [Place(number, f"pod-{number}", Settings(1, store)) for number in range(pods)]
-    world = World(places, Random(seed), reserve_ms=reserve_ms)
+    places = [Place(number, f"pod-{number}", Settings(1, store, reserve_ms=reserve_ms)) for number in range(pods)]
+    world = World(places, Random(seed))
     world.draws_every_seconds = (0.02,)
     return world
 
@@ -34,7 +35,7 @@ def play(world: World, *steps: Step) -> list[Incarnation]:
         world.run_for(step.pause_ms / 1000)
         step.event(world, world.places[step.place], step.detail)
     world.run_for(4)
-    world.check()
+    check_history(world)
     world.end()
     return world.incarnations
 
@@ -105,7 +106,7 @@ def test_pod_that_is_cut_off_is_replaced_when_it_can_issue_no_more(seed: int) ->
     world.run_for(3)
     events.cut_off(world, world.places[0], 0)
     world.run_for(4 * LONG_RESERVE_MS / 1000)
-    world.check()
+    check_history(world)
     world.end()
     assert other.issuer.has_issued
     assert other.issuer.first_ns > holder.issuer.last_ns

@@ -85,7 +85,8 @@ def options_table() -> Iterable[str]:
 
 def _shown_default(option: click.Option) -> str:
     shown = option.show_default
-    return shown if isinstance(shown, str) else f"`{option.default}`" if shown or option.is_flag else ""
+    value = ", ".join(option.default) if isinstance(option.default, tuple) else option.default
+    return shown if isinstance(shown, str) else f"`{value}`" if shown or option.is_flag else ""
 
 
 def metrics_table() -> Iterable[str]:
