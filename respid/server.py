@@ -25,7 +25,7 @@ from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
-from respid.monitoring.history import History
+from respid.monitoring.history import History, sample_rates
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.monitoring.status import StatusRoutes
 from respid.monitoring.systemd import SystemdReport
@@ -165,7 +165,8 @@ class Server:
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
         departures = Departures(self._worker)
         sweep, peers = Sweep(clients, departures), Peers(self._config.peers, departures.note_new_worker)
-        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), history.run(), systemd.run())
+        rates = sample_rates(history, self._worker.stats)
+        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), rates, systemd.run())
         background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)

@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Protocol
 
 from respid.net.client_memory import ClientMemory
-from respid.net.connection import Budgets
+from respid.net.connection import Budgets, Connection
 from respid.net.crowd import Crowd
+from respid.net.latency import SAMPLE_SECONDS, time_next_batch
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget, Turns
 from respid.net.waiting_queue import Waiter, WaitingQueue
 from respid.resp.reader import RequestLimits
@@ -45,6 +47,8 @@ class ClientSocket(Waiter, Protocol):
     def early_turns(self) -> int: ...
 
     def take_turn(self) -> None: ...
+
+    def stop_timing(self) -> None: ...
 
     def give_up_memory(self) -> None: ...
 
@@ -109,6 +113,9 @@ class Clients:
         self.sockets: set[ClientSocket] = set()
         self._newcomers: Crowd[ClientSocket] = Crowd()  # those that may not have got anywhere yet
         self.draining = False
+        self.is_attentive = (
+            True  # whether a client has more to do after a batch: to drain, or to have its next one timed
+        )
         config = worker.config
         self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
         self._identifiers = itertools.count(1)
@@ -135,6 +142,7 @@ class Clients:
             self.sockets.remove(client)
             self._newcomers.discard(client)
             del self.worker.clients[client.session.identifier]
+            client.stop_timing()
             client.session.describe_socket = None  # it refers to the socket, which would be kept until a collection
 
     def make_room(self) -> bool:
@@ -180,9 +188,19 @@ class Clients:
         self._queue.join(client)
         self._ticker.schedule()
 
+    def time_next_batch(self, connection: Connection, end: Callable[[], None]) -> Connection:
+        """Returns a stand-in that times the connection's next batch, and calls `end` when it is answered."""
+        self.is_attentive = self.draining
+        self.loop.call_later(SAMPLE_SECONDS, self.choose_next)
+        return time_next_batch(connection, self.worker, end)
+
+    def choose_next(self) -> None:
+        """Has the next batch of the client that sends next timed."""
+        self.is_attentive = True
+
     def drain(self) -> None:
         """Closes each connection between two requests: at once if it is idle, else after its last reply."""
-        self.draining = True
+        self.draining = self.is_attentive = True
         for client in list(self.sockets):
             client.close_if_idle()
 

@@ -246,7 +246,10 @@ class Connection:
         answered = count or 1
         self._run_left -= answered
         self._commands[command] += answered
-        return draw.encode(first, draw.ids, count) if refusal is None else refusal
+        if refusal is None:
+            return draw.encode(first, draw.ids, count)
+        session.worker.stats.failed_calls[command] += answered
+        return refusal
 
     def _expect_run(self, command: Command, arguments: list[bytes]) -> None:
         """Expects a run of such requests if this one is like the one before."""

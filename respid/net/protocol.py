@@ -25,9 +25,10 @@ BASE_BYTES = 4096  # measured: 2.7 KB, without what the kernel holds
 class RespProtocol(FlowControl):
     """One client's socket."""
 
-    __slots__ = ("_clients", "_connection", "early_turns")
+    __slots__ = ("_clients", "_connection", "_untimed", "early_turns")
 
-    _connection: Connection  # unless the client was rejected
+    _connection: Connection  # or what stands in for it while its next batch is timed; not if the client was rejected
+    _untimed: Connection
 
     def __init__(self, clients: Clients) -> None:
         super().__init__(clients.loop)
@@ -45,7 +46,7 @@ class RespProtocol(FlowControl):
         if not clients.make_room():
             self._reject("max_clients", address, errors.MAX_CLIENTS)
             return
-        self._connection = Connection(
+        self._connection = self._untimed = Connection(
             worker,
             clients.next_identifier(),
             address,
@@ -72,7 +73,7 @@ class RespProtocol(FlowControl):
         output = connection.receive(data)
         if output:
             self._transport.write(output)
-        if connection.next is not _READ or len(data) >= FULL_READ_BYTES or self._clients.draining:
+        if connection.next is not _READ or len(data) >= FULL_READ_BYTES or self._clients.is_attentive:
             self._go_on_after(data)
 
     def _go_on_after(self, data: bytes) -> None:
@@ -82,6 +83,17 @@ class RespProtocol(FlowControl):
             self._step(Next.TURN)
         elif self._clients.draining:
             self._step(self._next())
+        else:
+            self._connection = self._clients.time_next_batch(self._connection, self._end_timing)
+
+    def _end_timing(self) -> None:
+        self._connection = self._untimed
+
+    def stop_timing(self) -> None:
+        """Has another client timed instead, if this one is."""
+        if self._connection is not self._untimed:
+            self._end_timing()
+            self._clients.choose_next()
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
