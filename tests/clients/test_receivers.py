@@ -57,6 +57,18 @@ def test_narrow_class_returns_the_low_bits(driver: Driver, server: RunningServer
 
 
 @pytest.mark.timeout(1_800)
+@having("big_int")
+def test_mapping_to_big_integers_rounds(driver: Driver, server: RunningServer) -> None:
+    with driver.start(**options(server)) as program:
+        program.step("connect")
+        ids = program.ids("big_int")
+        program.step("close")
+    assert len(ids) == 1_000
+    assert distinct(ids) < 100
+    assert all(each % 64 == 0 for each in ids)
+
+
+@pytest.mark.timeout(1_800)
 @having("compare_and_set")
 def test_scripts_end_with_advice(driver: Driver, server: RunningServer) -> None:
     with driver.start(**options(server)) as program:
