@@ -87,6 +87,7 @@ class Driver:
     exact: bool = True
     health_check: bool = False
     ages: bool = False
+    moves: bool = False
     transactions: bool = True
     extra_steps: tuple[str, ...] | list[str] = ()
 

@@ -6,26 +6,31 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 
 @contextlib.contextmanager
-def proxy(*ports: int, delay_seconds: float = 0) -> Iterator[int]:
-    """Yields the port of the proxy."""
+def proxy(*ports: int, choose: Callable[[], int] | None = None, delay_seconds: float = 0) -> Iterator[int]:
+    """Yields the port of the proxy. `choose` returns the port for each new connection, instead of taking turns."""
     turns = itertools.cycle(ports)
+    next_port = choose or partial(next, turns)
 
     class Conversation(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", next(turns))) as server:
+            with socket.create_connection(("127.0.0.1", next_port())) as server:
                 back = threading.Thread(target=_hand_on, args=[server, self.request, delay_seconds])
                 back.start()
                 _hand_on(self.request, server, 0)
                 back.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation) as listener:
+        listener.daemon_threads = True  # so that a conversation that does not end is not waited for
         threading.Thread(target=listener.serve_forever, args=[0.01]).start()
-        yield int(listener.server_address[1])
-        listener.shutdown()
+        try:
+            yield int(listener.server_address[1])
+        finally:
+            listener.shutdown()
 
 
 def _hand_on(source: socket.socket, target: socket.socket, delay_seconds: float) -> None:
