@@ -31,8 +31,8 @@ def reconnects_silently(session: Session) -> bool:
 def can_be_told(session: Session) -> bool:
     """Whether the client asked to be told when to move, and its driver follows a message that names no address."""
     endpoint_type = session.moving_endpoint_type
-    if endpoint_type is None or session.version != _RESP3:
-        return False
+    if endpoint_type is None or session.version != _RESP3 or session.address.startswith("unix:"):
+        return False  # a Unix socket leads to no other worker
     name = _name(session)
     if name in _BREAKING_TRANSACTIONS and session.has_begun_transaction:
         return False
