@@ -1,4 +1,7 @@
-"""Connections move between workers under load, at their age and in a drain: no error, no lost reply."""
+"""Connections move between workers under load, at their age and in a drain: no error, no lost reply.
+
+Each test waits for a few moves of ten connections, which are at least two seconds apart, and for a drain.
+"""
 
 import contextlib
 import signal
