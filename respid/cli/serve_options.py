@@ -283,7 +283,8 @@ client_settings = combine(
     config_setting(
         "max_connection_age_seconds",
         "--max-connection-age",
-        "Close a connection at this age in seconds (plus or minus 10 %), between two requests; 0 disables it.",
+        "Move a connection at this age in seconds (plus or minus 10 %): ask the client to reconnect, or close it"
+        " between two requests; 0 disables it.",
         type=Seconds(),
     ),
     config_setting(

@@ -79,9 +79,15 @@ class Stay:
             # redis-py would print an error.
             if not is_active:
                 self.leaves_at = now + TTL_SECONDS
-            return Step.CLOSE if is_active and may_be_closed else Step.STAY
-        if can_be_told and is_active:
-            return Step.TELL
+            elif may_be_closed:
+                return Step.CLOSE
+            else:
+                self.is_told, self.leaves_at = False, now + ROUND_SECONDS  # then it is told again
+            return Step.STAY
+        if can_be_told:
+            # An idle one carries no traffic, and is told once it does. Closing it would be noticed at its next request:
+            # go-redis over TLS then retries on the next idle ones, which were closed as well, and reports EOF.
+            return Step.TELL if is_active else Step.STAY
         return Step.CLOSE if may_be_closed else Step.STAY
 
     def note_told(self, until: float) -> None:
