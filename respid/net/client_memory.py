@@ -1,7 +1,7 @@
-"""The memory that clients hold, and which of them is closed when it is too much. Never touches a socket.
+"""The memory that clients hold, and which of them are closed when it is too much. Never touches a socket.
 
 Clients hold requests that are incomplete, transactions, replies that they do not read, and the state of their
-connections. The limits of each client add up, so there is one for all of them, as Redis's maxmemory-clients.
+connections. The limits of each client add up, so there is one for all of them, like Redis's maxmemory-clients.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from respid.worker.stats import Stats
 
 CHECK_SECONDS = 1.0
 CHECKS_PER_BUDGET = 8  # clients may hold more than the limit by this part of it, until they are checked
-NEWCOMERS_PART = 2  # clients that have not got anywhere yet may hold a half: the others need not make room for them
+NEWCOMERS_PART = 2  # clients that have not run a command may hold a half: the others need not make room for them
 
 
 class Holder(Protocol):
@@ -44,7 +44,7 @@ def above_limit(limit_bytes: int, held: Iterable[Held]) -> list[Holder]:
     Newcomers that hold more than their part make room first, the longest waiting before the others. Then come the
     largest clients.
     """
-    rest = sorted(held, reverse=True)  # the largest first; among equals, the last that came
+    rest = sorted(held, reverse=True)  # the largest first; among equals, the newest
     total_bytes = sum(each.held_bytes for each in rest)
     if total_bytes <= limit_bytes:
         return []

@@ -109,7 +109,7 @@ class Connection:
         return self._limits if self.session.authenticated else unauthenticated_limits(self._limits)
 
     def receive(self, data: bytes) -> bytes:
-        """Takes the bytes that were read and returns the bytes to write; `next` then says how to go on."""
+        """Takes the bytes that were read and returns the bytes to write; `next` then says how to continue."""
         # Nearly all reads are one run of draws: an INCR takes 0.8 us here, and 8 us on the general path.
         frames, end = self._runs.find_in_read(data) if self._is_fresh else NO_RUN
         if not frames:
@@ -148,7 +148,7 @@ class Connection:
         self.session.end_transaction()
 
     def resume(self) -> bytes:
-        """Goes on where it stopped and returns the bytes to write; `next` then says how to go on."""
+        """Continues where it stopped and returns the bytes to write; `next` then says how to continue."""
         return self._answer_turn() if self.next in (Next.TURN, Next.WAIT) else b""
 
     @property

@@ -29,7 +29,7 @@ _NAME_REFUSED = errors.error("DENIED the client certificate has none of the name
 
 
 class _TlsProtocol(RespProtocol):
-    """One client's socket, unless its certificate has no name that is let in. Knows how much its TLS state takes."""
+    """One client's socket, refused if its certificate has no accepted name. Knows how much its TLS state takes."""
 
     __slots__ = ("_is_unauthenticated", "_largest_read_bytes", "_largest_write_bytes", "_tls")
 
