@@ -32,7 +32,7 @@ RESPID_LEASE_ID_SPACE: {{ .Values.lease.idSpace | quote }}
 {{- end }}
 
 {{/*
-The same for volumes, which know nothing of each other. It stands in a field that Kubernetes never changes, so that not
+The same for volumes, which know nothing of each other. It is in a field that Kubernetes never changes, so that not
 even a rollback can run workers of two offsets or layouts side by side.
 */}}
 {{- define "respid.issues" -}}

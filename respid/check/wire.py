@@ -52,7 +52,7 @@ class ReplyReader:
         self.begin_batch()
 
     def begin_batch(self) -> None:
-        """Starts to count bytes and elements anew."""
+        """Resets the counts of bytes and elements."""
         self._bytes = self._announced_bytes = self._announced_elements = 0
 
     def feed(self, data: bytes) -> list[Reply]:

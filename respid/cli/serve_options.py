@@ -296,8 +296,8 @@ client_settings = combine(
     config_setting(
         "peers",
         "--peers",
-        "DNS name of all ready workers. When it gets a new address, clients that can be moved silently choose a worker"
-        " anew, within a minute.",
+        "DNS name of all ready workers. When it gets a new address, clients that can be moved silently reconnect to"
+        " any worker within a minute.",
         type=NameAndPort(),
         show_default="none",
         metavar="NAME:PORT",

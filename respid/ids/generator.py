@@ -211,7 +211,7 @@ class Generator:
         return (first, count) if blocks else NOTHING
 
     def take_blocks(self, size: int, count: int, since_ms: int | None = None) -> tuple[int, int]:
-        """Takes up to `count` adjacent blocks of `size` IDs, as so many calls of `take_block` in this instant would.
+        """Takes up to `count` adjacent blocks of `size` IDs, as that many calls of `take_block` in this instant would.
 
         Returns the first ID of the first block and the number of blocks, all of one millisecond, or (0, 0).
         """
@@ -339,7 +339,7 @@ class Generator:
         return (self._monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
 
     def has_ids_now(self, count: int = 1) -> bool:
-        """Whether `take_block` would return so many IDs to a request that has waited."""
+        """Whether `take_block` would return this many IDs to a request that has waited."""
         if self.obstacle() is not None:
             return False
         if self._end_id - self._next_id >= count or self._timestamp_ms < self._bounded_ms(self._wall_ms()):

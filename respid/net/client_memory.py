@@ -12,7 +12,7 @@ from respid.net.growth import Growth
 from respid.worker.stats import Stats
 
 CHECK_SECONDS = 1.0
-CHECKS_PER_BUDGET = 8  # clients may hold more than the limit by this part of it, until they are checked
+CHECKS_PER_BUDGET = 8  # between two checks, clients may exceed the limit by this fraction of it
 NEWCOMERS_PART = 2  # clients that have not run a command may hold a half: the others need not make room for them
 
 

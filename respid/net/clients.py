@@ -195,7 +195,7 @@ class Clients:
         return time_next_batch(connection, self.worker, end)
 
     def choose_next(self) -> None:
-        """Has the next batch of the client that sends next timed."""
+        """Times the next batch of the client that sends next."""
         self.is_attentive = True
 
     def drain(self) -> None:

@@ -16,7 +16,7 @@ class Growth:
         self.restart(most_bytes)
 
     def restart(self, most_bytes: int) -> None:
-        """Begins anew: after so many bytes a check is due."""
+        """Starts over: a check is due after this many bytes."""
         self._most_bytes = most_bytes
         self._bytes = 0
 

@@ -46,7 +46,7 @@ def idle_seconds(connected: socket.socket) -> int:
 
 
 def keep_alive(connected: socket.socket | None, seconds: int) -> None:
-    """Makes the system probe a client that has been silent for so many seconds; 0 turns that off."""
+    """Makes the system probe a client that has been silent for this many seconds; 0 turns that off."""
     if not seconds or connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
         return
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -90,7 +90,7 @@ class RespProtocol(FlowControl):
         self._connection = self._untimed
 
     def stop_timing(self) -> None:
-        """Has another client timed instead, if this one is."""
+        """If this client is being timed, another one is timed instead."""
         if self._connection is not self._untimed:
             self._end_timing()
             self._clients.choose_next()

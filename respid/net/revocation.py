@@ -16,7 +16,7 @@ _PEM_LIST = re.compile("-----BEGIN X509 CRL-----(.*?)-----END X509 CRL-----", re
 def lists_end_seconds(pem: str) -> float | None:
     """Returns the Unix time at which the first of the lists expires; None if none of them states it.
 
-    Raises ValueError for a file that is no revocation list, or that is more: OpenSSL would trust the CAs in it.
+    Raises ValueError for a file that has no revocation list, or CAs as well: OpenSSL would trust those.
     """
     found = _PEM_LIST.findall(pem)
     if not found:

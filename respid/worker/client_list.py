@@ -28,7 +28,7 @@ class ClientList:
         self._places: dict[int, tuple[int, int]] = {}  # where each one's line begins and ends
 
     def pieces(self, identifier: int, now_ns: int) -> list[bytes | memoryview]:
-        """Returns all lines, in pieces; that of the client which asks is always made anew."""
+        """Returns all lines, in pieces; that of the asking client is always current."""
         clients = self._clients
         if len(clients) <= FEW_CLIENTS:
             return ["".join([client.describe() for client in clients.values()]).encode()]

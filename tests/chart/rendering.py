@@ -93,7 +93,7 @@ CASES_WITHOUT_KEDA = [name for name in CASES if name not in CASES_WITH_KEDA]
 
 
 def render_case(name: str, kube_version: str = "") -> Render:
-    """What ci/NAME-values.yaml renders; `kube_version` needs the program helm, as KEDA does."""
+    """The manifests that ci/NAME-values.yaml renders; `kube_version` needs the program helm, as KEDA does."""
     values = ci_values(name)
     apis = [KEDA_API] if name in CASES_WITH_KEDA else []
     return render_with_apis(values, *apis, kube_version=kube_version) if apis or kube_version else render(values)

@@ -1,4 +1,4 @@
-"""What admission controllers ask of the pods, and what the pods can reach."""
+"""The demands of admission controllers on the pods, and the peers that the pods can reach."""
 
 import re
 from pathlib import Path

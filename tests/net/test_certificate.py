@@ -48,7 +48,7 @@ def test_near_end_is_logged(start_server: StartServer, tmp_path: Path, days: int
     issued.cert_chain_pems[0].write_to_path(files.cert_file)
     server = start_server(*files.options(port))
     assert server.metric(END) == end.timestamp()
-    assert server.log.count("the TLS certificate end") == (told is not None)
+    assert server.log.count("the TLS certificate expire") == (told is not None)
     assert told is None or told in server.log
 
 

@@ -34,7 +34,7 @@ class LockedError(Exception):
 
 
 class UnsafeFileError(OSError):
-    """Something that is not a regular file stands at a path."""
+    """A path leads to something that is not a regular file."""
 
 
 class Lock(Protocol):

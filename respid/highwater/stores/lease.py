@@ -222,7 +222,7 @@ class LeaseStore:
         return Survey(own, tuple(marks), is_layout_in_use, knows_all=len(readable) == len(neighbours))
 
     async def _wait(self, reason: str, message: str) -> None:
-        """Raises StoreUnavailableError, and reports it where somebody looks at the pod."""
+        """Raises StoreUnavailableError, and reports it as an Event about the pod."""
         now_ns = self._monotonic_ns()
         if now_ns - self._reported.get(reason, -REPORT_SECONDS * 10**9) >= REPORT_SECONDS * 10**9:
             self._reported[reason] = now_ns

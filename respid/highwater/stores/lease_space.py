@@ -86,7 +86,7 @@ class Silence:
 
 
 def find_other_layout(others: Sequence[Lease], own: Lease, silence: Silence) -> Lease | None:
-    """A Lease of the same ID space whose holder uses another layout. Nobody knows that of a damaged one."""
+    """A Lease of the same ID space whose holder uses another layout. A damaged one does not say."""
     for lease in others:
         is_other = lease.space == own.space and lease.fingerprint != own.fingerprint and not lease.is_damaged
         if is_other and not silence.is_gone(lease):
