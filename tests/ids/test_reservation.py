@@ -242,9 +242,19 @@ def test_reservation_expires_when_its_span_has_passed_since_it_was_sent(clock: S
     assert reservation.remaining_ms(clock.wall_ms()) == 0
 
 
+def test_first_reservation_expires_likewise(clock: ScriptedClock) -> None:
+    generator, _, _ = take_over(clock, None)
+    clock.step_ms(-60_000)
+    clock.pass_ms(SPANS.wall_ms - 1)
+    assert generator.obstacle() is None
+    clock.pass_ms(1)
+    assert generator.obstacle() is Obstacle.CEILING
+
+
 def test_start_knows_whether_it_found_a_mark(clock: ScriptedClock) -> None:
     reservation = Reservation(Generator(SMALL, 1, clock), SPANS)
     assert reservation.found_mark is None
+    assert reservation.last_error is None
     assert reservation.span_ms == SPANS.wall_ms
     reservation.first_ceiling_ms(None, clock.wall_ms())
     assert reservation.found_mark is False
