@@ -251,3 +251,12 @@ def test_reads_a_clock_once_if_that_is_quick(
     monkeypatch.setattr(clock, "wall_ns", read)
     watch.look()
     assert len(readings) == 1
+
+
+def test_goes_on_after_a_leap_was_followed(clock: ScriptedClock, watch: ClockWatch) -> None:
+    clock.step_ms(LEAP_MS)
+    assert watch.look() is not clock
+    clock.pass_ms(CONFIRM_MS)
+    for _ in range(3):
+        assert watch.look() is clock
+        clock.pass_ms(100)
