@@ -159,3 +159,104 @@ def test_corrects_wrong_clock_at_once(clock: ScriptedClock, steps: Counter[str])
     clock.wall = right_ms
     assert watch.look() is clock
     assert watch.wall_ms == right_ms
+
+
+def unreserved(clock: ScriptedClock, steps: Counter[str], earliest_ms: int = 0) -> ClockWatch:
+    """A watch whose reservation reaches nowhere."""
+    return ClockWatch(
+        clock,
+        limit_ms=LIMIT_MS,
+        confirm_ms=CONFIRM_MS,
+        steps=steps,
+        reached_ms=lambda: 0,
+        is_plausible=lambda wall_ms: wall_ms >= earliest_ms,
+        is_reserved=lambda _wall_ms: False,
+    )
+
+
+@pytest.mark.parametrize(("step_ms", "is_followed"), [(49, True), (50, False)])
+def test_only_a_step_waits_for_the_reservation(
+    clock: ScriptedClock, steps: Counter[str], step_ms: int, *, is_followed: bool
+) -> None:
+    watch = unreserved(clock, steps)
+    clock.step_ms(step_ms)
+    assert (watch.look() is clock) == is_followed
+
+
+def test_step_back_and_forward_again_waits(clock: ScriptedClock, steps: Counter[str]) -> None:
+    watch = unreserved(clock, steps)
+    clock.step_ms(-5000)
+    assert watch.look() is clock
+    clock.step_ms(5000)
+    assert watch.look() is not clock, "the timestamps in between are needed until the store is back"
+    assert steps == {"back": 1, "forward": 1}
+    clock.step_ms(5000)
+    watch.look()
+    assert steps == {"back": 1, "forward": 2}
+
+
+def test_clock_that_was_wrong_is_followed_without_reservation(clock: ScriptedClock, steps: Counter[str]) -> None:
+    right_ms = clock.wall_ms()
+    clock.step_ms(-LEAP_MS)
+    watch = unreserved(clock, steps, earliest_ms=right_ms)
+    assert watch.look() is clock
+    clock.step_ms(LEAP_MS)
+    assert watch.look() is clock
+
+
+def test_logs_each_step(clock: ScriptedClock, watch: ClockWatch, caplog: pytest.LogCaptureFixture) -> None:
+    for step_ms in (100, -100):
+        clock.step_ms(step_ms)
+        watch.look()
+    assert [getattr(record, "event", "") for record in caplog.records] == ["clock_step"] * 2
+    assert [record.args for record in caplog.records] == [("forward", 100, ""), ("back", 100, "")]
+
+
+def test_quickest_of_slow_readings_counts(
+    clock: ScriptedClock, watch: ClockWatch, steps: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_ups = iter([700, 20, 90])
+
+    def read_late() -> int:
+        clock.pass_ms(next(hold_ups))
+        return clock.wall * 1_000_000
+
+    monkeypatch.setattr(clock, "wall_ns", read_late)
+    watch.look()
+    assert steps == {}, "20 ms are no step"
+
+
+def test_step_is_followed_once_an_extension_for_it_is_stored(clock: ScriptedClock, steps: Counter[str]) -> None:
+    watch = unreserved(clock, steps)
+    before_ns = watch.trusted_ns
+    clock.step_ms(5000)
+    assert watch.look() is not clock
+    watch.note_extension(before_ns)
+    assert watch.look() is not clock, "it was planned before the step"
+    watch.note_extension(watch.trusted_ns)
+    assert watch.look() is clock
+    watch.note_extension(before_ns)
+    assert watch.look() is clock
+
+
+def test_reads_a_clock_once_if_that_is_quick(
+    clock: ScriptedClock, watch: ClockWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = []
+
+    def read() -> int:
+        readings.append(clock.wall)
+        return clock.wall * 1_000_000
+
+    monkeypatch.setattr(clock, "wall_ns", read)
+    watch.look()
+    assert len(readings) == 1
+
+
+def test_goes_on_after_a_leap_was_followed(clock: ScriptedClock, watch: ClockWatch) -> None:
+    clock.step_ms(LEAP_MS)
+    assert watch.look() is not clock
+    clock.pass_ms(CONFIRM_MS)
+    for _ in range(3):
+        assert watch.look() is clock
+        clock.pass_ms(100)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from respid.ids.generator import CATCH_UP_MS, NOTHING, Generator, Obstacle, default_sequence_reset
 from respid.ids.layout import Layout
+from respid.worker.config import Config
 from tests.support.scripted_clock import ScriptedClock
 
 SECOND_MS = 1000
@@ -405,6 +406,17 @@ def test_clock_before_earliest_time_stops_it(clock: ScriptedClock) -> None:
     clock.step_ms(2 * DAY_MS)
     assert generator.obstacle() is None
     assert generator.take(1)[1] == 1
+
+
+def test_default_sequence_reset_suits_a_short_sequence(clock: ScriptedClock) -> None:
+    generator = begin(clock, Layout.parse("41/4/8"))
+    first, _ = generator.take(1)
+    assert first & 255 < 16
+
+
+def test_default_lead_limit_is_that_of_the_settings(clock: ScriptedClock) -> None:
+    seconds = Config(worker_id=1, worker_id_source="test").max_clock_lead_seconds
+    assert Generator(Layout(), 1, clock).lead_limit_ms == seconds * 1000
 
 
 def test_issues_no_id_before_earliest_time(clock: ScriptedClock) -> None:

@@ -1,9 +1,10 @@
 """Successive holders of a worker ID never share a timestamp, whatever happens between them."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from respid.ids.generator import NOTHING, Generator
+from respid.ids.generator import NOTHING, Generator, Obstacle
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation, ReserveSpans
 from tests.support.scripted_clock import ScriptedClock
@@ -163,3 +164,99 @@ def test_renews_only_an_old_ceiling_when_the_clock_is_wrong(clock: ScriptedClock
     generator, reservation, _ = take_over(clock, None)
     assert reservation.renewal_ms(SPANS.wall_ms // 2 - 1) is None
     assert reservation.renewal_ms(SPANS.wall_ms // 2) == generator.ceiling_ms
+
+
+HALF_MS = SPANS.wall_ms // 2
+
+
+@pytest.mark.parametrize(
+    ("passed_ms", "age_ms", "due_in_ms"),
+    [
+        (0, 0, None),
+        (HALF_MS - 1, 0, None),
+        (HALF_MS, 0, HALF_MS + SPANS.wall_ms),  # half is left
+        (0, HALF_MS - 1, None),
+        (0, HALF_MS, SPANS.wall_ms),  # the mark is old, though nothing is used up
+        (-1000, HALF_MS, SPANS.wall_ms),  # and it never sinks for that
+        (-HALF_MS, 0, None),
+        (-HALF_MS - 1, 0, HALF_MS - 1),  # it is from a clock that was wrong
+    ],
+)
+def test_extension_is_due_at_half_time(
+    clock: ScriptedClock, passed_ms: int, age_ms: int, due_in_ms: int | None
+) -> None:
+    _, reservation, _ = take_over(clock, None)
+    due_ms = reservation.due_ceiling_ms(clock.wall_ms() + passed_ms, age_ms)
+    assert due_ms == (None if due_in_ms is None else clock.wall_ms() + due_in_ms)
+
+
+def test_covers_a_time_while_no_extension_is_due(clock: ScriptedClock) -> None:
+    now_ms = clock.wall_ms()
+    assert Reservation(Generator(SMALL, 1, clock), SPANS).covers(now_ms + 10 * SPANS.wall_ms), "before the first one"
+    _, reservation, _ = take_over(clock, None)
+    assert reservation.covers(now_ms + HALF_MS - 1)
+    assert not reservation.covers(now_ms + HALF_MS)
+
+
+def test_renews_an_old_mark_as_it_is(clock: ScriptedClock) -> None:
+    _, reservation, ceiling_ms = take_over(clock, None)
+    assert reservation.renewal_ms(HALF_MS - 1) is None
+    assert reservation.renewal_ms(HALF_MS) == ceiling_ms
+
+
+def test_reservation_in_a_lead_is_short(clock: ScriptedClock) -> None:
+    generator, reservation, _ = take_over(clock, clock.wall_ms() + 60_000)
+    first, _ = generator.take(1)
+    reached_ms = SMALL.decompose(first).timestamp_ms
+    assert generator.ceiling_ms == reached_ms + SPANS.lead_ms
+    while reached_ms < generator.ceiling_ms - SPANS.lead_ms // 2:
+        assert reservation.due_ceiling_ms(clock.wall_ms(), 0) is None
+        clock.pass_ms(1)
+        generator.take_block(16)
+        reached_ms = generator.timestamp_ms
+    assert reservation.due_ceiling_ms(clock.wall_ms(), 0) == reached_ms + SPANS.lead_ms
+
+
+def test_failures_are_counted_until_one_succeeds(clock: ScriptedClock) -> None:
+    _, reservation, ceiling_ms = take_over(clock, None)
+    for number in (1, 2):
+        reservation.extension_failed(f"error {number}")
+        assert (reservation.extensions_failed, reservation.last_error) == (number, f"error {number}")
+    reservation.extending(ceiling_ms + 1)
+    reservation.extended(ceiling_ms + 1)
+    assert (reservation.extensions_failed, reservation.last_error) == (2, None)
+
+
+def test_reservation_expires_when_its_span_has_passed_since_it_was_sent(clock: ScriptedClock) -> None:
+    generator, reservation, ceiling_ms = take_over(clock, None)
+    clock.pass_ms(1000)
+    reservation.extending(ceiling_ms + 1000)
+    clock.pass_ms(2000)  # until it is confirmed
+    reservation.extended(ceiling_ms + 1000)
+    clock.step_ms(-60_000)
+    assert reservation.remaining_ms(clock.wall_ms()) == SPANS.wall_ms - 2000
+    clock.pass_ms(SPANS.wall_ms - 2001)
+    assert generator.obstacle() is None
+    clock.pass_ms(1)
+    assert generator.obstacle() is Obstacle.CEILING
+    assert reservation.remaining_ms(clock.wall_ms()) == 0
+
+
+def test_first_reservation_expires_likewise(clock: ScriptedClock) -> None:
+    generator, _, _ = take_over(clock, None)
+    clock.step_ms(-60_000)
+    clock.pass_ms(SPANS.wall_ms - 1)
+    assert generator.obstacle() is None
+    clock.pass_ms(1)
+    assert generator.obstacle() is Obstacle.CEILING
+
+
+def test_start_knows_whether_it_found_a_mark(clock: ScriptedClock) -> None:
+    reservation = Reservation(Generator(SMALL, 1, clock), SPANS)
+    assert reservation.found_mark is None
+    assert reservation.last_error is None
+    assert reservation.span_ms == SPANS.wall_ms
+    reservation.first_ceiling_ms(None, clock.wall_ms())
+    assert reservation.found_mark is False
+    reservation.first_ceiling_ms(clock.wall_ms(), clock.wall_ms())
+    assert reservation.found_mark is True

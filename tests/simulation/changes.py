@@ -78,6 +78,31 @@ def mix_layouts(world: World, place: Place, detail: int) -> None:
     del place
 
 
+def give_way(world: World, place: Place, detail: int) -> None:
+    """Workers of two layouts meet in a store whose marks are ahead of the clocks, and some or all give way."""
+    for host in world.hosts:
+        world.set_clock(host, 4_000)
+    world.run_for(1.5)
+    for host in world.hosts:
+        world.set_clock(host, 0)
+    for each in world.places:
+        stop(world, each, detail)
+    world.run_for(1.2)
+    former = [each.settings for each in world.places]
+    world.api.write_seconds = 2  # so that all have listed the space before the first one has written
+    mix_layouts(world, place, detail)
+    world.run_for(2.5)
+    world.api.write_seconds = 0
+    world.run_for((0.2, 0.5, 1)[detail % 3])
+    for host in world.hosts:
+        world.set_clock(host, -4_000)
+    for each, settings in zip(world.places, former, strict=True):
+        kill(world, each, detail)
+        each.settings = replace(settings, accepts_layout_change=True)
+        world.start(each)
+    world.run_for(2)
+
+
 def change_space(world: World, place: Place, detail: int) -> None:
     change(world, place, space="ab"[detail % 2], is_exclusive=False)
 

@@ -136,6 +136,19 @@ def cut_off(world: World, place: Place, _detail: int) -> None:
     world.host_of(place).is_cut_off = True
 
 
+def cut_off_beside_a_rival(world: World, place: Place, detail: int) -> None:
+    """A pod of another name waits for the Lease of one that is cut off, and whose wall clock is set back."""
+    rival = Place(len(world.hosts), f"rival-{len(world.places)}", place.settings)
+    world.hosts.append(Host(world.scheduler, rival.host, 0, world.reached))
+    world.places.append(rival)
+    host = world.host_of(place)
+    cut_off(world, place, detail)
+    world.set_clock(host, host.clock.offset_ms - 4_000)
+    world.start(rival)
+    world.run_for(place.settings.reserve_ms * 0.002 + 3)
+    connect(world, place, detail)
+
+
 def connect(world: World, place: Place, _detail: int) -> None:
     world.host_of(place).is_cut_off = False
 
@@ -285,7 +298,7 @@ def damage_mark(world: World, place: Place, detail: int) -> None:
     """The mark is cut off, or something else is written in its place."""
     if place.settings.store == "lease":
         world.api.damage(f"respid-{place.settings.space}-{place.settings.worker_id}")
-        world.damaged.add(world.store_name(place))
+        world.damaged |= {"lease a", "lease b"}  # a pod that moved from there refuses to start elsewhere, too
         world.losses.append(Loss(world.store_name(place), place.settings.worker_id, world.scheduler.now_ns))
         return
     directory = world.host_of(place).disk.directories.get(f"/{place.settings.space}")

@@ -23,6 +23,7 @@ class SimulatedApi:
     reached: Reached
     fails: bool = False
     is_stale: bool = False
+    write_seconds: float = 0  # that each write takes longer
     faults: tuple[str, ...] = ("refused", "request", "reply", "late")  # the ways in which requests fail
     leases: dict[str, Lease] = field(default_factory=dict)
     former: dict[str, Lease | None] = field(default_factory=dict)  # each as it was before its last change
@@ -130,7 +131,7 @@ class ApiClient:
         if fault in ("refused", "request"):
             await asyncio.sleep(0.001 if fault == "refused" else self._some_seconds() * 3)
             raise StoreUnavailableError(f"lost: {fault}")
-        seconds = self._some_seconds() * (10 if fault == "late" else 1)
+        seconds = self._some_seconds() * (10 if fault == "late" else 1) + (self._api.write_seconds if writer else 0)
         self._api.scheduler.after(seconds, None, self._serve, serve, writer, fault, reply)
         if fault:
             await asyncio.sleep(self._some_seconds())

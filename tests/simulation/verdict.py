@@ -90,7 +90,9 @@ def _check_fencing(world: World, latter: Incarnation) -> None:
     users = [
         one
         for one in world.incarnations
-        if (one.issuer.store, one.settings.worker_id) == key and one.issuer.started_ns < latter.issuer.first_ns
+        if (one.issuer.store, one.settings.worker_id) == key
+        and one.issuer.started_ns < latter.issuer.first_ns
+        and (one.issuer.ended_ns is None or one.issuer.ended_ns > latter.issuer.started_ns)
     ]
     if latter.settings.store != "lease" or len(users) != 2 or any(loss.store == key[0] for loss in world.losses):
         return

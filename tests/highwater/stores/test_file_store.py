@@ -259,7 +259,9 @@ async def test_rewrites_mark_damaged_while_running(
     assert (await make_store(tmp_path).load()).own == MARK
 
 
-async def test_recreates_deleted_directory_with_mark(store: FileStore, tmp_path: Path) -> None:
+async def test_recreates_deleted_directory_with_mark(
+    store: FileStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     await store.load()
     await store.extend(MARK_MS)
     for path in tmp_path.iterdir():
@@ -268,6 +270,7 @@ async def test_recreates_deleted_directory_with_mark(store: FileStore, tmp_path:
     await store.extend(MARK_MS + 3000)
     with pytest.raises(StoreError, match="in use by pid"):
         await make_store(tmp_path).load()
+    assert [getattr(record, "event", "") for record in caplog.records] == ["state_dir_retaken"]
 
 
 @pytest.mark.parametrize("successor_runs", [True, False])

@@ -225,6 +225,12 @@ def running_layout_ignored(patch: Patch) -> None:
     patch.setattr(FileStore, "_refuse_other_layouts", lambda _store: False)
 
 
+@in_the_file_store(mix_layouts)
+def lock_does_not_name_the_layout(patch: Patch) -> None:
+    """The layout of a worker that has no mark yet is unknown."""
+    patch.setattr(FileStore, "_describe", lambda _store: "pid 1")
+
+
 @in_the_file_store(join_after_a_change)
 def former_layouts_forgotten(patch: Patch) -> None:
     """A mark no longer says how far other layouts have reached."""

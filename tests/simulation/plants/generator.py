@@ -6,6 +6,7 @@ from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation
 from tests.simulation.events import (
+    cut_off_beside_a_rival,
     lower_the_ceiling,
     reach_the_ceiling,
     replace_after_stop,
@@ -67,6 +68,12 @@ def ceiling_ignored(patch: Patch) -> None:
 @in_the_lease_store(lower_the_ceiling)
 def ceiling_lowered_only_in_the_store(patch: Patch) -> None:
     patch.setattr(Generator, "lower_ceiling", lambda _generator, _ceiling_ms: None)
+
+
+@in_the_lease_store(cut_off_beside_a_rival)
+def expiry_ignored(patch: Patch) -> None:
+    """A holder that was cut off, and whose clock was set back, goes on beside its successor."""
+    patch.setattr(Generator, "expire_at", lambda _generator, _boot_ns: None)
 
 
 @in_any_store()

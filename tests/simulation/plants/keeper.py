@@ -13,6 +13,7 @@ from tests.simulation.changes import change_layout_of_all, mix_layouts
 from tests.simulation.events import (
     reach_the_ceiling,
     replace_after_stop,
+    restart,
     set_clock,
     start,
     stop,
@@ -47,6 +48,18 @@ def failed_write_taken_for_confirmed(patch: Patch) -> None:
 @in_any_store()
 def reservation_never_extended(patch: Patch) -> None:
     patch.setattr(Reservation, "due_ceiling_ms", lambda _reservation, _wall_ms, _age_ms: None)
+
+
+@in_any_store(set_clock, restart)
+def first_ceiling_from_the_clock_only(patch: Patch) -> None:
+    """A start in a lead lowers the mark that it has found."""
+
+    def first(reservation: Reservation, mark_ms: int | None, wall_ms: int, above_ms: int = 0) -> int:
+        reservation._begin_ms = max(mark_ms or 0, above_ms)
+        reservation._sent_ns = reservation._generator.boot_ns
+        return wall_ms + reservation._spans.wall_ms
+
+    patch.setattr(Reservation, "first_ceiling_ms", first)
 
 
 @in_any_store(reach_the_ceiling)
