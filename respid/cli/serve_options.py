@@ -12,6 +12,8 @@ from respid.cli.options import (
     READABLE_FILE,
     Addresses,
     FileMode,
+    NameAndPort,
+    Names,
     Seconds,
     Setting,
     combine,
@@ -65,6 +67,14 @@ listener_settings = combine(
         metavar="PORT",
     ),
     config_setting(
+        "reuse_port",
+        "--reuse-port",
+        "Share the ports for Redis clients with other workers on this host: the kernel spreads the connections. All of"
+        " them need this option, the same user, and worker IDs of their own. Linux only.",
+        is_flag=True,
+        show_default=False,
+    ),
+    config_setting(
         "unix_socket",
         "--unix-socket",
         "Path of a Unix socket for Redis clients.",
@@ -107,10 +117,25 @@ listener_settings = combine(
         show_default="none",
     ),
     config_setting(
+        "tls_crl_file",
+        "--tls-crl-file",
+        "Revocation lists (PEM) of all CAs that client certificates come from; reloaded with the server certificate.",
+        type=READABLE_FILE,
+        show_default="none",
+    ),
+    config_setting(
         "tls_auth_clients",
         "--tls-auth-clients",
         "Whether TLS clients must present a certificate.",
         type=click.Choice(["no", "optional", "yes"]),
+    ),
+    config_setting(
+        "tls_client_names",
+        "--tls-client-names",
+        "Accept only client certificates with one of these names (CN or SAN, compared exactly), separated by commas.",
+        type=Names(),
+        metavar="NAME,...",
+        show_default="all names",
     ),
 )
 
@@ -237,8 +262,8 @@ client_settings = combine(
     config_setting(
         "max_client_memory_bytes",
         "--max-client-memory",
-        "Memory in bytes that all clients together may hold in requests, transactions and unread replies; above it, the"
-        " largest client is closed. 0 disables it.",
+        "Memory in bytes that all clients together may hold in requests, transactions, unread replies and TLS states;"
+        " above it, the largest clients are closed. 0 disables it.",
         type=click.IntRange(0),
         show_default="a quarter of the container's or machine's memory",
         metavar="BYTES",
@@ -266,6 +291,15 @@ client_settings = combine(
         "--max-connection-age-clients",
         "Which clients --max-connection-age applies to: only drivers known to reconnect silently, or all.",
         type=click.Choice(["reconnecting", "all"]),
+    ),
+    config_setting(
+        "peers",
+        "--peers",
+        "DNS name of all ready workers. When it gets a new address, clients that can be moved silently choose a worker"
+        " anew, within a minute.",
+        type=NameAndPort(),
+        show_default="none",
+        metavar="NAME:PORT",
     ),
     config_setting(
         "tcp_keepalive_seconds",

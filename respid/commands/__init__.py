@@ -14,6 +14,7 @@ from respid.commands import handshake
 from respid.commands import client
 from respid.commands import client_list
 from respid.commands import tracking
+from respid.commands import maintenance
 from respid.commands import server
 from respid.commands import info
 from respid.commands import config
@@ -23,14 +24,18 @@ from respid.commands import introspection
 
 # isort: on
 from respid.commands.dispatch import run
+from respid.commands.draw import Draw
+from respid.commands.queued import queue_draws
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
-from respid.commands.table import COMMANDS
+from respid.commands.table import COMMANDS, Command
 
 __all__ = [
     "COMMANDS",
     "REFUSALS",
     "REFUSED",
+    "Command",
+    "Draw",
     "Parts",
     "Reply",
     "ReplyMode",
@@ -51,6 +56,8 @@ __all__ = [
     "introspection",
     "keys",
     "keyspace",
+    "maintenance",
+    "queue_draws",
     "run",
     "server",
     "tracking",

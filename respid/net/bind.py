@@ -24,30 +24,33 @@ async def listen(
     return [await loop.create_server(factory, sock=each, backlog=BACKLOG) for each in sockets]
 
 
-def bind(addresses: tuple[str, ...], port: int, bind_option: str, port_option: str) -> list[socket.socket]:
+def bind(
+    addresses: tuple[str, ...], port: int, bind_option: str, port_option: str, *, reuse_port: bool = False
+) -> list[socket.socket]:
     """Returns listening sockets for all these addresses. Raises StartError, which names the options to change.
 
     IPv4 and IPv6 have a socket each, so that IPv4 clients have IPv4 addresses. `*`, or a host name with addresses of
-    both, is satisfied with one of them where the machine lacks the other.
+    both, is satisfied with one of them where the machine lacks the other. With `reuse_port`, several
+    processes can listen on the port.
     """
     sockets: list[socket.socket] = []
     try:
         for address in dict.fromkeys(addresses):
             with _start_errors(host_port(address, port), bind_option, port_option):
-                sockets += _bind(address, port)
+                sockets += _bind(address, port, reuse_port=reuse_port)
     except StartError:
         _close(sockets)
         raise
     return sockets
 
 
-def _bind(address: str, port: int) -> list[socket.socket]:
+def _bind(address: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
     """Raises OSError, UnicodeError."""
     sockets: list[socket.socket] = []
     missing: OSError | None = None
     for family, found in _resolve(address, port):
         try:
-            sockets.append(socket.create_server(found, family=family, backlog=BACKLOG))
+            sockets.append(socket.create_server(found, family=family, backlog=BACKLOG, reuse_port=reuse_port))
         except OSError as error:
             if error.errno not in _NO_SUCH_FAMILY:
                 _close(sockets)

@@ -31,7 +31,7 @@ class RespListeners:
         """Raises StartError."""
         config, loop = self._config, self._clients.loop
         if config.port:
-            sockets = bind(config.bind, config.port, "--bind", "--port")
+            sockets = bind(config.bind, config.port, "--bind", "--port", reuse_port=config.reuse_port)
             self._servers += await listen(loop, self._make_protocol, sockets)
         if config.unix_socket:
             self._unix_socket = UnixSocket(config.unix_socket, config.unix_socket_mode)
@@ -39,7 +39,8 @@ class RespListeners:
             self._servers.append(await loop.create_unix_server(self._make_protocol, sock=listening, backlog=BACKLOG))
         if self._tls:
             self._tls_listener = TlsListener(self._clients, self._tls)
-            self._tls_listener.open(bind(config.bind, config.tls_port, "--bind", "--tls-port"))
+            sockets = bind(config.bind, config.tls_port, "--bind", "--tls-port", reuse_port=config.reuse_port)
+            self._tls_listener.open(sockets)
         self._warn_about_open_access()
 
     def close(self) -> None:

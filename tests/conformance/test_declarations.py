@@ -9,7 +9,7 @@ from tests.support.raw_client import RawClient
 from tests.support.reply_parser import Reply, parse_reply
 from tests.support.running import RunningServer
 
-OWN = {"id.next", "id.range", "id.decode", "id.min", "id.max", "id.info"}
+OWN = {"client|maint_notifications", "id.next", "id.range", "id.decode", "id.min", "id.max", "id.info"}
 LONGEST_SHOWN = 512
 
 

@@ -43,8 +43,8 @@ def tls_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def server(start_server: StartServer, files: CertificateFiles, tls_port: int) -> RunningServer:
-    return start_server(*files.options(tls_port), "--log-level", "debug")
+def server(start_module_server: StartServer, files: CertificateFiles, tls_port: int) -> RunningServer:
+    return start_module_server(*files.options(tls_port), "--log-level", "debug")
 
 
 def connect(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
