@@ -75,7 +75,7 @@ class QueueTicker:
     def schedule(self) -> None:
         """Arranges for the next tick, unless there already is one that is as early."""
         delay_seconds = self._delay_seconds()
-        if self._timer is not None and not delay_seconds:
+        if self._timer is not None and self._timer.when() > self._loop.time() + delay_seconds:
             self._timer.cancel()
         elif self._scheduled:
             return
@@ -93,7 +93,7 @@ class QueueTicker:
             # Bulk requests lose nothing by a late timer, because they get the IDs of the time that passed. ID.RANGE
             # takes a twentieth of a core instead of a whole one.
             return STREAM_POLL_SECONDS
-        return 0
+        return self._queue.spare_ms() / 1000
 
     def _tick(self) -> None:
         self._scheduled = False
@@ -111,7 +111,7 @@ class Clients:
         self.worker = worker
         self.loop = loop
         self.sockets: set[ClientSocket] = set()
-        self._newcomers: Crowd[ClientSocket] = Crowd()  # those that may not have got anywhere yet
+        self._newcomers: Crowd[ClientSocket] = Crowd()  # some may have run a command meanwhile
         self.draining = False
         self.is_attentive = (
             True  # whether a client has more to do after a batch: to drain, or to have its next one timed
@@ -146,7 +146,7 @@ class Clients:
             client.session.describe_socket = None  # it refers to the socket, which would be kept until a collection
 
     def make_room(self) -> bool:
-        """Closes a client that has not got anywhere, if all places are taken.
+        """Closes a client that has not run a command, if all places are taken.
 
         It is the one that has waited longest, of the peer that has most of them. Returns whether there is room now.
         """
@@ -161,7 +161,7 @@ class Clients:
         return True
 
     def close_unauthenticated(self, seconds: float) -> None:
-        """Closes the clients that have not authenticated so many seconds after they connected."""
+        """Closes the clients that have not authenticated this many seconds after they connected."""
         latest_ns = self.worker.clock.monotonic_ns() - round(seconds * 1e9)
         while (client := self._newcomers.oldest()) and client.session.connected_ns <= latest_ns:
             self._newcomers.discard(client)
