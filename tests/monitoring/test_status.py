@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
 from tests.support.command_client import CommandClient
 from tests.support.documents import ROOT
-from tests.support.running import RunningServer
+from tests.support.running import RunningServer, StartServer
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 PAGE = ROOT / "respid/monitoring/page.html"
@@ -139,3 +141,19 @@ def test_status_is_json_with_a_live_history(server: RunningServer) -> None:
     headers, body = get(server, "/status", BROWSER)
     assert headers["Content-Type"] == "application/json"
     assert json.loads(body)["ids"]["interval_seconds"] == 1
+
+
+def test_ten_open_pages_take_little_cpu(start_server: StartServer) -> None:
+    """Each requests /status once a second. The limit is ten times what was measured."""
+    server = start_server(measured=False)
+    server.get("/status")
+    before_seconds, requests_sent = cpu_seconds(server), 200
+    for _ in range(requests_sent):
+        assert server.get("/status")[0] == 200
+    share = 10 * (cpu_seconds(server) - before_seconds) / requests_sent
+    assert share < 0.05
+
+
+def cpu_seconds(server: RunningServer) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(") ")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")

