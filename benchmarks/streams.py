@@ -109,9 +109,11 @@ def cases() -> list[tuple[str, int]]:
 def paired(
     plan: Plan, batch: Callable[[Server], Batch], first: Server, second: Server
 ) -> tuple[list[Cost], list[Cost]]:
-    """Runs rounds of both servers in turn (A B A B …). Returns the costs of each."""
-    rounds = [
-        [send_for(server, [batch(server)], ROUND_SECONDS * plan.scale, CONNECTIONS) for server in (first, second)]
-        for _ in range(plan.rounds)
-    ]
-    return [one for one, _ in rounds], [other for _, other in rounds]
+    """Runs rounds of both servers in turn (A B, B A, A B …). Returns the costs of each."""
+    costs: dict[str, list[Cost]] = {"first": [], "second": []}
+    servers = [("first", first), ("second", second)]
+    for _ in range(plan.rounds):
+        for name, server in servers:
+            costs[name].append(send_for(server, [batch(server)], ROUND_SECONDS * plan.scale, CONNECTIONS))
+        servers.reverse()  # so that neither gains by its place in a pair
+    return costs["first"], costs["second"]

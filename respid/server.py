@@ -25,16 +25,18 @@ from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
-from respid.monitoring.history import History
+from respid.monitoring.history import History, sample_rates
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.monitoring.status import StatusRoutes
 from respid.monitoring.systemd import SystemdReport
 from respid.net.address import host_ports
 from respid.net.bind import StartError, bind, listen
 from respid.net.clients import Clients
+from respid.net.departures import Departures
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
 from respid.net.memory_limit import default_limit_bytes
+from respid.net.peers import Peers
 from respid.net.port_claim import PortClaim
 from respid.net.rejection_log import RejectionLog
 from respid.net.suggestion import status_page_url, suggest_command
@@ -136,6 +138,9 @@ class Server:
         self._worker.stats.tls_certificate_end_seconds = tls.end_seconds
         if tls.end_seconds is not None:
             warn_about_end(tls.end_seconds, self._worker.clock.wall_ms() / 1000)
+        self._worker.stats.tls_crl_end_seconds = tls.crl_end_seconds
+        if tls.crl_end_seconds is not None:
+            report_ended_crl(tls.crl_end_seconds, self._worker.clock.wall_ms() / 1000)
         return description
 
     async def run(self) -> None:
@@ -158,13 +163,16 @@ class Server:
         http_servers = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
-        running = (self._reloader.watch(), Sweep(clients).run(), clients.memory.run(), history.run(), systemd.run())
+        departures = Departures(self._worker)
+        sweep, peers = Sweep(clients, departures), Peers(self._config.peers, departures.note_new_worker)
+        rates = sample_rates(history, self._worker.stats)
+        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), rates, systemd.run())
         background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
         try:
             await self._stop.wait()
-            await self._drain(clients, listeners, 0 if keeping.done() else self._config.drain_delay_seconds)
+            await self._drain(clients, sweep, listeners, 0 if keeping.done() else self._config.drain_delay_seconds)
         finally:
             for task in background:
                 task.cancel()
@@ -177,8 +185,8 @@ class Server:
             self._claim.release()
         await self._end_keeping(keeping)
         _log.info("stopped", extra={"event": "stopped"})
-        if not released:
-            os._exit(0)  # a thread that waits for the disk would keep the process alive
+        if not released or peers.is_looking:
+            os._exit(0)  # a thread that waits for the disk or a name server would keep the process alive
 
     def _read_files(self) -> None:
         try:
@@ -250,9 +258,9 @@ class Server:
             _log.warning("second %s: stopping at once", stop_signal.name, extra={"event": "stop_forced"})
             os._exit(128 + stop_signal)  # the successor starts at the stored mark, which is above all issued IDs
 
-    async def _drain(self, clients: Clients, listeners: RespListeners, delay_seconds: float) -> None:
+    async def _drain(self, clients: Clients, sweep: Sweep, listeners: RespListeners, delay_seconds: float) -> None:
         self._worker.lifecycle.enter(State.DRAINING)
-        await asyncio.sleep(delay_seconds)
+        await sweep.drain(delay_seconds)
         listeners.close()
         clients.drain()
         deadline = time.monotonic() + STOP_SECONDS
@@ -324,13 +332,20 @@ def report_task_error(task: asyncio.Task[None]) -> None:
 
 
 def warn_about_end(end_seconds: float, now_seconds: float) -> None:
-    """Logs that the certificate ends soon or has ended."""
+    """Logs that the certificate expires soon or has expired."""
     end = format_timestamp(round(end_seconds * 1000))
     if end_seconds <= now_seconds:
-        message = "the TLS certificate ended at %s: clients that verify it cannot connect; renew it"
+        message = "the TLS certificate expired at %s: clients that verify it cannot connect; renew it"
         _log.error(message, end, extra={"event": "certificate_ended"})
     elif end_seconds - now_seconds < CERTIFICATE_WARNING_SECONDS:
-        _log.warning("the TLS certificate ends at %s: renew it", end, extra={"event": "certificate_ends"})
+        _log.warning("the TLS certificate expires at %s: renew it", end, extra={"event": "certificate_ends"})
+
+
+def report_ended_crl(end_seconds: float, now_seconds: float) -> None:
+    """Logs that a revocation list has expired."""
+    if end_seconds <= now_seconds:
+        message = "a revocation list expired at %s: certificates of its CA are refused; publish a new list"
+        _log.error(message, format_timestamp(round(end_seconds * 1000)), extra={"event": "crl_ended"})
 
 
 def warn_about_short(passwords: list[bytes], source: str) -> None:

@@ -65,6 +65,15 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None
 
 
+SERVER_FIXTURES = {"start_server", "start_module_server", "start_session_server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
 @pytest.fixture
 def unmeasured() -> Iterator[None]:
     """Runs the test without coverage, at its usual speed."""

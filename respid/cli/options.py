@@ -15,6 +15,7 @@ from respid.ids.layout import Layout
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
 from respid.worker.config import Config
 
+MAX_PORT = 65535
 MAX_SECONDS = 1_000_000_000  # 31 years; timers cannot hold much more
 CONFIG_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 
@@ -74,6 +75,32 @@ def _is_ipv6(address: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names that are separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):  # the default
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(names):
+            self.fail(f"{value!r} contains an empty name.", param, ctx)
+        return names
+
+
+class NameAndPort(click.ParamType[tuple[str, int]]):
+    """A DNS name or an address and a port, such as ids-ready:6379 or [::1]:6379."""
+
+    name = "name:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        name, _, port = str(value).rpartition(":")
+        if not name or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= MAX_PORT:
+            self.fail(f"{value!r} is not a name and a port, such as ids-ready:6379.", param, ctx)
+        return name.removeprefix("[").removesuffix("]"), int(port)
 
 
 class Setting(click.Option):

@@ -12,6 +12,8 @@ from respid.cli.options import (
     READABLE_FILE,
     Addresses,
     FileMode,
+    NameAndPort,
+    Names,
     Seconds,
     Setting,
     combine,
@@ -115,10 +117,25 @@ listener_settings = combine(
         show_default="none",
     ),
     config_setting(
+        "tls_crl_file",
+        "--tls-crl-file",
+        "Revocation lists (PEM) of all CAs that client certificates come from; reloaded with the server certificate.",
+        type=READABLE_FILE,
+        show_default="none",
+    ),
+    config_setting(
         "tls_auth_clients",
         "--tls-auth-clients",
         "Whether TLS clients must present a certificate.",
         type=click.Choice(["no", "optional", "yes"]),
+    ),
+    config_setting(
+        "tls_client_names",
+        "--tls-client-names",
+        "Accept only client certificates with one of these names (CN or SAN, compared exactly), separated by commas.",
+        type=Names(),
+        metavar="NAME,...",
+        show_default="all names",
     ),
 )
 
@@ -127,7 +144,7 @@ id_settings = combine(
     config_setting(
         "sequence_reset",
         "--sequence-reset",
-        "Each millisecond starts at a random sequence below this, so `id % N` is even for N up to it; at most 1024.",
+        "Milliseconds start at a random sequence below this, to spread `id % N` evenly for N up to it; at most 1024.",
         type=click.IntRange(1),
         show_default="256, or a sixteenth of the sequence if that is less",
         metavar="N",
@@ -245,8 +262,8 @@ client_settings = combine(
     config_setting(
         "max_client_memory_bytes",
         "--max-client-memory",
-        "Memory in bytes that all clients together may hold in requests, transactions and unread replies; above it, the"
-        " largest client is closed. 0 disables it.",
+        "Memory in bytes that all clients together may hold in requests, transactions, unread replies and TLS states;"
+        " above it, the largest clients are closed. 0 disables it.",
         type=click.IntRange(0),
         show_default="a quarter of the container's or machine's memory",
         metavar="BYTES",
@@ -266,7 +283,8 @@ client_settings = combine(
     config_setting(
         "max_connection_age_seconds",
         "--max-connection-age",
-        "Close a connection at this age in seconds (plus or minus 10 %), between two requests; 0 disables it.",
+        "Move a connection at this age in seconds (plus or minus 10 %): ask the client to reconnect, or close it"
+        " between two requests; 0 disables it.",
         type=Seconds(),
     ),
     config_setting(
@@ -274,6 +292,15 @@ client_settings = combine(
         "--max-connection-age-clients",
         "Which clients --max-connection-age applies to: only drivers known to reconnect silently, or all.",
         type=click.Choice(["reconnecting", "all"]),
+    ),
+    config_setting(
+        "peers",
+        "--peers",
+        "DNS name of all ready workers. When it gets a new address, clients that can be moved silently choose a worker"
+        " anew, within a minute.",
+        type=NameAndPort(),
+        show_default="none",
+        metavar="NAME:PORT",
     ),
     config_setting(
         "tcp_keepalive_seconds",

@@ -14,6 +14,7 @@ from respid.commands import handshake
 from respid.commands import client
 from respid.commands import client_list
 from respid.commands import tracking
+from respid.commands import maintenance
 from respid.commands import server
 from respid.commands import info
 from respid.commands import config
@@ -55,6 +56,7 @@ __all__ = [
     "introspection",
     "keys",
     "keyspace",
+    "maintenance",
     "queue_draws",
     "run",
     "server",

@@ -1,6 +1,6 @@
-"""What a command draws if it draws one ID or one block: how the IDs are taken, and how they are encoded.
+"""Draws of one ID or one block: how the IDs are taken, and how they are encoded.
 
-It is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
+This is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
 """
 
 from collections.abc import Callable
@@ -25,10 +25,10 @@ class Draw(NamedTuple):
         """Draws up to `count` times in the same millisecond: (first ID, number of draws), or (0, 0) if none now."""
         generator, wait = session.worker.generator, session.wait
         wait.block, wait.ids = self.ids, self.ids * count
+        is_large = self.ids * SMALL_BLOCKS > generator.layout.sequence_size
+        wait.kind = RequestKind.BLOCK if is_large else RequestKind.SINGLE
         if self.ids == 1:
             return generator.take(count, wait.since_ms)
-        if self.ids * SMALL_BLOCKS > generator.layout.sequence_size:
-            wait.kind = RequestKind.BLOCK
         return generator.take_blocks(self.ids, count, wait.since_ms)
 
     def answer(self, session: Session) -> Reply:
@@ -58,7 +58,7 @@ def block(ids: int) -> Draw:
     return Draw(ids, _integers)
 
 
-# What a request draws; or another reply: an error, or one that needs the session.
+# The draw of a request; or another reply: an error, or one that needs the session.
 Drawn = Draw | bytes | Callable[[Session], Reply]
 DrawOf = Callable[[Layout, list[bytes]], Drawn]
 

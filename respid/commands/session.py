@@ -27,7 +27,7 @@ _ON = ReplyMode.ON  # a global is found faster than a member of an enumeration
 
 
 class SocketState(NamedTuple):
-    """What CLIENT LIST shows of the socket of a client."""
+    """The state of a client's socket, as CLIENT LIST shows it."""
 
     local_address: str
     descriptor: int
@@ -41,7 +41,7 @@ NO_REDIRECT = -1  # as CLIENT GETREDIR says it of a client that is not tracking
 
 
 class Tracking(NamedTuple):
-    """What a client has turned on by CLIENT TRACKING ON."""
+    """The tracking modes that a client has turned on by CLIENT TRACKING ON."""
 
     modes: frozenset[bytes]  # of BCAST, OPTIN, OPTOUT and NOLOOP
     redirect: int  # the identifier of the client that invalidations would go to; 0 for itself
@@ -58,7 +58,7 @@ class Queued(Protocol):
 
 
 class RequestKind(Enum):
-    """What a request for IDs is like. An autoscaler adds no worker for those that wait because they are large."""
+    """The kind of a request for IDs. An autoscaler adds no worker for requests that wait because they are large."""
 
     SINGLE = "single"  # one ID, or a small block
     BLOCK = "block"  # a large block of INCRBY
@@ -99,10 +99,12 @@ class Session:
         "connected_ns",
         "database",
         "describe_socket",
+        "has_begun_transaction",
         "identifier",
         "last_command",
         "library_name",
         "library_version",
+        "moving_endpoint_type",
         "name",
         "queued_bytes",
         "queued_size",
@@ -128,6 +130,7 @@ class Session:
         self.closing = False  # the connection closes once the replies are written
         self.describe_socket: Callable[[], SocketState] | None = None  # None without a socket
         self.wait = Wait()
+        self.has_begun_transaction = False  # ever, on this connection
         self.wrong_passwords = 0  # in a row; RESET does not start again
         self.reply_mode = ReplyMode.ON
         self.reset()
@@ -140,6 +143,8 @@ class Session:
         self.name = b""
         self.database = 0
         self.tracking: Tracking | None = None  # what CLIENT TRACKING has turned on
+        # As CLIENT MAINT_NOTIFICATIONS ON names it, b"" without a name. None: the client did not ask for it.
+        self.moving_endpoint_type: bytes | None = None
         if self.reply_mode is not ReplyMode.SKIPPING:  # the reply to RESET itself can still be skipped
             self.reply_mode = ReplyMode.ON
         self.transaction: list[Queued] | None = None
@@ -201,6 +206,8 @@ class Session:
 
     def _flags(self) -> str:
         """The letters of Redis for what is true of the client; N for none of them."""
+        if self.transaction is None and self.tracking is None and not self.address.startswith("unix:"):
+            return "N"
         letters = {
             "x": self.transaction is not None,
             "t": self.tracking is not None,

@@ -15,7 +15,8 @@ from respid.worker.worker import Worker
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
-UNAUTHENTICATED_TURN_NS = 300_000
+UNAUTHENTICATED_TURN_NS = 100_000
+BYTES_PER_NS = 4  # the time to read and keep what a client sends, in the budget of the round
 STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
 
 # Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
@@ -92,6 +93,11 @@ class Connection:
         return self._is_fresh
 
     @property
+    def is_between_replies(self) -> bool:
+        """Whether no reply has begun and the client is neither in MULTI nor in CLIENT REPLY OFF, as pushes need it."""
+        return self._parts is None and self.session.is_plain
+
+    @property
     def held_bytes(self) -> int:
         """The memory of requests that are not answered yet, and of the transaction."""
         return 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
@@ -106,8 +112,8 @@ class Connection:
         return self._limits if self.session.authenticated else unauthenticated_limits(self._limits)
 
     def receive(self, data: bytes) -> bytes:
-        """Takes the bytes that were read and returns the bytes to write; `next` then says how to go on."""
-        # Nearly all reads are one run of draws: an INCR takes 0.8 us here, and 8 us on the general path.
+        """Takes the bytes that were read and returns the bytes to write; `next` then says how to continue."""
+        # Nearly all reads are one run of draws: an INCR takes 0.85 us here, and 6 us on the general path.
         frames, end = self._runs.find_in_read(data) if self._is_fresh else NO_RUN
         if not frames:
             return self._receive_requests(data)
@@ -127,6 +133,7 @@ class Connection:
         self._feed(data)
         if self.next is not _READ:
             return b""
+        self._budget.left_ns -= len(data) // BYTES_PER_NS
         if self._budget.left_ns <= 0:
             self.next = _TURN
             self._is_fresh = False
@@ -135,7 +142,7 @@ class Connection:
 
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
-        self._growth.add(len(data))
+        self._growth.add_received(len(data))
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -144,7 +151,7 @@ class Connection:
         self.session.end_transaction()
 
     def resume(self) -> bytes:
-        """Goes on where it stopped and returns the bytes to write; `next` then says how to go on."""
+        """Continues where it stopped and returns the bytes to write; `next` then says how to continue."""
         return self._answer_turn() if self.next in (_TURN, Next.WAIT) else b""
 
     @property
@@ -159,6 +166,7 @@ class Connection:
         turn_ns = TURN_NS if session.authenticated else UNAUTHENTICATED_TURN_NS
         output = self._answer_until(begun_ns + min(turn_ns, budget.left_ns))
         budget.left_ns -= monotonic_ns() - begun_ns
+        self._growth.add(len(output))
         return output
 
     def _answer_until(self, deadline_ns: int) -> bytes:
@@ -226,7 +234,6 @@ class Connection:
         if not self._run_left:
             return False
         session.last_command = self._runs.subject.command
-        session.wait.kind = _SINGLE
         return True
 
     def _answer_run(self) -> bytes | None:
@@ -244,7 +251,10 @@ class Connection:
         answered = count or 1
         self._run_left -= answered
         self._commands[command] += answered
-        return draw.encode(first, draw.ids, count) if refusal is None else refusal
+        if refusal is None:
+            return draw.encode(first, draw.ids, count)
+        session.worker.stats.failed_calls[command] += answered
+        return refusal
 
     def _expect_run(self, command: Command, arguments: list[bytes]) -> None:
         """Expects a run of such requests if this one is like the one before."""

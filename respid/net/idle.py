@@ -1,33 +1,23 @@
-"""Closes connections that are idle, old or unauthenticated for too long.
+"""Looks at all connections once a second, so that no request has to read a clock.
 
-It checks them once a second, so no request has to read a clock.
+Closes connections that are idle or unauthenticated for too long. Others leave as `departures` decides.
 """
 
 import asyncio
-import random
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from respid.commands import Session
 from respid.net.clients import Clients, ClientSocket
+from respid.net.departures import Departures
+from respid.net.moves import Stay, drain_ttl_seconds
 
 SWEEP_SECONDS = 1.0
+DRAIN_SWEEP_SECONDS = 0.5
 SLICE = 500  # connections checked before the event loop gets its turn
-AGE_JITTER = 0.1  # of the age, so that clients that connected together do not all reconnect together
-
-# Drivers, by their CLIENT SETINFO LIB-NAME, whose users see no error when a connection is closed, whether it is idle or
-# has a request on its way; observed with the versions of late 2026. Not listed: node-redis, Redisson, phpredis and
-# GLIDE fail the request that was on its way; Jedis, redigo, redis-rs, rueidis and Predis fail the next one.
-RECONNECTING = {b"coredis", b"go-redis", b"ioredis", b"lettuce", b"redis-py", b"redis-rb"}
-_REDIS_PY_MAJOR = 6  # the first major version that retries
-
-
-def reconnects_silently(session: Session) -> bool:
-    name = session.library_name.partition(b"(")[0].lower()  # go-redis(,go1.26.8), redis-py(django-redis_v7.0)
-    if name == b"redis-py":
-        major = session.library_version.partition(b".")[0]
-        return major.isdigit() and int(major) >= _REDIS_PY_MAJOR
-    return name in RECONNECTING
+_log = logging.getLogger(__name__)
 
 
 class _Seen(str):
@@ -40,59 +30,94 @@ class _Seen(str):
 class _Watched:
     """The sweep's record of a connection, in seconds of the monotonic clock."""
 
-    closes_at: float  # when it reaches its maximum age
+    stay: Stay
     idle_since: float
     unsent_bytes: int = 0
+    is_active: bool = True  # since the last look
+
+
+_Visit = Callable[[ClientSocket, _Watched, float], None]
 
 
 class Sweep:
-    """Closes connections that have been unauthenticated, idle or open for too long."""
+    """Closes connections that have been unauthenticated or idle for too long, and lets others depart."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, departures: Departures) -> None:
         config = clients.worker.config
         self._clients = clients
+        self._departures = departures
         self._idle_seconds = config.idle_timeout_seconds
         self._auth_seconds = config.auth_timeout_seconds if clients.worker.credentials.are_needed else 0
-        self._age_seconds = config.max_connection_age_seconds
-        self._closes_all = config.max_connection_age_clients == "all"
         self._watched: dict[ClientSocket, _Watched] = {}
+        self._is_draining = False
 
     async def run(self) -> None:
-        """Sweeps until it is cancelled. Returns at once when no limit is set."""
-        while self._auth_seconds or self._idle_seconds or self._age_seconds:
+        """Sweeps until it is cancelled or the server drains. Returns at once when there is nothing to do."""
+        looks = self._idle_seconds or self._departures.are_expected
+        while self._auth_seconds or looks:
             await asyncio.sleep(SWEEP_SECONDS)
+            if self._is_draining:
+                return
             if self._auth_seconds:
                 self._clients.close_unauthenticated(self._auth_seconds)
-            if not self._idle_seconds and not self._age_seconds:
-                continue
-            sockets = list(self._clients.sockets)
-            for start in range(0, len(sockets), SLICE):
-                self._sweep(sockets[start : start + SLICE], time.monotonic())
-                await asyncio.sleep(0)
-            self._watched = {each: self._watched[each] for each in sockets if each in self._watched}
+            if looks:
+                self._departures.begin_look(time.monotonic())
+                await self._look(self._sweep)
 
-    def _sweep(self, sockets: list[ClientSocket], now: float) -> None:
-        for client in sockets:
-            watched = self._watched.get(client)
-            if watched is None:
-                age = self._age_seconds * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - not a secret
-                watched = self._watched[client] = _Watched(now + age, now)
-            self._note_activity(client, watched, now)
-            if self._idle_seconds and now - watched.idle_since >= self._idle_seconds:
-                client.give_up("idle_timeout")
-            elif self._age_seconds and now >= watched.closes_at and self._may_close(client):
-                client.give_up("max_age")
+    async def drain(self, seconds: float) -> None:
+        """Asks clients that are in use to leave within this many seconds. Returns after that time."""
+        self._is_draining = True
+        ends_at = time.monotonic() + seconds
+        moves = self._clients.worker.stats.moves
+        announced, followed = moves["announced"], moves["followed"]
+        await self._look(lambda _client, _watched, _now: None)  # from here on it is known which are in use
+        while (left := ends_at - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, DRAIN_SWEEP_SECONDS))
+            now = time.monotonic()
+            if ttl_seconds := drain_ttl_seconds(ends_at - now):
+                self._departures.begin_look(now, ttl_seconds)
+                await self._look(partial(self._ask_to_leave, ends_at))
+        self._forget_gone()
+        if told := moves["announced"] - announced:
+            message = "%d of %d connections that were asked to leave have moved to other workers"
+            _log.info(message, moves["followed"] - followed, told, extra={"event": "moved"})
+
+    async def _look(self, visit: _Visit) -> None:
+        sockets = list(self._clients.sockets)
+        for start in range(0, len(sockets), SLICE):
+            now = time.monotonic()
+            for client in sockets[start : start + SLICE]:
+                watched = self._watched.get(client)
+                if watched is None:
+                    watched = self._watched[client] = _Watched(self._departures.stay(client), now)
+                self._note_activity(client, watched, now)
+                visit(client, watched, now)
+            await asyncio.sleep(0)
+        self._forget_gone()
+
+    def _sweep(self, client: ClientSocket, watched: _Watched, now: float) -> None:
+        if self._idle_seconds and now - watched.idle_since >= self._idle_seconds:
+            watched.stay.is_told = False
+            client.give_up("idle_timeout")
+        else:
+            self._departures.look(client, watched.stay, now, is_active=watched.is_active)
+
+    def _ask_to_leave(self, ends_at: float, client: ClientSocket, watched: _Watched, _now: float) -> None:
+        if watched.is_active:
+            self._departures.tell(client, watched.stay, ends_at)
 
     def _note_activity(self, client: ClientSocket, watched: _Watched, now: float) -> None:
-        """A connection is active when a command arrived since the last sweep, or when its replies make progress."""
+        """A connection is active when a command arrived since the last look, or when its replies make progress."""
         session, unsent_bytes = client.session, client.unsent_bytes
         is_idle = isinstance(session.last_command, _Seen) and (
             unsent_bytes == watched.unsent_bytes if unsent_bytes else not client.is_answering
         )
+        watched.is_active = not is_idle
         if not is_idle:
             watched.idle_since = now
             session.last_command = _Seen(session.last_command)
         watched.unsent_bytes = unsent_bytes
 
-    def _may_close(self, client: ClientSocket) -> bool:
-        return client.is_between_requests and (self._closes_all or reconnects_silently(client.session))
+    def _forget_gone(self) -> None:
+        gone = self._watched.keys() - self._clients.sockets
+        self._departures.count_followed([self._watched.pop(client).stay for client in gone])

@@ -31,6 +31,13 @@ def text_string(content: str, version: int) -> bytes:
     return bulk_string(encoded)
 
 
+def text_pieces(pieces: list[bytes | memoryview], version: int) -> bytes:
+    """Encodes text as `text_string` does. It is in pieces, which are copied once."""
+    size = sum(map(len, pieces))
+    header = b"=%d\r\ntxt:" % (size + 4) if version == RESP3 else b"$%d\r\n" % size
+    return b"".join([header, *pieces, b"\r\n"])
+
+
 def null(version: int) -> bytes:
     return b"_\r\n" if version == RESP3 else b"$-1\r\n"
 

@@ -41,7 +41,9 @@ class Config:
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     tls_ca_cert_file: Path | None = None
+    tls_crl_file: Path | None = None
     tls_auth_clients: str = "no"
+    tls_client_names: tuple[str, ...] = ()
     http_bind: tuple[str, ...] = ("127.0.0.1",)
     http_port: int = 8080
     password: str = ""
@@ -58,6 +60,7 @@ class Config:
     max_connection_age_seconds: float = 0
     max_connection_age_clients: str = "reconnecting"
     tcp_keepalive_seconds: int = 300
+    peers: tuple[str, int] | None = None  # the DNS name and the port of all ready workers
     drain_delay_seconds: float = 0
     log_format: str = "text"
     log_level: str = "info"

@@ -59,6 +59,9 @@ def test_requirepass_file_is_a_hidden_alias(command: str, form: str) -> None:
         ("--max-clock-lead inf", "RESPID_MAX_CLOCK_LEAD"),
         ("--max-clients 0", "RESPID_MAX_CLIENTS"),
         ("--unix-socket-mode 999", "'999' is not a file mode such as 660"),
+        ("--peers ids", "'ids' is not a name and a port, such as ids-ready:6379"),
+        ("--peers :6379", "RESPID_PEERS"),
+        ("--peers ids:0", "RESPID_PEERS"),
         ("--store paper", "'paper' is not one of 'file', 'lease', 'none'"),
         ("--prot 7000", "'--prot'"),
         ("--a\nb", "'--a"),
@@ -69,6 +72,15 @@ def test_refuses_invalid_values(arguments: str, variable: str) -> None:
     assert (outcome.exit_code, outcome.config) == (2, None)
     assert outcome.error_line.startswith("respid: ")
     assert variable in outcome.error_line
+
+
+@pytest.mark.parametrize(
+    ("value", "peers"), [("ids.local:6379", ("ids.local", 6379)), ("[2001:db8::1]:1", ("2001:db8::1", 1)), ("", None)]
+)
+def test_peers_are_a_name_and_a_port(value: str, peers: tuple[str, int] | None) -> None:
+    config = run_command_line("--worker-id", "1", variables={"RESPID_PEERS": value}).config
+    assert config is not None
+    assert config.peers == peers
 
 
 def test_socket_mode_is_octal() -> None:

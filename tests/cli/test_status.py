@@ -27,9 +27,9 @@ def address_of(server: RunningServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def second(start_server: StartServer) -> RunningServer:
+def second(start_module_server: StartServer) -> RunningServer:
     """A second server, with worker ID 2 and a password."""
-    return start_server(worker_id="2", RESPID_PASSWORD="secret")
+    return start_module_server(worker_id="2", RESPID_PASSWORD="secret")
 
 
 @contextlib.contextmanager

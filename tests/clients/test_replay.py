@@ -89,8 +89,8 @@ def locked_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]
 
 
 @pytest.fixture(scope="module")
-def locked_server(start_server: StartServer) -> RunningServer:
-    return start_server(RESPID_PASSWORD=PASSWORD)
+def locked_server(start_module_server: StartServer) -> RunningServer:
+    return start_module_server(RESPID_PASSWORD=PASSWORD)
 
 
 def record(driver: Driver, redis_port: int) -> list[Recording]:

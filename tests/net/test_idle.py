@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from respid.net.clients import Clients
-from respid.net.idle import reconnects_silently
+from respid.net.drivers import reconnects_silently
 from respid.net.protocol import RespProtocol
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request

@@ -70,6 +70,23 @@ def test_each_client_gets_one_turn_per_round() -> None:
     assert (long.taken, short.taken, len(loop.scheduled)) == (1, 1, 1)
 
 
+def test_early_turns_go_first() -> None:
+    loop = Loop()
+    turns = Turns(loop.call_soon, 8)
+    crowd = [Player(turns, 10) for _ in range(5)]
+    for player in crowd:
+        turns.join(player)
+    loop.run_once()
+    early = Player(turns)
+    turns.join(early, is_early=True)
+    loop.run_once()
+    assert early.taken == 1
+    assert sum(player.taken for player in crowd) == 3
+    while loop.scheduled:
+        loop.run_once()
+    assert [player.taken for player in crowd] == [10] * 5
+
+
 def test_failing_turn_stops_no_other() -> None:
     loop = Loop()
     turns = Turns(loop.call_soon, 100)

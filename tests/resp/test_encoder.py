@@ -30,6 +30,13 @@ def test_encodes_value_for_each_version(value: Value, resp2: bytes, resp3: bytes
     assert encoder.encode(value, 3) == resp3
 
 
+@given(st.text(), st.integers(0, 9), st.sampled_from([2, 3]))
+def test_text_in_pieces_is_the_same_text(text: str, cut: int, version: int) -> None:
+    encoded = text.encode()
+    pieces: list[bytes | memoryview] = [encoded[:cut], memoryview(encoded)[cut:]]
+    assert encoder.text_pieces(pieces, version) == encoder.text_string(text, version)
+
+
 VALUES = st.recursive(
     st.one_of(st.integers(-(2**63), 2**63 - 1), st.text(), st.binary(), st.none()),
     lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(), values, max_size=4),

@@ -1,0 +1,187 @@
+"""Connections of a running server leave: their clients are told where that is possible, and only between replies."""
+
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from respid.commands import Session
+from respid.net.departures import Departures
+from respid.net.moves import ROUND_SECONDS, TTL_SECONDS
+from respid.worker.worker import Worker
+from tests.support.byte_streams import request
+from tests.support.command_client import CommandClient
+from tests.support.raw_client import RawClient
+from tests.support.running import RunningServer, StartServer, wait_until
+
+INCR = request("INCR", "orders")
+PING = request("PING")
+PONG = b"+PONG\r\n"
+ANNOUNCED = 'id_generator_moves_total{event="announced"}'
+FOLLOWED = 'id_generator_moves_total{event="followed"}'
+NOT_MOVED = 'id_generator_connections_closed_total{reason="not_moved"}'
+ON = request("HELLO", "3") + request("CLIENT", "MAINT_NOTIFICATIONS", "ON", "moving-endpoint-type", "none")
+GO_REDIS = request("CLIENT", "SETINFO", "LIB-NAME", "go-redis") + request("CLIENT", "SETINFO", "LIB-VER", "9.1")
+MOVING = b">4\r\n$6\r\nMOVING\r\n"
+
+
+def ask_to_be_told(client: RawClient, named: bytes = b"") -> None:
+    """In one write: between two, a busy machine might reach the maximum age."""
+    client.send(named + ON + PING)
+    client.receive_until(b"+OK\r\n" + PONG)
+
+
+def use_until_told(client: RawClient) -> list[bytes]:
+    """Sends PING until a message arrives, and returns its lines."""
+    ends = time.monotonic() + 30
+    received = b""
+    while MOVING not in received:
+        assert time.monotonic() < ends, received
+        client.send(PING)
+        received += client.receive_until(PONG)
+        time.sleep(0.05)
+    assert received.replace(PONG, b"").startswith(MOVING)
+    return received.replace(PONG, b"").split(b"\r\n")
+
+
+def use_until_closed(client: RawClient) -> None:
+    received = b"+"
+    while received:
+        client.send(PING)
+        received = client.receive()
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def ageing(start_module_server: StartServer) -> RunningServer:
+    return start_module_server("--max-connection-age", "1")
+
+
+def test_client_is_told_at_its_age(ageing: RunningServer) -> None:
+    followed = ageing.metric(FOLLOWED)
+    with RawClient(ageing.port) as client:
+        ask_to_be_told(client)
+        _, _, _, number, ttl, endpoint, rest = use_until_told(client)
+        assert number.startswith(b":")
+        assert int(number[1:]) & 1023 == 1
+        assert (ttl, endpoint, rest) == (b":1", b"_", b"")
+        assert ageing.metric(ANNOUNCED) >= 1
+    wait_until(lambda: ageing.metric(FOLLOWED) == followed + 1)
+
+
+def test_client_that_stays_is_closed_if_its_driver_reconnects(ageing: RunningServer) -> None:
+    closed = ageing.metric(NOT_MOVED)
+    with RawClient(ageing.port) as client:
+        ask_to_be_told(client, GO_REDIS)
+        use_until_told(client)
+        use_until_closed(client)
+    assert ageing.metric(NOT_MOVED) == closed + 1
+
+
+def test_client_that_did_not_ask_is_not_told(ageing: RunningServer) -> None:
+    announced = ageing.metric(ANNOUNCED)
+    with RawClient(ageing.port) as client:
+        client.send(request("HELLO", "3"))
+        client.receive_some()
+        ends = time.monotonic() + 3
+        while time.monotonic() < ends:
+            client.send(PING)
+            assert client.receive_until(PONG) == PONG
+            time.sleep(0.1)
+    assert ageing.metric(ANNOUNCED) == announced
+
+
+def test_drain_tells_clients_in_use(start_server: StartServer) -> None:
+    server = start_server("--drain-delay", "8")  # long enough for a busy machine
+    with RawClient(server.port) as used, RawClient(server.port) as idle:
+        ask_to_be_told(used)
+        ask_to_be_told(idle)
+        server.process.send_signal(signal.SIGTERM)
+        ttl = int(use_until_told(used)[4][1:])
+        assert 2 <= ttl <= 13, "half of it ends before the drain"
+        assert server.metric(ANNOUNCED) == 1
+        used.vanish()
+        assert idle.receive() == b"", "closed at the end of the drain, without a message"
+    assert server.wait() == 0
+    assert "1 of 1 connections that were asked to leave have moved to other workers" in server.log
+
+
+def test_drain_without_delay_tells_nobody(start_server: StartServer) -> None:
+    server = start_server()
+    with RawClient(server.port) as client:
+        ask_to_be_told(client)
+        server.process.send_signal(signal.SIGTERM)
+        assert client.receive_to_end() == b""
+    assert server.wait() == 0
+
+
+@dataclass
+class FakeSocket:
+    """A client's socket as `Departures` uses it."""
+
+    session: Session
+    is_between_requests: bool = True
+    pushed: list[bytes] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+
+    def push(self, message: bytes) -> bool:
+        self.pushed.append(message)
+        return True
+
+    def give_up(self, reason: str) -> None:
+        self.given_up.append(reason)
+
+
+def fake_socket(client: CommandClient, library: str) -> FakeSocket:
+    session = client.connection.session
+    session.library_name, session.library_version, session.version = library.encode(), b"9.1", 3
+    session.moving_endpoint_type = b"external-ip"
+    return FakeSocket(session)
+
+
+def after_new_worker(departures: Departures, client: FakeSocket) -> list[float]:
+    """Returns the seconds after which the client was told or closed. It is used all the time."""
+    socket = cast("Any", client)
+    now = client.session.connected_ns / 1e9 + 100
+    stay = departures.stay(socket)
+    departures.note_new_worker(now)
+    acted = []
+    for second in range(200):
+        departures.begin_look(now + second)
+        before = len(client.pushed) + len(client.given_up)
+        departures.look(socket, stay, now + second, is_active=True)
+        acted += [float(second)] * (len(client.pushed) + len(client.given_up) - before)
+        if client.given_up:
+            break
+    return acted
+
+
+def test_new_worker_moves_those_that_can_be_told(worker: Worker, client: CommandClient) -> None:
+    told = fake_socket(client, "go-redis")
+    told.is_between_requests = False  # so that it is not closed for staying
+    (second,) = after_new_worker(Departures(worker), told)
+    assert second <= ROUND_SECONDS - TTL_SECONDS / 2 + 1
+    assert worker.stats.moves["announced"] == 1
+
+
+def test_new_worker_closes_those_that_reconnect(worker: Worker, client: CommandClient) -> None:
+    closed = fake_socket(client, "ioredis")
+    (second,) = after_new_worker(Departures(worker), closed)
+    assert second <= ROUND_SECONDS
+    assert closed.given_up == ["new_worker"]
+
+
+def test_new_worker_spares_other_drivers(worker: Worker, client: CommandClient) -> None:
+    assert after_new_worker(Departures(worker), fake_socket(client, "node-redis")) == []
+
+
+def test_connection_of_a_later_time_has_chosen(worker: Worker, client: CommandClient) -> None:
+    departures, recent = Departures(worker), fake_socket(client, "go-redis")
+    recent.session.connected_ns += 150_000_000_000
+    departures.note_new_worker(recent.session.connected_ns / 1e9 - 1)
+    stay = departures.stay(cast("Any", recent))
+    departures.begin_look(recent.session.connected_ns / 1e9 + 5)
+    departures.look(cast("Any", recent), stay, recent.session.connected_ns / 1e9 + 100, is_active=True)
+    assert (recent.pushed, recent.given_up) == ([], [])

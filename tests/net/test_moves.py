@@ -1,0 +1,130 @@
+"""When connections leave for another worker, and the bytes that ask their clients to."""
+
+import pytest
+
+from respid.net.moves import (
+    NEVER,
+    ROUND_SECONDS,
+    TTL_SECONDS,
+    Numbers,
+    Rounds,
+    Stay,
+    Step,
+    age_ttl_seconds,
+    drain_ttl_seconds,
+    message,
+)
+
+MAX_EXACT_DOUBLE = 1 << 53
+NOW_SECONDS = 1_795_000_000
+
+
+def step(stay: Stay, now: float, *, active: bool = True, told: bool = True, closed: bool = True) -> Step:
+    return stay.step(now, is_active=active, can_be_told=told, may_be_closed=closed)
+
+
+def test_message_has_four_elements_and_no_endpoint() -> None:
+    assert message(7, 10) == b">4\r\n$6\r\nMOVING\r\n:7\r\n:10\r\n_\r\n"
+
+
+def test_numbers_differ_between_workers_and_looks() -> None:
+    first, second = Numbers(1), Numbers(2)
+    numbers = [each.next(NOW_SECONDS) for each in (first, second, first, second)]
+    assert len(set(numbers)) == 4
+    assert all(0 < number < MAX_EXACT_DOUBLE for number in numbers)
+
+
+def test_numbers_go_up_when_the_clock_is_set_back() -> None:
+    numbers = Numbers(1)
+    assert numbers.next(NOW_SECONDS) < numbers.next(NOW_SECONDS - 3600) < numbers.next(0)
+
+
+@pytest.mark.parametrize(("age", "ttl"), [(0.5, 1), (1, 1), (6, 4), (14, 9), (600, TTL_SECONDS)])
+def test_short_age_gives_less_time(age: float, ttl: int) -> None:
+    assert age_ttl_seconds(age) == ttl
+
+
+@pytest.mark.parametrize(("left", "ttl"), [(5, 8), (4.5, 7), (2, 2), (1.9, None), (0, None), (31, 60)])
+def test_clients_follow_before_the_drain_ends(left: float, ttl: int | None) -> None:
+    assert drain_ttl_seconds(left) == ttl
+    assert ttl is None or ttl / 2 <= left - 1
+
+
+def test_nothing_happens_before_the_time() -> None:
+    assert step(Stay(0, leaves_at=10), 9.9) is Step.STAY
+    assert step(Stay(0), 1e9) is Step.STAY
+
+
+@pytest.mark.parametrize(
+    ("active", "told", "closed", "expected"),
+    [
+        (True, True, True, Step.TELL),
+        (True, True, False, Step.TELL),
+        (False, True, True, Step.STAY),
+        (False, False, True, Step.CLOSE),
+        (True, False, True, Step.CLOSE),
+        (True, False, False, Step.STAY),
+    ],
+)
+def test_client_in_use_is_told_and_others_may_be_closed(
+    *, active: bool, told: bool, closed: bool, expected: Step
+) -> None:
+    assert step(Stay(0, leaves_at=10), 10, active=active, told=told, closed=closed) is expected
+
+
+def test_client_that_does_not_follow_is_closed() -> None:
+    stay = Stay(0, leaves_at=10)
+    stay.note_told(20)
+    assert step(stay, 19) is Step.STAY
+    assert step(stay, 20) is Step.CLOSE
+    assert stay.reason == "not_moved"
+
+
+def test_client_that_cannot_be_closed_is_told_again() -> None:
+    stay = Stay(0, leaves_at=10)
+    stay.note_told(20)
+    assert step(stay, 20, closed=False) is Step.STAY
+    assert step(stay, 20 + ROUND_SECONDS, closed=False) is Step.TELL
+
+
+def test_client_that_has_not_read_the_message_stays() -> None:
+    stay = Stay(0, leaves_at=10)
+    stay.note_told(20)
+    assert step(stay, 20, active=False) is Step.STAY
+    assert step(stay, 21, active=True) is Step.STAY, "it has just read it"
+    assert step(stay, 30, active=True) is Step.CLOSE
+
+
+def test_new_worker_makes_connections_leave_earlier() -> None:
+    stay = Stay(0, leaves_at=600)
+    stay.choose_anew(50)
+    assert (stay.leaves_at, stay.reason) == (50, "new_worker")
+    stay.choose_anew(70)
+    assert stay.leaves_at == 50
+    stay.note_told(60)
+    stay.choose_anew(55)
+    assert (stay.leaves_at, stay.reason) == (60, "not_moved")
+
+
+def test_round_begins_once_for_a_new_worker() -> None:
+    rounds = Rounds(lambda: 0.5)
+    assert rounds.begin(0) == -NEVER
+    rounds.note_new_worker(5)
+    assert rounds.begin(6) == 5
+    assert rounds.begin(1e6) == -NEVER
+
+
+def test_next_round_waits_for_the_end_of_the_first() -> None:
+    rounds = Rounds(lambda: 0.5)
+    rounds.note_new_worker(5)
+    rounds.begin(5)
+    rounds.note_new_worker(10)
+    rounds.note_new_worker(20)
+    assert rounds.begin(5 + ROUND_SECONDS - 1) == -NEVER
+    assert rounds.begin(5 + ROUND_SECONDS) == 20
+
+
+@pytest.mark.parametrize("random", [0.0, 1.0])
+def test_told_client_follows_within_the_round(random: float) -> None:
+    moment = Rounds(lambda: random).moment(100)
+    assert 100 <= moment <= 100 + ROUND_SECONDS - TTL_SECONDS / 2

@@ -1,0 +1,110 @@
+"""New workers are noticed by the addresses of a DNS name, and connections then choose anew."""
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import pytest
+
+from respid.net import peers as peers_module
+from respid.net.peers import FAILURES_BEFORE_LOG, FORGET_SECONDS, KnownAddresses, Peers, is_own
+
+FIRST, SECOND, THIRD = "203.0.113.1", "203.0.113.2", "203.0.113.3"
+Answer = list[str] | OSError
+
+
+def test_first_answer_has_no_new_workers() -> None:
+    known = KnownAddresses()
+    assert known.note([FIRST, SECOND], 0) == set()
+    assert known.note([FIRST, SECOND, THIRD], 5) == {THIRD}
+    assert known.note([FIRST, SECOND, THIRD], 10) == set()
+
+
+def test_empty_first_answer_makes_the_next_ones_new() -> None:
+    known = KnownAddresses()
+    assert known.note([], 0) == set()
+    assert known.note([FIRST], 5) == {FIRST}
+
+
+def test_address_that_was_left_out_is_not_new() -> None:
+    known = KnownAddresses()
+    known.note([FIRST, SECOND], 0)
+    known.note([FIRST], 5)
+    assert known.note([FIRST, SECOND], 10) == set()
+
+
+def test_address_that_was_gone_for_long_is_new() -> None:
+    known = KnownAddresses()
+    known.note([FIRST, SECOND], 0)
+    known.note([FIRST], FORGET_SECONDS)
+    assert known.note([FIRST, SECOND], FORGET_SECONDS + 5) == {SECOND}
+
+
+@pytest.mark.parametrize(
+    ("address", "own"), [("127.0.0.1", True), ("::1", True), (FIRST, False), ("2001:db8::1", False)]
+)
+def test_own_address_is_recognised(address: str, *, own: bool) -> None:
+    if address == "::1" and not socket.has_ipv6:
+        pytest.skip("no IPv6")
+    assert is_own(address) == own
+
+
+async def noticed(answers: list[Answer], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Returns how often new workers were noticed when the name server gave these answers in turn."""
+    left = iter(answers)
+    done = asyncio.Event()
+
+    async def resolve(_name: str, port: int, **_options: Any) -> list[Any]:
+        answer = next(left, None)
+        if answer is None:
+            done.set()
+            await asyncio.Event().wait()
+        if isinstance(answer, OSError):
+            raise answer
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answer or []]
+
+    monkeypatch.setattr(peers_module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    times: list[float] = []
+    running = asyncio.create_task(Peers(("ids-ready", 6379), times.append).run())
+    await done.wait()
+    running.cancel()
+    return len(times)
+
+
+async def test_new_address_is_a_new_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await noticed([[FIRST], [FIRST], [FIRST, SECOND], [SECOND]], monkeypatch) == 1
+
+
+async def test_own_address_is_no_new_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await noticed([[FIRST], [FIRST, "127.0.0.1"]], monkeypatch) == 0
+
+
+async def test_unresolved_name_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failure = socket.gaierror(-2, "Name or service not known")
+    assert await noticed([[FIRST], *[failure] * (3 * FAILURES_BEFORE_LOG), [FIRST]], monkeypatch) == 0
+    logged = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert [record.__dict__["event"] for record in logged] == ["peers_unresolved"]
+
+
+async def test_cancelled_look_goes_on_in_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server then ends without waiting for it."""
+
+    async def hang(*_arguments: Any, **_options: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
+    peers = Peers(("ids-ready", 6379), lambda _now: None)
+    running = asyncio.create_task(peers.run())
+    while not peers.is_looking:
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running])
+    assert peers.is_looking
+
+
+async def test_without_a_name_nothing_runs() -> None:
+    await asyncio.wait_for(Peers(None, lambda _now: None).run(), 10)
