@@ -32,6 +32,7 @@ class Run(NamedTuple):
 
 NO_RUN = Run(0, 0)
 _LONGEST_ARGUMENT = 99  # a frame with a longer argument takes the general path
+_MOST_ARGUMENTS = 8  # so that a template is small: ID.NEXT accepts AS STRING any number of times
 _LONGEST_RUN = 512  # frames; other clients have their turn after that
 _MOST_UNPACKED = 128  # frames at once, a power of two
 _MOST_REMEMBERED = 4096  # bytes of a read; ten thousand idle connections must not use much memory
@@ -158,6 +159,8 @@ class RunReader(Generic[Subject]):
         """Whether a request that was parsed equals the one before, apart from `free` arguments after the name."""
         if self._pause:
             self._pause -= 1
+            return False
+        if len(arguments) > _MOST_ARGUMENTS:
             return False
         parsed = [arguments[0], *arguments[1 + free :]]
         if parsed == self._parsed:
