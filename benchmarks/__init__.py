@@ -5,9 +5,11 @@ it can. The modules:
 
 - `machine`: the cores to use, and the versions of all programs.
 - `servers`: respid and redis-server as processes pinned to a core, with their CPU time and memory.
-- `load`: runs redis-benchmark and reads its output.
+- `load`: runs redis-benchmark and reads its output. `sender`: sends from Python what redis-benchmark cannot.
 - `results`: figures, targets and tables. `plan`: the parameters of a run, which every part gets.
-- `pipelines`, `connections`, `cut`, `bulk`, `idle`, `optimisations`: the parts of a run, with their cases and targets.
+- `pipelines`, `streams`, `connections`, `cut`, `bulk`, `idle`, `optimisations`: the parts of a run, with their cases
+  and targets.
+- `against`: this tree compared with another revision.
 - `without`: respid without one of its optimisations.
 - `report`, `plot`: the Markdown page and the SVG.
 - `__main__`: the command-line options and the run.

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from benchmarks import bulk, connections, cut, idle, machine, optimisations, pipelines, plot, report
+from benchmarks import against, bulk, connections, cut, idle, machine, optimisations, pipelines, plot, report, streams
 from benchmarks.plan import Plan
 from benchmarks.results import Curve, Measured, Table
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[[Plan], Measured]] = {
     "pipelines": pipelines.measure,
+    "streams": streams.measure,
     "connections": connections.measure,
     "cut": cut.measure,
     "bulk": bulk.measure,
@@ -53,18 +54,25 @@ def chosen(_context: click.Context, _option: click.Parameter, names: str | None)
     type=click.Path(dir_okay=False, path_type=Path),
     help="File for the report; the plot is written next to it.  [default: docs/benchmarks.md for a complete run]",
 )
-def bench(parts: tuple[str, ...], rounds: int, scale: float, output: Path | None) -> None:
+@click.option(
+    "--against",
+    "revision",
+    metavar="REVISION",
+    help="Compare the CPU time of this tree with that of another revision instead, and print the changes.",
+)
+def bench(parts: tuple[str, ...], rounds: int, scale: float, output: Path | None, revision: str | None) -> None:
     """Compare respid with redis-server on this machine and print the report."""
     cores = machine.Cores.of_this_process()
     machine.need_programs()
     described = machine.describe()
     if os.getloadavg()[0] > BUSY:
         click.echo("the machine is busy: the figures will not be reliable", err=True)
-    if output is None and parts == tuple(PARTS) and scale == 1:
+    if output is None and parts == tuple(PARTS) and scale == 1 and revision is None:
         output = PAGE
     try:
         with machine.pinned_to(cores.load):
-            tables, curves = run(Plan(cores, rounds, scale), parts)
+            plan = Plan(cores, rounds, scale)
+            tables, curves = ([against.measure(plan, revision)], []) if revision else run(plan, parts)
     except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         raise click.ClickException(f"the run failed: {error}") from error
     picture = output.with_suffix(".svg") if output and curves else None

@@ -62,14 +62,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_respid(core: int, *program: str) -> Iterator[Server]:
-    """Runs respid with default settings and the file store. `program` replaces the module that Python runs."""
+def running_respid(core: int, *program: str, tree: Path | None = None) -> Iterator[Server]:
+    """Runs respid with default settings and the file store.
+
+    `program` replaces the module that Python runs, and `tree` is the directory that it is found in.
+    """
     port, http_port = free_port(), free_port()
     command = [sys.executable, *(program or ("-m", "respid")), "serve", "--worker-id", "1", "--log-level", "error"]
     command += ["--port", str(port), "--http-port", str(http_port)]
     with TemporaryDirectory() as directory:
         command += ["--state-dir", directory]
-        with _running("respid", command, core, port, lambda: _answers_ready(http_port)) as server:
+        with _running("respid", command, core, port, lambda: _answers_ready(http_port), tree=tree) as server:
             yield server
 
 
@@ -85,11 +88,13 @@ def running_redis(core: int) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _running(name: str, command: list[str], core: int, port: int, ready: Callable[[], bool]) -> Iterator[Server]:
+def _running(
+    name: str, command: list[str], core: int, port: int, ready: Callable[[], bool], *, tree: Path | None = None
+) -> Iterator[Server]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}
     began = time.monotonic()
     with pinned_to(core):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, cwd=tree)
     with process:
         try:
             while not ready():

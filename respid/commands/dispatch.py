@@ -30,7 +30,7 @@ def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, li
         command = command.subcommands.get(arguments[1].upper())
         if command is None:
             return _answer_unknown_subcommand(session, container, arguments[1])
-    if not command.accepts(len(arguments)):
+    if len(arguments) != command.arity and not command.accepts(len(arguments)):
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)

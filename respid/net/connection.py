@@ -19,7 +19,10 @@ UNAUTHENTICATED_TURN_NS = 100_000
 BYTES_PER_NS = 4  # the time to read and keep what a client sends, in the budget of the round
 STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
 
-_ANSWERING = (ReplyMode.ON, ReplyMode.SKIP_NEXT)
+# Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
+_ON, _SKIP_NEXT, _SKIPPING = ReplyMode.ON, ReplyMode.SKIP_NEXT, ReplyMode.SKIPPING
+_READ, _TURN, _CLOSE = Next.READ, Next.TURN, Next.CLOSE
+_SINGLE = RequestKind.SINGLE
 
 
 class Budgets(NamedTuple):
@@ -73,7 +76,7 @@ class Connection:
         self.session = Session(worker, identifier, address)
         self._growth = growth or Growth(limits.request_bytes, _ignore)
         self._budgets = budgets or Budgets(Budget(ROUND_NS), Budget(UNAUTHENTICATED_ROUND_NS))
-        self.next = Next.READ
+        self.next = _READ
         self._limits = limits
         self._reader = RequestReader(self._current_limits)
         self._request: list[bytes] | None = None  # the request that is being answered
@@ -110,7 +113,7 @@ class Connection:
 
     def receive(self, data: bytes) -> bytes:
         """Takes the bytes that were read and returns the bytes to write; `next` then says how to continue."""
-        # Nearly all reads are one run of draws: an INCR takes 0.8 us here, and 8 us on the general path.
+        # Nearly all reads are one run of draws: an INCR takes 0.85 us here, and 6 us on the general path.
         frames, end = self._runs.find_in_read(data) if self._is_fresh else NO_RUN
         if not frames:
             return self._receive_requests(data)
@@ -128,11 +131,11 @@ class Connection:
 
     def _receive_requests(self, data: bytes) -> bytes:
         self._feed(data)
-        if self.next is not Next.READ:
+        if self.next is not _READ:
             return b""
         self._budget.left_ns -= len(data) // BYTES_PER_NS
         if self._budget.left_ns <= 0:
-            self.next = Next.TURN
+            self.next = _TURN
             self._is_fresh = False
             return b""
         return self._answer_turn()
@@ -149,7 +152,7 @@ class Connection:
 
     def resume(self) -> bytes:
         """Continues where it stopped and returns the bytes to write; `next` then says how to continue."""
-        return self._answer_turn() if self.next in (Next.TURN, Next.WAIT) else b""
+        return self._answer_turn() if self.next in (_TURN, Next.WAIT) else b""
 
     @property
     def _budget(self) -> Budget:
@@ -170,14 +173,14 @@ class Connection:
         session = self.session
         output: list[bytes] = []
         output_bytes = 0
-        self.next = Next.TURN
+        self.next = _TURN
         monotonic_ns = session.worker.clock.monotonic_ns
         for _ in range(TURN_REQUESTS):
             reply = self._answer()
             if reply is None:
                 break
             if reply:
-                if session.reply_mode in _ANSWERING:
+                if session.reply_mode is _ON or session.reply_mode is _SKIP_NEXT:
                     output.append(reply)
                     output_bytes += len(reply)
                 if reply.startswith(b"-"):
@@ -185,13 +188,13 @@ class Connection:
             if self._parts is None:
                 self._end_request()
             if session.closing:
-                self.next = Next.CLOSE
+                self.next = _CLOSE
                 break
             if output_bytes >= TURN_OUTPUT_BYTES or monotonic_ns() >= deadline_ns:
                 break
-        if self.next is Next.CLOSE:
+        if self.next is _CLOSE:
             self._reader = RequestReader(self._limits)  # frees unread input: the client may be slow to leave
-        self._is_fresh = self.next is Next.READ and session.is_plain and self._reader.is_empty
+        self._is_fresh = self.next is _READ and session.is_plain and self._reader.is_empty
         return b"".join(output)
 
     def _answer(self) -> bytes | None:
@@ -225,7 +228,7 @@ class Connection:
 
     def _find_run(self) -> bool:
         session = self.session
-        if not session.takes_runs:
+        if not self._runs.expects or not session.takes_runs:
             return False
         self._run_left = self._reader.next_run(self._runs)
         if not self._run_left:
@@ -261,26 +264,26 @@ class Connection:
                 self._runs.learn(arguments, command.free, RunDraw(command.name, drawn))
 
     def _read_request(self) -> list[bytes] | None:
-        session = self.session
-        self._reader.limits = self._current_limits
-        request = self._reader.next_request()
+        session, reader = self.session, self._reader
+        reader.limits = self._limits if session.authenticated else unauthenticated_limits(self._limits)
+        request = reader.next_request()
         # Until then, a pipeline whose turn has ended between two requests waits as the one before did.
-        session.wait.kind = RequestKind.SINGLE
+        session.wait.kind = _SINGLE
         session.wait.block = session.wait.ids = 1
         if request is None:
             session.wait.end()
-            self.next = Next.READ
+            self.next = _READ
         return request
 
     def _end_request(self) -> None:
         session = self.session
         request, self._request = self._request, None
-        if request == []:
+        if session.reply_mode is _ON or request == []:
             return  # a blank line leaves CLIENT REPLY SKIP to the next command
-        if session.reply_mode is ReplyMode.SKIPPING:
-            session.reply_mode = ReplyMode.ON
-        elif session.reply_mode is ReplyMode.SKIP_NEXT:
-            session.reply_mode = ReplyMode.SKIPPING
+        if session.reply_mode is _SKIPPING:
+            session.reply_mode = _ON
+        elif session.reply_mode is _SKIP_NEXT:
+            session.reply_mode = _SKIPPING
 
     def _wait(self) -> None:
         worker = self.session.worker
@@ -288,4 +291,4 @@ class Connection:
         self.session.wait.begin(worker.clock.wall_ms())
         if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
             self.session.closing = True
-            self.next = Next.CLOSE
+            self.next = _CLOSE

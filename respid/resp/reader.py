@@ -181,9 +181,10 @@ class RequestReader:
 
     def _read_bulk_strings(self) -> bool:
         """Reads the missing arguments; returns False if more bytes are needed."""
-        buffer = self._buffer
-        position = self._position
-        while self._missing:
+        buffer, position, arguments = self._buffer, self._position, self._arguments
+        missing, request_bytes = self._missing, self._request_bytes
+        last = len(buffer) - 2
+        while missing:
             length = _SHORT_BULK_HEADERS.get(buffer[position : position + 4])
             start = position + 4
             if length is None:
@@ -193,28 +194,28 @@ class RequestReader:
                 start = self._header_end(position, "too big bulk count string") + 2
                 if start < 2:  # noqa: PLR2004 - no end was found
                     break
-                length = self._bulk_length(position, start)
+                length = self._bulk_length(position, start, request_bytes)
             end = start + length
-            if end + 2 > len(buffer):
+            if end > last:
                 self._needed_bytes = end + 2 - position
                 break
-            self._arguments.append(buffer[start:end])
-            self._request_bytes += length
-            self._missing -= 1
+            arguments.append(buffer[start:end])
+            request_bytes += length
+            missing -= 1
             position = end + 2
-        self._position = position
-        if self._request_bytes > self.limits.request_bytes:
+        self._position, self._missing, self._request_bytes = position, missing, request_bytes
+        if request_bytes > self.limits.request_bytes:
             raise ProtocolError(self.limits.request_bytes_error, "request_bytes")
-        return not self._missing
+        return not missing
 
-    def _bulk_length(self, position: int, start: int) -> int:
+    def _bulk_length(self, position: int, start: int, request_bytes: int) -> int:
         if self._buffer[position] != _BULK_STRING:
             got = self._buffer[position : position + 1].decode("utf-8", "surrogateescape")
             raise ProtocolError(f"expected '$', got '{got}'")
         length = parse_integer(self._buffer[position + 1 : start - 2])
         if length is None or not 0 <= length <= _MAX_BULK_BYTES:
             raise ProtocolError("invalid bulk length")
-        if self._request_bytes + length > self.limits.request_bytes:
+        if request_bytes + length > self.limits.request_bytes:
             raise ProtocolError(self.limits.request_bytes_error, "request_bytes")
         return length
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cut
+from benchmarks import against, cut, streams
+from benchmarks.against import has_changed
 from benchmarks.bulk import percentile
+from benchmarks.machine import Cores
+from benchmarks.plan import Plan
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
 
@@ -38,7 +41,7 @@ def test_partial_run_writes_only_its_output(tmp_path: Path) -> None:
 def test_unknown_part_is_refused() -> None:
     done = bench("--only", "bulk,nonsense")
     assert done.returncode == 2
-    assert "unknown part nonsense: choose from pipelines, connections, cut, bulk, idle" in done.stderr
+    assert "unknown part nonsense: choose from pipelines, streams, connections, cut, bulk, idle" in done.stderr
 
 
 @pytest.mark.parametrize("depth", cut.DEPTHS)
@@ -50,6 +53,35 @@ def test_pieces_have_segment_size_and_cut_frames(depth: int) -> None:
         assert {len(piece) for piece in itertools.islice(pieces, len(pieces) - 1)} == {1448}
         assert batch.count(b"INCR") == depth
         assert not pieces[1].startswith(b"*2")
+
+
+def test_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stream, by respid and by Redis."""
+    need_tool("redis-benchmark")
+    monkeypatch.setattr(streams, "DEPTHS", (16,))
+    throughput, cpu = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.002)).tables
+    assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in cpu.rows] == list(streams.STREAMS)
+
+
+def test_revisions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(against, "cases", lambda: [("INCR", 1), ("the same, cut", 100)])
+    plan = Plan(Cores.of_this_process(), rounds=1, scale=0.002)
+    assert [row.labels for row in against.measure(plan, "HEAD").rows] == [("INCR", "1"), ("the same, cut", "100")]
+    with pytest.raises(subprocess.CalledProcessError):
+        against.measure(plan, "no-such-revision")
+
+
+@pytest.mark.parametrize(
+    ("ratios", "changed"),
+    [
+        ([1.0, 1.02, 0.97, 1.01, 0.99], False),
+        ([0.5, 0.52, 0.48, 0.5, 0.51], True),
+        ([1.1, 1.11, 1.09, 1.1, 3.0], True),  # one round was disturbed
+        ([1.1, 1.4, 0.8, 1.0, 1.2], False),
+    ],
+)
+def test_change_exceeds_noise(ratios: list[float], *, changed: bool) -> None:
+    assert has_changed(ratios) is changed
 
 
 def test_percentile_is_a_measured_value() -> None:

@@ -205,6 +205,14 @@ def test_connection_takes_fast_path(words: str, monkeypatch: pytest.MonkeyPatch)
     assert len(parsed) == 2
 
 
+@pytest.mark.parametrize("request_", [[b"ID.NEXT", *[b"AS", b"STRING"] * 4], [b"INCRBYFLOAT", b"k", b"0" * 100]])
+def test_large_request_is_not_kept(request_: list[bytes]) -> None:
+    """A template and what was parsed last stay small, as each client has one."""
+    runs = RunReader[str]()
+    assert not any(runs.repeats(request_, 1) for _ in range(3))
+    assert not runs._parsed
+
+
 class Compared(bytes):
     """Bytes that count the comparisons with their beginning."""
 

@@ -34,7 +34,7 @@ class Outcome:
     needs: str
     ids: tuple[int | None, int, int]  # the last one, how many were issued, and how many milliseconds were exhausted
     commands: dict[str, int]
-    errors: dict[str, int]
+    errors: list[dict[str, int]]
     session: dict[str, object]
 
 
@@ -58,7 +58,7 @@ def play(pieces: list[bytes], setting: Setting) -> Outcome:
         connection.next.value,
         (generator.last_id, generator.ids_issued, generator.milliseconds_exhausted),
         {name: count for name, count in stats.commands.items() if count},
-        dict(stats.errors),
+        [dict(each) for each in (stats.errors, stats.failed_calls, stats.rejected_calls)],
         _state(connection),
     )
 

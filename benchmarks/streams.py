@@ -1,0 +1,119 @@
+"""Compares respid with Redis for the requests other than INCR that drivers send, whole and as networks cut them."""
+
+import statistics
+from collections.abc import Callable
+from typing import NamedTuple
+
+from benchmarks.cut import SEGMENT_BYTES
+from benchmarks.plan import LIMIT_PER_SECOND, Plan
+from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least
+from benchmarks.sender import Batch, Cost, median, send_for
+from benchmarks.servers import Server, running_redis, running_respid
+
+ROUND_SECONDS = 0.6
+CONNECTIONS = 8
+DEPTHS = (1, 16, 100, 500)
+BLOCK_IDS = 100
+LIMIT_SHARE = 0.98
+
+
+def frame(words: str) -> bytes:
+    arguments = words.encode().split()
+    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in arguments)
+
+
+class Stream(NamedTuple):
+    """Requests that repeat. `redis` is the nearest command that Redis has, if it lacks this one."""
+
+    requests: tuple[str, ...]
+    redis: tuple[str, ...] = ()
+    reply_lines: int = 1  # of a reply of respid
+    ids: int = 1  # that a request draws
+    in_multi: bool = False
+    cut: bool = False
+    target: Target | None = at_least(1)
+
+    def batch(self, depth: int, server: Server) -> Batch:
+        is_redis = server.name == "Redis"
+        words = self.redis if is_redis and self.redis else self.requests
+        sent = b"".join(frame(words[place % len(words)]) for place in range(depth))
+        lines = depth * (1 if is_redis and self.redis else self.reply_lines)
+        if self.in_multi:
+            sent, lines = frame("MULTI") + sent + frame("EXEC"), depth + lines + 2
+        pieces = [sent[start : start + SEGMENT_BYTES] for start in range(0, len(sent), SEGMENT_BYTES)]
+        return Batch(pieces if self.cut else [sent], depth, lines)
+
+    @property
+    def limit(self) -> float:
+        """The most requests per second that the layout has IDs for."""
+        return LIMIT_PER_SECOND / 4096 * (4096 // self.ids) if self.ids else float("inf")
+
+
+# The last ones deceive the fast path: each request promises a run that is none.
+STREAMS = {
+    "INCR": Stream(("INCR orders",)),
+    "ID.NEXT": Stream(("ID.NEXT",), ("INCR orders",)),
+    "ID.NEXT AS STRING": Stream(("ID.NEXT AS STRING",), ("INCR orders",), reply_lines=2),
+    "INCRBYFLOAT": Stream(("INCRBYFLOAT orders 1",), reply_lines=2),
+    "HINCRBY": Stream(("HINCRBY counters orders 1",)),
+    f"INCRBY {BLOCK_IDS}": Stream((f"INCRBY orders {BLOCK_IDS}",), ids=BLOCK_IDS),
+    "INCR, keys of any length": Stream(tuple(f"INCR {'k' * (1 + place * 7 % 23)}" for place in range(23))),
+    "MULTI, INCRs, EXEC": Stream(("INCR orders",), in_multi=True),
+    "the same, cut": Stream(("INCR orders",), in_multi=True, cut=True),
+    "PING": Stream(("PING",), ids=0, target=None),
+    "GET": Stream(("GET missing",), ids=0, reply_lines=1, target=None),
+    "INCR and PING in turn": Stream(("INCR orders", "PING"), target=None),
+    "INCRBY, increments differ": Stream(
+        tuple(f"INCRBY orders {1 + place}" for place in range(40)), ids=20, target=None
+    ),
+    "INCR twice, then PING": Stream(("INCR orders", "INCR orders", "PING"), target=None),
+}
+
+
+def measure(plan: Plan) -> Measured:
+    throughput = Table(
+        "What drivers send",
+        f"{CONNECTIONS} connections; the depth is the number of requests that are sent at once. Thousand requests per "
+        "second. The ratio is that of respid to Redis, or to 98 % of the IDs that the layout has, whichever is less.",
+        ("stream", "depth", "respid", "Redis", "ratio"),
+        RATIO,
+    )
+    cpu = Table(
+        "CPU time of what drivers send",
+        "User and system time of the server process in microseconds per request.",
+        ("stream", "depth", "respid", "Redis", "respid / Redis"),
+        RATIO,
+    )
+    with running_respid(plan.cores.server) as respid, running_redis(plan.cores.server) as redis:
+        for name, depth in cases():
+            stream = STREAMS[name]
+            ours, theirs = paired(plan, lambda server: stream.batch(depth, server), respid, redis)  # noqa: B023
+            bound = stream.limit * LIMIT_SHARE
+            ratio = statistics.median(
+                our.requests_per_second / min(their.requests_per_second, bound)
+                for our, their in zip(ours, theirs, strict=True)
+            )
+            costs = median(ours), median(theirs)
+            rates = tuple(f"{cost.requests_per_second / 1000:,.0f}" for cost in costs)
+            throughput.rows.append(Row((name, str(depth)), rates, ratio, stream.target))
+            shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in costs)
+            cpu.rows.append(Row((name, str(depth)), shown, costs[0].server_cpu_us / costs[1].server_cpu_us))
+            plan.say(f"  {name}, depth {depth}: {rates[0]},000/s, Redis {rates[1]},000/s; CPU {' and '.join(shown)} us")
+    return Measured((throughput, cpu))
+
+
+def cases() -> list[tuple[str, int]]:
+    return [(name, depth) for name, stream in STREAMS.items() for depth in DEPTHS if depth > 1 or not stream.in_multi]
+
+
+def paired(
+    plan: Plan, batch: Callable[[Server], Batch], first: Server, second: Server
+) -> tuple[list[Cost], list[Cost]]:
+    """Runs rounds of both servers in turn (A B, B A, A B …). Returns the costs of each."""
+    costs: dict[str, list[Cost]] = {"first": [], "second": []}
+    servers = [("first", first), ("second", second)]
+    for _ in range(plan.rounds):
+        for name, server in servers:
+            costs[name].append(send_for(server, [batch(server)], ROUND_SECONDS * plan.scale, CONNECTIONS))
+        servers.reverse()  # so that neither gains by its place in a pair
+    return costs["first"], costs["second"]
