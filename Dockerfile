@@ -30,8 +30,8 @@ RUN install --directory --owner 10001 --group 0 --mode 0770 /var/lib/respid
 # respid writes only to its state directory. With a read-only root file system, mount a volume there.
 ENV PATH=/opt/respid/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    RESPID_BIND=0.0.0.0 \
-    RESPID_HTTP_BIND=0.0.0.0 \
+    RESPID_BIND=* \
+    RESPID_HTTP_BIND=* \
     RESPID_STATE_DIR=/var/lib/respid
 VOLUME /var/lib/respid
 WORKDIR /

@@ -15,8 +15,8 @@ import respid.server
 from respid.cli.main import main
 from respid.ids.generator import Generator
 from respid.net.protocol import RespProtocol
-from respid.resp import encoder, reader
-from respid.resp.fast_path import NO_RUN, RunReader
+from respid.resp import encoder
+from respid.resp.fast_path import RunReader
 from respid.worker.stats import Stats
 
 
@@ -25,12 +25,11 @@ def uvloop() -> None:
 
 
 def fast_path() -> None:
-    vars(reader)["find_run"] = lambda _buffer, _position: NO_RUN
-    setattr(RunReader, "count", lambda _self, _data: 0)  # noqa: B010 - a method
+    setattr(RunReader, "repeats", lambda *_: False)  # noqa: B010 - a method
 
 
 def memory_of_runs() -> None:
-    setattr(RunReader, "count", lambda self, data: self._learn(data))  # noqa: B010
+    setattr(RunReader, "find_in_read", lambda self, data: self.find(data, 0))  # noqa: B010
 
 
 def allocation_in_blocks() -> None:

@@ -25,17 +25,19 @@ from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
-from respid.monitoring.history import History
+from respid.monitoring.history import History, sample_rates
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.monitoring.status import StatusRoutes
 from respid.monitoring.systemd import SystemdReport
-from respid.net.bind import StartError, listen
+from respid.net.address import host_ports
+from respid.net.bind import StartError, bind, listen
 from respid.net.clients import Clients
 from respid.net.departures import Departures
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
 from respid.net.memory_limit import default_limit_bytes
 from respid.net.peers import Peers
+from respid.net.port_claim import PortClaim
 from respid.net.rejection_log import RejectionLog
 from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
@@ -111,6 +113,7 @@ class Server:
         self._stop = asyncio.Event()
         self._stop_signal_seconds: float | None = None  # monotonic time of the first stop signal
         self._tls = Tls(config) if config.tls_port else None
+        self._claim = PortClaim(config)
         self._reloader = Reloader(self._sources())
 
     def _sources(self) -> Iterator[Source]:
@@ -135,6 +138,9 @@ class Server:
         self._worker.stats.tls_certificate_end_seconds = tls.end_seconds
         if tls.end_seconds is not None:
             warn_about_end(tls.end_seconds, self._worker.clock.wall_ms() / 1000)
+        self._worker.stats.tls_crl_end_seconds = tls.crl_end_seconds
+        if tls.crl_end_seconds is not None:
+            report_ended_crl(tls.crl_end_seconds, self._worker.clock.wall_ms() / 1000)
         return description
 
     async def run(self) -> None:
@@ -153,12 +159,14 @@ class Server:
         systemd = SystemdReport(self._worker, history, os.environ)
         http = HttpClients(self._routes(history), loop, self._worker.count_rejection)
         listeners = RespListeners(clients, self._tls)
-        http_server = await self._listen(http, listeners)
+        self._claim.take()
+        http_servers = await self._listen(http, listeners)
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
         departures = Departures(self._worker)
         sweep, peers = Sweep(clients, departures), Peers(self._config.peers, departures.note_new_worker)
-        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), history.run(), systemd.run())
+        rates = sample_rates(history, self._worker.stats)
+        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), rates, systemd.run())
         background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
@@ -171,8 +179,10 @@ class Server:
             systemd.send()
             released = await self._release()
             self._worker.lifecycle.enter(State.STOPPED)
-            http_server.close()
+            for http_server in http_servers:
+                http_server.close()
             http.close()
+            self._claim.release()
         await self._end_keeping(keeping)
         _log.info("stopped", extra={"event": "stopped"})
         if not released or peers.is_looking:
@@ -189,18 +199,22 @@ class Server:
         for stop_signal in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop_signal, self._handle_stop_signal, stop_signal)
 
-    async def _listen(self, http: HttpClients, listeners: RespListeners) -> asyncio.Server:
-        """Opens all listeners; returns the HTTP server. Raises StartError, which names both if both fail."""
-        config = self._config
-        opening_http = listen(http.loop, lambda: HttpProtocol(http), config.http_bind, config.http_port, "http-")
-        http_server, opened = await asyncio.gather(opening_http, listeners.open(), return_exceptions=True)
-        if isinstance(http_server, StartError) and isinstance(opened, StartError):
-            raise StartError(f"{opened}; {http_server}")
+    async def _listen(self, http: HttpClients, listeners: RespListeners) -> list[asyncio.Server]:
+        """Opens all listeners; returns the HTTP servers. Raises StartError, which names both ports if both fail."""
+        opening = asyncio.gather(self._listen_http(http), listeners.open(), return_exceptions=True)
+        http_servers, opened = await opening
+        if isinstance(http_servers, StartError) and isinstance(opened, StartError):
+            raise StartError(f"{opened}; {http_servers}")
         if isinstance(opened, BaseException):
             raise opened
-        if isinstance(http_server, BaseException):
-            raise http_server
-        return http_server
+        if isinstance(http_servers, BaseException):
+            raise http_servers
+        return http_servers
+
+    async def _listen_http(self, http: HttpClients) -> list[asyncio.Server]:
+        """Raises StartError."""
+        sockets = bind(self._config.http_bind, self._config.http_port, "--http-bind", "--http-port")
+        return await listen(http.loop, lambda: HttpProtocol(http), sockets)
 
     async def _release(self) -> bool:
         """Stops issuing IDs and stores the exact end; returns False if the store does not answer in time."""
@@ -287,11 +301,10 @@ class Server:
         config = self._config
         where = f"store {config.store} ({config.state_dir})" if config.store == "file" else f"store {config.store}"
         _log.info(
-            "respid %s serves RESP on %s and HTTP on %s:%d: worker ID %d (from %s), layout %s, %s; try: %s, %s",
+            "respid %s serves RESP on %s and HTTP on %s: worker ID %d (from %s), layout %s, %s; try: %s, %s",
             __version__,
             listening,
-            config.http_bind,
-            config.http_port,
+            host_ports(config.http_bind, config.http_port),
             config.worker_id,
             config.worker_id_source,
             config.layout.fingerprint,
@@ -326,6 +339,13 @@ def warn_about_end(end_seconds: float, now_seconds: float) -> None:
         _log.error(message, end, extra={"event": "certificate_ended"})
     elif end_seconds - now_seconds < CERTIFICATE_WARNING_SECONDS:
         _log.warning("the TLS certificate ends at %s: renew it", end, extra={"event": "certificate_ends"})
+
+
+def report_ended_crl(end_seconds: float, now_seconds: float) -> None:
+    """Logs that a revocation list has ended."""
+    if end_seconds <= now_seconds:
+        message = "a revocation list ended at %s: certificates of its CA are refused; publish a new list"
+        _log.error(message, format_timestamp(round(end_seconds * 1000)), extra={"event": "crl_ended"})
 
 
 def warn_about_short(passwords: list[bytes], source: str) -> None:

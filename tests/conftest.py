@@ -65,6 +65,15 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None
 
 
+SERVER_FIXTURES = {"start_server", "start_module_server", "start_session_server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
 @pytest.fixture
 def unmeasured() -> Iterator[None]:
     """Runs the test without coverage, at its usual speed."""
@@ -106,8 +115,48 @@ def unauthenticated_client(clock: ScriptedClock) -> CommandClient:
 
 
 @pytest.fixture(scope="session")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Starts servers with more arguments and variables and waits until they are ready. They stop at the end."""
+def ending_servers() -> Iterator[list[RunningServer]]:
+    """Servers that were told to stop. They have until the end of the session, so no test waits for their drain."""
+    servers: list[RunningServer] = []
+    yield servers
+    for server in servers:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait()
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.fixture
+def start_server(
+    tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
+) -> Iterator[StartServer]:
+    """Starts servers with more arguments and variables and waits until they are ready. They run until the test ends."""
+    with _starting_servers(tmp_path_factory, ending_servers) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_module_server(
+    tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
+) -> Iterator[StartServer]:
+    """Starts servers as `start_server` does. They run until the tests of the module have ended."""
+    with _starting_servers(tmp_path_factory, ending_servers) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def start_session_server(
+    tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
+) -> Iterator[StartServer]:
+    """Starts servers as `start_server` does. They run until all tests have ended, and cost time until then."""
+    with _starting_servers(tmp_path_factory, ending_servers) as start:
+        yield start
+
+
+@contextlib.contextmanager
+def _starting_servers(
+    tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
+) -> Iterator[StartServer]:
     servers: list[RunningServer] = []
 
     def start(*arguments: str, wait: bool = True, **options: Any) -> RunningServer:
@@ -117,26 +166,27 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
             server.wait_until_ready()
         return server
 
-    yield start
-    for server in servers:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.stop()
-        server.process.kill()
-        server.process.wait()
+    try:
+        yield start
+    finally:
+        for server in servers:
+            if server.process.poll() is None:
+                server.process.terminate()
+        ending_servers += servers
 
 
 @pytest.fixture(scope="session")
-def server(start_server: StartServer) -> RunningServer:
+def server(start_session_server: StartServer) -> RunningServer:
     """A server with default settings and worker ID 1, shared by tests that do not change its state."""
-    return start_server()
+    return start_session_server()
 
 
 @pytest.fixture(scope="session")
-def loading_server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+def loading_server(start_session_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
     """A server that cannot issue IDs yet: no API server answers its lease store."""
     path = tmp_path_factory.mktemp("kubeconfig") / "config"
     kubeconfig = write_kubeconfig(path, f"http://127.0.0.1:{free_port()}", "token")
-    server = start_server("--store", "lease", wait=False, KUBECONFIG=str(kubeconfig), POD_NAME="respid-1")
+    server = start_session_server("--store", "lease", wait=False, KUBECONFIG=str(kubeconfig), POD_NAME="respid-1")
     wait_until(lambda: accepts_connections(server.http_port), explain=lambda: server.log)
     return server
 

@@ -37,6 +37,10 @@ def test_tests_run_on_the_python_of_the_image() -> None:
     assert tuple(map(int, base.groups())) == sys.version_info[:2]
 
 
+def test_image_listens_on_ipv4_and_ipv6() -> None:
+    assert re.findall(r"RESPID_(?:HTTP_)?BIND=(\S+)", DOCKERFILE) == ["*", "*"]
+
+
 def test_image_runs_as_a_numeric_user() -> None:
     """Kubernetes can tell only a number from root."""
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", DOCKERFILE, re.MULTILINE)

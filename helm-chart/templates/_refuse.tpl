@@ -5,6 +5,7 @@
 {{- include "respid.refuseSecrets" . }}
 {{- include "respid.refuseScrapes" . }}
 {{- include "respid.refuseService" . }}
+{{- include "respid.refuseMemory" . }}
 {{- include "respid.refuseChange" . }}
 {{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
 {{- fail "networkPolicy.apiServerPorts is empty, which would allow connections to any port: list the API server's ports, such as [443, 6443]" }}
@@ -22,6 +23,16 @@
 {{- if has .name $names }}
 {{- fail (printf "extraEnv contains %s, which the chart sets itself: use the corresponding value instead (see values.yaml)" .name) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A limit in another notation than these is not compared. */}}
+{{- define "respid.refuseMemory" -}}
+{{- $limit := ((.Values.resources).limits).memory | default "" | toString }}
+{{- $factor := get (dict "Mi" 1048576 "Gi" 1073741824 "M" 1000000 "G" 1000000000) (regexFind "[A-Za-z]+$" $limit) | default 0 }}
+{{- $half := div (mul (regexFind "^[0-9]+" $limit | int64) $factor) 2 }}
+{{- if and (regexMatch "^[0-9]+[MG]i?$" $limit) (gt (int64 .Values.maxClientMemoryBytes) $half) }}
+{{- fail (printf "maxClientMemoryBytes %d is more than half of the memory limit %s, which the worker itself needs: lower the first, or raise resources.limits.memory" (int64 .Values.maxClientMemoryBytes) $limit) }}
 {{- end }}
 {{- end }}
 
@@ -137,6 +148,12 @@
 {{- end }}
 {{- if and .certManager.enabled (not .certManager.issuerRef.name) }}
 {{- fail "tls.certManager.enabled requires tls.certManager.issuerRef: set its name and kind (Issuer or ClusterIssuer)" }}
+{{- end }}
+{{- if and .clientNames (not (and .enabled (eq .authClients "yes"))) }}
+{{- fail "tls.clientNames needs tls.enabled and tls.authClients \"yes\", or clients without a name get in" }}
+{{- end }}
+{{- if and .crl.existingConfigMap (or (not .enabled) (eq .authClients "no")) }}
+{{- fail "tls.crl.existingConfigMap needs tls.enabled and tls.authClients \"yes\" or \"optional\": without them, no client certificate is verified" }}
 {{- end }}
 {{- if and .only (not .enabled) }}
 {{- fail "tls.only without tls.enabled leaves no port to serve on: set tls.enabled to true, or tls.only to false" }}

@@ -81,6 +81,12 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- if ne .Values.tls.authClients "no" }}
 - {name: RESPID_TLS_CA_CERT_FILE, value: /etc/respid/tls/ca.crt}
 {{- end }}
+{{- with .Values.tls.clientNames }}
+- {name: RESPID_TLS_CLIENT_NAMES, value: {{ join "," . | quote }}}
+{{- end }}
+{{- if .Values.tls.crl.existingConfigMap }}
+- {name: RESPID_TLS_CRL_FILE, value: /etc/respid/crl/lists.pem}
+{{- end }}
 {{- end }}
 {{- if .Values.auth.existingSecret }}
 - {name: RESPID_PASSWORD_FILE, value: /etc/respid/auth/passwords}
@@ -109,6 +115,8 @@ is set only if its value is not the default: after a rollback, an older image re
   (list "maxInlineBytes" "RESPID_MAX_INLINE_BYTES" 65536)
   (list "maxQueuedCommands" "RESPID_MAX_QUEUED_COMMANDS" 100000)
   (list "idleTimeoutSeconds" "RESPID_IDLE_TIMEOUT" 0)
+  (list "authTimeoutSeconds" "RESPID_AUTH_TIMEOUT" 60)
+  (list "maxClientMemoryBytes" "RESPID_MAX_CLIENT_MEMORY" "")
   (list "maxConnectionAgeClients" "RESPID_MAX_CONNECTION_AGE_CLIENTS" "reconnecting")
   (list "tcpKeepaliveSeconds" "RESPID_TCP_KEEPALIVE" 300)
 }}
@@ -153,6 +161,9 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- end }}
 {{- if .Values.tls.enabled }}
 - {name: tls, mountPath: /etc/respid/tls, readOnly: true}
+{{- if .Values.tls.crl.existingConfigMap }}
+- {name: crl, mountPath: /etc/respid/crl, readOnly: true}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -164,5 +175,10 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- end }}
 {{- if .Values.tls.enabled }}
 - {name: tls, secret: {secretName: {{ include "respid.tlsSecret" . }}}}
+{{- with .Values.tls.crl }}
+{{- if .existingConfigMap }}
+- {name: crl, configMap: {name: {{ .existingConfigMap }}, items: [{key: {{ .key }}, path: lists.pem}]}}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}

@@ -125,7 +125,7 @@ async def greet(connection: ClientConnection, address: Address, password: str, c
         samples = [await _sample_clock(connection, clock) for _ in range(CLOCK_SAMPLES)]
     try:
         layout = Layout.parse_fingerprint(info[b"fingerprint"].decode())
-        worker_id, lead_ms = _integer(info[b"worker_id"]), _integer(info[b"clock_lead_ms"])
+        worker_id, lead_ms = read_integer(info[b"worker_id"]), read_integer(info[b"clock_lead_ms"])
     except (KeyError, ValueError):
         raise RefusedError("not a respid worker: its ID.INFO has no valid fingerprint and worker ID") from None
     issuer = Issuer(str(address), worker_id, layout, run_id or str(address))
@@ -146,7 +146,7 @@ async def _sample_clock(connection: ClientConnection, clock: Clock) -> ClockSamp
     reply = await connection.ask(b"TIME")
     answered_ns = clock.wall_ns()
     try:
-        seconds, microseconds = map(_integer, _texts(reply))
+        seconds, microseconds = map(read_integer, _texts(reply))
     except ValueError:
         raise RefusedError("its reply to TIME is not a time") from None
     difference_ns = seconds * 1_000_000_000 + microseconds * 1000 - (asked_ns + answered_ns) / 2
@@ -166,7 +166,8 @@ def _texts(reply: Reply) -> list[bytes]:
     return [text for text in texts if isinstance(text, bytes)]
 
 
-def _integer(text: bytes) -> int:
+def read_integer(text: bytes) -> int:
+    """Raises ValueError unless it has at most 18 digits, all of them ASCII."""
     if _INTEGER.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not an integer of at most 18 digits")
     return int(text)

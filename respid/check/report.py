@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from respid.check.run import Check, CheckedAddress, CheckedWorker
+from respid.check.run import Check, CheckedWorker
 
 
 class Report:
@@ -18,12 +18,12 @@ class Report:
         self._workers = sorted(workers, key=lambda worker: (order.index(worker.address), worker.worker_id))
         self._max_clock_difference_seconds = max_clock_difference_seconds
         failures = [*self._unusable(), *self._different_layouts(), *self._different_clocks()]
-        self.failures = [_printable(line) for line in [*failures, *check.ledger.violations.lines()]]
+        self.failures = [printable(line) for line in [*failures, *check.ledger.violations.lines()]]
 
     def notes(self) -> list[str]:
         """Returns observations that may explain the figures, one line each."""
         notes = [*self._interruption(), *self._same_processes(), *self._leads(), *self._connections()]
-        return [f"note: {_printable(note)}" for note in notes]
+        return [f"note: {printable(note)}" for note in notes]
 
     @property
     def ids(self) -> int:
@@ -85,7 +85,7 @@ class Report:
         for checked in self._check.addresses:
             if not checked.open:
                 reason = checked.last_error or "timed out before it could connect"
-                yield f"cannot check {checked.address}: {reason}{_advice(checked)}"
+                yield f"cannot check {checked.address}: {reason}{advice(reason)}"
             elif not any(worker.ids for worker in self._workers if worker.address == str(checked.address)):
                 reason = checked.last_error or "the check was too short, or its rate too low"
                 yield f"{checked.address} returned no ID: {reason}"
@@ -136,11 +136,12 @@ class Report:
                 yield f"{checked.address}: connections not open at the end: {missing:,} ({checked.last_error})"
 
 
-def _printable(line: str) -> str:
-    """Removes control characters: parts of the line may come from a hostile server."""
+def printable(line: str) -> str:
+    """Replaces control characters by spaces: parts of the line may come from a hostile server."""
     return "".join(character if character.isprintable() else " " for character in line)
 
 
-def _advice(checked: CheckedAddress) -> str:
-    needs_password = checked.last_error.startswith(("NOAUTH", "WRONGPASS"))
+def advice(error: str) -> str:
+    """Returns what to do about the error of a connection, to be appended to it; usually an empty string."""
+    needs_password = error.startswith(("NOAUTH", "WRONGPASS"))
     return " (set RESPID_PASSWORD or RESPID_PASSWORD_FILE)" if needs_password else ""

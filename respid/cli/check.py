@@ -3,55 +3,20 @@
 import contextlib
 import json
 import math
-import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from respid.cli.options import READABLE_FILE, Seconds, combine, setting
-from respid.worker.credentials import read_passwords
+from respid.cli.connection_options import connection_options, find_password, make_tls_context, parse_address
+from respid.cli.options import Seconds
 
 if TYPE_CHECKING:
-    import ssl
-
     from respid.check import Check, Report
 
 MAX_ID = (1 << 63) - 1
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Returns the host and the port of HOST:PORT. An IPv6 address is in brackets. Raises click.BadParameter."""
-    match = re.fullmatch(r"(?:\[([^\s\[\]]+)\]|([^\s:\[\]]+)):([0-9]{1,5})", text)
-    if match is None or not 1 <= int(match[3]) <= 65535:  # noqa: PLR2004 - the highest port
-        raise click.BadParameter(f"{text!r} is not of the form HOST:PORT, such as localhost:6379.")
-    return match[1] or match[2], int(match[3])
-
-
-tls_options = combine(
-    click.option("--tls", is_flag=True, help="Connect with TLS."),
-    click.option(
-        "--tls-ca-cert-file",
-        type=READABLE_FILE,
-        show_default="the system's CA certificates",
-        help="CA certificates used to verify the workers' certificates (PEM).",
-    ),
-    click.option(
-        "--tls-cert-file",
-        type=READABLE_FILE,
-        show_default="none",
-        help="Client certificate chain (PEM). May include the private key.",
-    ),
-    click.option(
-        "--tls-key-file",
-        type=READABLE_FILE,
-        show_default="the certificate's file",
-        help="Private key of the client certificate (PEM, not encrypted).",
-    ),
-)
 
 
 @click.command("check")
@@ -86,13 +51,7 @@ tls_options = combine(
     show_default="none",
     help="Fail if any ID is not greater than this one, such as the result of SELECT max(id).",
 )
-@tls_options
-@setting(
-    "--password-file",
-    "File with the workers' password in its first line.",
-    type=READABLE_FILE,
-    show_default="none",
-)
+@connection_options
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def check(
     addresses: tuple[tuple[str, int], ...],
@@ -102,12 +61,9 @@ def check(
     max_clock_difference: float,
     rate: int | None,
     above: int | None,
-    tls: bool,
-    tls_ca_cert_file: Path | None,
-    tls_cert_file: Path | None,
-    tls_key_file: Path | None,
     password_file: Path | None,
     as_json: bool,
+    **tls_options: Any,
 ) -> None:
     """Draw IDs from all workers at once and verify respid's guarantees.
 
@@ -120,9 +76,8 @@ def check(
     from respid.check import Address, Check, Plan, Report  # noqa: PLC0415 - asyncio, which only this command needs
 
     distinct = tuple(Address(*address) for address in dict.fromkeys(addresses))
-    context = _make_tls_context(tls_ca_cert_file, tls_cert_file, tls_key_file) if tls else None
-    password = _find_password(password_file)
-    run = Check(Plan(distinct, seconds, connections, password, context, rate or math.inf, above))
+    password, tls = find_password(password_file), make_tls_context(**tls_options)
+    run = Check(Plan(distinct, seconds, connections, password, tls, rate or math.inf, above))
     _run_or_stop(run)
     report = Report(run, max_clock_difference)
     _print_report(report, as_json=as_json)
@@ -155,37 +110,6 @@ def _print_report(report: "Report", *, as_json: bool) -> None:
         click.echo(f"respid: {failure}", err=True)
     if not as_json:
         click.echo(report.verdict())
-
-
-def _find_password(path: Path | None) -> str:
-    """Returns the first password of the file, or else the variable's. Raises click.UsageError."""
-    if path is None:
-        return os.environ.get("RESPID_PASSWORD", "")
-    try:
-        return os.fsdecode(read_passwords(path.read_bytes())[0])
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _make_tls_context(ca_cert_file: Path | None, cert_file: Path | None, key_file: Path | None) -> "ssl.SSLContext":
-    """Raises click.UsageError."""
-    import ssl  # noqa: PLC0415 - only this command needs it
-
-    if key_file and not cert_file:
-        raise click.UsageError("--tls-key-file needs --tls-cert-file")
-    try:
-        context = ssl.create_default_context(cafile=ca_cert_file)
-        if cert_file:
-            context.load_cert_chain(cert_file, key_file, _refuse_encrypted_key)
-    except (OSError, ValueError) as error:
-        files = " and ".join(str(path) for path in (ca_cert_file, cert_file, key_file) if path)
-        raise click.UsageError(f"{files}: {getattr(error, 'strerror', None) or error}") from None
-    return context
-
-
-def _refuse_encrypted_key() -> str:
-    """Without it, the library would ask for the passphrase at the terminal."""
-    raise ValueError("the key is encrypted: decrypt it, and protect it with the permissions of its file")
 
 
 @contextlib.contextmanager

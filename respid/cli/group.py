@@ -8,6 +8,7 @@ from respid.cli.check import check
 from respid.cli.decode import decode
 from respid.cli.healthcheck import healthcheck
 from respid.cli.serve import serve
+from respid.cli.status import status
 
 FORMER_NAMES = {"requirepass-file": "password-file"}  # of options, without the dashes: still accepted
 
@@ -27,5 +28,5 @@ def respid() -> None:
     """
 
 
-for command in (serve, decode, min_command, max_command, check, healthcheck):
+for command in (serve, decode, min_command, max_command, check, status, healthcheck):
     respid.add_command(command)

@@ -1,6 +1,7 @@
 """Building blocks of options: value types, environment variables, and how an option fills a field of Config."""
 
 import dataclasses
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -49,6 +50,45 @@ class FileMode(click.ParamType[int]):
         if re.fullmatch("0?[0-7]{3}", value) is None:
             self.fail(f"{value!r} is not a file mode such as 660.", param, ctx)
         return int(value, 8)
+
+
+class Addresses(click.ParamType[tuple[str, ...]]):
+    """Host names and IP addresses, separated by commas or spaces; an IPv6 address may be in brackets."""
+
+    name = "addresses"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):  # the default
+            return value
+        addresses = tuple(re.sub(r"^\[(.*:.*)\]$", r"\1", each) for each in value.replace(",", " ").split())
+        if not addresses:
+            self.fail("it names no address; use * for all.", param, ctx)
+        for address in addresses:
+            if re.search(r"[\[\]]|:[0-9]+$", address) and not _is_ipv6(address):
+                self.fail(f"{address!r} is not an address; the port is an option of its own.", param, ctx)
+        return addresses
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names that are separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):  # the default
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(names):
+            self.fail(f"{value!r} contains an empty name.", param, ctx)
+        return names
 
 
 class NameAndPort(click.ParamType[tuple[str, int]]):
@@ -127,7 +167,11 @@ layout_settings = combine(
 
 http_settings = combine(
     config_setting(
-        "http_bind", "--http-bind", "Address of the HTTP listener for metrics and health checks.", metavar="ADDRESS"
+        "http_bind",
+        "--http-bind",
+        "Addresses of the HTTP listener for metrics and health checks; `*` is all.",
+        type=Addresses(),
+        metavar="ADDRESS[,...]",
     ),
     config_setting(
         "http_port", "--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), metavar="PORT"

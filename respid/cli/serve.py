@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -133,12 +134,9 @@ def _refuse_contradictions(config: Config) -> None:
     """Raises click.UsageError if settings conflict."""
     if not (config.port or config.tls_port or config.unix_socket):
         raise click.UsageError("--port 0 leaves no listener: set --tls-port or --unix-socket")
-    if config.tls_port and not (config.tls_cert_file and config.tls_key_file):
-        raise click.UsageError("--tls-port needs --tls-cert-file and --tls-key-file")
-    if not config.tls_port and (config.tls_cert_file or config.tls_key_file or config.tls_ca_cert_file):
-        raise click.UsageError("TLS files without a TLS port: set --tls-port, or remove --tls-*-file")
-    if config.tls_auth_clients != "no" and not config.tls_ca_cert_file:
-        raise click.UsageError(f"--tls-auth-clients {config.tls_auth_clients} needs --tls-ca-cert-file")
+    _refuse_tls(config)
+    if config.reuse_port:
+        _refuse_shared_port(config)
     if not is_user_name(config.username):
         raise click.UsageError(f"--username {config.username!r} contains white space, or characters that are not text")
     if config.password.isspace():
@@ -146,6 +144,32 @@ def _refuse_contradictions(config: Config) -> None:
     if config.username and not (config.password or config.password_file):
         raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")
     _refuse_numbers(config)
+
+
+def _refuse_tls(config: Config) -> None:
+    """Raises click.UsageError if settings of TLS conflict or lack something."""
+    if config.tls_port and not (config.tls_cert_file and config.tls_key_file):
+        raise click.UsageError("--tls-port needs --tls-cert-file and --tls-key-file")
+    tls_files = (config.tls_cert_file, config.tls_key_file, config.tls_ca_cert_file, config.tls_crl_file)
+    if not config.tls_port and any(tls_files):
+        raise click.UsageError("TLS files without a TLS port: set --tls-port, or remove --tls-*-file")
+    if config.tls_auth_clients != "no" and not config.tls_ca_cert_file:
+        raise click.UsageError(f"--tls-auth-clients {config.tls_auth_clients} needs --tls-ca-cert-file")
+    if config.tls_crl_file and config.tls_auth_clients == "no":
+        raise click.UsageError("--tls-crl-file without --tls-auth-clients: no client certificate is verified")
+    if config.tls_client_names and config.tls_auth_clients != "yes":
+        raise click.UsageError("--tls-client-names needs --tls-auth-clients yes, or clients without a name get in")
+
+
+def _refuse_shared_port(config: Config) -> None:
+    """Raises click.UsageError if two workers with one worker ID could share a port unnoticed."""
+    if sys.platform != "linux":
+        raise click.UsageError("--reuse-port needs Linux: other systems do not spread the connections")
+    if config.store == "none":
+        raise click.UsageError(
+            "--reuse-port needs a store: without one, nothing keeps the IDs of a restarted worker apart from its former"
+            " ones"
+        )
 
 
 def is_user_name(text: str) -> bool:

@@ -10,8 +10,10 @@ import click
 from respid.cli.options import (
     CONFIG_DEFAULTS,
     READABLE_FILE,
+    Addresses,
     FileMode,
     NameAndPort,
+    Names,
     Seconds,
     Setting,
     combine,
@@ -50,13 +52,27 @@ worker_id_settings = combine(
 )
 
 listener_settings = combine(
-    config_setting("bind", "--bind", "Address of the listeners for Redis clients.", metavar="ADDRESS"),
+    config_setting(
+        "bind",
+        "--bind",
+        "Addresses of the listeners for Redis clients, separated by commas or spaces; `*` is all, of IPv4 and IPv6.",
+        type=Addresses(),
+        metavar="ADDRESS[,...]",
+    ),
     config_setting(
         "port",
         "--port",
         "Port for Redis clients without TLS; 0 disables it.",
         type=click.IntRange(0, 65535),
         metavar="PORT",
+    ),
+    config_setting(
+        "reuse_port",
+        "--reuse-port",
+        "Share the ports for Redis clients with other workers on this host: the kernel spreads the connections. All of"
+        " them need this option, the same user, and worker IDs of their own. Linux only.",
+        is_flag=True,
+        show_default=False,
     ),
     config_setting(
         "unix_socket",
@@ -101,10 +117,25 @@ listener_settings = combine(
         show_default="none",
     ),
     config_setting(
+        "tls_crl_file",
+        "--tls-crl-file",
+        "Revocation lists (PEM) of all CAs that client certificates come from; reloaded with the server certificate.",
+        type=READABLE_FILE,
+        show_default="none",
+    ),
+    config_setting(
         "tls_auth_clients",
         "--tls-auth-clients",
         "Whether TLS clients must present a certificate.",
         type=click.Choice(["no", "optional", "yes"]),
+    ),
+    config_setting(
+        "tls_client_names",
+        "--tls-client-names",
+        "Accept only client certificates with one of these names (CN or SAN, compared exactly), separated by commas.",
+        type=Names(),
+        metavar="NAME,...",
+        show_default="all names",
     ),
 )
 
@@ -231,8 +262,8 @@ client_settings = combine(
     config_setting(
         "max_client_memory_bytes",
         "--max-client-memory",
-        "Memory in bytes that all clients together may hold in requests, transactions and unread replies; above it, the"
-        " largest client is closed. 0 disables it.",
+        "Memory in bytes that all clients together may hold in requests, transactions, unread replies and TLS states;"
+        " above it, the largest clients are closed. 0 disables it.",
         type=click.IntRange(0),
         show_default="a quarter of the container's or machine's memory",
         metavar="BYTES",

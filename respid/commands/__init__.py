@@ -24,14 +24,18 @@ from respid.commands import introspection
 
 # isort: on
 from respid.commands.dispatch import run
+from respid.commands.draw import Draw
+from respid.commands.queued import queue_draws
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
-from respid.commands.table import COMMANDS
+from respid.commands.table import COMMANDS, Command
 
 __all__ = [
     "COMMANDS",
     "REFUSALS",
     "REFUSED",
+    "Command",
+    "Draw",
     "Parts",
     "Reply",
     "ReplyMode",
@@ -53,6 +57,7 @@ __all__ = [
     "keys",
     "keyspace",
     "maintenance",
+    "queue_draws",
     "run",
     "server",
     "tracking",

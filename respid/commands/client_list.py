@@ -26,18 +26,22 @@ def client_list(session: Session, arguments: list[bytes]) -> Reply:
     worker, options = session.worker, arguments[2:]
     match [option.upper() for option in options[:1]], options[1:]:
         case [], []:
-            lines = worker.client_list.text(session.identifier, worker.clock.monotonic_ns())
+            return _all_lines(session)
         case [b"TYPE"], [name]:
             if name.lower() not in _TYPES:
                 return errors.error(b"ERR Unknown client type '%s'" % name)
-            is_normal = name.lower() == b"normal"
-            lines = worker.client_list.text(session.identifier, worker.clock.monotonic_ns()) if is_normal else ""
+            return _all_lines(session) if name.lower() == b"normal" else encoder.text_string("", session.version)
         case [b"ID"], [_, *_] as texts:
             identifiers = list(map(parse_integer, texts))
             if None in identifiers:
                 return _INVALID_ID
             chosen = dict.fromkeys(each for each in identifiers if each in worker.clients)
-            lines = "".join(worker.clients[each].describe() for each in chosen)
-        case _:
-            return errors.SYNTAX
-    return encoder.text_string(lines, session.version)
+            return encoder.text_string("".join(worker.clients[each].describe() for each in chosen), session.version)
+    return errors.SYNTAX
+
+
+def _all_lines(session: Session) -> bytes:
+    worker = session.worker
+    return encoder.text_pieces(
+        worker.client_list.pieces(session.identifier, worker.clock.monotonic_ns()), session.version
+    )

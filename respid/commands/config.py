@@ -16,7 +16,7 @@ def _settings(session: Session) -> dict[str, str]:
     config = session.worker.config
     return {
         "appendonly": "no",
-        "bind": config.bind,
+        "bind": " ".join(config.bind),
         "databases": str(DATABASES),
         "maxclients": str(config.max_clients),
         "maxmemory": "0",

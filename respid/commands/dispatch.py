@@ -1,19 +1,27 @@
 """Runs requests: finds the handler, after the checks that all commands share."""
 
+from collections.abc import Callable
+
+from respid.commands.draw import Draw
+from respid.commands.queued import queue_draws, queue_request
 from respid.commands.refused import REFUSED
-from respid.commands.session import QueuedCommand, Reply, Session
-from respid.commands.table import COMMANDS, DRAWS_IDS, IMMEDIATE, NO_AUTH, Command
-from respid.resp import encoder, errors
-from respid.resp.reader import ARGUMENT_OVERHEAD_BYTES
+from respid.commands.session import Queued, Reply, Session
+from respid.commands.table import COMMANDS, IMMEDIATE, NO_AUTH, Command
+from respid.resp import errors
 
 # Sent by browsers: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
-_KIB = 1024
-_QUEUED_BYTES = 200  # memory of a queued command without its arguments
 
 
-def run(session: Session, arguments: list[bytes]) -> Reply:
-    """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis."""
+def ignore(_command: Command, _arguments: list[bytes]) -> None:
+    """Does nothing."""
+
+
+def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, list[bytes]], None] = ignore) -> Reply:
+    """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis.
+
+    Calls `on_draw` after a command that draws one ID or one block: the next requests may be a run of it.
+    """
     command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
     if command is None:
         return _answer_unknown(session, arguments)
@@ -26,15 +34,19 @@ def run(session: Session, arguments: list[bytes]) -> Reply:
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
-    if session.transaction is not None and IMMEDIATE not in command.flags:
-        session.last_command = command.name
-        return _queue(session, command, arguments, session.transaction)
     session.last_command = command.name
-    counts = session.worker.stats.commands
-    counts[command.name] += 1
-    reply = command.handler(session, arguments)
-    if reply is None:
-        counts[command.name] -= 1  # it waits for an ID, and will be run again
+    if session.transaction is not None and IMMEDIATE not in command.flags:
+        reply: Reply = _queue(session, command, arguments, session.transaction)
+    else:
+        counts = session.worker.stats.commands
+        counts[command.name] += 1
+        reply = command.handler(session, arguments)
+        if reply is None:
+            counts[command.name] -= 1  # it waits for an ID, and will be run again
+        elif isinstance(reply, bytes) and reply.startswith(b"-"):
+            session.worker.stats.failed_calls[command.name] += 1
+    if command.draw_of is not None and reply is not None:
+        on_draw(command, arguments)
     return reply
 
 
@@ -58,33 +70,18 @@ def _refuse(session: Session, error: bytes, *, is_known: bool) -> bytes:
     return _reject(session, errors.NOT_AUTHENTICATED if is_known and not session.authenticated else error)
 
 
-def _queue(session: Session, command: Command, arguments: list[bytes], transaction: list[QueuedCommand]) -> bytes:
-    if session.transaction_broken:  # EXEC will fail anyway, so nothing is kept
-        return encoder.QUEUED
-    arguments = _without_keys(command, arguments)
-    arguments_bytes = sum(map(len, arguments))
-    session.queued_size += 1 + arguments_bytes // _KIB
-    most = session.worker.config.max_queued_commands
-    if session.queued_size > most:
-        transaction.clear()
-        session.queued_bytes = 0
-        return _reject(session, errors.queue_full(most), command)
-    session.queued_bytes += _QUEUED_BYTES + ARGUMENT_OVERHEAD_BYTES * len(arguments) + arguments_bytes
-    transaction.append(QueuedCommand(command.name, command.handler, arguments, DRAWS_IDS in command.flags))
-    return encoder.QUEUED
-
-
-def _without_keys(command: Command, arguments: list[bytes]) -> list[bytes]:
-    """The arguments as EXEC needs them: a key only has to be there."""
-    first, last, step = command.usage.keys
-    if first:
-        keys = range(first, len(arguments) if last < 0 else last + 1, step)
-        arguments[keys.start : keys.stop : keys.step] = [b""] * len(keys)
-    return arguments
+def _queue(session: Session, command: Command, arguments: list[bytes], transaction: list[Queued]) -> bytes:
+    if command.draw_of is not None:
+        drawn = command.draw_of(session.worker.generator.layout, arguments)
+        if isinstance(drawn, Draw):
+            return queue_draws(session, transaction, command.name, drawn, 1)[1]
+    return queue_request(session, transaction, command, arguments)
 
 
 def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:
     """Returns the error. A request that cannot be queued breaks the transaction; an EXEC ends it."""
+    if command is not None:
+        session.worker.stats.rejected_calls[command.name] += 1
     if command is not None and command.name == "exec":
         session.end_transaction()
         return errors.exec_aborted_by(error)

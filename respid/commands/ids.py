@@ -1,7 +1,9 @@
 """The ID.* commands: drawing IDs in bulk, and decoding them."""
 
 from collections.abc import Callable
+from functools import partial
 
+from respid.commands.draw import ONE_INTEGER, ONE_STRING, Drawn
 from respid.commands.session import Parts, Reply, RequestKind, Session
 from respid.commands.table import CommandGroup
 from respid.ids.layout import YEAR_MS, IdParts, Layout
@@ -12,6 +14,7 @@ from respid.resp.encoder import Value
 from respid.resp.reader import parse_integer
 
 BULK_MILLISECONDS = 1000  # ID.NEXT COUNT and ID.RANGE return up to a second of one worker's IDs
+SHOWN_BYTES = 64  # of an argument that an error repeats
 SLICE_DESCRIPTIONS = 32
 SLICE_IDS = 1024  # a bulk reply is made in slices; other clients have their turn between two of them
 
@@ -22,13 +25,8 @@ _NEXT_USAGE = "ID.NEXT [COUNT n] [AS INTEGER | STRING]"
 _NEXT_SYNTAX = errors.own_syntax(_NEXT_USAGE)
 
 
-@group.command(
-    _NEXT_USAGE,
-    "Returns the next ID, or an array of n.",
-    "write fast draws",
-    since="0.1.0",
-)
-def id_next(session: Session, arguments: list[bytes]) -> Reply:
+@group.draws(_NEXT_USAGE, "Returns the next ID, or an array of n.", "write fast", since="0.1.0")
+def id_next(layout: Layout, arguments: list[bytes]) -> Drawn:
     if len(arguments) % 2 == 0:
         return _NEXT_SYNTAX
     count: int | None = None
@@ -36,7 +34,7 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
     for option, value in zip(arguments[1::2], arguments[2::2], strict=True):
         match option.upper(), value.upper():
             case b"COUNT", _:
-                bulk_count = _bulk_count(session, value)
+                bulk_count = _bulk_count(layout, value)
                 if isinstance(bulk_count, bytes):
                     return bulk_count
                 count = bulk_count
@@ -44,15 +42,12 @@ def id_next(session: Session, arguments: list[bytes]) -> Reply:
                 as_string = value.upper() == b"STRING"
             case _:
                 return _NEXT_SYNTAX
-    if count is not None:
-        return _stream_ids(session, count, as_string=as_string)
-    first, taken = session.take(1)
-    if not taken:
-        return session.refusal()
-    return encoder.bulk_string(b"%d" % first) if as_string else encoder.integer(first)
+    if count is None:
+        return ONE_STRING if as_string else ONE_INTEGER
+    return partial(_stream_ids, count=count, as_string=as_string)
 
 
-def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
+def _stream_ids(session: Session, *, count: int, as_string: bool) -> Parts:
     """The array of `count` IDs in slices. Once the header is sent it cannot become an error, so it waits for IDs."""
     encode = encoder.consecutive_strings if as_string else encoder.consecutive_integers
     session.wait.kind = RequestKind.STREAM
@@ -72,7 +67,7 @@ def _stream_ids(session: Session, count: int, *, as_string: bool) -> Parts:
 
 @group.command("ID.RANGE n", "Returns n IDs as an array of [first, count] pairs.", "write fast draws", since="0.1.0")
 def id_range(session: Session, arguments: list[bytes]) -> Reply:
-    count = _bulk_count(session, arguments[1])
+    count = _bulk_count(session.worker.generator.layout, arguments[1])
     return count if isinstance(count, bytes) else _collect_ranges(session, count)
 
 
@@ -93,15 +88,17 @@ def _collect_ranges(session: Session, count: int) -> Parts:
     yield encoder.array(ranges)
 
 
-def _bulk_count(session: Session, text: bytes) -> int | bytes:
+def _bulk_count(layout: Layout, text: bytes) -> int | bytes:
     """The number of IDs that a request asks for, or an error reply."""
-    most = BULK_MILLISECONDS * session.worker.generator.layout.sequence_size
+    most = BULK_MILLISECONDS * layout.sequence_size
     count = parse_integer(text)
-    if count is None:
-        return errors.NOT_AN_INTEGER
-    if not 1 <= count <= most:
-        return errors.error(f"ERR count must be between 1 and {most}, got {count}")
+    if count is None or not 1 <= count <= most:
+        return errors.error(b"ERR count must be between 1 and %d, got %s" % (most, _shown(text)))
     return count
+
+
+def _shown(text: bytes) -> bytes:
+    return text if len(text) <= SHOWN_BYTES else text[:SHOWN_BYTES] + b"..."
 
 
 @group.command(
@@ -113,7 +110,7 @@ def id_decode(session: Session, arguments: list[bytes]) -> Reply:
     for argument in arguments[1:]:
         identifier = parse_integer(argument)
         if identifier is None:
-            return errors.NOT_AN_INTEGER
+            return errors.error(b"ERR '%s' is not an ID: an integer of up to 63 bits" % _shown(argument))
         try:
             decoded.append(layout.decompose(identifier))
         except ValueError as error:
@@ -187,6 +184,7 @@ def describe_worker(session: Session) -> dict[str, str | int]:
         "worker_id": generator.worker_id,
         "worker_id_source": worker.config.worker_id_source,
         "state": worker.lifecycle.state.value,
+        "not_ready_reason": worker.not_ready() or "",
         "store": worker.config.store,
         "high_water_mark_found": int(reservation.found_mark or False),
         "ceiling_ms": generator.ceiling_ms,

@@ -70,6 +70,11 @@ REFUSALS = (
         "To add capacity, start more workers, each with a worker ID of its own",
         "FAILOVER PSYNC REPLCONF REPLICAOF SLAVEOF SYNC BGREWRITEAOF BGSAVE LASTSAVE SAVE WAITAOF",
     ),
+    Refusal(  # a server that is no Sentinel does not know the command, but some drivers print the error again and again
+        "it is a single server without failover",
+        "Use your driver's plain client, not the one for Sentinel",
+        "SENTINEL",
+    ),
     Refusal(
         "settings are the options of respid serve",
         "Change the option or its variable, and restart",

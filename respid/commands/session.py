@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from respid.resp import errors
 from respid.worker.credentials import DEFAULT_USER
@@ -45,13 +45,13 @@ class Tracking(NamedTuple):
     prefixes: tuple[bytes, ...]
 
 
-class QueuedCommand(NamedTuple):
-    """A command that waits for EXEC."""
+class Queued(Protocol):
+    """One or several requests that wait for EXEC."""
 
-    name: str
-    handler: Handler
-    arguments: list[bytes]
+    count: int
     draws_ids: bool
+
+    def replies(self, session: "Session") -> Parts: ...
 
 
 class RequestKind(Enum):
@@ -65,11 +65,13 @@ class RequestKind(Enum):
 class Wait:
     """How long a client's requests have waited for an ID, and what kind of request waits."""
 
-    __slots__ = ("kind", "since_ms")
+    __slots__ = ("block", "ids", "kind", "since_ms")
 
     def __init__(self) -> None:
         self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
         self.kind = RequestKind.SINGLE
+        self.block = 1  # how many IDs of one millisecond the client needs to go on
+        self.ids = 1  # how many it wants altogether, as far as that is known
 
     @property
     def is_bulk(self) -> bool:
@@ -142,7 +144,7 @@ class Session:
         self.moving_endpoint_type: bytes | None = None
         if self.reply_mode is not ReplyMode.SKIPPING:  # the reply to RESET itself can still be skipped
             self.reply_mode = ReplyMode.ON
-        self.transaction: list[QueuedCommand] | None = None
+        self.transaction: list[Queued] | None = None
         self.transaction_broken = False
         self.queued_bytes = 0  # the memory of the transaction
         self.queued_size = 0  # of the transaction: its commands plus the KiB of their arguments
@@ -157,6 +159,16 @@ class Session:
         """Whether the client has run a command, after authenticating if that is required."""
         return self.authenticated and bool(self.last_command)
 
+    @property
+    def takes_runs(self) -> bool:
+        """Whether requests can be answered as a run: by IDs, or by QUEUED in MULTI."""
+        return self.authenticated and self.reply_mode is ReplyMode.ON
+
+    @property
+    def queued_requests(self) -> int:
+        """The number of requests that wait for EXEC; -1 outside MULTI."""
+        return -1 if self.transaction is None else sum(queued.count for queued in self.transaction)
+
     def end_transaction(self) -> None:
         self.transaction = None
         self.transaction_broken = False
@@ -164,6 +176,7 @@ class Session:
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, for a session that may have waited."""
+        self.wait.block = 1
         return self.worker.generator.take(count, self.wait.since_ms)
 
     def refusal(self) -> bytes | None:
@@ -180,7 +193,7 @@ class Session:
             f"id={self.identifier} addr={self.address} laddr={socket.local_address} fd={socket.descriptor}"
             f" name={self.name.decode('ascii', 'replace')} age={age_seconds} idle={socket.idle_seconds}"
             f" flags={self._flags()} db={self.database} sub=0 psub=0 ssub=0"
-            f" multi={-1 if self.transaction is None else len(self.transaction)} watch=0 qbuf={socket.unread_bytes}"
+            f" multi={self.queued_requests} watch=0 qbuf={socket.unread_bytes}"
             f" qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={socket.unsent_bytes}"
             f" tot-mem={held_bytes} events={'rw' if socket.unsent_bytes else 'r'} cmd={self.last_command or 'NULL'}"
             f" user={self.user} redir={NO_REDIRECT if self.tracking is None else self.tracking.redirect}"
@@ -190,6 +203,8 @@ class Session:
 
     def _flags(self) -> str:
         """The letters of Redis for what is true of the client; N for none of them."""
+        if self.transaction is None and self.tracking is None and not self.address.startswith("unix:"):
+            return "N"
         letters = {
             "x": self.transaction is not None,
             "t": self.tracking is not None,

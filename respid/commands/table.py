@@ -4,8 +4,9 @@ Each group declares its commands next to their handlers. This module knows none 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from respid.commands.draw import DrawOf, handler
 from respid.commands.session import Handler, Reply, Session
 from respid.commands.usage import Usage
 from respid.resp import encoder, errors
@@ -32,6 +33,8 @@ class Command:
     group: str
     flags: frozenset[str]
     since: str
+    draw_of: DrawOf | None = None  # of a command that draws one ID or one block
+    free: int = 0  # of such a command: how many arguments after the name do not matter
     subcommands: dict[bytes, "Command"] = field(default_factory=dict)
 
     def accepts(self, argument_count: int) -> bool:
@@ -61,6 +64,20 @@ class CommandGroup:
             command = self._make(Usage.parse(usage), handler, summary, flags, since)
             COMMANDS[command.name.upper().encode()] = command
             return handler
+
+        return declare
+
+    def draws(self, usage: str, summary: str, flags: str = "", since: str = "1.0.0") -> Callable[[DrawOf], DrawOf]:
+        """Declares a command that draws one ID or one block, which the decorated function derives from a request.
+
+        It must not read keys and fields: requests that differ in nothing else are answered as one run.
+        """
+
+        def declare(draw_of: DrawOf) -> DrawOf:
+            parsed = Usage.parse(usage)
+            command = self._make(parsed, handler(draw_of), summary, f"{flags} {DRAWS_IDS}", since)
+            COMMANDS[command.name.upper().encode()] = replace(command, draw_of=draw_of, free=parsed.free)
+            return draw_of
 
         return declare
 

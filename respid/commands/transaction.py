@@ -1,6 +1,6 @@
 """MULTI, EXEC, DISCARD, WATCH and UNWATCH. No values are stored, so a watched key never changes."""
 
-from respid.commands.session import Parts, QueuedCommand, Reply, Session
+from respid.commands.session import Parts, Queued, Reply, Session
 from respid.commands.table import ALWAYS, CommandGroup
 from respid.resp import encoder, errors
 
@@ -26,32 +26,24 @@ def multi(session: Session, _arguments: list[bytes]) -> Reply:
     since="1.2.0",
 )
 def exec_(session: Session, _arguments: list[bytes]) -> Reply:
-    queued = session.transaction
-    if queued is None:
+    transaction = session.transaction
+    if transaction is None:
         return errors.EXEC_WITHOUT_MULTI
     reply: Reply = errors.EXEC_ABORTED
     if not session.transaction_broken:
-        reply = _run(session, queued)
+        reply = _run(session, transaction)
         # EXEC can only fail as a whole before its reply begins; later, single elements become errors.
-        if any(command.draws_ids for command in queued) and session.worker.generator.obstacle() is not None:
+        if any(queued.draws_ids for queued in transaction) and session.worker.generator.obstacle() is not None:
             reply = session.refusal()
     if reply is not None:
         session.end_transaction()
     return reply
 
 
-def _run(session: Session, queued: list[QueuedCommand]) -> Parts:
-    yield encoder.array_header(len(queued))
-    for command in queued:
-        session.worker.stats.commands[command.name] += 1
-        reply = command.handler(session, command.arguments)
-        while reply is None:
-            yield None
-            reply = command.handler(session, command.arguments)
-        if not isinstance(reply, bytes):
-            yield from reply
-        elif reply:
-            yield reply
+def _run(session: Session, transaction: list[Queued]) -> Parts:
+    yield encoder.array_header(sum(queued.count for queued in transaction))
+    for queued in transaction:
+        yield from queued.replies(session)
 
 
 @group.command("DISCARD", "Discards the queued commands.", f"{ALWAYS} fast immediate", since="2.0.0")

@@ -97,6 +97,12 @@ class Usage:
                 return position, -1 if argument.multiple else position, 1
         return 0, 0, 0
 
+    @property
+    def free(self) -> int:
+        """The number of arguments after the name that no handler reads: a key, and the field of a hash."""
+        names = [argument.name for argument in self.arguments]
+        return next((place for place, name in enumerate(names) if name not in ("key", "field")), len(names))
+
 
 def _words(argument: Argument) -> int:
     if argument.type == "oneof":

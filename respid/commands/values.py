@@ -26,7 +26,8 @@ def get(session: Session, _arguments: list[bytes]) -> Reply:
 @group.command(
     "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds"
     " | PXAT unix-time-milliseconds | KEEPTTL]",
-    "Returns null with NX and an integer, because every key exists; otherwise an error: no values are stored.",
+    "With NX, returns null, because every key exists; an error for a lock (an expiry, and a value that is no integer)."
+    " Without NX, an error: no values are stored.",
     "write denyoom constant",
 )
 def set_(session: Session, arguments: list[bytes]) -> Reply:

@@ -40,7 +40,7 @@ def max_sequence_reset(layout: Layout) -> int:
 
 
 class Generator:
-    """Issues the IDs of one worker: `take` and `take_block`.
+    """Issues the IDs of one worker: `take`, `take_block` and `take_blocks`.
 
     Its time is that of the wall clock, but never before its last ID. If the wall clock is behind, the generator stays
     on its last millisecond. It goes on to the next one only when the sequence is spent, and no sooner than a monotonic
@@ -51,7 +51,8 @@ class Generator:
     was spent, so that a saturated worker loses no ID, and for a block that would not fit otherwise. `random_bits`
     returns that many random bits, as `random.getrandbits` does; uniqueness does not depend on them.
 
-    A wall clock that shows a time before `earliest_ms` or the epoch is wrong: nothing is issued until it is set.
+    A wall clock that shows a time before `earliest_ms` or the epoch is wrong: nothing is issued until it is set. No ID
+    has an earlier timestamp, either, if the clock is set back so far just before the first one.
 
     Raises ValueError for a worker ID or a sequence reset that is out of the layout's range.
     """
@@ -65,6 +66,7 @@ class Generator:
         "_end_ns",
         "_exhausted_ms",
         "_expires_ns",
+        "_floor_ms",
         "_lead_limit_ms",
         "_limit_ms",
         "_monotonic_ns",
@@ -122,6 +124,7 @@ class Generator:
         self._random_bits = random_bits
         self._lead_limit_ms = lead_limit_ms
         self._earliest_ms = max(earliest_ms, layout.epoch_ms)
+        self._floor_ms = layout.epoch_ms
         self._timestamp_ms = layout.epoch_ms - 1
         self._opened_ns = clock.monotonic_ns() - _MILLISECOND_NS
         # The current millisecond: its next ID, and the first beyond it.
@@ -146,7 +149,8 @@ class Generator:
 
     def begin(self, floor_ms: int, ceiling_ms: int) -> None:
         """Permits Unix milliseconds from `floor_ms` up to, not including, `ceiling_ms`. Call once, before any ID."""
-        self._timestamp_ms = max(floor_ms, self.layout.epoch_ms) - 1
+        self._floor_ms = max(floor_ms, self.layout.epoch_ms)
+        self._timestamp_ms = max(floor_ms, self._earliest_ms) - 1
         self.raise_ceiling(ceiling_ms)
 
     def raise_ceiling(self, ceiling_ms: int) -> None:
@@ -173,7 +177,7 @@ class Generator:
 
         It can be called again, which matters if `begin` came in between.
         """
-        end_ms = self._timestamp_ms + 1
+        end_ms = self._timestamp_ms + 1 if self.ids_issued else self._floor_ms
         self._sealed = True
         self._ceiling_ms = self._limit_ms = 0
         self._end_id = self._next_id
@@ -203,14 +207,23 @@ class Generator:
         A block that does not fit into the rest of a millisecond opens the next one, at sequence 0 if need be, so any
         block up to the size of the sequence is served in the end. Raises ValueError for a larger one.
         """
-        if not 1 <= count <= self._sequence_size:
-            raise ValueError(f"a block of {count} IDs is not 1 to {self._sequence_size}, the size of the sequence")
+        first, blocks = self.take_blocks(count, 1, since_ms)
+        return (first, count) if blocks else NOTHING
+
+    def take_blocks(self, size: int, count: int, since_ms: int | None = None) -> tuple[int, int]:
+        """Takes up to `count` adjacent blocks of `size` IDs, as so many calls of `take_block` in this instant would.
+
+        Returns the first ID of the first block and the number of blocks, all of one millisecond, or (0, 0).
+        """
+        if not 1 <= size <= self._sequence_size:
+            raise ValueError(f"a block of {size} IDs is not 1 to {self._sequence_size}, the size of the sequence")
         now_ns = self._wall_ns()
-        is_current = self._start_ns <= now_ns < self._end_ns and self._end_id - self._next_id >= count
-        if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, count):
+        is_current = self._start_ns <= now_ns < self._end_ns and self._end_id - self._next_id >= size
+        if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, size):
             return NOTHING
         first = self._next_id
-        self._next_id = first + count
+        count = min(count, (self._end_id - first) // size)
+        self._next_id = first + count * size
         return first, count
 
     def _advance(self, now_ms: int, since_ms: int | None, count: int) -> bool:
@@ -325,11 +338,11 @@ class Generator:
             return 0
         return (self._monotonic_ns() - self._stopped_ns) // _MILLISECOND_NS
 
-    def has_ids_now(self) -> bool:
-        """Whether `take` would return an ID to a request that has waited."""
+    def has_ids_now(self, count: int = 1) -> bool:
+        """Whether `take_block` would return so many IDs to a request that has waited."""
         if self.obstacle() is not None:
             return False
-        if self._next_id != self._end_id or self._timestamp_ms < self._bounded_ms(self._wall_ms()):
+        if self._end_id - self._next_id >= count or self._timestamp_ms < self._bounded_ms(self._wall_ms()):
             return True
         return self._monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
 

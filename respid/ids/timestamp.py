@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LONGEST_TIME = 64  # characters; no valid time is longer, and parsing a long text takes long
+_NO_TIME = "neither Unix milliseconds nor an ISO 8601 time, such as 2026-01-31T12:00Z"
 
 
 def parse_timestamp_ms(text: str) -> int:
@@ -16,13 +17,13 @@ def parse_timestamp_ms(text: str) -> int:
     Raises ValueError if it is neither.
     """
     if len(text) > _LONGEST_TIME:
-        raise ValueError(f"{text[:_LONGEST_TIME]!r}... is neither Unix milliseconds nor an ISO 8601 time")
+        raise ValueError(f"{text[:_LONGEST_TIME]!r}... is {_NO_TIME}")
     if text.isascii() and text.removeprefix("-").isdigit():
         return int(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is neither Unix milliseconds nor an ISO 8601 time") from None
+        raise ValueError(f"{text!r} is {_NO_TIME}") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - _UNIX_EPOCH) // _MILLISECOND

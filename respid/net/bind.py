@@ -3,9 +3,15 @@
 import asyncio
 import contextlib
 import errno
+import os
+import socket
 from collections.abc import Callable, Iterator
 
+from respid.net.address import ALL, ALL_IPV4, ALL_IPV6, host_port
+
 BACKLOG = 1024
+# Errors of a machine that has no IPv4 or no IPv6: disabled in the kernel, or on the loopback interface only.
+_NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class StartError(Exception):
@@ -13,15 +19,61 @@ class StartError(Exception):
 
 
 async def listen(
-    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], bind: str, port: int, prefix: str = ""
-) -> asyncio.Server:
-    """Listens on an address that the options `--{prefix}bind` and `--{prefix}port` set. Raises StartError."""
-    with start_errors(f"{bind}:{port}", f"--{prefix}bind", f"--{prefix}port"):
-        return await loop.create_server(factory, bind, port, backlog=BACKLOG)
+    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], sockets: list[socket.socket]
+) -> list[asyncio.Server]:
+    return [await loop.create_server(factory, sock=each, backlog=BACKLOG) for each in sockets]
+
+
+def bind(
+    addresses: tuple[str, ...], port: int, bind_option: str, port_option: str, *, reuse_port: bool = False
+) -> list[socket.socket]:
+    """Returns listening sockets for all these addresses. Raises StartError, which names the options to change.
+
+    IPv4 and IPv6 have a socket each, so that IPv4 clients have IPv4 addresses. `*`, or a host name with addresses of
+    both, is satisfied with one of them where the machine lacks the other. With `reuse_port`, several
+    processes can listen on the port.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for address in dict.fromkeys(addresses):
+            with _start_errors(host_port(address, port), bind_option, port_option):
+                sockets += _bind(address, port, reuse_port=reuse_port)
+    except StartError:
+        _close(sockets)
+        raise
+    return sockets
+
+
+def _bind(address: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
+    """Raises OSError, UnicodeError."""
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, found in _resolve(address, port):
+        try:
+            sockets.append(socket.create_server(found, family=family, backlog=BACKLOG, reuse_port=reuse_port))
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FAMILY:
+                _close(sockets)
+                raise
+            missing = missing or error
+    if missing and not sockets:
+        raise missing
+    return sockets
+
+
+def _resolve(address: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    hosts = [ALL_IPV4, ALL_IPV6] if address == ALL else [address]
+    found = [each for host in hosts for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    return list(dict.fromkeys((family, resolved) for family, _, _, _, resolved in found))  # type: ignore[misc]
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
 
 
 @contextlib.contextmanager
-def start_errors(address: str, bind_option: str, port_option: str) -> Iterator[None]:
+def _start_errors(address: str, bind_option: str, port_option: str) -> Iterator[None]:
     """Turns an error into a StartError that names the options to change."""
     try:
         yield
@@ -32,5 +84,10 @@ def start_errors(address: str, bind_option: str, port_option: str) -> Iterator[N
             advice = f"choose another {port_option}"
         if number == errno.EADDRINUSE:
             advice += ", or stop the process that uses it"
-        reason = getattr(error, "strerror", None) or error
-        raise StartError(f"cannot listen on {address}: {reason}; {advice}") from None
+        raise StartError(f"cannot listen on {address}: {_reason(error)}; {advice}") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno and error.errno > 0:  # a resolver's errors have negative numbers
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error)

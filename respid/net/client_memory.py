@@ -1,40 +1,72 @@
 """The memory that clients hold, and which of them is closed when it is too much. Never touches a socket.
 
-Clients hold requests that are incomplete, transactions, and replies that they do not read. The limits of each client
-add up, so there is one for all of them, as Redis's maxmemory-clients.
+Clients hold requests that are incomplete, transactions, replies that they do not read, and the state of their
+connections. The limits of each client add up, so there is one for all of them, as Redis's maxmemory-clients.
 """
 
 import asyncio
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from respid.net.growth import Growth
 from respid.worker.stats import Stats
 
 CHECK_SECONDS = 1.0
 CHECKS_PER_BUDGET = 8  # a check follows whenever clients have sent this part of it, however soon
+NEWCOMERS_PART = 2  # clients that have not got anywhere yet may hold a half: the others need not make room for them
 
 
 class Holder(Protocol):
     @property
     def held_bytes(self) -> int: ...
 
+    @property
+    def has_got_somewhere(self) -> bool: ...
+
+    @property
+    def number(self) -> int: ...
+
     def give_up_memory(self) -> None: ...
 
 
-def largest_above(limit_bytes: int, held: Iterable[tuple[int, Holder]], total_bytes: int) -> list[Holder]:
-    """Returns the largest holders, without which the others hold no more than the limit."""
-    chosen = []
-    for held_bytes, holder in sorted(held, key=lambda each: each[0], reverse=True):
+class Held(NamedTuple):
+    """The memory of one client."""
+
+    held_bytes: int
+    number: int  # of the connection, in the order in which they came
+    has_got_somewhere: bool
+    holder: Holder
+
+
+def above_limit(limit_bytes: int, held: Iterable[Held]) -> list[Holder]:
+    """Returns those to close, so that the others hold no more than the limit.
+
+    Newcomers that hold more than their part make room first, the longest waiting before the others. Then come the
+    largest clients.
+    """
+    rest = sorted(held, reverse=True)  # the largest first; among equals, the last that came
+    total_bytes = sum(each.held_bytes for each in rest)
+    if total_bytes <= limit_bytes:
+        return []
+    newcomers = sorted((each for each in rest if not each.has_got_somewhere), key=lambda each: each.number)
+    chosen = _first_above(limit_bytes // NEWCOMERS_PART, newcomers)
+    chosen_numbers = {each.number for each in chosen}
+    chosen += _first_above(limit_bytes, [each for each in rest if each.number not in chosen_numbers])
+    return [each.holder for each in chosen]
+
+
+def _first_above(limit_bytes: int, held: list[Held]) -> list[Held]:
+    """Returns the first ones, without which the others hold no more than the limit."""
+    total_bytes = sum(each.held_bytes for each in held)
+    for count, each in enumerate(held):
         if total_bytes <= limit_bytes:
-            break
-        chosen.append(holder)
-        total_bytes -= held_bytes
-    return chosen
+            return held[:count]
+        total_bytes -= each.held_bytes
+    return held
 
 
 class ClientMemory:
-    """Closes the largest clients when all together hold too much."""
+    """Closes clients when all together hold too much."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, holders: Iterable[Holder], limit_bytes: int, stats: Stats
@@ -53,10 +85,10 @@ class ClientMemory:
             self.check()
 
     def check(self) -> None:
-        held = [(held_bytes, holder) for holder in self._holders if (held_bytes := holder.held_bytes)]
-        total_bytes = self._stats.client_memory_bytes = sum(held_bytes for held_bytes, _ in held)
+        total_bytes = self._stats.client_memory_bytes = sum(holder.held_bytes for holder in self._holders)
         if total_bytes > self._limit_bytes:
-            for holder in largest_above(self._limit_bytes, held, total_bytes):
+            held = [Held(each.held_bytes, each.number, each.has_got_somewhere, each) for each in self._holders]
+            for holder in above_limit(self._limit_bytes, held):
                 holder.give_up_memory()
 
     def _check_soon(self) -> None:

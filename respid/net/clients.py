@@ -2,16 +2,20 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Protocol
 
 from respid.net.client_memory import ClientMemory
-from respid.net.connection import Budgets
+from respid.net.connection import Budgets, Connection
+from respid.net.crowd import Crowd
+from respid.net.latency import SAMPLE_SECONDS, time_next_batch
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget, Turns
 from respid.net.waiting_queue import Waiter, WaitingQueue
 from respid.resp.reader import RequestLimits
 from respid.worker.worker import Worker
 
 STOPPED_POLL_SECONDS = 0.01  # how often the queue is served while no ID can be issued
+EARLY_TURNS = 2  # in which a client authenticates; after them it waits for those that have had fewer
 STREAM_POLL_SECONDS = 0.005  # how often while only ID.NEXT COUNT and ID.RANGE wait
 
 
@@ -28,9 +32,23 @@ class ClientSocket(Waiter, Protocol):
     def is_between_requests(self) -> bool: ...
 
     @property
+    def base_bytes(self) -> int: ...
+
+    @property
     def held_bytes(self) -> int: ...
 
+    @property
+    def has_got_somewhere(self) -> bool: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def early_turns(self) -> int: ...
+
     def take_turn(self) -> None: ...
+
+    def stop_timing(self) -> None: ...
 
     def give_up_memory(self) -> None: ...
 
@@ -57,7 +75,7 @@ class QueueTicker:
     def schedule(self) -> None:
         """Arranges for the next tick, unless there already is one that is as early."""
         delay_seconds = self._delay_seconds()
-        if self._timer is not None and not delay_seconds:
+        if self._timer is not None and self._timer.when() > self._loop.time() + delay_seconds:
             self._timer.cancel()
         elif self._scheduled:
             return
@@ -75,7 +93,7 @@ class QueueTicker:
             # Bulk requests lose nothing by a late timer, because they get the IDs of the time that passed. ID.RANGE
             # takes a twentieth of a core instead of a whole one.
             return STREAM_POLL_SECONDS
-        return 0
+        return self._queue.spare_ms() / 1000
 
     def _tick(self) -> None:
         self._scheduled = False
@@ -93,9 +111,11 @@ class Clients:
         self.worker = worker
         self.loop = loop
         self.sockets: set[ClientSocket] = set()
-        # Those that may not have got anywhere yet, and when they came: the longest waiting first.
-        self._newcomers: dict[ClientSocket, float] = {}
+        self._newcomers: Crowd[ClientSocket] = Crowd()  # those that may not have got anywhere yet
         self.draining = False
+        self.is_attentive = (
+            True  # whether a client has more to do after a batch: to drain, or to have its next one timed
+        )
         config = worker.config
         self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
         self._identifiers = itertools.count(1)
@@ -111,22 +131,24 @@ class Clients:
 
     def add(self, client: ClientSocket) -> None:
         self.sockets.add(client)
-        self._newcomers[client] = self.loop.time()
+        self._newcomers.add(client, client.session.address)
         self.worker.clients[client.session.identifier] = client.session
         self.worker.stats.connections += 1
+        self.memory.growth.add(client.base_bytes)
 
     def remove(self, client: ClientSocket) -> None:
         """Does nothing for a client that was never added."""
         if client in self.sockets:
             self.sockets.remove(client)
-            self._newcomers.pop(client, None)
+            self._newcomers.discard(client)
             del self.worker.clients[client.session.identifier]
+            client.stop_timing()
             client.session.describe_socket = None  # it refers to the socket, which would be kept until a collection
 
     def make_room(self) -> bool:
-        """Closes the client that has waited longest without getting anywhere, if all places are taken.
+        """Closes a client that has not got anywhere, if all places are taken.
 
-        Returns whether there is room for another one now.
+        It is the one that has waited longest, of the peer that has most of them. Returns whether there is room now.
         """
         if len(self.sockets) < self.worker.config.max_clients:
             return True
@@ -140,36 +162,45 @@ class Clients:
 
     def close_unauthenticated(self, seconds: float) -> None:
         """Closes the clients that have not authenticated so many seconds after they connected."""
-        latest = self.loop.time() - seconds
-        while self._newcomers:
-            client, came_at = next(iter(self._newcomers.items()))
-            if came_at > latest:
-                return
-            del self._newcomers[client]
+        latest_ns = self.worker.clock.monotonic_ns() - round(seconds * 1e9)
+        while (client := self._newcomers.oldest()) and client.session.connected_ns <= latest_ns:
+            self._newcomers.discard(client)
             if not client.session.authenticated:
                 client.give_up("auth_timeout")
 
     def _longest_waiting(self) -> ClientSocket | None:
         while self._newcomers:
-            client = next(iter(self._newcomers))
-            if not client.session.has_got_somewhere:
+            client = self._newcomers.longest_waiting()
+            if not client.has_got_somewhere:
                 return client
-            del self._newcomers[client]
+            self._newcomers.discard(client)
         return None
 
     def wait_for_turn(self, client: ClientSocket) -> None:
         """Arranges for one call of the client's `take_turn`, after the clients that already wait for theirs."""
-        turns = self._turns if client.session.authenticated else self._unauthenticated_turns
-        turns.join(client)
+        if client.session.authenticated:
+            self._turns.join(client)
+        else:
+            self._unauthenticated_turns.join(client, is_early=client.early_turns <= EARLY_TURNS)
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""
         self._queue.join(client)
         self._ticker.schedule()
 
+    def time_next_batch(self, connection: Connection, end: Callable[[], None]) -> Connection:
+        """Returns a stand-in that times the connection's next batch, and calls `end` when it is answered."""
+        self.is_attentive = self.draining
+        self.loop.call_later(SAMPLE_SECONDS, self.choose_next)
+        return time_next_batch(connection, self.worker, end)
+
+    def choose_next(self) -> None:
+        """Has the next batch of the client that sends next timed."""
+        self.is_attentive = True
+
     def drain(self) -> None:
         """Closes each connection between two requests: at once if it is idle, else after its last reply."""
-        self.draining = True
+        self.draining = self.is_attentive = True
         for client in list(self.sockets):
             client.close_if_idle()
 

@@ -5,7 +5,8 @@ import ipaddress
 import logging
 import socket
 
-from respid.net.bind import BACKLOG, listen
+from respid.net.address import host_port, host_ports
+from respid.net.bind import BACKLOG, bind, listen
 from respid.net.clients import Clients
 from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
@@ -30,14 +31,16 @@ class RespListeners:
         """Raises StartError."""
         config, loop = self._config, self._clients.loop
         if config.port:
-            self._servers.append(await listen(loop, self._make_protocol, config.bind, config.port))
+            sockets = bind(config.bind, config.port, "--bind", "--port", reuse_port=config.reuse_port)
+            self._servers += await listen(loop, self._make_protocol, sockets)
         if config.unix_socket:
             self._unix_socket = UnixSocket(config.unix_socket, config.unix_socket_mode)
             listening = self._unix_socket.open()
             self._servers.append(await loop.create_unix_server(self._make_protocol, sock=listening, backlog=BACKLOG))
         if self._tls:
             self._tls_listener = TlsListener(self._clients, self._tls)
-            self._tls_listener.open(config.bind, config.tls_port)
+            sockets = bind(config.bind, config.tls_port, "--bind", "--tls-port", reuse_port=config.reuse_port)
+            self._tls_listener.open(sockets)
         self._warn_about_open_access()
 
     def close(self) -> None:
@@ -52,8 +55,8 @@ class RespListeners:
     def describe(self) -> str:
         """The addresses, for the log."""
         config = self._config
-        shown = [f"{config.bind}:{config.port}"] if config.port else []
-        shown += [f"{config.bind}:{config.tls_port} (TLS)"] if self._tls else []
+        shown = [host_ports(config.bind, config.port)] if config.port else []
+        shown += [f"{host_ports(config.bind, config.tls_port)} (TLS)"] if self._tls else []
         shown += [str(config.unix_socket)] if config.unix_socket else []
         return ", ".join(shown)
 
@@ -67,11 +70,11 @@ class RespListeners:
         listening = [each for server in self._servers for each in server.sockets if each.family != socket.AF_UNIX]
         if self._tls_listener and self._config.tls_auth_clients != "yes":
             listening += self._tls_listener.sockets
-        for host, port, *_ in (each.getsockname() for each in listening):
-            if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
-                _log.warning(
-                    "no password set: anyone who can connect to %s:%d can draw IDs; set RESPID_PASSWORD_FILE",
-                    host,
-                    port,
-                    extra={"event": "no_password"},
-                )
+        names = (each.getsockname()[:2] for each in listening)
+        if reachable := [host_port(host, port) for host, port in names if not _is_loopback(host)]:
+            message = "no password set: anyone who can connect to %s can draw IDs; set RESPID_PASSWORD_FILE"
+            _log.warning(message, ", ".join(reachable), extra={"event": "no_password"})
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -4,12 +4,14 @@ import asyncio
 import socket
 import sys
 
+from respid.net.address import host_port
+
 KEEPALIVE_PROBES = 3  # unanswered ones, a third of the interval apart, after which a client is gone; as in Redis
 _LAST_DATA_RECEIVED = slice(52, 56)  # of struct tcp_info, in milliseconds
 
 
 def describe_peer(transport: asyncio.Transport) -> str:
-    """The address of the client, as HOST:PORT; "unknown:0" when it has already left."""
+    """The address of the client, as HOST:PORT or [HOST]:PORT; "unknown:0" when it has already left."""
     return _describe(transport.get_extra_info("peername"))
 
 
@@ -20,8 +22,8 @@ def describe_local_end(transport: asyncio.Transport) -> str:
 
 def _describe(address: object) -> str:
     match address:
-        case (host, port, *_):
-            return f"{host}:{port}"
+        case (str(host), int(port), *_):
+            return host_port(host, port)
         case str() | bytes():
             return "unix:0"
     return "unknown:0"
@@ -34,7 +36,12 @@ def idle_seconds(connected: socket.socket) -> int:
     """
     if sys.platform != "linux" or connected.family not in (socket.AF_INET, socket.AF_INET6):
         return 0
-    tcp_info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.stop)
+    # uvloop's own method makes a socket of the class in the module `socket`, which takes three times as long.
+    borrowed = socket.SocketType(connected.family, connected.type, connected.proto, connected.fileno())
+    try:
+        tcp_info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.stop)
+    finally:
+        borrowed.detach()
     return int.from_bytes(tcp_info[_LAST_DATA_RECEIVED], sys.byteorder) // 1000
 
 

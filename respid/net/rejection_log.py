@@ -11,6 +11,7 @@ _log = logging.getLogger(__name__)
 # Reasons that are labels of the metrics.
 _TEXTS = {
     "max_clients": "max clients reached (--max-clients)",
+    "tls_client_name": "its certificate has none of the names that are let in (--tls-client-names)",
     "tls_handshakes": "too many TLS handshakes at a time",
     "http_connections": "too many HTTP connections",
     "client_memory": "clients hold too much memory (--max-client-memory)",

@@ -2,10 +2,10 @@
 
 import shlex
 
+from respid.net.address import host_port, is_all, local_addresses
 from respid.worker.config import Config
 
-_ANY_ADDRESS = ("", "*", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
-_LOCAL_ADDRESSES = (*_ANY_ADDRESS, "127.0.0.1", "localhost")
+_LOCAL_ADDRESSES = ("127.0.0.1", "localhost")  # those that redis-cli connects to by itself
 _REDIS_PORT = 6379
 
 
@@ -26,7 +26,8 @@ def suggest_command(config: Config, *, password_needed: bool) -> str:
 def _find_listener(config: Config) -> list[str]:
     if not config.port and not config.tls_port:
         return ["-s", str(config.unix_socket)]
-    host = [] if config.bind in _LOCAL_ADDRESSES else ["-h", config.bind]
+    addresses = local_addresses(config.bind)
+    host = [] if set(addresses) & set(_LOCAL_ADDRESSES) else ["-h", addresses[0]]
     if not config.port:
         return [*host, "-p", str(config.tls_port), "--tls"]
     return host if config.port == _REDIS_PORT else [*host, "-p", str(config.port)]
@@ -35,8 +36,8 @@ def _find_listener(config: Config) -> list[str]:
 def status_page_url(config: Config) -> str:
     """Returns the address of the status page.
 
-    >>> status_page_url(Config(worker_id=1, worker_id_source="test", http_bind="::1"))
+    >>> status_page_url(Config(worker_id=1, worker_id_source="test", http_bind=("::1",)))
     'http://[::1]:8080/'
     """
-    host = "localhost" if config.http_bind in _ANY_ADDRESS else config.http_bind
-    return f"http://[{host}]:{config.http_port}/" if ":" in host else f"http://{host}:{config.http_port}/"
+    host = "localhost" if is_all(config.http_bind) else config.http_bind[0]
+    return f"http://{host_port(host, config.http_port)}/"

@@ -1,10 +1,13 @@
-"""TLS settings for Redis clients: certificate, key, and trusted client certificates. Never touches a socket."""
+"""TLS for Redis clients: certificate, key, and which client certificates are accepted. Never touches a socket."""
 
 import contextlib
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from respid.net.certificate import end_seconds
+from respid.net.certificate import end_seconds, names
+from respid.net.revocation import lists_end_seconds
 from respid.worker.config import Config
 
 _VERIFY_MODES = {"no": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "yes": ssl.CERT_REQUIRED}
@@ -15,6 +18,7 @@ class Tls:
 
     context: ssl.SSLContext
     end_seconds: float | None  # Unix time at which the certificate ends; None if its file has an unusual form
+    crl_end_seconds: float | None = None  # Unix time at which the first revocation list ends; None without such an end
 
     def __init__(self, config: Config) -> None:
         if config.tls_cert_file is None or config.tls_key_file is None:
@@ -22,19 +26,27 @@ class Tls:
         self._cert_file = config.tls_cert_file
         self._key_file = config.tls_key_file
         self._ca_cert_file = config.tls_ca_cert_file
+        self._crl_file = config.tls_crl_file
+        self._client_names = frozenset(config.tls_client_names)
         self._verify_mode = _VERIFY_MODES[config.tls_auth_clients]
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files that `use` reads."""
-        return (self._cert_file, self._key_file, *([self._ca_cert_file] if self._ca_cert_file else []))
+        return (self._cert_file, self._key_file, *filter(None, (self._ca_cert_file, self._crl_file)))
+
+    def admits(self, certificate: Mapping[str, Any] | None) -> bool:
+        """Whether a client may use the server, by the names of its verified certificate."""
+        return not self._client_names or not self._client_names.isdisjoint(names(certificate or {}))
 
     def use(self) -> str:
         """Loads the files for new connections; returns a description for the log. Raises OSError, ValueError."""
         context, end = self._make_context(), None
+        crl_end = self._use_revocations(context, self._crl_file) if self._crl_file else None
         with contextlib.suppress(ValueError):  # OpenSSL accepts it, so it serves all the same
             end = end_seconds(self._cert_file.read_text(encoding="latin-1"))
         self.end_seconds = end
+        self.crl_end_seconds = crl_end
         self.context = context
         return f"TLS certificate {self._cert_file}"
 
@@ -58,6 +70,19 @@ class Tls:
             except ssl.SSLError:
                 raise ValueError(f"{self._ca_cert_file}: no PEM certificate found") from None
         return context
+
+    @staticmethod
+    def _use_revocations(context: ssl.SSLContext, path: Path) -> float | None:
+        """Makes each CA of a client's certificate need a valid list; returns when the first list ends."""
+        try:
+            end = lists_end_seconds(path.read_text(encoding="latin-1"))
+            context.load_verify_locations(path)
+        except ssl.SSLError:
+            raise ValueError(f"{path}: a revocation list is damaged") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+        return end
 
     def _explain(self, error: ssl.SSLError) -> str:
         if error.reason == "KEY_VALUES_MISMATCH":

@@ -30,16 +30,17 @@ class _Player(Protocol):
 
 
 class Turns:
-    """The clients that wait for a turn, which they get in the order in which they came."""
+    """The clients that wait for a turn, which they get in the order in which they came; early turns go first."""
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object], round_ns: int) -> None:
         self.budget = Budget(round_ns)
         self._call_soon = call_soon
+        self._early: deque[_Player] = deque()
         self._queue: deque[_Player] = deque()
         self._is_scheduled = False
 
-    def join(self, player: _Player) -> None:
-        self._queue.append(player)
+    def join(self, player: _Player, *, is_early: bool = False) -> None:
+        (self._early if is_early else self._queue).append(player)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -51,9 +52,9 @@ class Turns:
         """Gives turns until the time of the round is used up. Those that come meanwhile wait for the next round."""
         self._is_scheduled = False
         self.budget.begin_round()
-        for _ in range(len(self._queue)):
-            player = self._queue.popleft()
-            if self._queue:
+        for _ in range(len(self._early) + len(self._queue)):
+            player = (self._early or self._queue).popleft()
+            if self._early or self._queue:
                 self._schedule()  # before the turn, which may fail
             player.take_turn()
             if self.budget.left_ns <= 0:

@@ -1,6 +1,6 @@
 """Encodes replies. Pure functions of a value, and of the protocol version (2 or 3) where the two differ."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 OK = b"+OK\r\n"
 PONG = b"+PONG\r\n"
@@ -29,6 +29,13 @@ def text_string(content: str, version: int) -> bytes:
     if version == RESP3:
         return b"=%d\r\ntxt:%s\r\n" % (len(encoded) + 4, encoded)
     return bulk_string(encoded)
+
+
+def text_pieces(pieces: list[bytes | memoryview], version: int) -> bytes:
+    """Encodes text as `text_string` does. It is in pieces, which are copied once."""
+    size = sum(map(len, pieces))
+    header = b"=%d\r\ntxt:" % (size + 4) if version == RESP3 else b"$%d\r\n" % size
+    return b"".join([header, *pieces, b"\r\n"])
 
 
 def null(version: int) -> bytes:
@@ -87,18 +94,33 @@ def consecutive_integers(first: int, count: int) -> bytes:
     IDs of one millisecond share their leading digits, so a slice of a table has its colons replaced by them: 15 ns for
     each of 500 IDs and 73 ns for each of 16, compared with 140 to 180 ns for formatting each.
     """
-    after = first + count
-    if first < 1000:  # noqa: PLR2004 - no leading digits
-        return b"".join([integer(number) for number in range(first, after)])
-    parts = []
-    while first < after:
-        thousands, ending = divmod(first, 1000)
-        end = min(1000, ending + after - first)
-        parts.append(_THOUSAND[ending * _ENDING_BYTES : end * _ENDING_BYTES].replace(b":", b":%d" % thousands))
-        first += end - ending
-    return b"".join(parts)
+    return _consecutive(first, count, lambda thousands: b":%d" % thousands, integer)
 
 
 def consecutive_strings(first: int, count: int) -> bytes:
     """Does the same with bulk strings, for clients whose integers are doubles."""
-    return b"".join([bulk_string(b"%d" % number) for number in range(first, first + count)])
+    return _consecutive(first, count, _opening_of_string, lambda number: bulk_string(b"%d" % number))
+
+
+def spaced_integers(first: int, step: int, count: int) -> bytes:
+    """Encodes `count` integers, starting at `first`, each greater by `step` than the one before."""
+    return b":%s\r\n" % "\r\n:".join(map(str, range(first, first + count * step, step))).encode()
+
+
+def _consecutive(first: int, count: int, opening: Callable[[int], bytes], encode_one: Callable[[int], bytes]) -> bytes:
+    """`opening` returns what replaces a colon of the table, given the digits before the last three."""
+    after = first + count
+    if count == 1 or first < 1000:  # noqa: PLR2004 - no leading digits
+        return b"".join([encode_one(number) for number in range(first, after)])
+    parts = []
+    while first < after:
+        thousands, ending = divmod(first, 1000)
+        end = min(1000, ending + after - first)
+        parts.append(_THOUSAND[ending * _ENDING_BYTES : end * _ENDING_BYTES].replace(b":", opening(thousands)))
+        first += end - ending
+    return b"".join(parts)
+
+
+def _opening_of_string(thousands: int) -> bytes:
+    digits = b"%d" % thousands
+    return b"$%d\r\n%s" % (len(digits) + 3, digits)

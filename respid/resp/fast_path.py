@@ -1,71 +1,107 @@
-r"""Recognises runs of `INCR key` and `INCRBY key 1` without parsing each command. Knows no sockets and no IDs.
+r"""Recognises runs: stretches of frames that differ only where it does not matter. Knows no sockets, commands or IDs.
 
-Observation: nearly all requests to an ID server are these two commands, and parsing one on the general path, header by
-header, costs more than issuing its ID. The key does not matter, so a run needs no arguments, only a count of commands.
-And clients repeat themselves: the same command, keys of the same length, the same number of commands in each read.
+Observation: clients of an ID server repeat themselves. They send the same command with the same increment again and
+again, mostly with keys of the same length, and parsing a frame on the general path, header by header, costs more than
+issuing its ID. Keys and fields do not matter, so a run needs no arguments, only the number of its frames.
 
-The fast path must equal the general path of `reader`: it counts a run only where the reader would find the same
-commands with the same end. That depends on lengths, never on the contents of keys: every comparison here fixes the
-bytes of all headers and skips exactly the length that a header announces, and the two bytes after a bulk string, which
-the reader ignores as well.
+A run is recognised by the frame before: once the general path has read the same command twice, a template of its frame
+is kept. A frame that begins otherwise costs a single comparison, and a template that does not help is given up, so no
+stream is slower than on the general path.
+
+The fast path must equal the general path of `reader`: it counts a frame only where the reader would find the same
+command with the same end. That depends on lengths, never on the contents of keys: every comparison here fixes the
+bytes of all headers and of all arguments that matter, and skips exactly the length that a header announces, and the two
+bytes after it, which the reader ignores as well.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-Run = tuple[str, int, int]
-"""The command, the number of times it is repeated, and the position in the buffer where the run ends."""
+Subject = TypeVar("Subject")
 
-NO_RUN: Run = ("", 0, 0)
-_LONGEST_KEY = 99  # longer keys take the general path
-_MOST_UNPACKED = 128  # commands, 32 to 63 ns each; comparing columns takes 90 ns, 60 above 200, and caches nothing
-_MOST_COMPARED = 512  # commands; a mismatch late in a long read must not cost a comparison of the rest for each request
+
+class Run(NamedTuple):
+    """The number of frames, and the position in the buffer where the last one ends."""
+
+    frames: int
+    end: int
+
+
+NO_RUN = Run(0, 0)
+_LONGEST_ARGUMENT = 99  # a frame with a longer argument takes the general path
+_LONGEST_RUN = 512  # frames; other clients have their turn after that
+_MOST_UNPACKED = 128  # frames at once, a power of two
 _MOST_REMEMBERED = 4096  # bytes of a read; ten thousand idle connections must not use much memory
+# A template is doubted for the time that it costs, and trusted for the time that it saves: in halves of what the
+# general path takes for a frame.
+_LEARNING = 3  # the doubts about a new template
+_WASTED = 1  # about one that was tried in vain
+_OTHER_LENGTHS = 1  # about one whose keys have other lengths
+_SAVED = 1  # the trust in it for each frame
+_MOST_DOUBTS = 64
+_PAUSE = 500  # frames on the general path until a client whose frames are no runs is given another chance
 
 
-class _Template(NamedTuple):
-    """The bytes that all frames of one command share, in upper or lower case, with keys of one length."""
+class Template:
+    """The bytes that all frames of a run share, for free arguments of given lengths.
 
-    command: str
-    frame_bytes: int
-    head: bytes  # up to the key
-    skipped_bytes: int  # the key and its two end bytes
-    tail: bytes  # after the key, without its own two end bytes; empty for INCR
+    The free arguments come directly after the name of the command, the fixed ones after them.
+    """
 
-    def fits(self, buffer: bytes, position: int, count: int) -> bool:
-        """Returns whether the next `count` frames have this template."""
-        if count <= _MOST_UNPACKED:
-            headers, expected = _headers(self, count)
-            return headers.unpack_from(buffer, position) == expected
-        frame_bytes, end = self.frame_bytes, position + count * self.frame_bytes
-        columns = [*enumerate(self.head), *enumerate(self.tail, len(self.head) + self.skipped_bytes)]
-        return all(buffer[position + column : end : frame_bytes] == bytes([byte]) * count for column, byte in columns)
+    __slots__ = ("_opening", "_pattern", "_tail", "expected", "format", "frame_bytes", "start")
+
+    def __init__(self, name: bytes, free_lengths: Sequence[int], fixed: Sequence[bytes]) -> None:
+        opening = b"*%d\r\n" % (1 + len(free_lengths) + len(fixed)) + _bulk_string(name)
+        tail = b"".join(map(_bulk_string, fixed))
+        self._opening, self._tail = opening, tail
+        self._pattern = _MIXED_RUNS.get(len(free_lengths))
+        self.start = opening + (b"$" if free_lengths else tail)
+        headers = [b"$%d\r\n" % length for length in free_lengths]
+        pieces = [opening + headers[0], *headers[1:], tail] if headers else [opening + tail]
+        skips = [length + 2 for length in free_lengths] + [0]
+        self.expected = tuple(filter(None, pieces))
+        self.format = "".join(f"{len(piece)}s{skip}x" for piece, skip in zip(pieces, skips, strict=True) if piece)
+        self.frame_bytes = sum(map(len, pieces)) + sum(skips)
+
+    def equal_frames(self, buffer: bytes, position: int, most: int) -> int:
+        """Returns how many of the next `most` frames have this template. `most` is a power of two up to 128."""
+        headers, expected = headers_of(self, most)
+        found = headers.unpack_from(buffer, position)
+        if found == expected:
+            return most
+        differing = next(index for index, (one, other) in enumerate(zip(found, expected, strict=True)) if one != other)
+        return differing // len(self.expected)
+
+    def mixed_run(self, buffer: bytes, position: int) -> Run:
+        """Returns the run of frames with free arguments of any length. No such argument has an asterisk."""
+        if self._pattern is None:
+            return NO_RUN
+        match = self._pattern.match(buffer, position)
+        if match is None or match[1] != self._opening or match[2] != self._tail:
+            return NO_RUN
+        return Run(buffer.count(b"*", position, match.end()), match.end())  # each asterisk begins a frame
+
+
+@lru_cache(maxsize=512)
+def headers_of(template: Template, count: int) -> tuple[Struct, tuple[bytes, ...]]:
+    """Returns a struct that extracts the fixed bytes of `count` frames, and the expected ones."""
+    return Struct(template.format * count), template.expected * count
 
 
 @lru_cache(maxsize=256)
-def _headers(template: _Template, count: int) -> tuple[Struct, tuple[bytes, ...]]:
-    """Returns a struct that extracts the headers of `count` frames, and the expected headers."""
-    head, tail = template.head, template.tail
-    frame = f"{len(head)}s{template.skipped_bytes}x" + (f"{len(tail)}s2x" if tail else "")
-    return Struct(frame * count), ((head, tail) if tail else (head,)) * count
+def _template(name: bytes, free_lengths: tuple[int, ...], fixed: tuple[bytes, ...]) -> Template:
+    return Template(name, free_lengths, fixed)
 
 
-def _templates() -> dict[bytes, _Template]:
-    """Returns all templates, by their heads."""
-    templates = {}
-    for name in (b"INCR", b"incr", b"INCRBY", b"incrby"):
-        arguments, tail = (3, b"$1\r\n1") if name.lower() == b"incrby" else (2, b"")
-        for key_bytes in range(1, _LONGEST_KEY + 1):
-            head = b"*%d\r\n$%d\r\n%s\r\n$%d\r\n" % (arguments, len(name), name, key_bytes)
-            frame_bytes = len(head) + key_bytes + 2 + (len(tail) + 2 if tail else 0)
-            templates[head] = _Template(name.lower().decode(), frame_bytes, head, key_bytes + 2, tail)
-    return templates
+def _bulk_string(content: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(content), content)
 
 
-def _key_pattern() -> bytes:
-    r"""Matches a key: a header such as `$3\r\n`, that many bytes, and two more. There is a branch for each length."""
+def _argument_pattern() -> bytes:
+    r"""Matches an argument: a header such as `$3\r\n`, that many bytes, and two more. Each length has a branch."""
 
     def branch(length: int) -> bytes:
         return rb"\r\n[^*]{%d}" % (length + 2)
@@ -77,76 +113,137 @@ def _key_pattern() -> bytes:
     return rb"\$(?:%s)" % b"|".join(by_first_digit)
 
 
-_TEMPLATES = _templates()
-_HEAD = re.compile(rb"\*(?:2\r\n\$4\r\n(?:INCR|incr)|3\r\n\$6\r\n(?:INCRBY|incrby))\r\n\$[1-9][0-9]?\r\n")
-_KEY = _key_pattern()
-_MIXED_RUNS = {
-    "incr": re.compile(rb"(?:\*2\r\n\$4\r\n(?:INCR|incr)\r\n%s)++" % _KEY),
-    "incrby": re.compile(rb"(?:\*3\r\n\$6\r\n(?:INCRBY|incrby)\r\n%s\$1\r\n1[^*]{2})++" % _KEY),
-}
+def _mixed_runs(free: int) -> re.Pattern[bytes]:
+    """Matches frames with the same opening and tail, and `free` arguments of any length between them."""
+    argument = _argument_pattern() * free
+    opening, tail = rb"(\*[1-9]\r\n\$[0-9]+\r\n[^\r*]{1,99}\r\n)", rb"((?:\$[0-9]+\r\n[^\r*]{0,99}\r\n){0,3}+)"
+    return re.compile(rb"%s%s%s(?:\1%s\2){0,%d}+" % (opening, argument, tail, argument, _LONGEST_RUN - 1))
 
 
-def _template_at(buffer: bytes, position: int) -> _Template | None:
-    head = _HEAD.match(buffer, position)
-    return None if head is None else _TEMPLATES[head[0]]
+_MIXED_RUNS = {free: _mixed_runs(free) for free in (1, 2)}
 
 
-def find_run(buffer: bytes, position: int) -> Run:
-    """Returns the run that begins at this position, or NO_RUN."""
-    template = _template_at(buffer, position)
-    if template is None:
-        return NO_RUN
-    count = min((len(buffer) - position) // template.frame_bytes, _MOST_COMPARED)
-    if count and template.fits(buffer, position, count):
-        return template.command, count, position + count * template.frame_bytes
-    run = _MIXED_RUNS[template.command].match(buffer, position)
-    if run is None:
-        return NO_RUN
-    # The pattern allows no asterisk in a key, so each asterisk begins a command.
-    return template.command, buffer.count(b"*", position, run.end()), run.end()
+class RunReader(Generic[Subject]):
+    """Finds the runs of one client. `subject` is what the caller wants to know about the frames of its runs."""
 
+    __slots__ = (
+        "_doubts",
+        "_expected",
+        "_guess",
+        "_headers",
+        "_parsed",
+        "_pause",
+        "_read",
+        "_read_bytes",
+        "_run",
+        "_template",
+        "subject",
+    )
 
-class RunReader:
-    """Counts the commands in the reads of one client, quickly if a read resembles the previous one."""
-
-    __slots__ = ("_count", "_expected", "_headers", "_read", "_read_bytes", "command")
+    subject: Subject  # from `learn` on
 
     def __init__(self) -> None:
-        self.command = ""
-        self._count = 0
-        self._read: bytes | None = None
+        self._template: Template | None = None
+        self._guess = 1  # the number of frames in the next run
+        self._doubts = 0  # since the template last recognised a frame
+        self._pause = 0  # the number of parsed requests until a template is made again
+        self._parsed: list[bytes] = []  # what mattered of the last parsed request
+        self._read: bytes | None = None  # the previous read, if it was one run
+        self._run = NO_RUN  # that run
         self._read_bytes = -1
         self._headers = Struct("").unpack
         self._expected: tuple[bytes, ...] = ()
 
-    def count(self, data: bytes) -> int:
-        """Returns how many times `data` repeats `command`; 0 unless it is one whole run.
+    def repeats(self, arguments: list[bytes], free: int) -> bool:
+        """Whether a request that was parsed equals the one before, apart from `free` arguments after the name."""
+        if self._pause:
+            self._pause -= 1
+            return False
+        parsed = [arguments[0], *arguments[1 + free :]]
+        if parsed == self._parsed:
+            return True
+        if max(map(len, parsed)) <= _LONGEST_ARGUMENT:
+            self._parsed = parsed
+        return False
 
-        Recognises the same bytes in 80 ns, and the same headers in 220 ns for one command and 630 ns for sixteen.
-        """
+    def learn(self, arguments: list[bytes], free: int, subject: Subject) -> None:
+        """Takes a request as the template of the next runs. `free` arguments, right after the name, do not matter."""
+        lengths = tuple(map(len, arguments[1 : 1 + free]))
+        if max(lengths, default=0) > _LONGEST_ARGUMENT:
+            self._give_up(_PAUSE)
+            return
+        template = _template(arguments[0], lengths, tuple(arguments[1 + free :]))
+        if template is self._template:
+            return
+        self._template, self.subject = template, subject
+        self._read, self._read_bytes = None, -1
+        self._doubt(_LEARNING, _PAUSE)
+
+    def find_in_read(self, data: bytes) -> Run:
+        """Returns the run at the beginning of a read. Recognises the same read, or the same headers, at once."""
         if data == self._read:
-            return self._count
+            return self._run
         if len(data) == self._read_bytes and self._headers(data) == self._expected:
-            return self._count
-        return self._learn(data)
+            return self._run
+        run = self.find(data, 0)
+        if run.end == len(data) and run.frames:
+            self._remember(data, run)
+        return run
 
-    def _learn(self, data: bytes) -> int:
-        template = _template_at(data, 0)
-        if template is None:
+    def find(self, buffer: bytes, position: int) -> Run:
+        """Returns the run that begins at this position, or NO_RUN."""
+        template = self._template
+        if template is None or not buffer.startswith(template.start, position):
+            return NO_RUN
+        frames = self._count_equal(template, buffer, position)
+        end = position + frames * template.frame_bytes
+        if frames:
+            self._doubts = max(0, self._doubts - _SAVED * frames)
+            self._guess = min(frames, _MOST_UNPACKED)
+            if frames >= _LONGEST_RUN or not buffer.startswith(template.start, end):
+                return Run(frames, end)
+        mixed = template.mixed_run(buffer, end)
+        if not mixed.frames:
+            self._doubt(_WASTED, _PAUSE)
+            return Run(frames, end) if frames else NO_RUN
+        if not frames:
+            self._guess = 1
+            self._doubt(_OTHER_LENGTHS, 0)
+        return Run(frames + mixed.frames, mixed.end)
+
+    def _count_equal(self, template: Template, buffer: bytes, position: int) -> int:
+        """Counts the frames with the lengths of the template, in steps as large as the frames that they may add to.
+
+        So a step that fails costs no more than the frames that were recognised before it.
+        """
+        most = min((len(buffer) - position) // template.frame_bytes, _LONGEST_RUN)
+        frames, wanted = 0, self._guess
+        if not buffer.startswith(template.expected[0], position):
             return 0
-        count, rest_bytes = divmod(len(data), template.frame_bytes)
-        if not rest_bytes and count <= _MOST_UNPACKED:
-            headers, expected = _headers(template, count)
+        while rest := min(wanted, most - frames, _MOST_UNPACKED):
+            step = 1 << rest.bit_length() - 1
+            found = template.equal_frames(buffer, position + frames * template.frame_bytes, step)
+            frames += found
+            if found < step or not buffer.startswith(template.start, position + frames * template.frame_bytes):
+                break
+            wanted = max(wanted - step, frames)
+        return frames
+
+    def _remember(self, data: bytes, run: Run) -> None:
+        """Keeps a read that was one run, for the next comparison: its bytes, and the headers of up to 128 frames."""
+        self._run = run
+        self._read = data if len(data) <= _MOST_REMEMBERED else None
+        self._read_bytes = -1
+        template = self._template
+        if template is not None and len(data) == run.frames * template.frame_bytes and run.frames <= _MOST_UNPACKED:
+            headers, expected = headers_of(template, run.frames)
             if headers.unpack(data) == expected:
                 self._headers, self._expected, self._read_bytes = headers.unpack, expected, len(data)
-                return self._remember(data, template.command, count)
-        command, count, end = find_run(data, 0)
-        if end != len(data):
-            return 0
-        self._read_bytes = -1
-        return self._remember(data, command, count)
 
-    def _remember(self, data: bytes, command: str, count: int) -> int:
-        self.command, self._count = command, count
-        self._read = data if len(data) <= _MOST_REMEMBERED else None
-        return count
+    def _doubt(self, doubts: int, pause: int) -> None:
+        self._doubts += doubts
+        if self._doubts >= _MOST_DOUBTS:
+            self._give_up(pause)
+
+    def _give_up(self, pause: int) -> None:
+        self._template, self._pause, self._doubts = None, pause, 0

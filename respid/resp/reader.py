@@ -8,8 +8,9 @@ same errors.
 import re
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
-from respid.resp.fast_path import NO_RUN, Run, find_run
+from respid.resp.fast_path import NO_RUN, RunReader
 from respid.resp.inline import split_inline
 
 _ARRAY = ord("*")
@@ -133,14 +134,14 @@ class RequestReader:
         arguments, self._arguments = self._arguments, []
         return arguments
 
-    def next_run(self) -> Run:
-        """Returns the next commands as one run if they can be recognised without parsing, else NO_RUN."""
+    def next_run(self, runs: RunReader[Any]) -> int:
+        """Returns how many of the next requests are one run, which are then read; 0 if `runs` recognises none."""
         if self._missing:
-            return NO_RUN
-        run = find_run(self._buffer, self._position)
+            return 0
+        run = runs.find(self._buffer, self._position)
         if run is not NO_RUN:
-            self._position = run[2]
-        return run
+            self._position = run.end
+        return run.frames
 
     @property
     def is_empty(self) -> bool:

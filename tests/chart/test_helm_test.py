@@ -50,11 +50,11 @@ def check(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Check:
 
 
 @pytest.fixture(scope="module")
-def port(start_server: StartServer) -> int:
+def port(start_module_server: StartServer) -> int:
     """The port of three pods: two with worker IDs 0 and 1, and one whose worker ID differs from its index."""
     port = free_port()
     for pod, worker_id in enumerate(("0", "1", "7")):
-        start_server("--bind", f"127.0.0.{pod + 2}", port=port, worker_id=worker_id)
+        start_module_server("--bind", f"127.0.0.{pod + 2}", port=port, worker_id=worker_id)
     return port
 
 

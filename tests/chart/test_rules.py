@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -430,6 +431,16 @@ def test_passwords_come_from_a_secrets_file() -> None:
     assert rendered.environment["RESPID_PASSWORD_FILE"] == f"{mount['mountPath']}/passwords"
     assert rendered.environment["RESPID_USERNAME"] == "app"
     assert rendered.one("Pod")["spec"]["volumes"] == [volume]
+
+
+def test_revocation_lists_are_mounted() -> None:
+    tls = {"enabled": True, "existingSecret": "x", "authClients": "yes", "crl": {"existingConfigMap": "lists"}}
+    rendered = render({"tls": tls})
+    path = Path(rendered.environment["RESPID_TLS_CRL_FILE"])
+    mounts = {each["name"]: each["mountPath"] for each in rendered.container["volumeMounts"]}
+    volumes = {each["name"]: each for each in rendered.one("StatefulSet")["spec"]["template"]["spec"]["volumes"]}
+    assert Path(mounts["crl"]) / volumes["crl"]["configMap"]["items"][0]["path"] == path
+    assert "crl" not in {each["name"] for each in render({"tls": tls | {"crl": {}}}).container["volumeMounts"]}
 
 
 def test_tls_adds_or_replaces_the_plain_port() -> None:

@@ -154,6 +154,10 @@ def test_schema_refuses_bad_values(path: str, value: Any) -> None:
         ("tls: {enabled: true}", "tls.enabled requires tls.existingSecret"),
         ("tls: {certManager: {enabled: true}}", "tls.certManager.enabled without tls.enabled creates"),
         ("tls: {enabled: true, certManager: {enabled: true}}", "requires tls.certManager.issuerRef: set its name"),
+        ("tls: {clientNames: [a]}", "tls.clientNames needs tls.enabled and tls.authClients"),
+        ("tls: {enabled: true, existingSecret: x, clientNames: [a], authClients: optional}", "tls.clientNames needs"),
+        ("tls: {enabled: true, existingSecret: x, crl: {existingConfigMap: y}}", "tls.crl.existingConfigMap needs"),
+        ("maxClientMemoryBytes: 134217729", "is more than half of the memory limit 256Mi"),
         ("tls: {only: true}", "tls.only without tls.enabled leaves no port"),
         (
             "tls: {enabled: true, existingSecret: x, port: 6379}",

@@ -36,9 +36,9 @@ def address_of(server: RunningServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def second(start_server: StartServer) -> RunningServer:
+def second(start_module_server: StartServer) -> RunningServer:
     """A second server, with worker ID 2."""
-    return start_server(worker_id="2")
+    return start_module_server(worker_id="2")
 
 
 def test_two_workers_are_ok(server: RunningServer, second: RunningServer) -> None:

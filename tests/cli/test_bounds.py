@@ -34,7 +34,10 @@ def test_reads_lines_of_standard_input() -> None:
     outcome = run_command_line("min", stdin='2024-01-01 00:00\n"2024-01-01T00:00:00Z"\n\nyesterday\n2020-01-01\n')
     assert (outcome.exit_code, outcome.stdout) == (1, "0\n0\n")
     no_time, too_early = outcome.stderr.splitlines()
-    assert no_time == "respid: line 4: 'yesterday' is neither Unix milliseconds nor an ISO 8601 time"
+    assert (
+        no_time
+        == "respid: line 4: 'yesterday' is neither Unix milliseconds nor an ISO 8601 time, such as 2026-01-31T12:00Z"
+    )
     assert too_early.startswith("respid: line 5: '2020-01-01' is 2020-01-01T00:00:00.000Z; the layout's IDs are from ")
 
 

@@ -16,10 +16,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 
 @pytest.fixture(scope="module")
-def port(start_server: StartServer, files: CertificateFiles) -> int:
+def port(start_module_server: StartServer, files: CertificateFiles) -> int:
     """The port of a server that requires client certificates."""
     port = free_port()
-    start_server(*files.options(port), "--tls-auth-clients", "yes", "--tls-ca-cert-file", str(files.ca_file))
+    start_module_server(*files.options(port), "--tls-auth-clients", "yes", "--tls-ca-cert-file", str(files.ca_file))
     return port
 
 

@@ -17,7 +17,7 @@ def silent_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-@pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0", "*", "::1,127.0.0.1"])
 def test_succeeds_if_ready(server: RunningServer, bind: str) -> None:
     outcome = run_command_line("healthcheck", "--http-bind", bind, "--http-port", str(server.http_port))
     assert outcome == (0, "ready\n", "", None)

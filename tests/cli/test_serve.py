@@ -69,6 +69,7 @@ def test_reads_environment_variables() -> None:
         ("--worker-id 1", {"RESPID_USERNAME": "a b"}, "--username 'a b' contains white space"),
         ("--worker-id 1 --username a\x1b]0;b\x07", {}, "--username 'a\\x1b]0;b\\x07' contains white space"),
         ("--worker-id 1", {"RESPID_PORT": "0"}, "--port 0 leaves no listener"),
+        ("--worker-id 1 --reuse-port --store none", {}, "--reuse-port needs a store"),
     ],
 )
 def test_refuses_settings_that_conflict(arguments: str, variables: dict[str, str], reason: str) -> None:
@@ -96,20 +97,23 @@ def test_fails_if_a_port_is_in_use(taken_port: int, option: str) -> None:
 def test_names_both_ports_that_are_in_use(taken_port: int) -> None:
     outcome = run_process(*SERVE, "--store", "none", "--port", str(taken_port), "--http-port", str(taken_port))
     assert outcome.exit_code == 1
-    assert "another --port" in outcome.error_line
-    assert "another --http-port" in outcome.error_line
+    assert outcome.error_line == (
+        f"respid: cannot listen on 127.0.0.1:{taken_port}: Address already in use; choose another --port, or stop the"
+        f" process that uses it; cannot listen on 127.0.0.1:{taken_port}: Address already in use; choose another"
+        " --http-port, or stop the process that uses it"
+    )
 
 
 @pytest.mark.parametrize("option", ["--bind", "--http-bind"])
 @pytest.mark.parametrize(
-    "address",
-    ["192.0.2.1", "fe80::1%nowhere", "a" * 64],
+    ("address", "shown"),
+    [("192.0.2.1", "192.0.2.1"), ("fe80::1%nowhere", "[fe80::1%nowhere]"), ("a" * 64, "a" * 64)],
     ids=["of another machine", "unknown interface", "no name"],
 )
-def test_fails_if_an_address_cannot_be_bound(option: str, address: str) -> None:
+def test_fails_if_an_address_cannot_be_bound(option: str, address: str, shown: str) -> None:
     outcome = run_process(*SERVE, *free_ports(), "--store", "none", option, address)
     assert outcome.exit_code == 1
-    assert outcome.error_line.startswith(f"respid: cannot listen on {address}:")
+    assert outcome.error_line.startswith(f"respid: cannot listen on {shown}:")
     assert f"set {option} to" in outcome.error_line
 
 
@@ -151,3 +155,10 @@ def test_reserve_depends_on_store(arguments: str, reserve_ms: int) -> None:
     config = run_command_line("--worker-id", "1", *arguments.split()).config
     assert config is not None
     assert config.reserve_ms == reserve_ms
+
+
+def test_shared_port_needs_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    outcome = run_command_line("--worker-id", "1", "--reuse-port", "--state-dir", "/state")
+    assert (outcome.exit_code, outcome.config) == (2, None)
+    assert outcome.error_line.startswith("respid: --reuse-port needs Linux")

@@ -71,17 +71,30 @@ class Language:
         return digest.hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class Driver:
-    """A driver and its program; README.md explains the fields."""
+@dataclass(frozen=True, kw_only=True)
+class Framework:
+    """A framework and its program; README.md explains the fields."""
 
     name: str
     language: Language
     run: str
-    restart: str
-    loading: str
     requires: str = "true"
     package: str = ""
+
+    def start(self, **options: str) -> "Program":
+        """Starts its program with these options to connect (the variables in lower case, without REDIS_)."""
+        directory = self.language.installed(self.name)
+        if subprocess.run(self.requires, shell=True, cwd=directory, capture_output=True, check=False).returncode:
+            leave_out(f"{self.name} is left out: {self.package} is not installed")
+        return Program(self.run, directory, {f"REDIS_{name.upper()}": value for name, value in options.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver(Framework):
+    """A driver and its program; README.md explains the fields."""
+
+    restart: str
+    loading: str
     protocols: tuple[int, ...] = (2, 3)
     tls: bool = True
     exact: bool = True
@@ -90,13 +103,6 @@ class Driver:
     moves: bool = False
     transactions: bool = True
     extra_steps: tuple[str, ...] | list[str] = ()
-
-    def start(self, **options: str) -> "Program":
-        """Starts its program with these options to connect (the variables in lower case, without REDIS_)."""
-        directory = self.language.installed(self.name)
-        if subprocess.run(self.requires, shell=True, cwd=directory, capture_output=True, check=False).returncode:
-            leave_out(f"{self.name} is left out: {self.package} is not installed")
-        return Program(self.run, directory, {f"REDIS_{name.upper()}": value for name, value in options.items()})
 
 
 @dataclass(frozen=True)
@@ -210,11 +216,20 @@ def _language(path: Path, declared: dict[str, Any]) -> Language:
 
 def all_drivers() -> list[Driver]:
     return [
-        Driver(name, _language(path, declared), **fields)
+        Driver(name=name, language=_language(path, declared), **fields)
         for path in sorted(HERE.glob("*/drivers.toml"))
         for declared in [_read(path)]
-        for name, fields in declared["drivers"].items()
+        for name, fields in declared.get("drivers", {}).items()
     ]
+
+
+def framework(name: str) -> Framework:
+    (found,) = [
+        Framework(name=name, language=_language(path, declared), **declared["frameworks"][name])
+        for path in HERE.glob("*/drivers.toml")
+        if name in (declared := _read(path)).get("frameworks", {})
+    ]
+    return found
 
 
 def all_snippets() -> dict[str, Snippet]:

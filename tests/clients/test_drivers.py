@@ -21,20 +21,22 @@ RESTART_SECONDS = 30  # a driver's time to reconnect
 
 
 @pytest.fixture(scope="session")
-def locked_server(start_server: StartServer) -> RunningServer:
+def locked_server(start_session_server: StartServer) -> RunningServer:
     """A server with a password."""
-    return start_server(RESPID_PASSWORD=PASSWORD)
+    return start_session_server(RESPID_PASSWORD=PASSWORD)
 
 
 @pytest.fixture(scope="session")
-def tls(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunningServer, dict[str, str]]:
+def tls(
+    start_session_server: StartServer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunningServer, dict[str, str]]:
     """A server with TLS and a user name and password, and the options of its clients."""
     directory, port = tmp_path_factory.mktemp("tls"), free_port()
     files = CertificateFiles(directory)
     passwords = directory / "passwords"
     passwords.write_text(f"former\n{PASSWORD}\n")
     credentials = ["--password-file", str(passwords), "--username", "orders"]
-    server = start_server(*files.options(port), *credentials)
+    server = start_session_server(*files.options(port), *credentials)
     where = {"host": "localhost", "port": str(port), "ca_file": str(files.ca_file)}
     return server, where | {"username": "orders", "password": PASSWORD}
 

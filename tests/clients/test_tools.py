@@ -21,8 +21,8 @@ PASSWORD = "correct horse"
 
 
 @pytest.fixture(scope="module")
-def locked_server(start_server: StartServer) -> RunningServer:
-    return start_server(RESPID_PASSWORD=PASSWORD)
+def locked_server(start_module_server: StartServer) -> RunningServer:
+    return start_module_server(RESPID_PASSWORD=PASSWORD)
 
 
 def run(*command: str, sent: str = "", seconds: float = 60) -> str:

@@ -9,9 +9,11 @@ from respid.commands import Session
 from respid.commands.names import MAX_NAME_BYTES
 from respid.resp import encoder
 from respid.worker.client_list import FEW_CLIENTS
+from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
+from tests.support.reply_parser import parse_replies
 from tests.support.scripted_clock import ScriptedClock
-from tests.support.scripted_worker import connect
+from tests.support.scripted_worker import connect, converse
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,20 @@ def test_long_client_list_is_made_once_in_a_while(client: CommandClient, clock: 
         clock.pass_ms(100)
         client.ask("CLIENT LIST")
         assert {described[other.identifier] for other in others} == {2}
+
+
+def test_long_client_list_has_own_line_as_it_is_now(client: CommandClient) -> None:
+    worker = client.connection.session.worker
+    for _ in range(FEW_CLIENTS):
+        connect(worker)
+    client.ask("CLIENT LIST")
+    client.ask("CLIENT SETNAME changed")
+    (listed,) = client.ask("CLIENT LIST")
+    assert listed.text is not None
+    own = client.connection.session.identifier
+    assert [line.split(b" ")[0] for line in listed.text.splitlines() if b" name=changed " in line] == [b"id=%d" % own]
+    late = connect(worker)
+    (listed,) = parse_replies(converse(late, request("CLIENT", "LIST")))
+    assert listed.text is not None
+    numbers = [line.split(b" ")[0] for line in listed.text.splitlines()]
+    assert (numbers[-1], len(numbers)) == (b"id=%d" % late.session.identifier, FEW_CLIENTS + 2)

@@ -66,12 +66,13 @@ def test_wrong_arity_names_the_usage(client: CommandClient, command: str, usage:
 
 
 @pytest.mark.parametrize("command", ["ID.NEXT COUNT", "ID.RANGE"])
-@pytest.mark.parametrize("count", ["0", "-1", str(SECOND_IDS + 1)])
+@pytest.mark.parametrize("count", ["0", "-1", str(SECOND_IDS + 1), "x", "1.5", "9223372036854775808", "''"])
 def test_bulk_count_is_limited(client: CommandClient, command: str, count: str) -> None:
-    assert client.tell(f"{command} {count}") == errors.error(
-        f"ERR count must be between 1 and {SECOND_IDS}, got {count}"
-    )
-    assert client.tell(f"{command} x") == errors.NOT_AN_INTEGER
+    got = count.strip("'")
+    error = errors.error(f"ERR count must be between 1 and {SECOND_IDS}, got {got}")
+    assert client.tell(f"{command} {count}") == error
+    long = client.tell(f"{command} {'x' * 65}")
+    assert long.endswith(b", got " + b"x" * 64 + b"...\r\n")
 
 
 def test_stream_spans_milliseconds(client: CommandClient, clock: ScriptedClock) -> None:
@@ -162,7 +163,9 @@ def test_id_decode_of_several_ids(client: CommandClient) -> None:
 
 @pytest.mark.parametrize("text", ["x", "1.0", "''", "9223372036854775808"])
 def test_id_decode_needs_integers(client: CommandClient, text: str) -> None:
-    assert client.tell(f"ID.DECODE {text}; ID.DECODE 1 {text}") == errors.NOT_AN_INTEGER * 2
+    shown = text.strip("'")
+    error = errors.error(f"ERR '{shown}' is not an ID: an integer of up to 63 bits")
+    assert client.tell(f"ID.DECODE {text}; ID.DECODE 1 {text}") == error * 2
 
 
 def test_id_decode_refuses_negative_ids(client: CommandClient) -> None:

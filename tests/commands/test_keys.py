@@ -62,7 +62,8 @@ def test_incrbyfloat_refuses_long_numbers(client: CommandClient, increment: str)
 
 @pytest.mark.parametrize("increment", ["2", "-1", "0.5", "inf", "1e400"])
 def test_incrbyfloat_returns_one_id_only(client: CommandClient, increment: str) -> None:
-    assert client.tell(f"INCRBYFLOAT a {increment}") == b"-ERR increment must be 1: INCRBYFLOAT returns one ID\r\n"
+    error = b"-ERR increment must be 1: INCRBYFLOAT returns one ID; use INCRBY for a block of IDs\r\n"
+    assert client.tell(f"INCRBYFLOAT a {increment}") == error
 
 
 def test_keys_exist_without_values(client: CommandClient) -> None:

@@ -10,12 +10,11 @@ from random import Random
 import hiredis
 import pytest
 
-import respid.resp.reader
 from respid.ids.layout import Layout
 from respid.net.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection
 from respid.net.states import Next
-from respid.resp.fast_path import NO_RUN, Run, RunReader
 from respid.resp.reader import ProtocolError, RequestReader, unauthenticated_limits
+from tests.support.both_paths import use_general_path
 from tests.support.byte_streams import LOCKED, STREAMS, request
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
@@ -28,6 +27,8 @@ FEW_IDS = Layout(sequence_bits=4)  # 16 a millisecond: a few bytes make requests
 LIMITS = replace(DEFAULT_LIMITS, request_bytes=64 * 1024)
 LARGEST_REPLY_BYTES = 64 * 1024  # COMMAND, and an echo as large as LIMITS allow
 KEPT_BYTES = LIMITS.request_bytes + 70_000  # an incomplete request and an incomplete line
+RUNS = [request(*words.split()) for words in ("INCR key", "INCRBY key 5", "HINCRBY key field 1", "INCRBYFLOAT key 1")]
+RUNS += [request("ID.NEXT"), request("ID.NEXT", "AS", "STRING")]
 WORDS = re.compile(rb"client|reply|quit|reset|auth|hello|post|host:", re.IGNORECASE)
 
 
@@ -95,7 +96,7 @@ def play(case: Case, pieces: list[bytes]) -> Outcome:
         connection.next is Next.CLOSE and worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS,
         worker.generator.last_id,
         session.last_command,
-        -1 if session.transaction is None else len(session.transaction),
+        session.queued_requests,
         {name: count for name, count in stats.commands.items() if count},
         dict(stats.errors),
     )
@@ -112,22 +113,13 @@ def _bounded(connection: Connection, output: bytes) -> bytes:
     return output
 
 
-def find_nothing(_buffer: bytes, _position: int) -> Run:
-    return NO_RUN
-
-
-def count_none(_reader: RunReader, _data: bytes) -> int:
-    return 0
-
-
 def check(data: bytes) -> None:
     """Raises Broken if the property does not hold for these bytes; passes on any exception of respid."""
     case = Case.of(data)
     whole = play(case, [case.sent])
     _compare("cut into reads", whole, play(case, case.pieces()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunReader, "count", count_none)
-        patch.setattr(respid.resp.reader, "find_run", find_nothing)
+        use_general_path(patch)
         _compare("on the general path", whole, play(case, [case.sent]))
     replies = _parse(whole, may_break_off=whole.broke_off or b"reply" in case.sent.lower())
     if not WORDS.search(case.sent):
@@ -181,7 +173,7 @@ def seeds() -> list[bytes]:
     """Returns the first inputs: every stream that tests compare with Redis, and runs that the fast path knows."""
     streams = [(0, stream.sent) for stream in STREAMS] + [(1, stream.sent) for stream in LOCKED]
     for changed in [b"", request("HELLO", "3"), request("MULTI"), request("CLIENT", "REPLY", "SKIP"), request("RESET")]:
-        for run in (request("INCR", "key"), request("INCRBY", "key", "1")):
+        for run in RUNS:
             streams += [(choice, changed + run * 40 + request("EXEC") + run) for choice in (0, 2, 4, 6)]
             streams.append((1, run + request("AUTH", PASSWORD) + changed + run * 40))
     for command in ["ID.NEXT COUNT 700", "ID.NEXT COUNT 60 AS STRING", "ID.RANGE 900", "INCRBY a 16", "INCRBY a 9"]:

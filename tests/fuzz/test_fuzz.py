@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import respid.resp.reader
-from respid.resp.fast_path import NO_RUN, Run, find_run
+from respid.resp.fast_path import NO_RUN, Run, RunReader
 from tests.fuzz import fuzzed
 from tests.support.byte_streams import request
 from tests.support.environment import clean_environment
@@ -30,16 +29,19 @@ def test_property_holds_for_corpus() -> None:
         fuzzed.check(data)
 
 
-@pytest.mark.parametrize("sent", [request("INCR", "a") * 3, request("INCRBY", "a", "1") * 2])
-def test_property_finds_miscounting_fast_path(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
-    def miscount(buffer: bytes, position: int) -> Run:
-        run = find_run(buffer, position)
-        return run if run is NO_RUN else (run[0], max(1, run[1] - 1), run[2])
+@pytest.mark.parametrize("run", fuzzed.RUNS, ids=repr)
+def test_property_finds_miscounting_fast_path(monkeypatch: pytest.MonkeyPatch, run: bytes) -> None:
+    find = RunReader.find
 
-    fuzzed.check(HEAD + request("PING") + sent)
-    monkeypatch.setattr(respid.resp.reader, "find_run", miscount)
+    def miscount(runs: RunReader[object], buffer: bytes, position: int) -> Run:
+        found = find(runs, buffer, position)
+        return found if found is NO_RUN else Run(max(1, found.frames - 1), found.end)
+
+    sent = HEAD + request("PING") + run * 6
+    fuzzed.check(sent)
+    monkeypatch.setattr(RunReader, "find", miscount)
     with pytest.raises(fuzzed.Broken):
-        fuzzed.check(HEAD + request("PING") + sent)
+        fuzzed.check(sent)
 
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed: it has no wheel for this machine")

@@ -94,6 +94,34 @@ def test_ids_rise_whatever_clock_does(history: list[tuple[str, int]]) -> None:
     assert generator.ids_issued == issued
 
 
+@settings(max_examples=300)
+@given(steps, st.integers(1, 9))
+def test_blocks_equal_one_by_one(history: list[tuple[str, int]], count: int) -> None:
+    """Draws `count` blocks at each step, from one generator together and from its twin block by block."""
+    clock = ScriptedClock()
+    together, one_by_one = (begin(clock, SMALL, reserved_ms=10_000) for _ in range(2))
+    for step, amount in history:
+        together.queued = one_by_one.queued = amount == 1 if step == "queue" else together.queued
+        for generator in (together, one_by_one)[: 1 if step in ("pass", "step") else 2]:
+            if not step.endswith("block"):
+                follow(step, amount, generator, clock, clock.wall_ms() - 3)
+        if step.endswith("block"):
+            since_ms = clock.wall_ms() - 3 if step.startswith("wait") else None
+            assert _blocks(together, amount, count, since_ms) == [
+                taken[0] for _ in range(count) if (taken := one_by_one.take_block(amount, since_ms)) != NOTHING
+            ]
+        assert (together.last_id, together.ids_issued) == (one_by_one.last_id, one_by_one.ids_issued)
+        assert together.milliseconds_exhausted == one_by_one.milliseconds_exhausted
+
+
+def _blocks(generator: Generator, size: int, count: int, since_ms: int | None) -> list[int]:
+    """Returns the first IDs of up to `count` blocks."""
+    firsts: list[int] = []
+    while len(firsts) < count and (taken := generator.take_blocks(size, count - len(firsts), since_ms)) != NOTHING:
+        firsts += range(taken[0], taken[0] + taken[1] * size, size)
+    return firsts
+
+
 @given(st.lists(st.sampled_from([-3000, -20, -1, 0, 0, 0, 0, 1, 20]), max_size=60))
 def test_lead_only_shrinks(wall_steps: list[int]) -> None:
     clock = ScriptedClock()
@@ -377,6 +405,22 @@ def test_clock_before_earliest_time_stops_it(clock: ScriptedClock) -> None:
     clock.step_ms(2 * DAY_MS)
     assert generator.obstacle() is None
     assert generator.take(1)[1] == 1
+
+
+def test_issues_no_id_before_earliest_time(clock: ScriptedClock) -> None:
+    earliest_ms = clock.wall_ms() - 1000
+    generator = Generator(Layout(), 1, clock, earliest_ms=earliest_ms)
+    generator.begin(0, clock.wall_ms() + FAR_MS)
+    clock.step_ms(-2000)
+    first, count = generator.take(1)
+    assert count == 0 or timestamp_ms(generator, first) >= earliest_ms
+
+
+def test_start_without_an_id_ends_at_its_mark(clock: ScriptedClock) -> None:
+    mark_ms = clock.wall_ms() - DAY_MS
+    generator = Generator(Layout(), 1, clock, earliest_ms=clock.wall_ms() - 1000)
+    generator.begin(mark_ms, clock.wall_ms() + FAR_MS)
+    assert generator.seal() == mark_ms
 
 
 def test_clock_past_layout_end_stops_it(clock: ScriptedClock) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -15,10 +16,12 @@ import pytest
 from respid.monitoring.history import History
 from respid.monitoring.systemd import SystemdReport
 from respid.worker.worker import Worker
+from tests.support.command_line import run_command_line
 from tests.support.documents import ROOT
+from tests.support.environment import clean_environment
 from tests.support.faked_clock import faked_clock
 from tests.support.needed_tools import need_tool
-from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, wait_until
 
 UNITS = ROOT / "packaging/systemd"
 
@@ -125,8 +128,41 @@ def test_unit_is_hardened(unit: Path) -> None:
     assert analyzed.returncode == 0, analyzed.stdout
 
 
-def test_unit_runs_options_that_exist() -> None:
+def exec_start(worker_id: int, tmp_path: Path) -> list[str]:
+    """The command of the unit for this worker, as systemd would run it, with the respid and the state of this test."""
     (line,) = [line for line in (UNITS / "respid@.service").read_text().splitlines() if line.startswith("ExecStart=")]
-    _, *arguments = line.removeprefix("ExecStart=").replace("%i", "3").split()
-    checked = subprocess.run([sys.executable, "-m", "respid", *arguments, "--help"], capture_output=True, check=False)
-    assert (checked.returncode, arguments[:3]) == (0, ["serve", "--worker-id", "3"])
+    program = f"{sys.executable} -m respid"
+    command = line.removeprefix("ExecStart=").replace("%i", str(worker_id)).replace("$$", "$")
+    return shlex.split(command.replace("/opt/respid/bin/respid", program).replace("/var/lib/respid", str(tmp_path)))
+
+
+def unit_variables() -> dict[str, str]:
+    lines = (UNITS / "respid@.service").read_text().splitlines()
+    pairs = [line.removeprefix("Environment=").split("=") for line in lines if line.startswith("Environment=")]
+    return dict(pairs)
+
+
+def test_two_instances_share_a_port(tmp_path: Path) -> None:
+    """The HTTP ports cannot be chosen here, since the unit derives them; high worker IDs have ports that are free."""
+    port, worker_ids = free_port(), (901, 902)
+    environment = clean_environment() | unit_variables() | {"RESPID_PORT": str(port)}
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen(exec_start(worker_id, tmp_path), env=environment))
+            for worker_id in worker_ids
+        ]
+        for process in processes:
+            stack.callback(process.kill)
+        wait_until(lambda: all(is_ready(8080 + worker_id) for worker_id in worker_ids))
+        assert [process.poll() for process in processes] == [None, None]
+
+
+def is_ready(http_port: int) -> bool:
+    return run_command_line("healthcheck", "--http-port", str(http_port)).exit_code == 0
+
+
+def test_environment_file_sets_the_http_port(tmp_path: Path) -> None:
+    command = [*exec_start(3, tmp_path)[:-1], "echo " + exec_start(3, tmp_path)[-1].removeprefix("exec ")]
+    for environment, port in (({}, "8083"), ({"RESPID_HTTP_PORT": "9000"}, "9000")):
+        printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        assert printed.split()[-2:] == ["--http-port", port]

@@ -141,20 +141,22 @@ def test_sighup_with_nothing_to_reload(start_server: StartServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "warnings"),
+    ("arguments", "exposed"),
     [
-        ("--bind 0.0.0.0", 1),
-        ("--bind 127.0.0.1", 0),
-        ("--bind localhost", 0),
-        ("--bind 0.0.0.0 --password-file {file}", 0),
+        ("--bind 0.0.0.0", ["0.0.0.0"]),
+        ("--bind *", ["0.0.0.0", "[::]"]),
+        ("--bind 127.0.0.1,::1", []),
+        ("--bind localhost", []),
+        ("--bind 0.0.0.0 --password-file {file}", []),
     ],
 )
 def test_open_access_is_logged_once(
-    start_server: StartServer, password_file: Path, arguments: str, warnings: int
+    start_server: StartServer, password_file: Path, arguments: str, exposed: list[str]
 ) -> None:
     server = start_server(*arguments.format(file=password_file).split())
-    warning = f" warning no password set: anyone who can connect to 0.0.0.0:{server.port} can draw IDs; "
-    assert server.log.count(warning) == server.log.count("no password") == warnings
+    addresses = ", ".join(f"{host}:{server.port}" for host in exposed)
+    warning = f" warning no password set: anyone who can connect to {addresses} can draw IDs; "
+    assert server.log.count(warning) == server.log.count("no password") == bool(exposed)
 
 
 class Loop:

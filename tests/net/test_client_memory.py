@@ -1,19 +1,22 @@
 """The memory that all clients together may hold, and which of them is closed above it."""
 
+import socket
 from pathlib import Path
-from typing import cast
 from unittest import mock
 
 import pytest
 
 from respid.net import memory_limit
-from respid.net.client_memory import Holder, largest_above
+from respid.net.client_memory import Held, Holder, above_limit
 from respid.net.memory_limit import default_limit_bytes
+from respid.net.protocol import BASE_BYTES
+from respid.net.tls_listener import TLS_BASE_BYTES
 from respid.worker.worker import Worker
-from tests.hostile.bystander import unnoticed
+from tests.hostile.bystander import INCR, unnoticed
 from tests.support.byte_streams import request
+from tests.support.certificates import CertificateFiles
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import RunningServer, StartServer, free_port, wait_until
 from tests.support.scripted_worker import connect, converse
 
 LIMIT = 2_000_000
@@ -22,18 +25,79 @@ HELD = "id_generator_client_memory_bytes"
 UNFINISHED = b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + b"x" * 900_000
 
 
+class Named:
+    """A client that does nothing."""
+
+    held_bytes = number = 0
+    has_got_somewhere = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def give_up_memory(self) -> None:
+        raise NotImplementedError
+
+
+def names(holders: list[Holder]) -> list[str]:
+    return [holder.name for holder in holders if isinstance(holder, Named)]
+
+
 @pytest.fixture(scope="module")
-def small(start_server: StartServer) -> RunningServer:
+def small(start_module_server: StartServer) -> RunningServer:
     """A server whose clients may hold 2 MB."""
-    return start_server("--max-client-memory", str(LIMIT))
+    return start_module_server("--max-client-memory", str(LIMIT))
 
 
 @pytest.mark.parametrize(
     ("limit", "chosen"), [(60, []), (59, ["c"]), (30, ["c"]), (29, ["c", "b"]), (0, ["c", "b", "a"])]
 )
 def test_largest_are_chosen_first(limit: int, chosen: list[str]) -> None:
-    held = cast("list[tuple[int, Holder]]", [(10, "a"), (20, "b"), (30, "c")])
-    assert [str(holder) for holder in largest_above(limit, held, 60)] == chosen
+    held = [
+        Held(size, size, has_got_somewhere=True, holder=Named(name)) for size, name in ((10, "a"), (20, "b"), (30, "c"))
+    ]
+    assert names(above_limit(limit, held)) == chosen
+
+
+def test_last_of_equals_is_chosen_first() -> None:
+    held = [Held(10, number, has_got_somewhere=True, holder=Named(str(number))) for number in range(4)]
+    assert names(above_limit(25, held)) == ["3", "2"]
+
+
+def test_newcomers_keep_their_part_only() -> None:
+    """A crowd of silent newcomers does not make the others go, nor do those make all newcomers go."""
+    newcomers = [Held(10, number, has_got_somewhere=False, holder=Named(str(number))) for number in range(10)]
+    user = Held(20, 10, has_got_somewhere=True, holder=Named("user"))
+    assert names(above_limit(100, [user, *newcomers])) == ["0", "1", "2", "3", "4"]
+    hoarder = Held(60, 11, has_got_somewhere=True, holder=Named("hoarder"))
+    assert names(above_limit(100, [user, hoarder, *newcomers[:5]])) == ["hoarder"]
+
+
+def test_connections_are_held_memory(small: RunningServer) -> None:
+    with RawClient(small.port):
+        wait_until(lambda: small.metric(HELD) == BASE_BYTES)
+    wait_until(lambda: small.metric(HELD) == 0)
+
+
+def test_tls_state_is_held_memory(start_server: StartServer, tmp_path: Path) -> None:
+    files, port = CertificateFiles(tmp_path), free_port()
+    server = start_server(*files.options(port), "--max-client-memory", str(LIMIT))
+    connection = socket.create_connection(("127.0.0.1", port), 20)
+    with files.client_context().wrap_socket(connection, server_hostname="localhost") as client:
+        wait_until(lambda: server.metric(HELD) == TLS_BASE_BYTES)
+        client.sendall(request("ECHO", "x" * 12_000))
+        wait_until(lambda: server.metric(HELD) > TLS_BASE_BYTES + 40_000)
+
+
+def test_silent_crowd_makes_room_for_users(start_server: StartServer) -> None:
+    server = start_server("--max-client-memory", "200000")
+    with RawClient(server.port) as user:
+        user.draw(INCR, 1)
+        crowd = [RawClient(server.port) for _ in range(60)]
+        wait_until(lambda: server.metric(CLOSED) > 20)
+        assert crowd[0].receive() == b""
+        assert user.draw(INCR, 1)
+        for client in crowd:
+            client.vanish()
 
 
 def test_unfinished_requests_are_bounded(small: RunningServer) -> None:
@@ -89,11 +153,28 @@ def test_unfinished_request_is_held(worker: Worker) -> None:
 
 @pytest.mark.parametrize(("text", "limit"), [("67108864\n", 16 * 1024 * 1024), ("max\n", None), (None, None)])
 def test_default_is_a_quarter_of_what_is_there(tmp_path: Path, text: str | None, limit: int | None) -> None:
-    path = tmp_path / "memory.max"
     if text is not None:
-        path.write_text(text)
-    with mock.patch.object(memory_limit, "_CGROUP_FILES", [path]):
+        (tmp_path / "memory.max").write_text(text)
+    with mock.patch.object(memory_limit, "_CGROUPS", tmp_path):
         assert default_limit_bytes() == limit or (limit is None and default_limit_bytes() > 100_000_000)
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("0::/system.slice/respid.service", "system.slice/respid.service/memory.max"),
+        ("0::/system.slice/respid.service", "system.slice/memory.max"),
+        ("9:memory:/pods/a", "memory/pods/a/memory.limit_in_bytes"),
+        ("9:cpu,memory:/pods/a", "memory/pods/memory.limit_in_bytes"),
+        ("9:memory:/unseen", "memory/memory.limit_in_bytes"),
+    ],
+)
+def test_limit_of_the_own_cgroup_counts(tmp_path: Path, line: str, file: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("64000000\n")
+    (tmp_path / "own").write_text(f"1:cpuset:/x\n{line}\n")
+    with mock.patch.multiple(memory_limit, _CGROUPS=tmp_path, _OWN_CGROUPS=tmp_path / "own"):
+        assert default_limit_bytes() == 16_000_000
 
 
 def test_limit_0_is_none(start_server: StartServer) -> None:

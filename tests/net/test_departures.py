@@ -55,8 +55,8 @@ def use_until_closed(client: RawClient) -> None:
 
 
 @pytest.fixture(scope="module")
-def ageing(start_server: StartServer) -> RunningServer:
-    return start_server("--max-connection-age", "1")
+def ageing(start_module_server: StartServer) -> RunningServer:
+    return start_module_server("--max-connection-age", "1")
 
 
 def test_client_is_told_at_its_age(ageing: RunningServer) -> None:

@@ -25,8 +25,8 @@ OLD = 'id_generator_connections_closed_total{reason="max_age"}'
 
 
 @pytest.fixture(scope="module")
-def impatient(start_server: StartServer) -> RunningServer:
-    return start_server("--idle-timeout", "1")
+def impatient(start_module_server: StartServer) -> RunningServer:
+    return start_module_server("--idle-timeout", "1")
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def set_library(client: RawClient, name: str, version: str = "1") -> None:
 
 
 @pytest.fixture(scope="module")
-def ageing(start_server: StartServer) -> RunningServer:
-    return start_server("--max-connection-age", "0.5")
+def ageing(start_module_server: StartServer) -> RunningServer:
+    return start_module_server("--max-connection-age", "0.5")
 
 
 @pytest.fixture(scope="module")
-def ageing_for_all(start_server: StartServer) -> RunningServer:
-    return start_server("--max-connection-age", "0.5", "--max-connection-age-clients", "all")
+def ageing_for_all(start_module_server: StartServer) -> RunningServer:
+    return start_module_server("--max-connection-age", "0.5", "--max-connection-age-clients", "all")
 
 
 def test_max_age_closes_reconnecting_drivers(ageing: RunningServer) -> None:

@@ -26,9 +26,9 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def strict(start_server: StartServer) -> RunningServer:
+def strict(start_module_server: StartServer) -> RunningServer:
     """A server with small limits."""
-    return start_server(**SETTINGS)
+    return start_module_server(**SETTINGS)
 
 
 def exists(arguments: int, size: int) -> bytes:

@@ -23,9 +23,11 @@ def config(**settings: Any) -> Config:
     ("settings", "password_needed", "command"),
     [
         ({}, False, "redis-cli INCR orders"),
-        ({"bind": "*", "port": 6380}, False, "redis-cli -p 6380 INCR orders"),
-        ({"bind": "10.0.0.5"}, True, "redis-cli -h 10.0.0.5 --askpass INCR orders"),
-        ({"bind": "::1", "username": "ann"}, True, "redis-cli -h ::1 --user ann --askpass INCR orders"),
+        ({"bind": ("*",), "port": 6380}, False, "redis-cli -p 6380 INCR orders"),
+        ({"bind": ("10.0.0.5", "fd00::1")}, True, "redis-cli -h 10.0.0.5 --askpass INCR orders"),
+        ({"bind": ("::1",), "username": "ann"}, True, "redis-cli -h ::1 --user ann --askpass INCR orders"),
+        ({"bind": ("10.0.0.5", "127.0.0.1")}, False, "redis-cli INCR orders"),
+        ({"bind": ("::",)}, False, "redis-cli -h ::1 INCR orders"),
         ({"port": 0, "tls_port": 6380}, False, "redis-cli -p 6380 --tls INCR orders"),
         ({"port": 0, "unix_socket": Path("/run/my respid")}, False, "redis-cli -s '/run/my respid' INCR orders"),
     ],
@@ -44,7 +46,7 @@ def test_command_fits_the_settings(settings: dict[str, Any], password_needed: bo
     ],
 )
 def test_url_fits_the_settings(bind: str, url: str) -> None:
-    assert status_page_url(config(http_bind=bind)) == url
+    assert status_page_url(config(http_bind=(bind,))) == url
 
 
 def test_start_line_ends_with_what_works(start_server: StartServer) -> None:

@@ -9,7 +9,9 @@ from respid.net.states import Next
 from respid.net.turns import Budget, Turns
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
+from tests.support.command_client import CommandClient
 from tests.support.request_limits import DEFAULT_LIMITS
+from tests.support.scripted_clock import ScriptedClock
 
 PING = request("PING")
 
@@ -68,6 +70,23 @@ def test_each_client_gets_one_turn_per_round() -> None:
     assert (long.taken, short.taken, len(loop.scheduled)) == (1, 1, 1)
 
 
+def test_early_turns_go_first() -> None:
+    loop = Loop()
+    turns = Turns(loop.call_soon, 8)
+    crowd = [Player(turns, 10) for _ in range(5)]
+    for player in crowd:
+        turns.join(player)
+    loop.run_once()
+    early = Player(turns)
+    turns.join(early, is_early=True)
+    loop.run_once()
+    assert early.taken == 1
+    assert sum(player.taken for player in crowd) == 3
+    while loop.scheduled:
+        loop.run_once()
+    assert [player.taken for player in crowd] == [10] * 5
+
+
 def test_failing_turn_stops_no_other() -> None:
     loop = Loop()
     turns = Turns(loop.call_soon, 100)
@@ -103,3 +122,16 @@ def test_answer_takes_its_time_from_the_budget(worker: Worker, monkeypatch: pyte
     assert connection.next is Next.TURN
     assert budgets.authenticated.left_ns <= 0
     assert budgets.unauthenticated.left_ns == 100
+
+
+def test_pipeline_of_blocks_is_bulk_between_two_of_them(clock: ScriptedClock, worker: Worker) -> None:
+    budget = Budget(1_000_000)
+    connection = Connection(worker, 1, "127.0.0.1:50000", DEFAULT_LIMITS, budgets=Budgets(budget, budget))
+    client = CommandClient(connection)
+    connection.receive(request("INCRBY", "a", "4096") * 3)
+    assert client.needs() is Next.WAIT
+    clock.pass_ms(1)
+    budget.left_ns = 0
+    connection.resume()
+    assert client.needs() is Next.TURN
+    assert connection.session.wait.is_bulk

@@ -1,13 +1,17 @@
 """The waiting queue: rounds are fair, and waits are counted."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
 
 from respid.commands import RequestKind, Session
+from respid.net.clients import QueueTicker
+from respid.net.turns import ROUND_NS, Budget
 from respid.net.waiting_queue import WaitingQueue
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_loop import run_scripted
 from tests.support.scripted_worker import RESERVED_MS, connect
 
 SHARE = 100  # IDs that a turn gives a bulk request here
@@ -235,3 +239,63 @@ def test_wait_times_are_added_up(clock: ScriptedClock, worker: Worker, queue: Wa
     clock.pass_ms(1000)
     queue.serve()
     assert worker.stats.exhausted_wait_ns == 250_000 + 2 * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("wanted", "spare_ms"), [([1], 0), ([8191], 0), ([8192], 1), ([8192, 1], 1), ([100_000, 1], 1), ([20_000] * 9, 5)]
+)
+def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: list[int], spare_ms: int) -> None:
+    waiters = [single(worker) for _ in wanted]
+    join(queue, *waiters)
+    for waiter, ids in zip(waiters, wanted, strict=True):
+        waiter.session.wait.ids = ids
+    assert queue.spare_ms() == spare_ms
+
+
+def test_leaves_nobody_alone_who_can_be_served(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    waiter = bulk(worker, 100_000)
+    join(queue, waiter)
+    waiter.session.wait.ids = 100_000
+    clock.pass_ms(1)
+    assert queue.spare_ms() == 0
+
+
+def test_round_tries_large_block_once(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Clients whose blocks do not fit into the rest of the millisecond have no turn; smaller ones behind them do."""
+    large, small = [block(worker, 3000) for _ in range(9)], block(worker, 500)
+    for waiter in (*large, small):
+        join(queue, waiter)
+        waiter.session.wait.block = waiter.wants
+    clock.pass_ms(1)
+    queue.serve()
+    assert [waiter.turns for waiter in large] == [1] + [0] * 8
+    assert small.drawn
+    clock.pass_ms(1)
+    queue.serve()
+    assert [waiter.turns for waiter in large] == [1, 1] + [0] * 7
+
+
+def test_ticks_as_late_as_the_queue_allows(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """While pipelines want more than the next milliseconds have, and sooner once a single ID is wanted, too."""
+
+    async def tick() -> list[int]:
+        ticker = QueueTicker(queue, worker, asyncio.get_running_loop(), Budget(ROUND_NS))
+        pipelines = [bulk(worker, 60_000) for _ in range(3)]
+        begun_ms, served_ms = clock.wall_ms(), []
+        join(queue, *pipelines)
+        for waiter in pipelines:
+            waiter.session.wait.kind = RequestKind.SINGLE
+            waiter.session.wait.ids = waiter.wants
+        ticker.schedule()
+        for wanted in (60_000, 1):
+            pipelines[0].session.wait.ids = wanted
+            ticker.schedule()
+            turns = pipelines[1].turns
+            while pipelines[1].turns == turns:
+                await asyncio.sleep(0.001)
+            served_ms.append(clock.wall_ms() - begun_ms)
+        return served_ms
+
+    first_ms, second_ms = run_scripted(clock, tick())
+    assert first_ms >= 5
+    assert second_ms - first_ms <= 2

@@ -93,6 +93,7 @@ class Worker:
             'id_generator_connections_closed_total{reason="idle_timeout"}': 0,
             "id_generator_auth_failures_total": 0,
             "id_generator_tls_certificate_end_timestamp_seconds": 0,
+            "id_generator_tls_crl_end_timestamp_seconds": 0,
             "id_generator_layout_end_timestamp_seconds": 2 * 365 * 86400,
             f'id_generator_info{{worker_id="{self.worker_id}",id_space="{self.id_space}",'
             f'high_water_mark="{self.high_water_mark}",fingerprint="{self.fingerprint}"}}': 1,

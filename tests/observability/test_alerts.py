@@ -237,6 +237,12 @@ def test_certificate_fires_a_week_before_its_end() -> None:
     expect_alerts(set(), [worker(0, **{name: f"{week + 86400}x100"}), *well(1)], "15m")
 
 
+def test_revocation_list_fires_an_hour_before_its_end() -> None:
+    name = "tls_crl_end_timestamp_seconds"
+    expect_alerts({"RespidRevocationListEnds"}, [worker(0, **{name: "3600x100"}), *well(1)], "15m")
+    expect_alerts(set(), [worker(0, **{name: "7200x100"}), *well(1)], "15m")
+
+
 def test_end_of_the_layout_fires_a_year_before() -> None:
     expect_alerts({"RespidLayoutEnds"}, [worker(0, layout_end_timestamp_seconds=f"{YEAR}x100"), *well(1)], "15m")
     expect_alerts(set(), [worker(0, layout_end_timestamp_seconds=f"{YEAR + 86400}x100"), *well(1)], "15m")

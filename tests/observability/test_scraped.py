@@ -71,11 +71,11 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def prometheus(
-    start_server: StartServer, loading_server: RunningServer, tmp_path_factory: pytest.TempPathFactory
+    start_module_server: StartServer, loading_server: RunningServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """It scrapes a worker whose counters all have samples, and one that waits for its API server."""
     directory = tmp_path_factory.mktemp("prometheus")
-    busy = start_server(worker_id="0")
+    busy = start_module_server(worker_id="0")
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(directory / "rules.yaml")],

@@ -30,6 +30,13 @@ def test_encodes_value_for_each_version(value: Value, resp2: bytes, resp3: bytes
     assert encoder.encode(value, 3) == resp3
 
 
+@given(st.text(), st.integers(0, 9), st.sampled_from([2, 3]))
+def test_text_in_pieces_is_the_same_text(text: str, cut: int, version: int) -> None:
+    encoded = text.encode()
+    pieces: list[bytes | memoryview] = [encoded[:cut], memoryview(encoded)[cut:]]
+    assert encoder.text_pieces(pieces, version) == encoder.text_string(text, version)
+
+
 VALUES = st.recursive(
     st.one_of(st.integers(-(2**63), 2**63 - 1), st.text(), st.binary(), st.none()),
     lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(), values, max_size=4),
@@ -79,6 +86,13 @@ def test_consecutive_equals_one_by_one(first: int, count: int) -> None:
     assert encoder.consecutive_integers(first, count) == b"".join(b":%d\r\n" % number for number in numbers)
     strings = b"".join(encoder.bulk_string(b"%d" % number) for number in numbers)
     assert encoder.consecutive_strings(first, count) == strings
+
+
+@given(st.integers(0, 2**62), st.integers(1, 5_000), st.integers(1, 500))
+@settings(max_examples=50)
+def test_spaced_equals_one_by_one(first: int, step: int, count: int) -> None:
+    numbers = range(first, first + count * step, step)
+    assert encoder.spaced_integers(first, step, count) == b"".join(b":%d\r\n" % number for number in numbers)
 
 
 def test_text_is_verbatim_in_resp3() -> None:

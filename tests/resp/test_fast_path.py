@@ -5,115 +5,79 @@
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import respid.resp.reader
-from respid.net.states import Next
-from respid.resp.fast_path import NO_RUN, Run, RunReader, find_run
+from respid.commands import COMMANDS, Command
+from respid.net.connection import Connection
+from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from tests.support.both_paths import FEW_IDS, Setting, check_equality, play
 from tests.support.byte_streams import request
-from tests.support.request_limits import DEFAULT_LIMITS
-from tests.support.scripted_clock import ScriptedClock
-from tests.support.scripted_worker import connect, converse, start_worker
 
 FUZZ_SECONDS = float(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "1"))
-FAKE_FRAMES = [b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n", b"*3\r\n$6\r\nINCRBY\r\n$1\r\na\r\n$1\r\n1\r\n"]
-KEYS = [
-    b"a",
-    b"7",
-    b"",
-    b"\r\n",
-    b"*",
-    b"$1\r\n1",
-    b"\r\n$1\r\n1\r\n",
-    b"x" * 9,
-    b"x" * 10,
-    b"x" * 98,
-    b"x" * 99,
-    b"x" * 100,
+FAKE_FRAMES = [request("INCR", "a"), request("INCRBY", "a", "1"), request("HINCRBY", "a", "b", "1"), request("ID.NEXT")]
+KEYS = [b"a", b"7", b"", b"\r\n", b"*", b"$1\r\n1", b"\r\n$1\r\n1\r\n", b"x" * 9, b"x" * 10, b"x" * 98, b"x" * 99]
+KEYS += [b"x" * 100, b"key:000000000042", b"INCR", b"\0", b"\xff" * 20, *FAKE_FRAMES]
+# Of each command that draws, its words; KEY is free. Each must be recognised.
+DRAWING = ["INCR KEY", "incr KEY", "InCr KEY", "INCRBY KEY 1", "incrby KEY 1", "INCRBY KEY 7", "INCRBY KEY 100"]
+DRAWING += ["HINCRBY KEY KEY 1", "hincrby KEY KEY 16", "INCRBYFLOAT KEY 1", "INCRBYFLOAT KEY 1.0", "ID.NEXT"]
+DRAWING += ["id.next", "ID.NEXT AS STRING", "id.next as integer"]
+# They resemble runs, but are errors or replies of several parts.
+OTHERS = ["INCRBY KEY 0", "INCRBY KEY 01", "INCRBY KEY -1", "INCRBY KEY 5000", "INCRBY KEY x", "INCRBYFLOAT KEY 2"]
+OTHERS += ["ID.NEXT COUNT 3", "ID.NEXT COUNT 40 AS STRING", "ID.NEXT AS", "ID.NEXT COUNT x", "INCR", "INCR KEY KEY"]
+OTHERS += ["DECR KEY", "PING", "GET KEY", "HINCRBY KEY KEY KEY", "INCRBx KEY 1", "ID.RANGE 20"]
+MODES = ["AUTH secret", "HELLO 3", "HELLO 2", "RESET", "RESET", "MULTI", "MULTI", "EXEC", "EXEC", "DISCARD", "QUIT"]
+MODES += ["CLIENT REPLY OFF", "CLIENT REPLY ON", "CLIENT REPLY SKIP", "PING", "BOGUS"]
+SETTINGS = [
+    Setting(),
+    Setting(password="secret"),
+    Setting(layout=FEW_IDS),
+    Setting(reserved_ms=3),
+    Setting(layout=FEW_IDS, reserved_ms=20),
+    Setting(layout=FEW_IDS, max_queued_commands=25),
 ]
-KEYS += [b"key:000000000042", b"INCR", b"\0", b"\xff" * 20, *FAKE_FRAMES]
-MODES = ["AUTH secret", "HELLO 3", "HELLO 2", "RESET", "MULTI", "EXEC", "DISCARD", "CLIENT REPLY OFF"]
-MODES += ["CLIENT REPLY ON", "CLIENT REPLY SKIP", "PING", "QUIT"]
 
 
-def frame(*arguments: bytes) -> bytes:
-    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in arguments)
+def frame(words: str, *keys: bytes) -> bytes:
+    """Returns a request: the words, in which the keys take the places of KEY in turn."""
+    turn = iter(keys * 3)
+    return request(*[next(turn) if word == "KEY" else word for word in words.split()])
 
 
-def stream(random: Random) -> bytes:
-    """Returns runs of one or several frames, commands that affect the fast path, and damaged frames."""
-    parts = []
-    for _ in range(random.randint(1, 6)):
-        key = random.choice(KEYS)
-        other = random.choice([key, bytes(random.choices(b"ab*$1\r\n", k=len(key))), random.choice(KEYS)])
-        name = random.choice([b"INCR", b"INCR", b"incr", b"InCr", b"DECR"])
-        incrby = random.choice([b"INCRBY", b"incrby", b"INCRBx"])
-        frames = [frame(name, key), frame(name, other), frame(incrby, key, random.choice([b"1", b"1", b"2", b"01"]))]
-        frames.append(frame(incrby, key, b"1"))
-        run = random.choice(frames) * random.choice([1, 2, 60])
+def pieces_of_stream(random: Random) -> list[bytes]:
+    """Returns runs of one or several frames, commands that affect the fast path, and damaged frames, cut into reads."""
+    vocabulary = random.sample(DRAWING, 2)
+    parts = [request("AUTH", "secret")]
+    for _ in range(random.randint(1, 8)):
+        keys = random.choices(KEYS, k=2)
+        words = random.choice(vocabulary if random.random() < 0.7 else DRAWING + OTHERS)
+        one = frame(words, *keys)
+        run = one * random.choice([1, 2, 3, 3, 20, 60])
         shape = random.random()
-        if shape < 0.2:
-            run += random.choice(frames)
+        if shape < 0.1:
+            run += frame(random.choice(OTHERS), *keys)
         elif shape < 0.3:
-            run = b"".join(random.choices(random.sample(frames, 2), k=60))
-        elif shape < 0.5:
-            run = request(*random.choice(MODES).split()) + run
+            like = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
+            run = b"".join(random.choices([one, frame(words, *like), frame(words, *KEYS[:2])], k=30))
         elif shape < 0.6:
+            parts.append(request(*random.choice(MODES).split()))
+        elif shape < 0.7:
             position = random.randrange(len(run))
             run = run[:position] + random.choice([b"", b"*", b"9", b"\r\n"]) + run[position + random.randint(0, 2) :]
+        elif shape < 0.8:
+            parts.append(one[: random.randrange(len(one))])
+        elif shape < 0.9:
+            position = random.randrange(len(run))
+            parts += [run, run, run[:position] + random.choice([b"1", b"7", b"x"]) + run[position + 1 :]]
         parts.append(run)
-    return b"".join(parts)
-
-
-@dataclass
-class Outcome:
-    """Everything in which a client or a scraper could see a difference between the two paths."""
-
-    output: bytes
-    needs: str
-    last_id: int | None
-    last_command: str
-    commands: dict[str, int]
-    errors: dict[str, int]
-
-
-def play(pieces: list[bytes], password: str) -> Outcome:
-    clock = ScriptedClock()
-    worker = start_worker(clock, password=password)
-    connection = connect(worker, DEFAULT_LIMITS)
-    output = b""
-    for piece in pieces:
-        output += converse(connection, piece)
-        while connection.next in (Next.WAIT, Next.TURN):
-            if connection.next is Next.WAIT:
-                clock.pass_ms(1)
-            output += connection.resume()
-    stats = worker.stats
-    commands = {name: count for name, count in stats.commands.items() if count}
-    state = connection.next.value, worker.generator.last_id, connection.session.last_command
-    return Outcome(output, *state, commands, dict(stats.errors))
-
-
-def find_nothing(_buffer: bytes, _position: int) -> Run:
-    return NO_RUN
-
-
-def count_none(_reader: RunReader, _data: bytes) -> int:
-    return 0
-
-
-def check_equality(pieces: list[bytes], password: str = "") -> None:
-    quick = play(pieces, password)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunReader, "count", count_none)
-        patch.setattr(respid.resp.reader, "find_run", find_nothing)
-        general = play(pieces, password)
-    assert quick == general, pieces
+    if random.random() < 0.4:
+        return parts
+    return cut(b"".join(parts), [random.randrange(1 << 16) for _ in range(random.randrange(6))])
 
 
 def cut(sent: bytes, places: list[int]) -> list[bytes]:
@@ -122,11 +86,9 @@ def cut(sent: bytes, places: list[int]) -> list[bytes]:
 
 
 @settings(max_examples=200)
-@given(
-    st.randoms(use_true_random=False), st.lists(st.integers(0, 1 << 16), max_size=4), st.sampled_from(["", "secret"])
-)
-def test_any_stream_gets_same_replies(random: Random, places: list[int], password: str) -> None:
-    check_equality(cut(stream(random), places), password)
+@given(st.randoms(use_true_random=False), st.sampled_from(SETTINGS))
+def test_any_stream_gets_same_replies(random: Random, setting: Setting) -> None:
+    check_equality(pieces_of_stream(random), setting)
 
 
 @pytest.mark.timeout(60 + FUZZ_SECONDS)
@@ -135,58 +97,189 @@ def test_random_streams_get_same_replies() -> None:
     seed = int(os.environ.get("RESPID_TEST_FUZZ_SEED", "1"))
     while time.monotonic() < until:
         random = Random(seed)
-        pieces = cut(stream(random), [random.randrange(1 << 16) for _ in range(random.randrange(4))])
-        check_equality(pieces, random.choice(["", "secret"]))
+        check_equality(pieces_of_stream(random), random.choice(SETTINGS))
         seed += 1
 
 
+def test_every_command_that_draws_is_compared() -> None:
+    drawing = {name.decode() for name, command in COMMANDS.items() if command.draw_of is not None}
+    assert {words.split()[0].upper() for words in DRAWING} == drawing
+
+
+@pytest.mark.parametrize("words", DRAWING)
+@pytest.mark.parametrize("around", ["{} PING", "MULTI {} EXEC", "HELLO.3 {} PING", "CLIENT.REPLY.SKIP {} PING"])
+def test_cut_stream_gets_same_replies(words: str, around: str) -> None:
+    run = frame(words, b"a", b"b") * 3 + frame(words, b"*", b"b") + frame(words, b"key", b"\r\n") + frame(words, b"a")
+    before, after = (each.strip() for each in around.split("{}"))
+    sent = (request(*before.split(".")) if before else b"") + run + request(after)
+    learned = frame(words, b"a", b"b") * 2
+    for place in range(len(sent) + 1):
+        check_equality([learned, sent[:place], sent[place:]], Setting(layout=FEW_IDS))
+
+
 @pytest.mark.parametrize("key", KEYS, ids=repr)
-@pytest.mark.parametrize("other", [b"a", b"$1\r\n1", b"x" * 99])
-def test_cut_stream_gets_same_replies(key: bytes, other: bytes) -> None:
-    sent = frame(b"INCR", key) * 2 + frame(b"INCRBY", other, b"1") + frame(b"INCR", other) + frame(b"PING")
-    for place in range(len(sent)):
-        check_equality([sent[:place], sent[place:]])
+@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 1", "HINCRBY KEY KEY 2"])
+def test_key_may_contain_anything(key: bytes, words: str) -> None:
+    for other in (b"a", b"$1\r\n1", b"x" * 99):
+        sent = frame(words, key) * 3 + frame(words, other) + frame(words, key, other) + request("PING")
+        for place in range(0, len(sent), 1 + len(sent) // 60):
+            check_equality([sent[:place], sent[place:]])
 
 
 @pytest.mark.parametrize("begun", FAKE_FRAMES, ids=repr)
-@pytest.mark.parametrize("run", [frame(b"INCR", b"key"), frame(b"INCRBY", b"key", b"1") * 40], ids=["one", "many"])
-def test_run_after_broken_frame(begun: bytes, run: bytes) -> None:
+@pytest.mark.parametrize("repeated", [1, 40])
+@pytest.mark.parametrize("words", ["INCR KEY", "HINCRBY KEY KEY 1", "ID.NEXT"])
+def test_run_after_broken_frame(begun: bytes, repeated: int, words: str) -> None:
+    run = frame(words, b"key") * repeated
     for place in range(len(begun)):
-        check_equality([begun[:place], run, run])
-        check_equality([run + begun[:place], run])
+        check_equality([run, run, begun[:place], run, run])
+        check_equality([run, run + begun[:place], run])
 
 
-@pytest.mark.parametrize("run", [frame(b"INCR", b"key") * 10_000, frame(b"INCRBY", b"key", b"1") * 10_000])
-def test_run_longer_than_millisecond(run: bytes) -> None:
-    check_equality([run + frame(b"PING"), run])
-    check_equality([run, frame(b"PING")])
+@pytest.mark.parametrize("words", DRAWING)
+@pytest.mark.parametrize("setting", SETTINGS[2:], ids=repr)
+def test_run_that_waits(words: str, setting: Setting) -> None:
+    run = frame(words, b"key", b"field") * 150
+    check_equality([run + request("PING"), run], setting)
+    check_equality([run, request("PING"), request("MULTI"), run, request("EXEC") + run], setting)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    "run", [frame(b"INCR", b"key"), frame(b"INCR", b"key") * 40, frame(b"INCRBY", b"k", b"1") * 40]
-)
-def test_run_after_change_of_mode(mode: str, run: bytes) -> None:
-    change = request(*mode.split())
+@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 100", "ID.NEXT AS STRING"])
+def test_run_longer_than_millisecond(words: str) -> None:
+    check_equality([frame(words, b"key") * 10_000 + request("PING"), frame(words, b"key") * 5000])
+
+
+@pytest.mark.parametrize("mode", sorted(set(MODES)))
+@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 7", "ID.NEXT AS STRING"])
+def test_run_after_change_of_mode(mode: str, words: str) -> None:
+    change, run = request(*mode.split()), frame(words, b"key") * 40
     for pieces in ([change, run, run], [run + change + run, change, run], [run, change + run]):
         check_equality(pieces)
-        check_equality(pieces, password="secret")
+        check_equality(pieces, Setting(password="secret"))
 
 
-@pytest.mark.parametrize(
-    ("buffer", "run"),
-    [
-        (frame(b"INCR", b"key"), ("incr", 1)),
-        (frame(b"INCR", b"key") * 3, ("incr", 3)),
-        (frame(b"incr", b"key") * 500, ("incr", 500)),
-        (frame(b"INCRBY", b"key", b"1") * 500, ("incrby", 500)),
-        (frame(b"INCR", b"a") + frame(b"INCR", b"bb"), ("incr", 2)),
-        (frame(b"INCR", b"a") + frame(b"PING"), ("incr", 1)),
-        (frame(b"INCRBY", b"a", b"2"), ("", 0)),
-        (frame(b"INCR", b"x" * 100), ("", 0)),
-        (frame(b"PING"), ("", 0)),
-        (b"", ("", 0)),
-    ],
-)
-def test_finds_run(buffer: bytes, run: tuple[str, int]) -> None:
-    assert find_run(buffer, 0)[:2] == run
+def recognised(words: str, *sent: bytes) -> list[Run]:
+    """Returns the runs that the reader finds at the beginning of each read, once it has learned the words."""
+    arguments = [b"k" if word == "KEY" else word.encode() for word in words.split()]
+    runs = RunReader[str]()
+    runs.learn(arguments, words.count("KEY"), words)
+    return [runs.find_in_read(data) for data in sent]
+
+
+@pytest.mark.parametrize("words", DRAWING)
+@pytest.mark.parametrize("frames", [1, 2, 3, 16, 100, 127, 128, 129, 500])
+def test_finds_run(words: str, frames: int) -> None:
+    one = frame(words, b"a", b"b")
+    for followed in (b"", one[:-1], request("PING")):
+        sent = one * frames + followed
+        assert recognised(words, sent, sent, sent)[-1] == (frames, len(one) * frames)
+
+
+@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 1", "HINCRBY KEY KEY 20"])
+def test_finds_run_with_keys_of_any_length(words: str) -> None:
+    frames = [frame(words, b"k" * length, b"f" * (100 - length)) for length in range(1, 100)]
+    sent = b"".join(frames)
+    assert recognised(words, sent, sent, frames[0] * 3 + frames[4]) == [(99, len(sent))] * 2 + [
+        (4, len(frames[0]) * 3 + len(frames[4]))
+    ]
+
+
+@pytest.mark.parametrize("other", [*OTHERS, "INCRBY KEY 2", "HINCRBY KEY KEY 1", "incrby KEY 1"])
+def test_finds_no_run_of_another_command(other: str) -> None:
+    one, sent = frame("INCRBY KEY 1", b"a"), frame(other, b"a")
+    assert recognised("INCRBY KEY 1", sent, one + sent) == [NO_RUN, (1, len(one))]
+
+
+@pytest.mark.parametrize("words", DRAWING)
+def test_connection_takes_fast_path(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first two requests of a command are parsed."""
+    parsed: list[list[bytes]] = []
+    expect = Connection._expect_run
+
+    def note(connection: Connection, command: Command, arguments: list[bytes]) -> None:
+        parsed.append(arguments)
+        expect(connection, command, arguments)
+
+    monkeypatch.setattr(Connection, "_expect_run", note)
+    play([frame(words, b"a", b"b") * 40, frame(words, b"c", b"d") * 60], Setting())
+    assert len(parsed) == 2
+
+
+class Compared(bytes):
+    """Bytes that count the comparisons with their beginning."""
+
+    comparisons = 0
+
+    def startswith(self, *given: Any) -> bool:
+        self.comparisons += 1
+        return super().startswith(*given)
+
+
+@pytest.mark.parametrize("words", DRAWING)
+def test_miss_costs_one_comparison(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every place in the stream, and in every read."""
+    arguments = [word.encode() for word in words.split()]
+    runs = RunReader[str]()
+    runs.learn(arguments, words.count("KEY"), words)
+    for method in ("equal_frames", "mixed_run"):
+        monkeypatch.delattr(Template, method)
+    for other in [each for each in DRAWING + OTHERS if each.split()[0] != words.split(maxsplit=1)[0]]:
+        sent = Compared(b"".join(frame(other, bytes([place])) for place in range(20)))
+        frame_bytes = len(sent) // 20
+        for place in range(20):
+            assert runs.find(sent, place * frame_bytes) is NO_RUN
+        assert runs.find_in_read(sent) is NO_RUN
+        assert sent.comparisons == 21
+
+
+# Each entry returns the frames with the given number: they promise runs, but are hardly any.
+DECEPTIVE: dict[str, Callable[[int], bytes]] = {
+    "increments differ": lambda number: request("INCRBY", "key", str(1 + number % 89)),
+    "increments differ in pairs": lambda number: request("INCRBY", "key", str(1 + number // 2 % 89)),
+    "keys are long": lambda number: request("INCR", "x" * (100 + number % 3)),
+    "keys have asterisks and many lengths": lambda number: request("INCR", "*" * (number % 97)),
+    "commands alternate": lambda number: request("INCR", "key") if number % 2 else request("ID.NEXT"),
+    "commands alternate in pairs": lambda number: request("INCR", "key") if number % 4 < 2 else request("ID.NEXT"),
+    "commands alternate in threes": lambda number: request("INCR", "k") if number % 6 < 3 else request("ID.NEXT"),
+    "one run, then single frames": lambda number: (
+        request("INCR", "key") * 600 + request("PING") if number % 500 == 0 else request("INCR", "k" * (4 + number % 7))
+    ),
+    "frames end wrongly": lambda number: request("INCRBY", "k" * (1 + number % 2), "1")[:-2] + b"..",
+    "arguments are missing": lambda number: request("INCRBY", "key", "1") if number % 3 == 0 else request("INCRBY"),
+}
+
+
+@pytest.mark.parametrize("name", DECEPTIVE)
+@pytest.mark.parametrize("frames_per_read", [1, 3, 100])
+def test_fast_path_is_not_deceived(name: str, frames_per_read: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its work in vain is less than a comparison for every fifth frame, and three for each that it recognises."""
+    work, recognised = 0, 0
+    # A frame on the general path takes as long as eight comparisons, and learning as long as two.
+    equal_frames, mixed_run, learn = Template.equal_frames, Template.mixed_run, RunReader.learn
+
+    def compare(template: Template, buffer: bytes, position: int, most: int) -> int:
+        nonlocal work, recognised
+        found = equal_frames(template, buffer, position, most)
+        recognised += found
+        work += most - found
+        return found
+
+    def match(template: Template, buffer: bytes, position: int) -> Run:
+        nonlocal work, recognised
+        run = mixed_run(template, buffer, position)
+        recognised += run.frames
+        work += run is NO_RUN
+        return run
+
+    def take(*given: Any) -> None:
+        nonlocal work
+        work += 2
+        learn(*given)
+
+    monkeypatch.setattr(Template, "equal_frames", compare)
+    monkeypatch.setattr(Template, "mixed_run", match)
+    monkeypatch.setattr(RunReader, "learn", take)
+    frames = [DECEPTIVE[name](number) for number in range(2000)]
+    reads = [b"".join(frames[start : start + frames_per_read]) for start in range(0, 2000, frames_per_read)]
+    play(reads, Setting())
+    assert work <= 3 * recognised + 2000 // 5

@@ -1,14 +1,12 @@
-"""What can happen in a history, one function per event."""
+"""What can happen to a worker, its host and its store, one function per event."""
 
-from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from respid.highwater.stores.lease import Lease
-from respid.ids.layout import Layout
-from tests.simulation.host import JUMP_MS, Host
+from tests.simulation.host import JUMP_MS, START_MS, Host
 from tests.simulation.promises import Loss
 from tests.simulation.rare_states import Rare
-from tests.simulation.world import LAYOUT, Place, World
+from tests.simulation.world import Place, World
 
 
 class Event(Protocol):
@@ -20,7 +18,6 @@ class Event(Protocol):
 
 
 CLOCK_STEPS_MS = (-60.4, -4000.3, -50_000, 4000.7, 0.5)
-LAYOUTS = (LAYOUT, Layout.parse("41/1/5"), Layout.parse("41/3/3"))  # in all of them IDs rise equally fast
 
 
 class Step(NamedTuple):
@@ -161,6 +158,28 @@ def jump(world: World, place: Place, _detail: int) -> None:
     world.set_clock(world.host_of(place), JUMP_MS)
 
 
+def lose_clock(world: World, place: Place, detail: int) -> None:
+    """The wall clock shows 1970, a time just before respid was built, or one that no layout reaches."""
+    offset_ms = (-START_MS, world.build_ms - START_MS - 60_000, START_MS * 2)[detail % 3]
+    world.set_clock(world.host_of(place), offset_ms)
+
+
+def boot_without_clock(world: World, place: Place, detail: int) -> None:
+    """A machine that does not know the time starts, and gets to know it only later, if at all."""
+    host = world.host_of(place)
+    for one in world.alive():
+        if one.process.host is host:
+            one.process.kill()
+    lose_clock(world, place, detail)
+    booted = world.start(place)
+    world.run_for((0.1, 1.5, 4)[detail // 3 % 3])
+    if detail % 5:
+        correct_clock(world, place, detail)
+        world.run_for(1)
+    if booted.issuer.has_issued:
+        world.reached.add(Rare.CLOCK_WAITED_FOR)
+
+
 def delete_lock(world: World, place: Place, _detail: int) -> None:
     for directory in world.host_of(place).disk.directories.values():
         directory.change(**{f"worker-{place.settings.worker_id}.lock": None})
@@ -198,6 +217,45 @@ def clock_ahead_for_a_while(world: World, place: Place, detail: int) -> None:
     world.run_for((0.01, 0.3, 0.8)[detail % 3])
 
 
+def reach_the_ceiling(world: World, place: Place, detail: int) -> None:
+    """The store is away until the wall clock, which runs ahead, has reached the end of the reservation."""
+    host, reserve_ms, pauses = world.host_of(place), place.settings.reserve_ms, world.draws_every_seconds
+    offset_ms = host.clock.offset_ms
+    world.set_clock(host, offset_ms + reserve_ms * (0.1, 0.2, 0.4)[detail % 3])
+    disk_fails(world, place, detail)
+    cut_off(world, place, detail)
+    world.draws_every_seconds = (0.001,)
+    world.run_for(reserve_ms * 0.0011)
+    world.draws_every_seconds = pauses
+    kill(world, place, detail)
+    disk_works(world, place, detail)
+    connect(world, place, detail)
+    world.set_clock(host, offset_ms - 4_000)
+    world.start(place)
+    world.run_for(1)
+
+
+def lower_the_ceiling(world: World, place: Place, detail: int) -> None:
+    """Timestamps that were given up are needed again while the store is away, and then a successor starts."""
+    host, pauses = world.host_of(place), world.draws_every_seconds
+    world.draws_every_seconds = (3,)  # so that no ID uses the timestamps before they are given up
+    world.run_for(0.5)
+    clock_ahead(world, place, detail)
+    world.run_for((0.6, 1.2)[detail % 2])
+    world.set_clock(host, 0)
+    world.run_for((0.6, 0.8, 1.2)[detail % 3])
+    cut_off(world, place, detail)
+    clock_ahead(world, place, detail)
+    world.draws_every_seconds = (0.001,)
+    world.run_for(1.5)
+    world.draws_every_seconds = pauses
+    kill(world, place, detail)
+    connect(world, place, detail)
+    world.set_clock(host, 0)
+    world.start(place)
+    world.run_for(1)
+
+
 def delete_mark(world: World, place: Place, _detail: int) -> None:
     worker_id = place.settings.worker_id
     if place.settings.store == "lease":
@@ -224,7 +282,12 @@ def delete_mark_of_a_running_worker(world: World, place: Place, detail: int) -> 
 
 
 def damage_mark(world: World, place: Place, detail: int) -> None:
-    """The mark's file is cut off, or something else is written into it."""
+    """The mark is cut off, or something else is written in its place."""
+    if place.settings.store == "lease":
+        world.api.damage(f"respid-{place.settings.space}-{place.settings.worker_id}")
+        world.damaged.add(world.store_name(place))
+        world.losses.append(Loss(world.store_name(place), place.settings.worker_id, world.scheduler.now_ns))
+        return
     directory = world.host_of(place).disk.directories.get(f"/{place.settings.space}")
     if place.settings.store == "file" and directory is not None:
         inode = directory.names.get(f"worker-{place.settings.worker_id}.json")
@@ -250,120 +313,3 @@ def restore_leases(world: World) -> None:
     spaces = {place.settings.space for place in world.places if place.settings.store == "lease"}
     world.losses += [Loss(f"lease {space}", None, world.scheduler.now_ns) for space in sorted(spaces)]
     world.api.restore(backup)
-
-
-def change_worker_id(world: World, place: Place, detail: int) -> None:
-    """A rolling change of the offset: this pod is replaced first."""
-    worker_id = (place.settings.worker_id + 1 + detail % 2) % place.settings.layout.workers
-    change(world, place, worker_id=worker_id)
-
-
-def change_layout(world: World, place: Place, detail: int) -> None:
-    """A rolling change of the layout, which is accepted or not."""
-    layout = LAYOUTS[detail % len(LAYOUTS)]
-    worker_id = place.settings.worker_id % layout.workers
-    change(world, place, layout=layout, worker_id=worker_id, accepts_layout_change=detail % 2 == 0)
-
-
-def change_layout_of_all(world: World, place: Place, detail: int) -> None:
-    """As the documents say: all are stopped first."""
-    stop_all(world)
-    layout = LAYOUTS[detail % len(LAYOUTS)]
-    for each in world.places:
-        worker_id = each.settings.worker_id % layout.workers
-        each.settings = replace(each.settings, layout=layout, worker_id=worker_id, accepts_layout_change=True)
-        world.start(each)
-    del place
-
-
-def freeze_beside_a_change(world: World, place: Place, detail: int) -> None:
-    """While a worker stands still for longer than its reservation, the others change to another layout."""
-    freeze(world, place, detail)
-    layout = LAYOUTS[detail % len(LAYOUTS)]
-    for each in world.places:
-        if each is not place:
-            kill(world, each, detail)
-            worker_id = each.settings.worker_id % layout.workers
-            each.settings = replace(each.settings, layout=layout, worker_id=worker_id, accepts_layout_change=True)
-            world.start(each)
-    world.run_for((2, 7, 14)[detail % 3])
-    thaw(world, place, detail)
-
-
-def mix_layouts(world: World, place: Place, detail: int) -> None:
-    """All places start at once, with different layouts."""
-    for number, each in enumerate(world.places):
-        kill(world, each, detail)
-        layout = LAYOUTS[(detail + number) % len(LAYOUTS)]
-        worker_id = each.settings.worker_id % layout.workers
-        each.settings = replace(each.settings, layout=layout, worker_id=worker_id, accepts_layout_change=True)
-        world.start(each)
-    del place
-
-
-def change_space(world: World, place: Place, detail: int) -> None:
-    change(world, place, space="ab"[detail % 2])
-
-
-def change_store(world: World, place: Place, detail: int) -> None:
-    change(world, place, store=("file", "lease")[detail % 2])
-
-
-def stop_all(world: World) -> None:
-    for place in world.places:
-        stop(world, place, 0)
-    world.run_for(6)
-    for place in world.places:
-        kill(world, place, 0)
-
-
-def change(world: World, place: Place, **settings: object) -> None:
-    """Restarts the worker of a place with other settings."""
-    stop(world, place, 0)
-    world.run_for(0.6)
-    kill(world, place, 0)
-    place.settings = replace(place.settings, **settings)  # type: ignore[arg-type]
-    world.start(place)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Events that belong together: a history has all of them or none."""
-
-    events: tuple[Event, ...]
-    store: str = ""  # the only one that it concerns
-
-
-ALWAYS: tuple[Event, ...] = (restart, start, stop, replace_after_stop, kill)
-FAULTS = (
-    Fault((freeze, thaw, start)),
-    Fault((suspend, start)),
-    Fault((in_a_call(kill), start), "file"),
-    Fault((in_a_call(freeze), thaw, start), "file"),
-    Fault((lose_power, in_a_call(lose_power)), "file"),
-    Fault((disk_fails, disk_works), "file"),
-    Fault((disk_fails, disk_works, lose_power), "file"),
-    Fault((disk_is_slow, disk_works), "file"),
-    Fault((delete_lock, start, in_a_call(delete_lock_and_start), delete_lock_and_start, disk_is_slow), "file"),
-    Fault((interlude, in_a_call(interlude)), "file"),
-    Fault((mix_layouts, disk_is_slow, mix_layouts), "file"),
-    Fault((clock_ahead_for_a_while, cut_off, connect, start, start), "lease"),
-    Fault((clock_ahead_for_a_while, restart)),
-    Fault((set_clock, change_layout_of_all, mix_layouts)),
-    Fault((freeze_beside_a_change,)),
-    Fault((api_fails, api_works), "lease"),
-    Fault((cut_off, connect), "lease"),
-    Fault((cut_off, connect, start), "lease"),
-    Fault((api_is_stale,), "lease"),
-    Fault((set_clock, set_clock, correct_clock)),
-    Fault((set_clock, correct_clock, start)),
-    Fault((jump, correct_clock)),
-    Fault((delete_mark,)),
-    Fault((delete_mark_of_a_running_worker,)),
-    Fault((damage_mark,), "file"),
-    Fault((move_marks,)),
-    Fault((change_worker_id,)),
-    Fault((change_layout, change_layout_of_all)),
-    Fault((change_space,)),
-    Fault((change_store,)),
-)

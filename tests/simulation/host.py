@@ -11,6 +11,7 @@ from tests.simulation.scheduler import SECOND, Scheduler
 
 START_MS = 1_767_225_600_000  # 2026-01-01, when every history begins
 JUMP_MS = 10**9  # by how far a clock jumps that nobody should believe
+LOST_MS = 10**10  # a clock that is wrong by more shows another year: the machine has no battery
 CALL_SECONDS = (0.00001, 0.00005, 0.0003, 0.004)  # that a system call may take
 SLOW_CALL_SECONDS = (0.001, 0.1, 2)
 _MILLISECOND = 1_000_000  # ns
@@ -27,6 +28,7 @@ class HostClock:
         self.offsets: list[tuple[int, float]] = []  # by how many ms the wall clock was wrong, and since when
         self.greatest_offset_ms = offset_ms
         self.greatest_step_ms = 0.0  # forward
+        self.was_far_ahead = False  # by more than a clock that nobody set
         self.set_offset(offset_ms)
 
     def boot_ns(self) -> int:
@@ -51,9 +53,13 @@ class HostClock:
     def set_offset(self, offset_ms: float) -> None:
         self._wall_ns = START_MS * _MILLISECOND + int(offset_ms * _MILLISECOND)
         former_ms = self.offsets[-1][1] if self.offsets else offset_ms
-        self.greatest_step_ms = max(self.greatest_step_ms, offset_ms - former_ms)
         if not self.offsets or offset_ms != former_ms:
             self.offsets.append((self._scheduler.now_ns, offset_ms))
+        self.was_far_ahead |= offset_ms > LOST_MS
+        if abs(offset_ms) > LOST_MS:
+            return
+        if abs(former_ms) < LOST_MS:
+            self.greatest_step_ms = max(self.greatest_step_ms, offset_ms - former_ms)
         self.greatest_offset_ms = max(self.greatest_offset_ms, offset_ms)
 
     def true_ms(self) -> float:

@@ -34,6 +34,8 @@ class Issuer:
     started_ns: int
     start_above: int
     least_wall_ms: int  # the least that its wall clock showed before its first ID
+    earliest_ms: int = 0  # when respid was built: a clock that shows an earlier time is not believed
+    is_exclusive: bool = False  # its store has the marks of its own former worker IDs only
     ended_ns: int | None = None
     least: int = -1
     greatest: int = -1
@@ -64,6 +66,8 @@ class Issuer:
             raise BrokenPromiseError(f"{self}: {first} after {self.greatest}, to start above {self.start_above}")
         self.greatest, self.last_ns = last, now_ns
         layout, sequence_bits = self.layout, self.layout.sequence_bits
+        if self.timestamp_ms(first) < self.earliest_ms:
+            raise BrokenPromiseError(f"{self}: {first} is of {self.timestamp_ms(first)}, when respid was not built")
         if not first >> sequence_bits == last >> sequence_bits or count < 1:
             raise BrokenPromiseError(f"{self}: {count} IDs from {first} are not of one millisecond of one worker")
         if last >> sequence_bits & (1 << layout.worker_bits) - 1 != self.worker_id:
@@ -90,7 +94,22 @@ def check(issuers: list[Issuer], losses: list[Loss]) -> int:
                 ids = f"{former.least} to {former.greatest}, then {latter.least} to {latter.greatest}"
                 raise BrokenPromiseError(f"{former}; {latter}: {ids}")
             overlaps += _could_repeat(former, latter)
+    _check_own_stores(issued, losses)
     return overlaps
+
+
+def _check_own_stores(issued: list[Issuer], losses: list[Loss]) -> None:
+    """Where a store belongs to one worker, a changed worker ID needs `start_above`, once."""
+    covered: dict[tuple[str, int], int] = {}
+    for number, latter in enumerate(issued):
+        key = latter.store, latter.worker_id
+        covered[key] = max(latter.start_above, covered.get(key, -1))
+        for former in issued[:number]:
+            is_change = latter.is_exclusive and former.store == latter.store and former.worker_id != latter.worker_id
+            if not is_change or former.first_ns > latter.started_ns or _is_mark_lost(former, latter, losses):
+                continue
+            if covered[key] < former.least:
+                raise BrokenPromiseError(f"{latter} issued IDs in the directory of {former}")
 
 
 def are_kept_apart(former: Issuer, latter: Issuer, losses: list[Loss]) -> bool:

@@ -29,6 +29,13 @@ class Rare(Enum):
     LAYOUT_CHANGED = "workers of two layouts issued IDs, one after the other, in one store"
     WORKER_ID_CHANGED = "a place issued IDs with two worker IDs"
     STORE_CHANGED = "a worker ID was used in two stores, one after the other"
+    OFFSET_ROLLED_BACK = "a rolling change of worker IDs waited, and was taken back"
+    STARTED_ABOVE = "a process began at the ID that it was told to start above"
+    START_ABOVE_REFUSED = "a start was refused, since it would be too far ahead of the clock"
+    OWN_DIRECTORY_REFUSED = "a start was refused in its own directory, since its worker ID was changed"
+    OWN_DIRECTORY_TAKEN_OVER = "a process with a changed worker ID issued IDs in its own directory"
+    CLOCK_WAITED_FOR = "a process issued IDs after it had started with a clock that could not be right"
+    RESERVE_CHANGED = "workers with reservations of different lengths issued IDs in one store"
     REPEAT_NOT_PROMISED_AGAINST = "an ID was issued twice where the documents do not promise that it is not"
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from respid.ids.layout import Layout
-from tests.simulation.events import ALWAYS, FAULTS, Event, Fault, Step
+from tests.simulation.events import Event, Step
+from tests.simulation.faults import ALWAYS, FAULTS, Fault
 from tests.simulation.host import START_MS
 from tests.simulation.liveness import heal_and_check
 from tests.simulation.rare_states import Reached
+from tests.simulation.verdict import check_history
 from tests.simulation.world import LAYOUT, Place, Settings, World, simulated
 
 HISTORIES_PER_COLLECTION = 200  # of garbage: a process and its tasks refer to each other
@@ -40,7 +42,7 @@ class History:
                 world.note_trouble()
                 step.event(world, world.places[step.place % len(world.places)], step.detail)
             world.run_for(random.choice((0.2, 2, 4)))
-            world.check()
+            check_history(world)
             heal_and_check(world)
         finally:
             world.end()
@@ -91,7 +93,8 @@ def make_world(random: Random, stores: tuple[str, ...], reached: Reached | None 
     store = random.choice(stores)
     layout = ENDING_LAYOUT if random.random() < 0.08 else LAYOUT
     lead_limit_seconds = random.choice((6, 60, 60, 600))
-    one = Settings(1, store, layout=layout, lead_limit_seconds=lead_limit_seconds)
+    reserve_ms = random.choice((2000, 2500, 4000))
+    one = Settings(1, store, layout=layout, lead_limit_seconds=lead_limit_seconds, reserve_ms=reserve_ms)
     places = [Place(0, "a-1", one)]
     for number in range(random.choice((0, 1, 1, 1, 2))):
         same_id = random.random() < 0.6
@@ -99,7 +102,8 @@ def make_world(random: Random, stores: tuple[str, ...], reached: Reached | None 
             number + 1 if random.random() < 0.6 else 0, f"b-{number}", one if same_id else replace(one, worker_id=2)
         )
         places.append(place)
-    world = World(places, random, reserve_ms=random.choice((2000, 2500, 4000)), reached=reached)
+    world = World(places, random, reached=reached)
+    world.build_ms = START_MS - random.choice((5_000, 3_600_000, 3_600_000))
     world.draws_every_seconds = random.choice(((0.002, 0.02, 0.3), (0.05, 0.3), (0.001, 0.003, 0.1, 0.5)))
     world.confirm_seconds = random.choice((0.5, 2, 10))
     for host in world.hosts:
@@ -114,6 +118,8 @@ def run(
     stores: tuple[str, ...] = ("file", "lease", "none"),
     faults: tuple[Fault, ...] = FAULTS,
     reached: Reached | None = None,
+    *,
+    is_shortened: bool = True,
 ) -> str | None:
     """Describes the first history that breaks a promise, without the steps that it does not need; None if none does."""
     with simulated():
@@ -122,7 +128,7 @@ def run(
             try:
                 history.play(reached)
             except AssertionError as error:
-                return f"{error}\n{history.shortened()}"
+                return f"{error}\n{history.shortened() if is_shortened else history}"
             if seed % HISTORIES_PER_COLLECTION == 0:
                 gc.collect()
     return None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.planted_bugs import ALL, PlantedBug
+from tests.simulation.plants import ALL, PlantedBug
 from tests.simulation.swarm import run
 
 ATTEMPTS = 1200  # histories in which a bug must show
@@ -12,4 +12,4 @@ ATTEMPTS = 1200  # histories in which a bug must show
 @pytest.mark.parametrize("planted", ALL, ids=lambda planted: planted.name)
 def test_planted_bug_is_found(planted: PlantedBug, monkeypatch: pytest.MonkeyPatch) -> None:
     planted.bug(monkeypatch)
-    assert run(range(ATTEMPTS), planted.stores, planted.faults) is not None
+    assert run(range(ATTEMPTS), planted.stores, planted.faults, is_shortened=False) is not None

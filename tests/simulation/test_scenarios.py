@@ -7,6 +7,7 @@ import pytest
 
 from tests.simulation import events
 from tests.simulation.events import Step
+from tests.simulation.verdict import check_history
 from tests.simulation.world import Incarnation, Place, Settings, World, simulated
 
 LONG_RESERVE_MS = 20_000  # many times as long as a request to the simulated API server can take
@@ -20,8 +21,8 @@ def simulation() -> Iterator[None]:
 
 def make_world(store: str, pods: int = 1, *, seed: int = 1, reserve_ms: int = 2_000) -> World:
     """A worker ID, and pods of different names that want it, each on a host of its own."""
-    places = [Place(number, f"pod-{number}", Settings(1, store)) for number in range(pods)]
-    world = World(places, Random(seed), reserve_ms=reserve_ms)
+    places = [Place(number, f"pod-{number}", Settings(1, store, reserve_ms=reserve_ms)) for number in range(pods)]
+    world = World(places, Random(seed))
     world.draws_every_seconds = (0.02,)
     return world
 
@@ -34,7 +35,7 @@ def play(world: World, *steps: Step) -> list[Incarnation]:
         world.run_for(step.pause_ms / 1000)
         step.event(world, world.places[step.place], step.detail)
     world.run_for(4)
-    world.check()
+    check_history(world)
     world.end()
     return world.incarnations
 
@@ -56,6 +57,40 @@ def test_older_of_two_pods_with_one_name_ends() -> None:
     assert former.ended_by is not None
     assert latter.ended_by is None
     assert latter.issuer.has_issued
+
+
+def test_frozen_holder_of_a_file_keeps_its_worker_id() -> None:
+    world = make_world("file")
+    steps = Step(3000, events.freeze), Step(700, events.start), Step(7000, events.thaw), Step(500, events.connect)
+    holder, other = play(world, *steps)
+    assert "is in use" in str(other.ended_by)
+    assert not other.issuer.has_issued
+    assert world.scheduler.now_ns - holder.issuer.last_ns < 10**9, "it has gone on"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_frozen_holder_that_was_replaced_issues_no_more(seed: int) -> None:
+    world = make_world("lease", seed=seed)
+    world.start(world.places[0])
+    world.run_for(3)
+    holder = world.incarnations[0]
+    world.places.append(Place(0, "pod-1", world.places[0].settings))
+    other = world.start(world.places[1])
+    events.freeze(world, world.places[0], 0)
+    world.run_for(20)
+    assert other.issuer.has_issued
+    events.thaw(world, world.places[0], 0)
+    world.run_for(4)
+    check_history(world)
+    world.end()
+    assert holder.issuer.last_ns < other.issuer.first_ns
+
+
+def test_lease_lasts_as_long_as_its_reservation() -> None:
+    """Else another pod could take it while its holder still issues IDs."""
+    world = make_world("lease", reserve_ms=2_900)
+    play(world, Step(3000, events.connect))
+    assert world.api.leases["respid-a-1"].duration_seconds * 1000 >= 2_900
 
 
 def test_lost_reply_is_not_taken_for_a_takeover() -> None:
@@ -105,7 +140,7 @@ def test_pod_that_is_cut_off_is_replaced_when_it_can_issue_no_more(seed: int) ->
     world.run_for(3)
     events.cut_off(world, world.places[0], 0)
     world.run_for(4 * LONG_RESERVE_MS / 1000)
-    world.check()
+    check_history(world)
     world.end()
     assert other.issuer.has_issued
     assert other.issuer.first_ns > holder.issuer.last_ns

@@ -18,7 +18,7 @@ import pytest
 
 from respid.highwater import keeper
 from respid.highwater.keeper import Keeper
-from respid.highwater.stores import HolderLostError, Store, StoreError
+from respid.highwater.stores import Store, StoreError
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import LeaseStore
 from respid.highwater.stores.none import NoStore
@@ -29,8 +29,8 @@ from respid.worker.config import Config
 from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
 from tests.simulation import system_calls
-from tests.simulation.host import JUMP_MS, Host
-from tests.simulation.promises import BrokenPromiseError, Issuer, Loss, check
+from tests.simulation.host import JUMP_MS, LOST_MS, START_MS, Host
+from tests.simulation.promises import Issuer, Loss
 from tests.simulation.rare_states import Rare, Reached
 from tests.simulation.scheduler import SECOND, Process, Scheduler
 from tests.simulation.simulated_api import ApiClient, SimulatedApi
@@ -57,6 +57,8 @@ class Settings:
     accepts_layout_change: bool = False
     start_above: int | None = None
     lead_limit_seconds: float = 60
+    reserve_ms: int = 2_000
+    is_exclusive: bool = False  # no other worker ever uses the state directory
 
 
 @dataclass
@@ -104,12 +106,10 @@ def simulated() -> Iterator[None]:
 class World:
     """Everything that a history plays in."""
 
-    def __init__(
-        self, places: list[Place], random: Random, *, reserve_ms: int = 2_000, reached: Reached | None = None
-    ) -> None:
+    def __init__(self, places: list[Place], random: Random, *, reached: Reached | None = None) -> None:
         self.places = places
         self.random = random
-        self.reserve_ms = reserve_ms
+        self.build_ms = START_MS - 3_600_000  # when respid was built: a clock that shows an earlier time is wrong
         self.reached = Reached() if reached is None else reached
         self.draws_every_seconds: tuple[float, ...] = (0.001, 0.02, 0.3)
         self.confirm_seconds = 2.0
@@ -121,6 +121,7 @@ class World:
         self.losses: list[Loss] = []
         self.jumps_followed: set[str] = set()  # stores of which workers may have followed a clock that jumped
         self.damaged: set[str] = set()  # stores in which an operator has damaged a mark
+        self.greatest_ahead_ms = 0.0  # of a start that was told to begin above an ID
         self.healed_ns = 0
         self.troubled_ns = 0  # when a store was last seen to fail
         self._process_numbers = itertools.count(1)
@@ -139,11 +140,19 @@ class World:
         for one in self.alive():
             if one.process.host is host and self._has_jump_lasted(host):
                 self.jumps_followed.add(one.issuer.store)
+        was_wrong = self.is_wrong(host)
         for _ in range(2):
             for one in self.alive():
                 if one.process.host is host and not one.issuer.has_issued:
                     one.issuer.least_wall_ms = min(one.issuer.least_wall_ms, host.clock.wall_ms())
             host.clock.set_offset(offset_ms)
+        if was_wrong and offset_ms == JUMP_MS:  # there was no better time
+            self.jumps_followed |= {one.issuer.store for one in self.alive() if one.process.host is host}
+
+    def is_wrong(self, host: Host) -> bool:
+        """Whether the host's wall clock shows a time that cannot be right in one of the layouts."""
+        end_ms = min(place.settings.layout.end_ms for place in self.places)
+        return not self.build_ms <= host.clock.wall_ms() < end_ms
 
     def _has_jump_lasted(self, host: Host) -> bool:
         is_long = host.clock.seconds_since_step() > self.confirm_seconds - 0.1
@@ -154,6 +163,16 @@ class World:
 
     def alive(self, place: Place | None = None) -> list[Incarnation]:
         return [one for one in self.incarnations if not one.process.is_dead and place in (None, one.place)]
+
+    @property
+    def greatest(self) -> int:
+        """The greatest ID that was issued; -1 before any."""
+        return max((one.issuer.greatest for one in self.incarnations), default=-1)
+
+    @property
+    def reserve_ms(self) -> int:
+        """The longest reservation."""
+        return max(one.settings.reserve_ms for one in self.incarnations)
 
     def store_name(self, place: Place, process: Process | None = None) -> str:
         """Equal for workers that share stored marks."""
@@ -176,7 +195,7 @@ class World:
             start_above=settings.start_above,
         )
         store = self._make_store(place, process)
-        worker = make_worker(config, store, host.clock)
+        worker = make_worker(config, store, host.clock, earliest_ms=self.build_ms)
         issuer = Issuer(
             settings.worker_id,
             settings.layout,
@@ -184,6 +203,8 @@ class World:
             self.scheduler.now_ns,
             -1 if settings.start_above is None else settings.start_above,
             host.clock.wall_ms(),
+            earliest_ms=self.build_ms,
+            is_exclusive=settings.is_exclusive and settings.store == "file",
         )
         one = Incarnation(
             process, place, settings, worker, Keeper(worker, store), issuer, settings.lead_limit_seconds * 1000 + 2
@@ -191,10 +212,18 @@ class World:
         one.disk_failed = host.disk.fails
         if host.clock.offset_ms == JUMP_MS:
             self.jumps_followed.add(issuer.store)
+        self._note_ahead(settings, host)
         self.incarnations.append(one)
         process.on_death.append(lambda: self._note_end(one))
         self.scheduler.after(0, process, self._begin, one)
         return one
+
+    def _note_ahead(self, settings: Settings, host: Host) -> None:
+        if settings.start_above is None:
+            return
+        first_ms = settings.layout.first_above(settings.start_above)
+        if first_ms - host.clock.wall_ms() <= settings.lead_limit_seconds * 1000:  # else it is refused
+            self.greatest_ahead_ms = max(self.greatest_ahead_ms, first_ms - host.clock.true_ms())
 
     def _make_store(self, place: Place, process: Process) -> Store:
         settings, host = place.settings, self.host_of(place)
@@ -206,7 +235,8 @@ class World:
                 settings.worker_id,
                 settings.layout,
                 start_above=settings.start_above,
-                reserve_ms=self.reserve_ms,
+                reserve_ms=settings.reserve_ms,
+                is_exclusive=settings.is_exclusive,
             )
         return LeaseStore(
             ApiClient(self.api, process),
@@ -214,7 +244,7 @@ class World:
             worker_id=settings.worker_id,
             pod=place.pod,
             layout=settings.layout,
-            reserve_ms=self.reserve_ms,
+            reserve_ms=settings.reserve_ms,
             monotonic_ns=host.clock.monotonic_ns,
             boot_ns=host.clock.boot_ns,
         )
@@ -306,86 +336,16 @@ class World:
             quiet_seconds > self.confirm_seconds + SETTLING_SECONDS and self.is_calm(one.place) and not one.was_held_up
         )
         step_ms = clock.greatest_step_ms if clock.greatest_step_ms < JUMP_MS / 2 else 0  # may wait for an extension
-        least_ms = wall_ms - LAG_MS - self.reserve_ms - step_ms if has_settled else 0
-        if clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000:
+        least_ms = wall_ms - LAG_MS - one.settings.reserve_ms - step_ms if has_settled else 0
+        if clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000 and not clock.was_far_ahead:
             return least_ms, wall_ms + one.lead_limit_ms
         if self._has_jump_lasted(one.process.host):
             self.jumps_followed.add(one.issuer.store)
         if one.issuer.store in self.jumps_followed:
             return least_ms, math.inf
-        offsets_ms = (offset_ms for _, offset_ms in clock.offsets if offset_ms != JUMP_MS)
+        offsets_ms = (each for _, each in clock.offsets if each != JUMP_MS and abs(each) < LOST_MS)
         return least_ms, clock.true_ms() + max(offsets_ms) + one.lead_limit_ms
 
     def end(self) -> None:
         for one in self.incarnations:
             one.process.end()
-
-    def check(self) -> None:
-        """Raises AssertionError when something happened that must not."""
-        if check([one.issuer for one in self.incarnations], self.losses):
-            self.reached.add(Rare.REPEAT_NOT_PROMISED_AGAINST)
-        for one in self.incarnations:
-            self._check_end(one)
-            self._check_successor(one)
-        self._note_rare_states()
-
-    def _check_end(self, one: Incarnation) -> None:
-        """A process ends by itself only if another one, or an operator, has given it a reason."""
-        if one.ended_by is None or one.issuer.store in self.damaged:
-            return
-        is_damaged = "damaged" in str(one.ended_by)
-        if one.disk_failed and not is_damaged:
-            return
-        others = [each for each in self._sharing(one) if each is not one]
-        is_lost = isinstance(one.ended_by, HolderLostError)
-        has_reason = bool(others) or any(loss.store == one.issuer.store for loss in self.losses)
-        if is_damaged or not has_reason:
-            raise BrokenPromiseError(f"{one.issuer} ended without a reason: {one.ended_by}")
-        self.reached.add(Rare.HOLDER_LOST if is_lost else Rare.START_REFUSED)
-
-    def _check_successor(self, one: Incarnation) -> None:
-        """The successor of one that stopped cleanly begins where it ended, or at its own clock."""
-        users = [each for each in self.incarnations if each.issuer.store == one.issuer.store]
-        latter = next((each.issuer for each in users if each.issuer.first_ns > one.issuer.last_ns), None)
-        if any(loss.store == one.issuer.store for loss in self.losses):
-            return
-        if (
-            not one.stopped_cleanly
-            or not one.issuer.has_issued
-            or latter is None
-            or one.issuer.runs_at(latter.started_ns)
-        ):
-            return
-        began = [each for each in users if each.issuer.started_ns <= latter.first_ns]
-        if any(each.process.is_dead and each is not one for each in began) or len(began) > 2:
-            return  # killed ones may have left a higher mark
-        latest_ms = max(latter.first_wall_ms, one.issuer.greatest_ms + 1)
-        if latter.timestamp_ms(latter.least) > latest_ms:
-            raise BrokenPromiseError(f"{latter} began at {latter.timestamp_ms(latter.least)}, not at {latest_ms}")
-        self.reached.add(Rare.RELEASED)
-
-    def _sharing(self, one: Incarnation) -> list[Incarnation]:
-        """Those that can make a process end: the users of its worker ID or of another layout in its store."""
-        return [
-            other
-            for other in self.incarnations
-            if other.issuer.store == one.issuer.store
-            and (other.settings.worker_id == one.settings.worker_id or other.settings.layout != one.settings.layout)
-        ]
-
-    def _note_rare_states(self) -> None:
-        issued = [one for one in self.incarnations if one.issuer.has_issued]
-        for former, latter in itertools.combinations(issued, 2):
-            one, other = former.issuer, latter.issuer
-            is_one_store, is_one_id = one.store == other.store, one.worker_id == other.worker_id
-            if is_one_store and is_one_id and (one.ended_ns or self.scheduler.now_ns) > other.first_ns:
-                self.reached.add(Rare.TWO_HOLDERS_ISSUED)
-            if is_one_store and one.layout != other.layout:
-                self.reached.add(Rare.LAYOUT_CHANGED)
-            if is_one_id and former.settings.store != latter.settings.store:
-                self.reached.add(Rare.STORE_CHANGED)
-            if former.place is latter.place and not is_one_id:
-                self.reached.add(Rare.WORKER_ID_CHANGED)
-        for one_issued in issued:
-            if one_issued.issuer.timestamp_ms(one_issued.issuer.least) > one_issued.issuer.least_wall_ms + 5_000:
-                self.reached.add(Rare.STARTED_IN_A_LEAD)

@@ -511,7 +511,7 @@ _NO_VALUES = errors.error("ERR SET is not supported: respid stores no values, an
 _NO_LOCKS = errors.error(
     "ERR respid is not a lock service: every key exists, so SET with NX never succeeds. Use a Redis server for locks"
 )
-_NO_SUCH_FLOAT = errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID")
+_NO_SUCH_FLOAT = errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID; use INCRBY for a block of IDs")
 _WRONG_ARRAY = b"-ERR Protocol error: invalid multibulk length\r\n"
 _TLS_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(16, 48)) + b"\n"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from respid.cli.group import respid
 from respid.cli.serve import serve
 from respid.commands import COMMANDS, REFUSALS
 from respid.commands.handshake import MOST_WRONG_PASSWORDS
@@ -68,11 +69,24 @@ def refused_table() -> Iterable[str]:
 def settings_table() -> Iterable[str]:
     for option in serve.params:
         if isinstance(option, click.Option) and option.envvar:
-            shown = option.show_default
-            default = shown if isinstance(shown, str) else f"`{option.default}`" if shown or option.is_flag else ""
+            default = _shown_default(option)
             variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
             shown_variables = ", ".join(f"`{variable}`" for variable in variables)
             yield f"| `{option.opts[0]}` | {shown_variables} | {default} | {option.help} |"
+
+
+def options_table() -> Iterable[str]:
+    """The options of all commands but `serve`."""
+    for name, command in respid.commands.items():
+        for option in command.params:
+            if command is not serve and isinstance(option, click.Option):
+                yield f"| `{name}` | `{option.opts[0]}` | {_shown_default(option)} | {option.help} |"
+
+
+def _shown_default(option: click.Option) -> str:
+    shown = option.show_default
+    value = ", ".join(option.default) if isinstance(option.default, tuple) else option.default
+    return shown if isinstance(shown, str) else f"`{value}`" if shown or option.is_flag else ""
 
 
 def metrics_table() -> Iterable[str]:
@@ -146,6 +160,7 @@ TABLES = {
     "constants": constants_table,
     "refused": refused_table,
     "settings": settings_table,
+    "options": options_table,
     "metrics": metrics_table,
     "limits": limits_table,
 }

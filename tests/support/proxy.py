@@ -1,4 +1,4 @@
-"""A TCP proxy that takes servers in turn and can delay their replies."""
+"""A TCP proxy that takes servers in turn, and can delay their replies and record the conversations."""
 
 import contextlib
 import itertools
@@ -7,21 +7,42 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 
+@dataclass
+class Recording:
+    """The bytes of one connection."""
+
+    sent: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
+
+
 @contextlib.contextmanager
-def proxy(*ports: int, choose: Callable[[], int] | None = None, delay_seconds: float = 0) -> Iterator[int]:
-    """Yields the port of the proxy. `choose` returns the port for each new connection, instead of taking turns."""
+def proxy(
+    *ports: int,
+    choose: Callable[[], int] | None = None,
+    delay_seconds: float = 0,
+    recordings: list[Recording] | None = None,
+) -> Iterator[int]:
+    """Yields the port of the proxy. `choose` returns the port for each new connection, instead of taking turns.
+
+    Appends each connection to the recordings, in the order in which they open.
+    """
     turns = itertools.cycle(ports)
     next_port = choose or partial(next, turns)
 
     class Conversation(socketserver.BaseRequestHandler):
         def handle(self) -> None:
+            recording = Recording()
+            if recordings is not None:
+                recordings.append(recording)
             with socket.create_connection(("127.0.0.1", next_port())) as server:
-                back = threading.Thread(target=_hand_on, args=[server, self.request, delay_seconds])
+                arguments = [server, self.request, recording.received, delay_seconds]
+                back = threading.Thread(target=_hand_on, args=arguments)
                 back.start()
-                _hand_on(self.request, server, 0)
+                _hand_on(self.request, server, recording.sent)
                 back.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation) as listener:
@@ -33,10 +54,11 @@ def proxy(*ports: int, choose: Callable[[], int] | None = None, delay_seconds: f
             listener.shutdown()
 
 
-def _hand_on(source: socket.socket, target: socket.socket, delay_seconds: float) -> None:
+def _hand_on(source: socket.socket, target: socket.socket, copy: bytearray, delay_seconds: float = 0) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             time.sleep(delay_seconds)
+            copy += data
             target.sendall(data)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)

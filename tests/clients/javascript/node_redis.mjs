@@ -43,6 +43,12 @@ await run({
   ping: () => client.ping(),
   incr: () => exact.incr("orders"),
   default_incr: async () => BigInt(await client.incr("orders")),
+  // BigInt is no type that node-redis maps integers to. It ignores the mapping.
+  async big_int() {
+    const mapped = client.withTypeMapping({ [RESP_TYPES.NUMBER]: BigInt });
+    const ids = await Promise.all(Array.from({ length: 1_000 }, () => mapped.incr("orders")));
+    return ids.map(id => BigInt(id)); // prints a double's digits without an exponent
+  },
   pipeline: () => pipelined(exact, 1_000),
   transaction: () => transaction(client),
   block: () => exact.incrBy("orders", 100),

@@ -57,8 +57,8 @@ abstract class Steps {
     throw new UnsupportedOperationException();
   }
 
-  /** A method that sends a script. */
-  boolean script() throws Exception {
+  /** A method that needs a script. */
+  Object script(String method) throws Exception {
     throw new UnsupportedOperationException();
   }
 
@@ -156,7 +156,7 @@ abstract class Steps {
       case "idle": return idle().stream();
       case "calculate": return calculate(2_000).stream();
       case "narrow": return narrow(100).stream();
-      case "script": return Stream.of(script());
+      case "compare_and_set": case "expire": case "lock": return Stream.of(script(step));
       case "close": close(); return Stream.of();
       default: throw new IllegalArgumentException(step);
     }

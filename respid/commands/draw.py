@@ -1,0 +1,75 @@
+"""What a command draws if it draws one ID or one block: how the IDs are taken, and how they are encoded.
+
+It is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from respid.commands.session import Handler, Reply, RequestKind, Session
+from respid.ids.layout import Layout
+from respid.resp import encoder
+
+# A block is small if this many of its size fit into a millisecond. Drivers and ORMs reserve 10 to 100 IDs at a time;
+# only an import waits because its blocks are larger than that.
+SMALL_BLOCKS = 16
+
+
+class Draw(NamedTuple):
+    """A number of consecutive IDs, of which the last one is the reply."""
+
+    ids: int
+    encode: Callable[[int, int, int], bytes]  # the replies, given the first ID, `ids`, and the number of draws
+
+    def take(self, session: Session, count: int) -> tuple[int, int]:
+        """Draws up to `count` times in the same millisecond: (first ID, number of draws), or (0, 0) if none now."""
+        generator, wait = session.worker.generator, session.wait
+        wait.block, wait.ids = self.ids, self.ids * count
+        is_large = self.ids * SMALL_BLOCKS > generator.layout.sequence_size
+        wait.kind = RequestKind.BLOCK if is_large else RequestKind.SINGLE
+        if self.ids == 1:
+            return generator.take(count, wait.since_ms)
+        return generator.take_blocks(self.ids, count, wait.since_ms)
+
+    def answer(self, session: Session) -> Reply:
+        """Draws once and returns the reply, as a handler does."""
+        first, count = self.take(session, 1)
+        return self.encode(first, self.ids, 1) if count else session.refusal()
+
+
+def _integers(first: int, ids: int, count: int) -> bytes:
+    if count == 1:
+        return b":%d\r\n" % (first + ids - 1)
+    if ids == 1:
+        return encoder.consecutive_integers(first, count)
+    return encoder.spaced_integers(first + ids - 1, ids, count)
+
+
+def _strings(first: int, _ids: int, count: int) -> bytes:
+    return encoder.consecutive_strings(first, count)
+
+
+ONE_INTEGER = Draw(1, _integers)
+ONE_STRING = Draw(1, _strings)
+
+
+def block(ids: int) -> Draw:
+    """A block, of which the last ID is returned as an integer."""
+    return Draw(ids, _integers)
+
+
+# What a request draws; or another reply: an error, or one that needs the session.
+Drawn = Draw | bytes | Callable[[Session], Reply]
+DrawOf = Callable[[Layout, list[bytes]], Drawn]
+
+
+def handler(draw_of: DrawOf) -> Handler:
+    """Returns the handler of a command that draws what `draw_of` says."""
+
+    def answer(session: Session, arguments: list[bytes]) -> Reply:
+        drawn = draw_of(session.worker.generator.layout, arguments)
+        if isinstance(drawn, Draw):
+            return drawn.answer(session)
+        return drawn if isinstance(drawn, bytes) else drawn(session)
+
+    return answer

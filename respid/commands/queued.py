@@ -1,0 +1,112 @@
+"""What MULTI has queued for EXEC: single requests, and draws with their number. Only what EXEC needs is kept."""
+
+from respid.commands.draw import Draw
+from respid.commands.session import Handler, Parts, Queued, Session
+from respid.commands.table import DRAWS_IDS, Command
+from respid.resp import encoder, errors
+from respid.resp.reader import ARGUMENT_OVERHEAD_BYTES
+
+_KIB = 1024
+_ENTRY_BYTES = 200  # memory of an entry without its arguments
+_MOST_DRAWN = 512  # at once; other clients have their turn after that
+
+
+class QueuedRequest:
+    """A request with its arguments. It does not need its keys."""
+
+    __slots__ = ("_arguments", "_handler", "count", "draws_ids", "name")
+
+    def __init__(self, command: Command, arguments: list[bytes]) -> None:
+        self.name = command.name
+        self.count = 1
+        self.draws_ids = DRAWS_IDS in command.flags
+        self._handler: Handler = command.handler
+        self._arguments = arguments
+
+    def replies(self, session: Session) -> Parts:
+        reply = self._handler(session, self._arguments)
+        while reply is None:
+            yield None
+            reply = self._handler(session, self._arguments)
+        session.worker.stats.commands[self.name] += 1
+        if not isinstance(reply, bytes):
+            yield from reply
+        elif reply:
+            yield reply
+
+
+class QueuedDraws:
+    """Adjacent requests that draw the same, which are answered as a run."""
+
+    __slots__ = ("count", "draw", "draws_ids", "name")
+
+    def __init__(self, name: str, draw: Draw) -> None:
+        self.name = name
+        self.draw = draw
+        self.count = 0
+        self.draws_ids = True
+
+    def replies(self, session: Session) -> Parts:
+        left = self.count
+        while left:
+            first, count = self.draw.take(session, min(left, _MOST_DRAWN))
+            refusal = None if count else session.refusal()
+            if not count and refusal is None:
+                yield None
+                continue
+            answered = count or 1
+            session.worker.stats.commands[self.name] += answered
+            left -= answered
+            yield self.draw.encode(first, self.draw.ids, count) if refusal is None else refusal
+
+
+def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Draw, count: int) -> tuple[int, bytes]:
+    """Queues `count` requests that draw the same. Returns how many of them it has answered, and their replies."""
+    if session.transaction_broken:  # EXEC will fail anyway, so nothing is kept
+        return count, encoder.QUEUED * count
+    room = session.worker.config.max_queued_commands - session.queued_size
+    if room <= 0:
+        return 1, _refuse(session, transaction, 1)
+    last = transaction[-1] if transaction else None
+    if not isinstance(last, QueuedDraws) or last.name != name or last.draw != draw:
+        last = QueuedDraws(name, draw)
+        transaction.append(last)
+        session.queued_bytes += _ENTRY_BYTES
+    count = min(count, room)
+    last.count += count
+    session.queued_size += count
+    return count, encoder.QUEUED * count
+
+
+def queue_request(session: Session, transaction: list[Queued], command: Command, arguments: list[bytes]) -> bytes:
+    """Queues a request. Returns the reply to it."""
+    if session.transaction_broken:
+        return encoder.QUEUED
+    arguments = _without_keys(command, arguments)
+    arguments_bytes = sum(map(len, arguments))
+    size = 1 + arguments_bytes // _KIB
+    if session.queued_size + size > session.worker.config.max_queued_commands:
+        return _refuse(session, transaction, size)
+    session.queued_size += size
+    session.queued_bytes += _ENTRY_BYTES + ARGUMENT_OVERHEAD_BYTES * len(arguments) + arguments_bytes
+    transaction.append(QueuedRequest(command, arguments))
+    return encoder.QUEUED
+
+
+def _refuse(session: Session, transaction: list[Queued], size: int) -> bytes:
+    """Frees the transaction, which is too large. EXEC will fail."""
+    transaction.clear()
+    session.queued_bytes = 0
+    session.queued_size += size
+    session.transaction_broken = True
+    return errors.queue_full(session.worker.config.max_queued_commands)
+
+
+def _without_keys(command: Command, arguments: list[bytes]) -> list[bytes]:
+    """The arguments as EXEC needs them: a key only has to be there."""
+    arguments = arguments.copy()
+    first, last, step = command.usage.keys
+    if first:
+        keys = range(first, len(arguments) if last < 0 else last + 1, step)
+        arguments[keys.start : keys.stop : keys.step] = [b""] * len(keys)
+    return arguments

@@ -1,0 +1,111 @@
+"""The faults that a history can have: events that belong together."""
+
+from dataclasses import dataclass
+
+from tests.simulation.changes import (
+    change_layout,
+    change_layout_of_all,
+    change_own_worker_id,
+    change_reserve,
+    change_space,
+    change_store,
+    change_worker_id,
+    freeze_beside_a_change,
+    join_after_a_change,
+    mix_layouts,
+    move_above,
+    roll_offset,
+    start_above,
+    turn_own_worker_id,
+    use_own_directory,
+)
+from tests.simulation.events import (
+    Event,
+    api_fails,
+    api_is_stale,
+    api_works,
+    boot_without_clock,
+    clock_ahead_for_a_while,
+    connect,
+    correct_clock,
+    cut_off,
+    damage_mark,
+    delete_lock,
+    delete_lock_and_start,
+    delete_mark,
+    delete_mark_of_a_running_worker,
+    disk_fails,
+    disk_is_slow,
+    disk_works,
+    freeze,
+    in_a_call,
+    interlude,
+    jump,
+    kill,
+    lose_clock,
+    lose_power,
+    lower_the_ceiling,
+    move_marks,
+    reach_the_ceiling,
+    replace_after_stop,
+    restart,
+    set_clock,
+    start,
+    stop,
+    suspend,
+    thaw,
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Events that belong together: a history has all of them or none."""
+
+    events: tuple[Event, ...]
+    store: str = ""  # the only one that it concerns
+
+
+ALWAYS: tuple[Event, ...] = (restart, start, stop, replace_after_stop, kill)
+FAULTS = (
+    Fault((freeze, thaw, start)),
+    Fault((suspend, start)),
+    Fault((in_a_call(kill), start), "file"),
+    Fault((in_a_call(freeze), thaw, start), "file"),
+    Fault((lose_power, in_a_call(lose_power)), "file"),
+    Fault((disk_fails, disk_works), "file"),
+    Fault((disk_fails, disk_works, lose_power), "file"),
+    Fault((disk_is_slow, disk_works), "file"),
+    Fault((delete_lock, start, in_a_call(delete_lock_and_start), delete_lock_and_start, disk_is_slow), "file"),
+    Fault((interlude, in_a_call(interlude)), "file"),
+    Fault((mix_layouts, disk_is_slow, mix_layouts), "file"),
+    Fault((clock_ahead_for_a_while, cut_off, connect, start, start), "lease"),
+    Fault((clock_ahead_for_a_while, restart)),
+    Fault((set_clock, change_layout_of_all, mix_layouts)),
+    Fault((freeze_beside_a_change,)),
+    Fault((api_fails, api_works), "lease"),
+    Fault((cut_off, connect), "lease"),
+    Fault((cut_off, connect, start), "lease"),
+    Fault((api_is_stale,), "lease"),
+    Fault((set_clock, set_clock, correct_clock)),
+    Fault((set_clock, correct_clock, start)),
+    Fault((jump, correct_clock)),
+    Fault((delete_mark,)),
+    Fault((delete_mark_of_a_running_worker,)),
+    Fault((damage_mark,)),
+    Fault((move_marks,)),
+    Fault((change_worker_id,)),
+    Fault((roll_offset,)),
+    Fault((reach_the_ceiling,)),
+    Fault((lower_the_ceiling,), "lease"),
+    Fault((join_after_a_change,)),
+    Fault((use_own_directory, change_own_worker_id), "file"),
+    Fault((turn_own_worker_id,), "file"),
+    Fault((start_above,)),
+    Fault((set_clock, move_above, restart)),
+    Fault((lose_clock, correct_clock)),
+    Fault((boot_without_clock, restart)),
+    Fault((change_reserve, start)),
+    Fault((change_layout, change_layout_of_all)),
+    Fault((change_space,)),
+    Fault((change_store,)),
+)

@@ -1,0 +1,154 @@
+"""Bugs of the reservation and its keeper."""
+
+from typing import Any
+
+from respid.highwater import keeper as keeper_module
+from respid.highwater.clock_watch import ClockWatch
+from respid.highwater.keeper import Keeper
+from respid.highwater.stores import HolderLostError, Survey
+from respid.highwater.stores.file import FileStore
+from respid.highwater.stores.lease import LeaseStore
+from respid.ids.reservation import Reservation
+from tests.simulation.changes import change_layout_of_all, mix_layouts
+from tests.simulation.events import (
+    reach_the_ceiling,
+    replace_after_stop,
+    set_clock,
+    start,
+    stop,
+)
+from tests.simulation.plants.registry import Patch, do_nothing, in_any_store
+
+
+@in_any_store(reach_the_ceiling)
+def ceiling_used_before_it_is_stored(patch: Patch) -> None:
+    plan = Reservation.due_ceiling_ms
+
+    def plan_and_use(reservation: Reservation, wall_ms: int, age_ms: int) -> int | None:
+        ceiling_ms = plan(reservation, wall_ms, age_ms)
+        if ceiling_ms is not None:
+            reservation.extended(ceiling_ms)
+        return ceiling_ms
+
+    patch.setattr(Reservation, "due_ceiling_ms", plan_and_use)
+
+
+@in_any_store(reach_the_ceiling)
+def failed_write_taken_for_confirmed(patch: Patch) -> None:
+    fail = Reservation.extension_failed
+
+    def fail_and_use(reservation: Reservation, error: str) -> None:
+        fail(reservation, error)
+        reservation.extended(reservation._generator.ceiling_ms + 3000)
+
+    patch.setattr(Reservation, "extension_failed", fail_and_use)
+
+
+@in_any_store()
+def reservation_never_extended(patch: Patch) -> None:
+    patch.setattr(Reservation, "due_ceiling_ms", lambda _reservation, _wall_ms, _age_ms: None)
+
+
+@in_any_store(reach_the_ceiling)
+def more_used_than_stored(patch: Patch) -> None:
+    extended = Reservation.extended
+    patch.setattr(Reservation, "extended", lambda reservation, ceiling_ms: extended(reservation, ceiling_ms + 500))
+
+
+@in_any_store()
+def release_before_the_seal(patch: Patch) -> None:
+    async def end(keeper: Keeper) -> None:
+        mark_ms = keeper._worker.generator.timestamp_ms + 1
+        if keeper._is_holder:
+            await keeper._store.release(mark_ms)
+        keeper._worker.generator.seal()
+        await keeper._store.close()
+        keeper._ending = True
+
+    patch.setattr(Keeper, "end", end)
+
+
+@in_any_store(set_clock, replace_after_stop, start, stop)
+def release_of_a_mark_from_before_the_start(patch: Patch) -> None:
+    """The mark is noted before a first reservation that is still being taken."""
+
+    async def end(keeper: Keeper) -> None:
+        keeper._ending = True
+        mark_ms = keeper._worker.generator.seal()
+        async with keeper._storing:
+            if keeper._is_holder:
+                await keeper._store.release(mark_ms)
+            await keeper._store.close()
+
+    patch.setattr(Keeper, "end", end)
+
+
+@in_any_store()
+def release_skipped(patch: Patch) -> None:
+    for store in (FileStore, LeaseStore):
+        patch.setattr(store, "release", do_nothing)
+
+
+@in_any_store()
+def refused_start_that_releases(patch: Patch) -> None:
+    init = Keeper.__init__
+
+    def hold_at_once(keeper: Keeper, *arguments: Any) -> None:
+        init(keeper, *arguments)
+        keeper._is_holder = True
+
+    patch.setattr(Keeper, "__init__", hold_at_once)
+
+
+@in_any_store()
+def no_seal_when_the_holder_is_lost(patch: Patch) -> None:
+    """Issuing goes on until the server ends."""
+    extend = Keeper._extend_if_due
+
+    async def extend_unsealed(keeper: Keeper) -> bool:
+        generator = keeper._worker.generator
+        ceiling_ms = generator._ceiling_ms
+        try:
+            return await extend(keeper)
+        except HolderLostError:
+            generator._sealed = False
+            generator._ceiling_ms = generator._limit_ms = ceiling_ms + 5000
+            generator._end_id = 0
+            raise
+
+    patch.setattr(Keeper, "_extend_if_due", extend_unsealed)
+
+
+@in_any_store()
+def jump_followed_at_once(patch: Patch) -> None:
+    init = ClockWatch.__init__
+
+    def believe(watch: ClockWatch, *arguments: Any, **options: Any) -> None:
+        init(watch, *arguments, **options)
+        watch._limit_ms = 1 << 60
+
+    patch.setattr(ClockWatch, "__init__", believe)
+
+
+@in_any_store()
+def clock_never_followed_again(patch: Patch) -> None:
+    """After a jump the boot-time clock is used for good."""
+    note = ClockWatch._note_step
+
+    def note_and_stay(watch: ClockWatch, step_ms: int, offset_ns: int) -> None:
+        since_ns = watch._since_ns
+        note(watch, step_ms, offset_ns)
+        watch._since_ns = watch._since_ns or since_ns
+        watch._confirm_ms = 1 << 40
+
+    patch.setattr(ClockWatch, "_note_step", note_and_stay)
+
+
+@in_any_store(set_clock, change_layout_of_all, mix_layouts)
+def another_layout_not_noticed(patch: Patch) -> None:
+    """All marks are taken for marks of the own layout."""
+
+    def find(survey: Survey, *_: Any, **__: Any) -> int | None:
+        return survey.own.ceiling_ms if survey.own else None
+
+    patch.setattr(keeper_module, "find_floor", find)

@@ -1,0 +1,135 @@
+"""Bugs of the lease store."""
+
+from collections.abc import Sequence
+
+from respid.highwater.stores import HolderLostError, Survey
+from respid.highwater.stores import lease as lease_module
+from respid.highwater.stores.lease import Lease, LeaseStore
+from respid.highwater.stores.lease_space import Silence
+from tests.simulation.changes import change_layout, freeze_beside_a_change, mix_layouts
+from tests.simulation.events import api_fails, api_works, damage_mark, delete_mark_of_a_running_worker, set_clock
+from tests.simulation.plants.registry import Patch, do_nothing, in_the_lease_store
+
+
+@in_the_lease_store()
+def lease_store_that_stores_nothing(patch: Patch) -> None:
+    patch.setattr(LeaseStore, "extend", do_nothing)
+    patch.setattr(LeaseStore, "release", do_nothing)
+
+
+@in_the_lease_store()
+def takeover_without_reading(patch: Patch) -> None:
+    load = LeaseStore.load
+
+    async def load_nothing(store: LeaseStore) -> Survey:
+        await load(store)
+        return Survey(None)
+
+    patch.setattr(LeaseStore, "load", load_nothing)
+
+
+@in_the_lease_store()
+def takeover_at_once(patch: Patch) -> None:
+    """A Lease counts as left alone however short it has not changed."""
+    patch.setattr(Silence, "is_gone", lambda _silence, _lease: True)
+
+
+@in_the_lease_store()
+def conflict_ignored(patch: Patch) -> None:
+    """After a conflict the Lease is written over, whoever has it."""
+
+    async def read_again(store: LeaseStore, wanted: Lease) -> None:
+        store._current = await store._api.get(wanted.name)
+        await store._compare_and_set(wanted)
+
+    patch.setattr(LeaseStore, "_read_again", read_again)
+
+
+@in_the_lease_store()
+def written_without_comparing(patch: Patch) -> None:
+    """The Lease is read before each write, so that its version is always the right one."""
+    compare = LeaseStore._compare_and_set
+
+    async def write(store: LeaseStore, wanted: Lease) -> None:
+        store._current = await store._api.get(wanted.name)
+        await compare(store, wanted)
+
+    patch.setattr(LeaseStore, "_compare_and_set", write)
+
+
+@in_the_lease_store(api_fails, api_works)
+def lost_reply_taken_for_a_takeover(patch: Patch) -> None:
+    async def give_up(_store: LeaseStore, wanted: Lease) -> None:
+        raise HolderLostError(wanted.name)
+
+    patch.setattr(LeaseStore, "_read_again", give_up)
+
+
+@in_the_lease_store()
+def takeover_taken_for_a_lost_reply(patch: Patch) -> None:
+    """After a conflict the write is believed to have been applied."""
+    patch.setattr(LeaseStore, "_read_again", do_nothing)
+
+
+@in_the_lease_store(delete_mark_of_a_running_worker, set_clock)
+def deleted_lease_taken_for_written(patch: Patch) -> None:
+    again = LeaseStore._read_again
+
+    async def read_again(store: LeaseStore, wanted: Lease) -> None:
+        if await store._api.get(wanted.name) is not None:
+            await again(store, wanted)
+
+    patch.setattr(LeaseStore, "_read_again", read_again)
+
+
+@in_the_lease_store()
+def layout_not_confirmed(patch: Patch) -> None:
+    """Two starts with two layouts may both list the space before either has written."""
+    patch.setattr(LeaseStore, "_confirm_layout", do_nothing)
+
+
+@in_the_lease_store()
+def other_layouts_ignored(patch: Patch) -> None:
+    patch.setattr(lease_module, "find_other_layout", lambda _others, _own, _silence: None)
+
+
+@in_the_lease_store()
+def other_workers_marks_ignored(patch: Patch) -> None:
+    async def list_none(_store: LeaseStore) -> Sequence[Lease]:
+        return ()
+
+    patch.setattr(LeaseStore, "_list_others", list_none)
+
+
+@in_the_lease_store(damage_mark, change_layout, mix_layouts)
+def damaged_lease_makes_all_unknown(patch: Patch) -> None:
+    """No layout is refused any more, since one worker's cannot be read."""
+    list_others = LeaseStore._list_others
+
+    async def list_readable(store: LeaseStore) -> Sequence[Lease] | None:
+        others = await list_others(store)
+        return None if any(lease.is_damaged for lease in others or ()) else others
+
+    patch.setattr(LeaseStore, "_list_others", list_readable)
+
+
+@in_the_lease_store()
+def released_too_low(patch: Patch) -> None:
+    release = LeaseStore.release
+    patch.setattr(LeaseStore, "release", lambda store, mark_ms: release(store, mark_ms - 40))
+
+
+@in_the_lease_store()
+def request_that_crashes(patch: Patch) -> None:
+    """A defect of another kind: an exception that nothing expects."""
+
+    async def crash(store: LeaseStore) -> Survey:
+        raise KeyError(store.name)
+
+    patch.setattr(LeaseStore, "load", crash)
+
+
+@in_the_lease_store(freeze_beside_a_change)
+def silent_holder_that_goes_on(patch: Patch) -> None:
+    """It does not check whether another layout came into use while others may have considered it gone."""
+    patch.setattr(LeaseStore, "_was_silent", lambda _store, _now_ns: False)

@@ -1,0 +1,131 @@
+"""What a whole history must have kept: the promises about IDs, ends that have a reason, and clean stops."""
+
+import itertools
+
+from respid.highwater.stores import HolderLostError
+from tests.simulation.promises import BrokenPromiseError, check
+from tests.simulation.rare_states import Rare
+from tests.simulation.scheduler import SECOND
+from tests.simulation.world import Incarnation, World
+
+NOTICE_SECONDS = 0.25  # within which a keeper notices that its reservation has expired
+
+
+def check_history(world: World) -> None:
+    """Raises AssertionError when something happened that must not."""
+    if check([one.issuer for one in world.incarnations], world.losses):
+        world.reached.add(Rare.REPEAT_NOT_PROMISED_AGAINST)
+    for one in world.incarnations:
+        _check_end(world, one)
+        _check_successor(world, one)
+        _check_fencing(world, one)
+    _note_rare_states(world)
+
+
+def _check_end(world: World, one: Incarnation) -> None:
+    """A process ends by itself only if another one, or an operator, has given it a reason."""
+    if one.ended_by is None or one.issuer.store in world.damaged:
+        return
+    is_damaged = "damaged" in str(one.ended_by)
+    if one.disk_failed and not is_damaged:
+        return
+    is_lost = isinstance(one.ended_by, HolderLostError)
+    is_above_refused = _is_start_above_too_far(one) and not is_lost
+    has_reason = (
+        is_above_refused or _has_rival(world, one) or any(loss.store == one.issuer.store for loss in world.losses)
+    )
+    if is_damaged or not has_reason:
+        raise BrokenPromiseError(f"{one.issuer} ended without a reason: {one.ended_by}")
+    world.reached.add(Rare.HOLDER_LOST if is_lost else Rare.START_REFUSED)
+    if is_above_refused:
+        world.reached.add(Rare.START_ABOVE_REFUSED)
+    if one.settings.is_exclusive and "belongs to this worker alone" in str(one.ended_by):
+        world.reached.add(Rare.OWN_DIRECTORY_REFUSED)
+
+
+def _is_start_above_too_far(one: Incarnation) -> bool:
+    """Whether the start is further ahead of its clock than is permitted, or past the last ID."""
+    layout, identifier = one.settings.layout, one.settings.start_above
+    if identifier is None:
+        return False
+    first_ms = (identifier >> layout.worker_bits + layout.sequence_bits) + 1 + layout.epoch_ms
+    limit_ms = one.issuer.least_wall_ms + one.settings.lead_limit_seconds * 1000
+    return first_ms >= limit_ms - 1 or first_ms >= layout.end_ms
+
+
+def _has_rival(world: World, one: Incarnation) -> bool:
+    """Whether the store has known another user of its worker ID, of another layout, or of its own directory."""
+    return any(
+        other is not one
+        and other.issuer.store == one.issuer.store
+        and (
+            other.settings.worker_id == one.settings.worker_id
+            or other.settings.layout != one.settings.layout
+            or one.settings.is_exclusive
+        )
+        for other in world.incarnations
+    )
+
+
+def _check_successor(world: World, one: Incarnation) -> None:
+    """The successor of one that stopped cleanly begins where it ended, or at its own clock."""
+    users = [each for each in world.incarnations if each.issuer.store == one.issuer.store]
+    latter = next((each.issuer for each in users if each.issuer.first_ns > one.issuer.last_ns), None)
+    if any(loss.store == one.issuer.store for loss in world.losses):
+        return
+    if not one.stopped_cleanly or not one.issuer.has_issued or latter is None or one.issuer.runs_at(latter.started_ns):
+        return
+    began = [each for each in users if each.issuer.started_ns <= latter.first_ns]
+    if any(each.process.is_dead and each is not one for each in began) or len(began) > 2:
+        return  # killed ones may have left a higher mark
+    latest_ms = max(latter.first_wall_ms, one.issuer.greatest_ms + 1, latter.timestamp_ms(latter.start_above) + 1)
+    if latter.timestamp_ms(latter.least) > latest_ms:
+        raise BrokenPromiseError(f"{latter} began at {latter.timestamp_ms(latter.least)}, not at {latest_ms}")
+    world.reached.add(Rare.RELEASED)
+
+
+def _check_fencing(world: World, latter: Incarnation) -> None:
+    """A pod of another name issues IDs only once the former holder of its Lease has noticed that its time is up."""
+    key = latter.issuer.store, latter.settings.worker_id
+    users = [
+        one
+        for one in world.incarnations
+        if (one.issuer.store, one.settings.worker_id) == key and one.issuer.started_ns < latter.issuer.first_ns
+    ]
+    if latter.settings.store != "lease" or len(users) != 2 or any(loss.store == key[0] for loss in world.losses):
+        return
+    former = next(one for one in users if one is not latter)
+    is_first = 0 <= former.issuer.first_ns < latter.issuer.first_ns
+    if not is_first or former.place.pod == latter.place.pod or former.was_held_up:
+        return
+    if former.issuer.last_ns > latter.issuer.first_ns + NOTICE_SECONDS * SECOND:
+        raise BrokenPromiseError(f"{former.issuer} went on beside {latter.issuer}, a pod of another name")
+
+
+def _note_rare_states(world: World) -> None:
+    issued = [one for one in world.incarnations if one.issuer.has_issued]
+    for former, latter in itertools.combinations(issued, 2):
+        _note_pair(world, former, latter)
+    for each in issued:
+        one = each.issuer
+        begin_ms = one.timestamp_ms(one.least)
+        if begin_ms > one.least_wall_ms + 5_000:
+            world.reached.add(Rare.STARTED_IN_A_LEAD)
+        if begin_ms == one.timestamp_ms(one.start_above) + 1:
+            world.reached.add(Rare.STARTED_ABOVE)
+
+
+def _note_pair(world: World, former: Incarnation, latter: Incarnation) -> None:
+    one, other = former.issuer, latter.issuer
+    is_one_store, is_one_id = one.store == other.store, one.worker_id == other.worker_id
+    states = {
+        Rare.TWO_HOLDERS_ISSUED: is_one_store
+        and is_one_id
+        and (one.ended_ns or world.scheduler.now_ns) > other.first_ns,
+        Rare.LAYOUT_CHANGED: is_one_store and one.layout != other.layout,
+        Rare.STORE_CHANGED: is_one_id and former.settings.store != latter.settings.store,
+        Rare.WORKER_ID_CHANGED: former.place is latter.place and not is_one_id,
+        Rare.OWN_DIRECTORY_TAKEN_OVER: is_one_store and not is_one_id and other.is_exclusive,
+        Rare.RESERVE_CHANGED: is_one_store and former.settings.reserve_ms != latter.settings.reserve_ms,
+    }
+    world.reached |= {state for state, is_reached in states.items() if is_reached}

@@ -1,0 +1,97 @@
+"""Plays a stream of bytes on the fast path and on the general path, and compares everything that can be observed."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from respid.ids.layout import Layout
+from respid.net.connection import Connection
+from respid.net.states import Next
+from respid.resp.fast_path import NO_RUN, Run, RunReader
+from tests.support.request_limits import DEFAULT_LIMITS
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, start_worker
+
+DEFAULT_LAYOUT = Layout()
+FEW_IDS = Layout(sequence_bits=4)  # 16 a millisecond: short runs wait
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The worker that a stream is sent to."""
+
+    password: str = ""
+    layout: Layout = DEFAULT_LAYOUT
+    reserved_ms: int = 60_000  # then requests are refused
+    max_queued_commands: int = 100_000
+
+
+@dataclass
+class Outcome:
+    """Everything in which a client or a scraper could see a difference between the two paths."""
+
+    output: bytes
+    needs: str
+    ids: tuple[int | None, int, int]  # the last one, how many were issued, and how many milliseconds were exhausted
+    commands: dict[str, int]
+    errors: dict[str, int]
+    session: dict[str, object]
+
+
+def play(pieces: list[bytes], setting: Setting) -> Outcome:
+    clock = ScriptedClock()
+    worker = start_worker(clock, password=setting.password, reserved_ms=setting.reserved_ms, layout=setting.layout)
+    worker.config = replace(worker.config, max_queued_commands=setting.max_queued_commands)
+    connection = connect(worker, DEFAULT_LIMITS)
+    output = b""
+    for piece in pieces:
+        if connection.next is Next.CLOSE:
+            break
+        output += connection.receive(piece)
+        while connection.next in (Next.WAIT, Next.TURN):
+            if connection.next is Next.WAIT:
+                clock.pass_ms(1 if worker.generator.obstacle() is None else 100)
+            output += connection.resume()
+    generator, stats = worker.generator, worker.stats
+    return Outcome(
+        output,
+        connection.next.value,
+        (generator.last_id, generator.ids_issued, generator.milliseconds_exhausted),
+        {name: count for name, count in stats.commands.items() if count},
+        dict(stats.errors),
+        _state(connection),
+    )
+
+
+def _state(connection: Connection) -> dict[str, object]:
+    session = connection.session
+    names = ("last_command", "authenticated", "version", "reply_mode", "closing", "transaction_broken", "queued_size")
+    state = {name: getattr(session, name) for name in names}
+    state["wait"] = session.wait.since_ms, session.wait.kind
+    state["held"] = (
+        session.queued_requests,
+        session.queued_bytes,
+        connection.unread_bytes,
+        connection.is_between_requests,
+    )
+    return state
+
+
+def find_nothing(_runs: RunReader[object], _data: bytes, _position: int = 0) -> Run:
+    return NO_RUN
+
+
+def use_general_path(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(RunReader, "find", find_nothing)
+    patch.setattr(RunReader, "find_in_read", find_nothing)
+
+
+DEFAULT = Setting()
+
+
+def check_equality(pieces: list[bytes], setting: Setting = DEFAULT) -> None:
+    quick = play(pieces, setting)
+    with pytest.MonkeyPatch.context() as patch:
+        use_general_path(patch)
+        general = play(pieces, setting)
+    assert quick == general, pieces
