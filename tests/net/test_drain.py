@@ -1,7 +1,6 @@
 """The end of a server, clean or not: no ID is lost, no reply is cut off, and the successor continues above."""
 
 import contextlib
-import itertools
 import json
 import signal
 import time
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from respid.ids.layout import Layout
 from respid.net.protocol import FULL_READ_BYTES
 from tests.support.byte_streams import request
+from tests.support.gaps import FROM_ZERO, has_gaps, timestamp_ms
 from tests.support.raw_client import RawClient, are_rising, integers
 from tests.support.running import RunningServer, StartServer, wait_until
 
@@ -20,7 +19,6 @@ INCR = request("INCR", "orders")
 PING = request("PING")
 PONG = b"+PONG\r\n"
 IDS_GENERATED = "id_generator_ids_generated_total"
-FROM_ZERO = ("--sequence-reset", "1")  # each millisecond starts at sequence 0, so that a gap is an ID that was lost
 IDLE = {  # requests and their replies
     b"": b"",
     PING: PONG,
@@ -32,10 +30,6 @@ IDLE = {  # requests and their replies
 
 def ceiling_ms(state_dir: Path) -> int:
     return int(json.loads((state_dir / "worker-1.json").read_text())["ceiling_ms"])
-
-
-def timestamp_ms(number: int) -> int:
-    return Layout().decompose(number).timestamp_ms
 
 
 def draw_until_closed(port: int) -> list[bytes]:
@@ -54,16 +48,9 @@ def draw_until_closed(port: int) -> list[bytes]:
     return lines
 
 
-def follows(earlier: int, later: int) -> bool:
-    """Whether the generator issued no ID between these two."""
-    if timestamp_ms(earlier) == timestamp_ms(later):
-        return later == earlier + 1
-    return later & 4095 == 0
-
-
 def assert_all_reached_their_clients(drawn: list[int], state_dir: Path) -> None:
     """Holds after a clean stop of a server that had no other clients."""
-    assert all(follows(earlier, later) for earlier, later in itertools.pairwise(sorted(drawn)))
+    assert not has_gaps(drawn)
     assert ceiling_ms(state_dir) == timestamp_ms(max(drawn)) + 1
 
 
