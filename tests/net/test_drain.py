@@ -13,7 +13,7 @@ from respid.net.protocol import FULL_READ_BYTES
 from tests.support.byte_streams import request
 from tests.support.gaps import FROM_ZERO, has_gaps, timestamp_ms
 from tests.support.raw_client import RawClient, are_rising, integers
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import RunningServer, StartServer, accepts_connections, wait_until
 
 INCR = request("INCR", "orders")
 PING = request("PING")
@@ -207,3 +207,15 @@ def test_drain_answers_several_unread_reads(start_server: StartServer, tmp_path:
     assert len(drawn) == sent_bytes // len(INCR)
     assert server.wait() == 0
     assert_all_reached_their_clients(drawn, tmp_path)
+
+
+def test_drain_waits_for_exec(start_server: StartServer) -> None:
+    server = start_server()
+    with RawClient(server.port) as client:
+        client.send(request("MULTI") + INCR)
+        client.receive_until(b"+QUEUED\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not accepts_connections(server.port))
+        client.send(request("EXEC"))
+        assert client.receive_to_end().startswith(b"*1\r\n:")
+    assert server.wait() == 0
