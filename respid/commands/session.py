@@ -99,7 +99,6 @@ class Session:
         "connected_ns",
         "database",
         "describe_socket",
-        "has_begun_transaction",
         "identifier",
         "last_command",
         "library_name",
@@ -130,7 +129,6 @@ class Session:
         self.closing = False  # the connection closes once the replies are written
         self.describe_socket: Callable[[], SocketState] | None = None  # None without a socket
         self.wait = Wait()
-        self.has_begun_transaction = False  # ever, on this connection
         self.wrong_passwords = 0  # in a row; RESET does not start again
         self.reply_mode = ReplyMode.ON
         self.reset()

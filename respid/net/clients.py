@@ -16,6 +16,7 @@ from respid.worker.worker import Worker
 
 STOPPED_POLL_SECONDS = 0.01  # how often the queue is served while no ID can be issued
 EARLY_TURNS = 2  # in which a client authenticates; after them it waits for those that have had fewer
+TRANSACTION_SECONDS = 1.0  # how long a drain waits for EXEC: Lettuce would send it to the next worker, where it fails
 STREAM_POLL_SECONDS = 0.005  # how often while only ID.NEXT COUNT and ID.RANGE wait
 
 
@@ -113,6 +114,7 @@ class Clients:
         self.sockets: set[ClientSocket] = set()
         self._newcomers: Crowd[ClientSocket] = Crowd()  # some may have run a command meanwhile
         self.draining = False
+        self.cuts_transactions = False  # in a drain
         self.is_attentive = (
             True  # whether a client has more to do after a batch: to drain, or to have its next one timed
         )
@@ -201,6 +203,14 @@ class Clients:
     def drain(self) -> None:
         """Closes each connection between two requests: at once if it is idle, else after its last reply."""
         self.draining = self.is_attentive = True
+        self._close_idle()
+        self.loop.call_later(TRANSACTION_SECONDS, self._cut_transactions)
+
+    def _cut_transactions(self) -> None:
+        self.cuts_transactions = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         for client in list(self.sockets):
             client.close_if_idle()
 

@@ -13,9 +13,9 @@ _REDIS_PY_MAJOR = 6  # the first major version that retries
 
 # Drivers, and their major versions, that reconnect to the address they already have when a message says so, whatever
 # type of endpoint they asked for. node-redis does only if it asked for "none": otherwise the message ends its process.
-FOLLOWING = {b"go-redis": frozenset({9}), b"lettuce": frozenset({7}), b"redis-py": frozenset({8})}
-# Lettuce reconnects between MULTI and EXEC, which then fails. Closing does not do that: it waits for EXEC.
-_BREAKING_TRANSACTIONS = frozenset({b"lettuce"})
+# Not listed: Lettuce, which reconnects between MULTI and EXEC when it is told to, so that EXEC fails. If its connection
+# is closed between two requests, it loses nothing.
+FOLLOWING = {b"go-redis": frozenset({9}), b"redis-py": frozenset({8})}
 _NO_ENDPOINT = b"none"
 _RESP3 = 3
 
@@ -33,10 +33,7 @@ def can_be_told(session: Session) -> bool:
     endpoint_type = session.moving_endpoint_type
     if endpoint_type is None or session.version != _RESP3 or session.address.startswith("unix:"):
         return False  # a Unix socket leads to no other worker
-    name = _name(session)
-    if name in _BREAKING_TRANSACTIONS and session.has_begun_transaction:
-        return False
-    return endpoint_type == _NO_ENDPOINT or _major(session) in FOLLOWING.get(name, ())
+    return endpoint_type == _NO_ENDPOINT or _major(session) in FOLLOWING.get(_name(session), ())
 
 
 def _name(session: Session) -> bytes:

@@ -18,7 +18,7 @@ _WORKER_BITS = 20  # of a number; with the seconds since 1970 it stays below 2^5
 
 
 def message(number: int, ttl_seconds: int) -> bytes:
-    """The push message MOVING, without an endpoint. It has exactly four elements: Lettuce drops anything else."""
+    """The push MOVING without an endpoint. It has exactly four elements: drivers drop anything else."""
     return b">4\r\n$6\r\nMOVING\r\n:%d\r\n:%d\r\n_\r\n" % (number, ttl_seconds)
 
 
@@ -81,8 +81,8 @@ class Stay:
                 self.leaves_at = now + TTL_SECONDS
             elif may_be_closed:
                 return Step.CLOSE
-            else:
-                self.is_told, self.leaves_at = False, now + ROUND_SECONDS  # then it is told again
+            elif now >= self.leaves_at + ROUND_SECONDS:
+                self.is_told = False  # it is told again
             return Step.STAY
         if can_be_told:
             # An idle one carries no traffic, and is told once it does. Closing it would be noticed at its next request:

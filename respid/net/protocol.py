@@ -188,7 +188,10 @@ class RespProtocol(FlowControl):
     def _next(self) -> Next:
         """The next need of the connection. In a drain, CLOSE once everything that the client sent is answered."""
         needed = self._connection.next
-        is_drained = needed is _READ and self._clients.draining and not self._has_unread()
+        clients = self._clients
+        if not clients.draining or (self.session.transaction is not None and not clients.cuts_transactions):
+            return needed
+        is_drained = needed is _READ and not self._has_unread()
         return Next.CLOSE if is_drained else needed
 
     def _receive_late(self, data: bytes) -> None:

@@ -50,17 +50,6 @@ def test_client_of_a_unix_socket_is_not_told(client: CommandClient) -> None:
     assert not can_be_told(client.connection.session)
 
 
-@pytest.mark.parametrize(("name", "version", "told"), [("Lettuce", "7.7.0", False), ("redis-py", "8.1.0", True)])
-def test_transactions_of_lettuce_are_not_broken(client: CommandClient, name: str, version: str, *, told: bool) -> None:
-    """It would reconnect between MULTI and EXEC."""
-    session = client.connection.session
-    session.library_name, session.library_version = name.encode(), version.encode()
-    in_resp3(client).tell(f"{ON} moving-endpoint-type external-ip")
-    assert can_be_told(session)
-    client.tell("MULTI; EXEC")
-    assert can_be_told(session) == told
-
-
 @pytest.mark.parametrize("ending", ["CLIENT MAINT_NOTIFICATIONS OFF", "RESET", "HELLO 2"])
 def test_client_is_no_longer_told(client: CommandClient, ending: str) -> None:
     in_resp3(client).tell(f"{ON} moving-endpoint-type none")
@@ -76,7 +65,7 @@ def test_client_is_no_longer_told(client: CommandClient, ending: str) -> None:
         ("redis-py(django-redis_v7.0)", "8.1.0", "external-fqdn", True),
         ("redis-py", "9.0.0", "internal-ip", False),
         ("go-redis(,go1.26.8)", "9.23.0", "external-ip", True),
-        ("Lettuce", "7.7.0", "external-ip", True),
+        ("Lettuce", "7.7.0", "external-ip", False),
         ("node-redis", "6.3.1", "external-ip", False),
         ("node-redis", "6.3.1", "none", True),
         ("jedis", "8.1.0", "external-ip", False),

@@ -160,10 +160,10 @@ def after_new_worker(departures: Departures, client: FakeSocket) -> list[float]:
 
 def test_new_worker_moves_those_that_can_be_told(worker: Worker, client: CommandClient) -> None:
     told = fake_socket(client, "go-redis")
-    told.is_between_requests = False  # so that it is not closed for staying
-    (second,) = after_new_worker(Departures(worker), told)
+    second, closed_at = after_new_worker(Departures(worker), told)
     assert second <= ROUND_SECONDS - TTL_SECONDS / 2 + 1
     assert worker.stats.moves["announced"] == 1
+    assert (told.given_up, closed_at - second) == (["not_moved"], TTL_SECONDS)
 
 
 def test_new_worker_closes_those_that_reconnect(worker: Worker, client: CommandClient) -> None:

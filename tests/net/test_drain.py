@@ -1,7 +1,6 @@
 """The end of a server, clean or not: no ID is lost, no reply is cut off, and the successor continues above."""
 
 import contextlib
-import itertools
 import json
 import signal
 import time
@@ -10,17 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from respid.ids.layout import Layout
 from respid.net.protocol import FULL_READ_BYTES
 from tests.support.byte_streams import request
+from tests.support.gaps import FROM_ZERO, has_gaps, timestamp_ms
 from tests.support.raw_client import RawClient, are_rising, integers
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import RunningServer, StartServer, accepts_connections, wait_until
 
 INCR = request("INCR", "orders")
 PING = request("PING")
 PONG = b"+PONG\r\n"
 IDS_GENERATED = "id_generator_ids_generated_total"
-FROM_ZERO = ("--sequence-reset", "1")  # each millisecond starts at sequence 0, so that a gap is an ID that was lost
 IDLE = {  # requests and their replies
     b"": b"",
     PING: PONG,
@@ -32,10 +30,6 @@ IDLE = {  # requests and their replies
 
 def ceiling_ms(state_dir: Path) -> int:
     return int(json.loads((state_dir / "worker-1.json").read_text())["ceiling_ms"])
-
-
-def timestamp_ms(number: int) -> int:
-    return Layout().decompose(number).timestamp_ms
 
 
 def draw_until_closed(port: int) -> list[bytes]:
@@ -54,16 +48,9 @@ def draw_until_closed(port: int) -> list[bytes]:
     return lines
 
 
-def follows(earlier: int, later: int) -> bool:
-    """Whether the generator issued no ID between these two."""
-    if timestamp_ms(earlier) == timestamp_ms(later):
-        return later == earlier + 1
-    return later & 4095 == 0
-
-
 def assert_all_reached_their_clients(drawn: list[int], state_dir: Path) -> None:
     """Holds after a clean stop of a server that had no other clients."""
-    assert all(follows(earlier, later) for earlier, later in itertools.pairwise(sorted(drawn)))
+    assert not has_gaps(drawn)
     assert ceiling_ms(state_dir) == timestamp_ms(max(drawn)) + 1
 
 
@@ -220,3 +207,15 @@ def test_drain_answers_several_unread_reads(start_server: StartServer, tmp_path:
     assert len(drawn) == sent_bytes // len(INCR)
     assert server.wait() == 0
     assert_all_reached_their_clients(drawn, tmp_path)
+
+
+def test_drain_waits_for_exec(start_server: StartServer) -> None:
+    server = start_server()
+    with RawClient(server.port) as client:
+        client.send(request("MULTI") + INCR)
+        client.receive_until(b"+QUEUED\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not accepts_connections(server.port))
+        client.send(request("EXEC"))
+        assert client.receive_to_end().startswith(b"*1\r\n:")
+    assert server.wait() == 0

@@ -80,11 +80,19 @@ def test_client_that_does_not_follow_is_closed() -> None:
     assert stay.reason == "not_moved"
 
 
+def test_busy_client_is_closed_at_the_next_look() -> None:
+    stay = Stay(0, leaves_at=10)
+    stay.note_told(20)
+    assert step(stay, 20, closed=False) is Step.STAY
+    assert step(stay, 21) is Step.CLOSE
+
+
 def test_client_that_cannot_be_closed_is_told_again() -> None:
     stay = Stay(0, leaves_at=10)
     stay.note_told(20)
     assert step(stay, 20, closed=False) is Step.STAY
-    assert step(stay, 20 + ROUND_SECONDS, closed=False) is Step.TELL
+    assert step(stay, 20 + ROUND_SECONDS, closed=False) is Step.STAY
+    assert step(stay, 21 + ROUND_SECONDS, closed=False) is Step.TELL
 
 
 def test_client_that_has_not_read_the_message_stays() -> None:

@@ -17,12 +17,17 @@ var (
 
 func open() *redis.Client {
 	protocol, _ := strconv.Atoi(steps.Protocol)
+	retries := 0 // the default
+	if steps.TLS() != nil {
+		retries = 20 // more than there are idle connections: over TLS it does not notice that they were closed
+	}
 	return redis.NewClient(&redis.Options{
-		Addr:      steps.Address,
-		Username:  steps.Username,
-		Password:  steps.Password,
-		Protocol:  protocol,
-		TLSConfig: steps.TLS(),
+		Addr:       steps.Address,
+		Username:   steps.Username,
+		Password:   steps.Password,
+		Protocol:   protocol,
+		TLSConfig:  steps.TLS(),
+		MaxRetries: retries,
 	})
 }
 
