@@ -97,8 +97,7 @@ class WaitingQueue:
     def _account(self) -> None:
         """Adds the time since the last call, for each connection that waited."""
         now_ns = self._worker.clock.monotonic_ns()
-        if self._queue:
-            self._worker.stats.exhausted_wait_ns += (now_ns - self._served_ns) * len(self._queue)
+        self._worker.stats.exhausted_wait_ns += (now_ns - self._served_ns) * len(self)
         self._served_ns = now_ns
 
     def _count_exhausted(self, bulk_waiting: int) -> None:
