@@ -156,6 +156,7 @@ def test_hoarders_end_nobody(guarded: Guarded, kind: Kind) -> None:
         bystander.end()
     assert server.process.poll() is None
     assert not bystander.error
+    assert [line for line in bystander.lines if not line.startswith(b":")] == []
     assert are_rising(integers(bystander.lines))
     p99 = sorted(bystander.busy_seconds)[len(bystander.busy_seconds) * 99 // 100]
     closed = server.metric('id_generator_connections_closed_total{reason="client_memory"}')

@@ -242,7 +242,7 @@ def test_wait_times_are_added_up(clock: ScriptedClock, worker: Worker, queue: Wa
     worker.generator.take(4096)
     join(queue, single(worker))
     clock.pass_ms(0.25)
-    join(queue, single(worker))
+    join(queue, bulk(worker, 1))
     clock.pass_ms(0.5)
     queue.serve()
     assert worker.stats.exhausted_wait_ns == 250_000 + 2 * 500_000
