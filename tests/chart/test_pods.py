@@ -1,12 +1,15 @@
 """The values that platform teams expect: what they change in the pods, the Services and the objects around them."""
 
+import json
+import re
 from typing import Any
 
 import helm_python
 import pytest
 
 from respid.cli.options import CONFIG_DEFAULTS
-from tests.chart.rendering import KEDA_API, Values, ci_values, render, render_with_apis
+from respid.cli.serve import serve
+from tests.chart.rendering import CHART, KEDA_API, Values, ci_values, render, render_with_apis
 
 # Value, variable, field of Config, a value that is not the default
 OPTIONAL_VARIABLES = [
@@ -17,6 +20,8 @@ OPTIONAL_VARIABLES = [
     ("maxArguments", "RESPID_MAX_ARGUMENTS", "max_arguments", 10),
     ("maxInlineBytes", "RESPID_MAX_INLINE_BYTES", "max_inline_bytes", 64),
     ("maxQueuedCommands", "RESPID_MAX_QUEUED_COMMANDS", "max_queued_commands", 1),
+    ("authTimeoutSeconds", "RESPID_AUTH_TIMEOUT", "auth_timeout_seconds", 5),
+    ("maxClientMemoryBytes", "RESPID_MAX_CLIENT_MEMORY", "max_client_memory_bytes", 100_000_000),
     ("idleTimeoutSeconds", "RESPID_IDLE_TIMEOUT", "idle_timeout_seconds", 900),
     ("maxConnectionAgeClients", "RESPID_MAX_CONNECTION_AGE_CLIENTS", "max_connection_age_clients", "all"),
     ("tcpKeepaliveSeconds", "RESPID_TCP_KEEPALIVE", "tcp_keepalive_seconds", 0),
@@ -168,6 +173,26 @@ def test_queries_and_alerts_keep_to_one_cluster() -> None:
     assert all("by (k8s, " in each for each in grouped)
 
 
+def _dashboard(values: Values) -> tuple[list[Values], str]:
+    """Returns the variables of the dashboard after that for the data source, and the whole text."""
+    text = render(values | {"grafanaDashboard": {"enabled": True}}).one("ConfigMap")["data"]["respid.json"]
+    _, *variables = json.loads(text)["templating"]["list"]
+    return variables, json.dumps(json.loads(text))
+
+
+def test_the_dashboard_has_a_variable_for_the_cluster_if_there_is_a_label() -> None:
+    variables, text = _dashboard({"prometheusLabels": {"cluster": "k8s", "clusterName": "eu-1"}})
+    assert [each["name"] for each in variables] == ["cluster", "namespace", "service"]
+    assert variables[0]["definition"] == "label_values(id_generator_info, k8s)"
+    of_namespaces = 'label_values(id_generator_info{k8s=~"$cluster"}, namespace)'
+    assert variables[1]["definition"] == variables[1]["query"]["query"] == of_namespaces
+    matchers = r"k8s=~\"$cluster\",namespace=~\"$namespace\""
+    assert text.count(matchers) == text.count("namespace=~") > 20
+    variables, text = _dashboard({})
+    assert [each["name"] for each in variables] == ["namespace", "service"]
+    assert "$cluster" not in text
+
+
 @pytest.mark.kubernetes
 def test_sidecars_do_not_count_as_cpu_of_a_worker() -> None:
     (metric,) = render().one("HorizontalPodAutoscaler")["spec"]["metrics"]
@@ -184,3 +209,23 @@ def test_what_kubernetes_1_26_does_not_have_is_left_out_there() -> None:
     assert "unhealthyPodEvictionPolicy" not in old.one("PodDisruptionBudget")["spec"]
     new = render_with_apis({}, kube_version="1.27.0-eks-1")
     assert new.one("PodDisruptionBudget")["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+# Variables that the chart does not set, and why.
+VARIABLES_OF_THE_IMAGE = {"RESPID_BIND", "RESPID_HTTP_BIND"}
+VARIABLES_WITHOUT_A_VALUE = {
+    "RESPID_PASSWORD": "a file from a Secret can be changed without a restart",
+    "RESPID_PEERS": "it needs a Service of the ready workers",
+    "RESPID_REUSE_PORT": "a pod has one process",
+    "RESPID_UNKNOWN_VARIABLES": "the default finds misspelt names in extraEnv",
+    "RESPID_UNIX_SOCKET": "no other pod has the file",
+    "RESPID_UNIX_SOCKET_MODE": "no other pod has the file",
+}
+
+
+def test_every_setting_of_the_server_has_a_value_or_a_reason() -> None:
+    template = (CHART / "templates" / "_statefulset.tpl").read_text()
+    known = {each.envvar for each in serve.params if isinstance(each.envvar, str)}
+    missing = {variable for variable in known if not re.search(rf"\b{variable}\b", template)}
+    assert missing - VARIABLES_OF_THE_IMAGE <= VARIABLES_WITHOUT_A_VALUE.keys()
+    assert {"RESPID_LAYOUT", "RESPID_RESERVE"} <= known - missing
