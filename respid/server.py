@@ -25,7 +25,7 @@ from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
 from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
-from respid.monitoring.history import History
+from respid.monitoring.history import History, sample_rates
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
 from respid.monitoring.status import StatusRoutes
 from respid.monitoring.systemd import SystemdReport
@@ -165,7 +165,8 @@ class Server:
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
         departures = Departures(self._worker)
         sweep, peers = Sweep(clients, departures), Peers(self._config.peers, departures.note_new_worker)
-        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), history.run(), systemd.run())
+        rates = sample_rates(history, self._worker.stats)
+        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), rates, systemd.run())
         background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
@@ -184,8 +185,8 @@ class Server:
             self._claim.release()
         await self._end_keeping(keeping)
         _log.info("stopped", extra={"event": "stopped"})
-        if not released:
-            os._exit(0)  # a thread that waits for the disk would keep the process alive
+        if not released or peers.is_looking:
+            os._exit(0)  # a thread that waits for the disk or a name server would keep the process alive
 
     def _read_files(self) -> None:
         try:
@@ -331,19 +332,19 @@ def report_task_error(task: asyncio.Task[None]) -> None:
 
 
 def warn_about_end(end_seconds: float, now_seconds: float) -> None:
-    """Logs that the certificate ends soon or has ended."""
+    """Logs that the certificate expires soon or has expired."""
     end = format_timestamp(round(end_seconds * 1000))
     if end_seconds <= now_seconds:
-        message = "the TLS certificate ended at %s: clients that verify it cannot connect; renew it"
+        message = "the TLS certificate expired at %s: clients that verify it cannot connect; renew it"
         _log.error(message, end, extra={"event": "certificate_ended"})
     elif end_seconds - now_seconds < CERTIFICATE_WARNING_SECONDS:
-        _log.warning("the TLS certificate ends at %s: renew it", end, extra={"event": "certificate_ends"})
+        _log.warning("the TLS certificate expires at %s: renew it", end, extra={"event": "certificate_ends"})
 
 
 def report_ended_crl(end_seconds: float, now_seconds: float) -> None:
-    """Logs that a revocation list has ended."""
+    """Logs that a revocation list has expired."""
     if end_seconds <= now_seconds:
-        message = "a revocation list ended at %s: certificates of its CA are refused; publish a new list"
+        message = "a revocation list expired at %s: certificates of its CA are refused; publish a new list"
         _log.error(message, format_timestamp(round(end_seconds * 1000)), extra={"event": "crl_ended"})
 
 

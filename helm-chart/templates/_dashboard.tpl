@@ -1,29 +1,31 @@
-{{/* The dashboard. If Prometheus has a label for the cluster, a variable for it comes before that for the namespace. */}}
+{{/*
+The Grafana dashboard with the labels in prometheusLabels: its selectors, its variables and its legends. An empty label has no
+variable, and legends show the instance if there is no pod. Renders no object.
+*/}}
 {{- define "respid.dashboard" -}}
-{{- $dashboard := .Files.Get "dashboards/respid.json" }}
-{{- with .Values.prometheusLabels.cluster }}
-{{- $namespace := `namespace=~\"$namespace\"` }}
-{{- $matcher := printf `%s=~\"$cluster\"` . }}
-{{- $dashboard = $dashboard | replace $namespace (printf "%s,%s" $matcher $namespace) }}
-{{- $dashboard = $dashboard | replace "(id_generator_info, namespace)" (printf "(id_generator_info{%s}, namespace)" $matcher) }}
-{{- $first := `{
-        "name": "namespace",` }}
-{{- $dashboard = $dashboard | replace $first (printf "%s,\n      %s" (include "respid.clusterVariable" .) $first) }}
+{{- $labels := .Values.prometheusLabels }}
+{{- $escaped := list }}
+{{- $matchers := list }}
+{{- $queries := dict }}
+{{- range $name := list "cluster" "namespace" "service" }}
+{{- with index $labels $name }}
+{{- $selector := empty $matchers | ternary "" (join "," $matchers | printf "{%s}") }}
+{{- $_ := printf "label_values(id_generator_info%s, %s)" $selector . | set $queries $name }}
+{{- $matchers = append $matchers (printf `%s=~"$%s"` . $name) }}
+{{- $escaped = append $escaped (printf `%s=~\"$%s\"` . $name) }}
 {{- end }}
-{{- $dashboard }}
 {{- end }}
-
-{{- define "respid.clusterVariable" -}}
-{
-        "name": "cluster",
-        "type": "query",
-        "datasource": {"type": "prometheus", "uid": "$datasource"},
-        "query": {"query": "label_values(id_generator_info, {{ . }})", "refId": "cluster"},
-        "definition": "label_values(id_generator_info, {{ . }})",
-        "refresh": 2,
-        "sort": 1,
-        "multi": true,
-        "includeAll": true,
-        "current": {"text": ["All"], "value": ["$__all"]}
-      }
+{{- $text := .Files.Get "dashboards/respid.json" | replace `namespace=~\"$namespace\",service=~\"$service\"` (join "," $escaped) }}
+{{- $dashboard := replace "{{pod}}" ($labels.pod | default "instance" | printf "{{%s}}") $text | fromJson }}
+{{- $datasource := index $dashboard.templating.list 0 }}
+{{- $example := index $dashboard.templating.list 1 }}
+{{- $variables := list $datasource }}
+{{- range $name := list "cluster" "namespace" "service" }}
+{{- with index $queries $name }}
+{{- $query := dict "query" . "refId" $name }}
+{{- $variables = append $variables (merge (dict "name" $name "definition" . "query" $query) (deepCopy $example)) }}
+{{- end }}
+{{- end }}
+{{- $_ := set $dashboard.templating "list" $variables }}
+{{- toPrettyJson $dashboard }}
 {{- end }}

@@ -17,6 +17,11 @@
 {{ include "respid.fullname" . }}-headless
 {{- end }}
 
+{{/* The Service with the addresses of the workers that are ready. */}}
+{{- define "respid.readyName" -}}
+{{ include "respid.fullname" . }}-ready
+{{- end }}
+
 {{/* The image. A registry that is given replaces the one in the repository: the part before the first slash, if it has a dot or a port. */}}
 {{- define "respid.image" -}}
 {{- $image := .Values.image }}

@@ -95,6 +95,9 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- end }}
 {{- end }}
 - {name: RESPID_MAX_CONNECTION_AGE, value: {{ include "respid.maxConnectionAge" . | quote }}}
+{{- if .Values.moveToNewWorkers }}
+- {name: RESPID_PEERS, value: "{{ include "respid.readyName" . }}:{{ .Values.tls.only | ternary 6380 6379 }}"}
+{{- end }}
 - {name: RESPID_DRAIN_DELAY, value: {{ include "respid.number" .Values.drainDelaySeconds | quote }}}
 - {name: RESPID_LOG_FORMAT, value: {{ .Values.log.format }}}
 - {name: RESPID_LOG_LEVEL, value: {{ .Values.log.level }}}

@@ -144,7 +144,7 @@ id_settings = combine(
     config_setting(
         "sequence_reset",
         "--sequence-reset",
-        "Each millisecond starts at a random sequence below this, so `id % N` is even for N up to it; at most 1024.",
+        "Milliseconds start at a random sequence below this, to spread `id % N` evenly for N up to it; at most 1024.",
         type=click.IntRange(1),
         show_default="256, or a sixteenth of the sequence if that is less",
         metavar="N",
@@ -283,7 +283,8 @@ client_settings = combine(
     config_setting(
         "max_connection_age_seconds",
         "--max-connection-age",
-        "Close a connection at this age in seconds (plus or minus 10 %), between two requests; 0 disables it.",
+        "Move a connection at this age in seconds (plus or minus 10 %): ask the client to reconnect, or close it"
+        " between two requests; 0 disables it.",
         type=Seconds(),
     ),
     config_setting(

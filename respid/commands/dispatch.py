@@ -43,6 +43,8 @@ def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, li
         reply = command.handler(session, arguments)
         if reply is None:
             counts[command.name] -= 1  # it waits for an ID, and will be run again
+        elif isinstance(reply, bytes) and reply.startswith(b"-"):
+            session.worker.stats.failed_calls[command.name] += 1
     if command.draw_of is not None and reply is not None:
         on_draw(command, arguments)
     return reply
@@ -64,7 +66,7 @@ def _answer_unknown_subcommand(session: Session, container: str, subcommand: byt
 
 
 def _refuse(session: Session, error: bytes, *, is_known: bool) -> bytes:
-    """As Redis does, says of a command that does not exist even to a client that has not authenticated."""
+    """Like Redis, asks for authentication first, but only if Redis has the command."""
     return _reject(session, errors.NOT_AUTHENTICATED if is_known and not session.authenticated else error)
 
 
@@ -78,6 +80,8 @@ def _queue(session: Session, command: Command, arguments: list[bytes], transacti
 
 def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:
     """Returns the error. A request that cannot be queued breaks the transaction; an EXEC ends it."""
+    if command is not None:
+        session.worker.stats.rejected_calls[command.name] += 1
     if command is not None and command.name == "exec":
         session.end_transaction()
         return errors.exec_aborted_by(error)

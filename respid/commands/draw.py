@@ -1,6 +1,6 @@
-"""What a command draws if it draws one ID or one block: how the IDs are taken, and how they are encoded.
+"""Draws of one ID or one block: how the IDs are taken, and how they are encoded.
 
-It is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
+This is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,13 @@ class Draw(NamedTuple):
 
     def take(self, session: Session, count: int) -> tuple[int, int]:
         """Draws up to `count` times in the same millisecond: (first ID, number of draws), or (0, 0) if none now."""
-        generator, since_ms = session.worker.generator, session.wait.since_ms
+        generator, wait = session.worker.generator, session.wait
+        wait.block, wait.ids = self.ids, self.ids * count
         is_large = self.ids * SMALL_BLOCKS > generator.layout.sequence_size
-        session.wait.kind = RequestKind.BLOCK if is_large else RequestKind.SINGLE
+        wait.kind = RequestKind.BLOCK if is_large else RequestKind.SINGLE
         if self.ids == 1:
-            return generator.take(count, since_ms)
-        return generator.take_blocks(self.ids, count, since_ms)
+            return generator.take(count, wait.since_ms)
+        return generator.take_blocks(self.ids, count, wait.since_ms)
 
     def answer(self, session: Session) -> Reply:
         """Draws once and returns the reply, as a handler does."""
@@ -57,7 +58,7 @@ def block(ids: int) -> Draw:
     return Draw(ids, _integers)
 
 
-# What a request draws; or another reply: an error, or one that needs the session.
+# The draw of a request; or another reply: an error, or one that needs the session.
 Drawn = Draw | bytes | Callable[[Session], Reply]
 DrawOf = Callable[[Layout, list[bytes]], Drawn]
 

@@ -10,6 +10,7 @@ from respid.commands.ids import describe_worker
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup
 from respid.resp import encoder
+from respid.worker.stats import Stats
 
 group = CommandGroup("server")
 
@@ -60,6 +61,7 @@ def _stats(session: Session) -> dict[str, str | int]:
     return {
         "total_connections_received": stats.connections,
         "total_commands_processed": sum(stats.commands.values()),
+        "instantaneous_ops_per_sec": stats.commands_per_second,
         "rejected_connections": stats.connections_rejected.total(),
         "total_error_replies": stats.errors.total(),
         "expired_keys": 0,
@@ -79,6 +81,30 @@ def _cpu(session: Session) -> dict[str, str | int]:
         "used_cpu_sys": f"{usage.cpu_system_seconds:.6f}",
         "used_cpu_user": f"{usage.cpu_user_seconds:.6f}",
     }
+
+
+def _commandstats(session: Session) -> dict[str, str | int]:
+    """The times are estimates: the mean of a sample, for all calls."""
+    stats = session.worker.stats
+    names = {*stats.commands, *stats.rejected_calls}
+    return {f"cmdstat_{name}": _describe_calls(stats, name) for name in sorted(names) if _is_called(stats, name)}
+
+
+def _is_called(stats: Stats, name: str) -> bool:
+    return bool(stats.commands.get(name) or stats.rejected_calls[name])
+
+
+def _describe_calls(stats: Stats, name: str) -> str:
+    calls, usec_per_call = stats.commands.get(name, 0), stats.microseconds_per_call(name)
+    return (
+        f"calls={calls},usec={calls * usec_per_call:.0f},usec_per_call={usec_per_call:.2f}"
+        f",rejected_calls={stats.rejected_calls[name]},failed_calls={stats.failed_calls[name]}"
+    )
+
+
+def _errorstats(session: Session) -> dict[str, str | int]:
+    errors = session.worker.stats.errors
+    return {f"errorstat_{code}": f"count={count}" for code, count in errors.items() if count}
 
 
 def _cluster(_session: Session) -> dict[str, str | int]:
@@ -101,19 +127,23 @@ _SECTIONS: dict[str, Section] = {
     "Stats": _stats,
     "Replication": _replication,
     "CPU": _cpu,
+    "Commandstats": _commandstats,
+    "Errorstats": _errorstats,
     "Cluster": _cluster,
     "Keyspace": _keyspace,
     "respid": _respid,
 }
-_ALL_SECTIONS = {"all", "default", "everything"}
+_EVERYTHING = {"all", "everything"}
+_NOT_DEFAULT = {"Commandstats"}
 
 
 @group.command("INFO [section [section ...]]", "Returns information about the server.", "loading stale")
 def info(session: Session, arguments: list[bytes]) -> Reply:
-    wanted = {argument.decode("utf-8", "replace").lower() for argument in arguments[1:]} or _ALL_SECTIONS
+    wanted = {argument.decode("utf-8", "replace").lower() for argument in arguments[1:]} or {"default"}
     parts = []
     for title, section in _SECTIONS.items():
-        if title.lower() in wanted or wanted & _ALL_SECTIONS:
+        is_default = "default" in wanted and title not in _NOT_DEFAULT
+        if title.lower() in wanted or wanted & _EVERYTHING or is_default:
             lines = [f"{name}:{value}\r\n" for name, value in section(session).items()]
             parts.append(f"# {title}\r\n" + "".join(lines))
     return encoder.text_string("\r\n".join(parts), session.version)

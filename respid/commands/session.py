@@ -24,7 +24,7 @@ class ReplyMode(Enum):
 
 
 class SocketState(NamedTuple):
-    """What CLIENT LIST shows of the socket of a client."""
+    """The state of a client's socket, as CLIENT LIST shows it."""
 
     local_address: str
     descriptor: int
@@ -38,7 +38,7 @@ NO_REDIRECT = -1  # as CLIENT GETREDIR says it of a client that is not tracking
 
 
 class Tracking(NamedTuple):
-    """What a client has turned on by CLIENT TRACKING ON."""
+    """The tracking modes that a client has turned on by CLIENT TRACKING ON."""
 
     modes: frozenset[bytes]  # of BCAST, OPTIN, OPTOUT and NOLOOP
     redirect: int  # the identifier of the client that invalidations would go to; 0 for itself
@@ -55,7 +55,7 @@ class Queued(Protocol):
 
 
 class RequestKind(Enum):
-    """What a request for IDs is like. An autoscaler adds no worker for those that wait because they are large."""
+    """The kind of a request for IDs. An autoscaler adds no worker for requests that wait because they are large."""
 
     SINGLE = "single"  # one ID, or a small block
     BLOCK = "block"  # a large block of INCRBY
@@ -65,11 +65,13 @@ class RequestKind(Enum):
 class Wait:
     """How long a client's requests have waited for an ID, and what kind of request waits."""
 
-    __slots__ = ("kind", "since_ms")
+    __slots__ = ("block", "ids", "kind", "since_ms")
 
     def __init__(self) -> None:
         self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
         self.kind = RequestKind.SINGLE
+        self.block = 1  # how many IDs of one millisecond the client needs to go on
+        self.ids = 1  # how many it wants altogether, as far as that is known
 
     @property
     def is_bulk(self) -> bool:
@@ -94,6 +96,7 @@ class Session:
         "connected_ns",
         "database",
         "describe_socket",
+        "has_begun_transaction",
         "identifier",
         "last_command",
         "library_name",
@@ -124,6 +127,7 @@ class Session:
         self.closing = False  # the connection closes once the replies are written
         self.describe_socket: Callable[[], SocketState] | None = None  # None without a socket
         self.wait = Wait()
+        self.has_begun_transaction = False  # ever, on this connection
         self.wrong_passwords = 0  # in a row; RESET does not start again
         self.reply_mode = ReplyMode.ON
         self.reset()
@@ -136,7 +140,7 @@ class Session:
         self.name = b""
         self.database = 0
         self.tracking: Tracking | None = None  # what CLIENT TRACKING has turned on
-        # As CLIENT MAINT_NOTIFICATIONS ON names it, b"" without a name. None: the client did not ask to be told.
+        # As CLIENT MAINT_NOTIFICATIONS ON names it, b"" without a name. None: the client did not ask for it.
         self.moving_endpoint_type: bytes | None = None
         if self.reply_mode is not ReplyMode.SKIPPING:  # the reply to RESET itself can still be skipped
             self.reply_mode = ReplyMode.ON
@@ -172,6 +176,7 @@ class Session:
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, for a session that may have waited."""
+        self.wait.block = 1
         return self.worker.generator.take(count, self.wait.since_ms)
 
     def refusal(self) -> bytes | None:

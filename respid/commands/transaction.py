@@ -14,6 +14,7 @@ def multi(session: Session, _arguments: list[bytes]) -> Reply:
     if session.transaction is not None:
         return errors.NESTED_MULTI
     session.transaction = []
+    session.has_begun_transaction = True
     session.queued_size = 0
     return encoder.OK
 

@@ -60,6 +60,18 @@ class ClockWatch:
         """The time of the last look, by a wall clock that would be followed if the reservation reached far enough."""
         return (self._looked_ns + self._trusted_ns) // _MILLISECOND_NS
 
+    @property
+    def trusted_ns(self) -> int:
+        """By how much the trusted wall clock is ahead of the boot-time clock, in nanoseconds."""
+        return self._trusted_ns
+
+    def note_extension(self, trusted_ns: int) -> None:
+        """An extension that was planned with this `trusted_ns` is stored: a step up to there need not wait any more.
+
+        It would wait for good if each extension took longer than half the reservation.
+        """
+        self._reserved_ns = max(self._reserved_ns, trusted_ns)
+
     def look(self) -> Clock:
         """The clock to go by until the next look: the wall clock, or one that goes on as if it had not been set."""
         self._looked_ns, offset_ns = self._read()

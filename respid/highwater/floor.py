@@ -22,10 +22,10 @@ def find_floor(survey: Survey, layout: Layout, *, now_ms: int, lead_limit_ms: in
     own_ms = own.ceiling_ms if own and own.fingerprint == layout.fingerprint and own.is_used() else None
     if former_marks and _is_change(survey, layout):
         _accept(former_marks[0], layout, is_accepted=accepts_change or survey.is_layout_in_use)
-        if survey.others is None:
+        if not survey.knows_all:
             former_marks.append(_furthest_possible(former_marks[0], now_ms, lead_limit_ms))
             _log.warning(
-                "layout changed to %s, but the marks of other workers are unknown: IDs can repeat if one of them was"
+                "layout changed to %s, but not all marks of other workers are known: IDs can repeat if one of them was"
                 " ahead of this worker's clock, or still runs",
                 layout.fingerprint,
                 extra={"event": "layout_change_unverified"},
@@ -47,7 +47,7 @@ def _is_change(survey: Survey, layout: Layout) -> bool:
     """Whether this start changes the layout: of its own mark or, without one, of all the others."""
     if survey.own is not None and survey.own.is_used():
         return survey.own.fingerprint != layout.fingerprint
-    return all(mark.fingerprint != layout.fingerprint for mark in survey.others or () if mark.is_used())
+    return all(mark.fingerprint != layout.fingerprint for mark in survey.others if mark.is_used())
 
 
 def _accept(former: Mark, layout: Layout, *, is_accepted: bool) -> None:

@@ -206,6 +206,7 @@ class Keeper:
     async def _extend_if_due(self) -> bool:
         """False if an extension was due and failed. Raises HolderLostError."""
         reservation, now_ns = self._worker.reservation, self._worker.clock.boot_ns()
+        trusted_ns = self._clock_watch.trusted_ns
         age_ms = (now_ns - self._stored_ns) // 1_000_000 if self._store.stands() else GONE_MS
         if self._is_clock_wrong:
             ceiling_ms = reservation.renewal_ms(age_ms)
@@ -231,6 +232,7 @@ class Keeper:
             _log.info("the reservation is extended again", extra={"event": "reservation_restored"})
         self._stored_ns = now_ns
         reservation.extended(ceiling_ms)
+        self._clock_watch.note_extension(trusted_ns)
         self._look()  # a step of the wall clock may have waited for this extension
         return True
 

@@ -1,13 +1,22 @@
 """A collector that reads the worker's plain numbers at scrape time. The only file that uses prometheus_client."""
 
+import math
+import platform
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric, UnknownMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    UnknownMetricFamily,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from respid import __version__
+from respid import BUILD_DATE, __version__
 from respid.commands import COMMANDS
 from respid.worker.worker import Worker
 
@@ -54,6 +63,8 @@ class WorkerCollector(Collector):
             "store": worker.config.store,
             "high_water_mark": {None: "pending", True: "found", False: "none"}[worker.reservation.found_mark],
         }
+        build = {"version": __version__, "build_date": BUILD_DATE, "python_version": platform.python_version()}
+        yield InfoMetricFamily(_PREFIX + "build", "Version, build date, and the Python that runs it.", build)
         yield InfoMetricFamily(_PREFIX.rstrip("_"), "Build and configuration of the worker.", labels)
 
     def _time(self) -> Iterable[Metric]:
@@ -79,12 +90,12 @@ class WorkerCollector(Collector):
         )
         yield _gauge(
             "tls_certificate_end_timestamp_seconds",
-            "When the TLS certificate ends; 0 without TLS.",
+            "When the TLS certificate expires; 0 without TLS.",
             stats.tls_certificate_end_seconds or 0,
         )
         yield _gauge(
             "tls_crl_end_timestamp_seconds",
-            "When the first revocation list ends; 0 without revocation lists.",
+            "When the first revocation list expires; 0 without revocation lists.",
             stats.tls_crl_end_seconds or 0,
         )
         yield _gauge(
@@ -118,6 +129,15 @@ class WorkerCollector(Collector):
         yield _counter("auth_failures", "Failed authentications.", stats.auth_failures)
         commands = {command.name: 0 for command in COMMANDS.values()} | stats.commands
         yield _counters("commands", "Commands run, by command.", "command", commands)
+        yield HistogramMetricFamily(
+            _PREFIX + "batch_duration_seconds",
+            "Time from the bytes of a read to its last reply, of a sample of all reads.",
+            [
+                ("+Inf" if math.isinf(bound) else f"{bound:g}", count)
+                for bound, count in stats.batch_durations.cumulative()
+            ],
+            stats.batch_durations.total_ns / 1e9,
+        )
         yield _counters("errors", "Error replies, by error code.", "kind", stats.errors)
 
 

@@ -101,7 +101,7 @@ def _describe_ids(worker: Worker, history: History) -> dict[str, object]:
     return {
         "issued": worker.generator.ids_issued,
         "per_second_limit": worker.generator.layout.sequence_size * 1000,
-        "per_second": history.ids_per_second,
+        "per_second": history.per_second,
         "interval_seconds": INTERVAL_SECONDS,
         "sequence_exhausted": stats.sequence_exhausted,
         "exhausted_wait_seconds": round(stats.exhausted_wait_ns / 1e9, 6),

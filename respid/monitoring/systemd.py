@@ -52,7 +52,7 @@ class SystemdReport:
     def _describe(self, reason: str | None) -> str:
         if reason is not None:
             return f"not ready: {' '.join(reason.splitlines())}"
-        rate = (self._history.ids_per_second or [0])[-1]
+        rate = (self._history.per_second or [0])[-1]
         return f"ready: {rate:,} IDs per second, {len(self._worker.clients):,} connections"
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Protocol
 
 from respid.net.client_memory import ClientMemory
-from respid.net.connection import Budgets
+from respid.net.connection import Budgets, Connection
 from respid.net.crowd import Crowd
+from respid.net.latency import SAMPLE_SECONDS, time_next_batch
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget, Turns
 from respid.net.waiting_queue import Waiter, WaitingQueue
 from respid.resp.reader import RequestLimits
@@ -46,6 +48,8 @@ class ClientSocket(Waiter, Protocol):
 
     def take_turn(self) -> None: ...
 
+    def stop_timing(self) -> None: ...
+
     def give_up_memory(self) -> None: ...
 
     def close_if_idle(self) -> None: ...
@@ -71,7 +75,7 @@ class QueueTicker:
     def schedule(self) -> None:
         """Arranges for the next tick, unless there already is one that is as early."""
         delay_seconds = self._delay_seconds()
-        if self._timer is not None and not delay_seconds:
+        if self._timer is not None and self._timer.when() > self._loop.time() + delay_seconds:
             self._timer.cancel()
         elif self._scheduled:
             return
@@ -89,7 +93,7 @@ class QueueTicker:
             # Bulk requests lose nothing by a late timer, because they get the IDs of the time that passed. ID.RANGE
             # takes a twentieth of a core instead of a whole one.
             return STREAM_POLL_SECONDS
-        return 0
+        return self._queue.spare_ms() / 1000
 
     def _tick(self) -> None:
         self._scheduled = False
@@ -107,8 +111,11 @@ class Clients:
         self.worker = worker
         self.loop = loop
         self.sockets: set[ClientSocket] = set()
-        self._newcomers: Crowd[ClientSocket] = Crowd()  # those that may not have got anywhere yet
+        self._newcomers: Crowd[ClientSocket] = Crowd()  # some may have run a command meanwhile
         self.draining = False
+        self.is_attentive = (
+            True  # whether a client has more to do after a batch: to drain, or to have its next one timed
+        )
         config = worker.config
         self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
         self._identifiers = itertools.count(1)
@@ -135,10 +142,11 @@ class Clients:
             self.sockets.remove(client)
             self._newcomers.discard(client)
             del self.worker.clients[client.session.identifier]
+            client.stop_timing()
             client.session.describe_socket = None  # it refers to the socket, which would be kept until a collection
 
     def make_room(self) -> bool:
-        """Closes a client that has not got anywhere, if all places are taken.
+        """Closes a client that has not run a command, if all places are taken.
 
         It is the one that has waited longest, of the peer that has most of them. Returns whether there is room now.
         """
@@ -153,7 +161,7 @@ class Clients:
         return True
 
     def close_unauthenticated(self, seconds: float) -> None:
-        """Closes the clients that have not authenticated so many seconds after they connected."""
+        """Closes the clients that have not authenticated this many seconds after they connected."""
         latest_ns = self.worker.clock.monotonic_ns() - round(seconds * 1e9)
         while (client := self._newcomers.oldest()) and client.session.connected_ns <= latest_ns:
             self._newcomers.discard(client)
@@ -180,9 +188,19 @@ class Clients:
         self._queue.join(client)
         self._ticker.schedule()
 
+    def time_next_batch(self, connection: Connection, end: Callable[[], None]) -> Connection:
+        """Returns a stand-in that times the connection's next batch, and calls `end` when it is answered."""
+        self.is_attentive = self.draining
+        self.loop.call_later(SAMPLE_SECONDS, self.choose_next)
+        return time_next_batch(connection, self.worker, end)
+
+    def choose_next(self) -> None:
+        """Has the next batch of the client that sends next timed."""
+        self.is_attentive = True
+
     def drain(self) -> None:
         """Closes each connection between two requests: at once if it is idle, else after its last reply."""
-        self.draining = True
+        self.draining = self.is_attentive = True
         for client in list(self.sockets):
             client.close_if_idle()
 

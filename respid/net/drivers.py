@@ -14,6 +14,8 @@ _REDIS_PY_MAJOR = 6  # the first major version that retries
 # Drivers, and their major versions, that reconnect to the address they already have when a message says so, whatever
 # type of endpoint they asked for. node-redis does only if it asked for "none": otherwise the message ends its process.
 FOLLOWING = {b"go-redis": frozenset({9}), b"lettuce": frozenset({7}), b"redis-py": frozenset({8})}
+# Lettuce reconnects between MULTI and EXEC, which then fails. Closing does not do that: it waits for EXEC.
+_BREAKING_TRANSACTIONS = frozenset({b"lettuce"})
 _NO_ENDPOINT = b"none"
 _RESP3 = 3
 
@@ -27,11 +29,14 @@ def reconnects_silently(session: Session) -> bool:
 
 
 def can_be_told(session: Session) -> bool:
-    """Whether the client asked to be told when to move, and its driver follows a message that names no address."""
+    """Whether the client asked to be notified, and its driver follows a message that names no address."""
     endpoint_type = session.moving_endpoint_type
-    if endpoint_type is None or session.version != _RESP3:
+    if endpoint_type is None or session.version != _RESP3 or session.address.startswith("unix:"):
+        return False  # a Unix socket leads to no other worker
+    name = _name(session)
+    if name in _BREAKING_TRANSACTIONS and session.has_begun_transaction:
         return False
-    return endpoint_type == _NO_ENDPOINT or _major(session) in FOLLOWING.get(_name(session), ())
+    return endpoint_type == _NO_ENDPOINT or _major(session) in FOLLOWING.get(name, ())
 
 
 def _name(session: Session) -> bytes:
@@ -39,6 +44,6 @@ def _name(session: Session) -> bytes:
 
 
 def _major(session: Session) -> int:
-    """The driver's major version; -1 if it did not say."""
+    """The driver's major version; -1 if it is unknown."""
     major = session.library_version.partition(b".")[0]
     return int(major) if major.isdigit() else -1

@@ -42,6 +42,7 @@ class Peers:
         self._on_new_worker = on_new_worker
         self._known = KnownAddresses()
         self._failures = 0  # in a row
+        self.is_looking = False  # stays true when a look is cancelled: its thread goes on until the name server answers
 
     async def run(self) -> None:
         """Looks until it is cancelled. Returns at once when no name is given."""
@@ -50,12 +51,15 @@ class Peers:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self, name: str, port: int) -> None:
+        self.is_looking = True
         try:
-            # One look at a time, so that a name server that hangs keeps no more than one thread of the loop busy.
+            # One at a time. uvloop starts four threads at the first look, no more later; a look takes 0.2 ms of CPU.
             found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
+            self.is_looking = False
             self._note_failure(name, error)
             return
+        self.is_looking = False
         self._failures = 0
         now = time.monotonic()
         new = [each for each in self._known.note({str(address[0]) for *_, address in found}, now) if not is_own(each)]
@@ -71,7 +75,7 @@ class Peers:
 
 
 def is_own(address: str) -> bool:
-    """Whether packets to this address would come from it, as those of this machine or pod do. Sends nothing."""
+    """Whether the address belongs to this machine or pod: packets to it would also come from it. Sends nothing."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

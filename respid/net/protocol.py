@@ -14,7 +14,7 @@ from respid.resp import errors
 # Looking up a member of an enumeration takes 80 ns more than a global, in a request of 850.
 _READ = Next.READ
 _READING = State.READING
-# What the transport was given so far ends with a whole turn. A client that does not read its replies is not told more.
+# In these, the transport was given whole turns only. A client that does not read its replies gets no message, either.
 _PUSHABLE = frozenset({State.READING, State.TURN, State.QUEUED})
 # The size of uvloop's buffer. While reads fill it, uvloop reads from the same client up to 32 times before any other
 # client has its turn: four clients that sent what takes 5 ms a read delayed another one by 0.6 s.
@@ -25,9 +25,10 @@ BASE_BYTES = 4096  # measured: 2.7 KB, without what the kernel holds
 class RespProtocol(FlowControl):
     """One client's socket."""
 
-    __slots__ = ("_clients", "_connection", "early_turns")
+    __slots__ = ("_clients", "_connection", "_untimed", "early_turns")
 
-    _connection: Connection  # unless the client was rejected
+    _connection: Connection  # or what stands in for it while its next batch is timed; not if the client was rejected
+    _untimed: Connection
 
     def __init__(self, clients: Clients) -> None:
         super().__init__(clients.loop)
@@ -45,7 +46,7 @@ class RespProtocol(FlowControl):
         if not clients.make_room():
             self._reject("max_clients", address, errors.MAX_CLIENTS)
             return
-        self._connection = Connection(
+        self._connection = self._untimed = Connection(
             worker,
             clients.next_identifier(),
             address,
@@ -72,7 +73,7 @@ class RespProtocol(FlowControl):
         output = connection.receive(data)
         if output:
             self._transport.write(output)
-        if connection.next is not _READ or len(data) >= FULL_READ_BYTES or self._clients.draining:
+        if connection.next is not _READ or len(data) >= FULL_READ_BYTES or self._clients.is_attentive:
             self._go_on_after(data)
 
     def _go_on_after(self, data: bytes) -> None:
@@ -82,6 +83,17 @@ class RespProtocol(FlowControl):
             self._step(Next.TURN)
         elif self._clients.draining:
             self._step(self._next())
+        else:
+            self._connection = self._clients.time_next_batch(self._connection, self._end_timing)
+
+    def _end_timing(self) -> None:
+        self._connection = self._untimed
+
+    def stop_timing(self) -> None:
+        """Has another client timed instead, if this one is."""
+        if self._connection is not self._untimed:
+            self._end_timing()
+            self._clients.choose_next()
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -174,7 +186,7 @@ class RespProtocol(FlowControl):
         return not self.unsent_bytes and not self._has_unread()
 
     def _next(self) -> Next:
-        """What the connection needs. In a drain, CLOSE once everything that the client sent is answered."""
+        """The next need of the connection. In a drain, CLOSE once everything that the client sent is answered."""
         needed = self._connection.next
         is_drained = needed is _READ and self._clients.draining and not self._has_unread()
         return Next.CLOSE if is_drained else needed

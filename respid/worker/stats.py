@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 
+from respid.worker.histogram import Histogram
+
 # The reasons. Their counters start at 0, because alerts on an increase miss a series that starts at 1.
 _CLOSED = (
     *(
@@ -24,16 +26,22 @@ class Stats:
 
     __slots__ = (
         "auth_failures",
+        "batch_durations",
         "client_memory_bytes",
         "clock_steps",
         "commands",
+        "commands_per_second",
         "connections",
         "connections_closed",
         "connections_rejected",
         "errors",
         "event_loop_lag_seconds",
         "exhausted_wait_ns",
+        "failed_calls",
         "moves",
+        "rejected_calls",
+        "sampled_calls",
+        "sampled_ns",
         "sequence_exhausted",
         "tls_certificate_end_seconds",
         "tls_crl_end_seconds",
@@ -51,8 +59,23 @@ class Stats:
         self.errors: Counter[str] = Counter(ERR=0, LOADING=0)
         self.sequence_exhausted: Counter[str] = Counter(single=0, bulk=0)  # milliseconds, by kind of waiting request
         self.exhausted_wait_ns = 0
+        self.batch_durations = Histogram()  # of a sample of all batches
+        self.sampled_calls: Counter[str] = Counter()  # in batches of one command, by its name
+        self.sampled_ns: Counter[str] = Counter()
+        self.failed_calls: Counter[str] = Counter()  # commands that ran and answered an error
+        self.rejected_calls: Counter[str] = Counter()  # commands that were refused before they ran
+        self.commands_per_second = 0  # in the last second
         self.moves: Counter[str] = Counter(announced=0, followed=0)  # to other workers
         self.clock_steps: Counter[str] = Counter(forward=0, back=0)
         self.event_loop_lag_seconds = 0.0
         self.tls_certificate_end_seconds: float | None = None  # Unix time; None without TLS
         self.tls_crl_end_seconds: float | None = None  # Unix time; None without revocation lists
+
+    def note_sample(self, command: str, calls: int, duration_ns: int) -> None:
+        """Notes how long these calls of a command took together."""
+        self.sampled_calls[command] += calls
+        self.sampled_ns[command] += duration_ns
+
+    def microseconds_per_call(self, command: str) -> float:
+        """Returns the mean of the sampled calls; 0 if there are none."""
+        return self.sampled_ns[command] / 1000 / (self.sampled_calls[command] or 1)

@@ -1,6 +1,5 @@
 """The values that platform teams expect: what they change in the pods, the Services and the objects around them."""
 
-import json
 import re
 from typing import Any
 
@@ -173,26 +172,6 @@ def test_queries_and_alerts_keep_to_one_cluster() -> None:
     assert all("by (k8s, " in each for each in grouped)
 
 
-def _dashboard(values: Values) -> tuple[list[Values], str]:
-    """Returns the variables of the dashboard after that for the data source, and the whole text."""
-    text = render(values | {"grafanaDashboard": {"enabled": True}}).one("ConfigMap")["data"]["respid.json"]
-    _, *variables = json.loads(text)["templating"]["list"]
-    return variables, json.dumps(json.loads(text))
-
-
-def test_the_dashboard_has_a_variable_for_the_cluster_if_there_is_a_label() -> None:
-    variables, text = _dashboard({"prometheusLabels": {"cluster": "k8s", "clusterName": "eu-1"}})
-    assert [each["name"] for each in variables] == ["cluster", "namespace", "service"]
-    assert variables[0]["definition"] == "label_values(id_generator_info, k8s)"
-    of_namespaces = 'label_values(id_generator_info{k8s=~"$cluster"}, namespace)'
-    assert variables[1]["definition"] == variables[1]["query"]["query"] == of_namespaces
-    matchers = r"k8s=~\"$cluster\",namespace=~\"$namespace\""
-    assert text.count(matchers) == text.count("namespace=~") > 20
-    variables, text = _dashboard({})
-    assert [each["name"] for each in variables] == ["namespace", "service"]
-    assert "$cluster" not in text
-
-
 @pytest.mark.kubernetes
 def test_sidecars_do_not_count_as_cpu_of_a_worker() -> None:
     (metric,) = render().one("HorizontalPodAutoscaler")["spec"]["metrics"]
@@ -215,7 +194,6 @@ def test_what_kubernetes_1_26_does_not_have_is_left_out_there() -> None:
 VARIABLES_OF_THE_IMAGE = {"RESPID_BIND", "RESPID_HTTP_BIND"}
 VARIABLES_WITHOUT_A_VALUE = {
     "RESPID_PASSWORD": "a file from a Secret can be changed without a restart",
-    "RESPID_PEERS": "it needs a Service of the ready workers",
     "RESPID_REUSE_PORT": "a pod has one process",
     "RESPID_UNKNOWN_VARIABLES": "the default finds misspelt names in extraEnv",
     "RESPID_UNIX_SOCKET": "no other pod has the file",

@@ -69,7 +69,11 @@ def test_worker_id_is_pod_index() -> None:
 
 
 def test_sets_no_variable_that_an_older_image_refuses() -> None:
-    """With default values: those of version 0.1, to which a rollback can go. Add no name to this list."""
+    """With default values: those of version 0.1, to which a rollback can go. Add no name to this list.
+
+    RESPID_PEERS is the exception, because without it new workers get no traffic: a rollback of the image alone needs
+    moveToNewWorkers: false, and `helm rollback` takes the variable back, too.
+    """
     refused_if_unknown = {each["name"] for each in render().container["env"] if each["name"].startswith("RESPID_")}
     assert refused_if_unknown == {
         "RESPID_WORKER_ID",
@@ -84,6 +88,7 @@ def test_sets_no_variable_that_an_older_image_refuses() -> None:
         "RESPID_HTTP_PORT",
         "RESPID_MAX_CONNECTION_AGE",
         "RESPID_DRAIN_DELAY",
+        "RESPID_PEERS",
         "RESPID_LOG_FORMAT",
         "RESPID_LOG_LEVEL",
     }
@@ -249,7 +254,9 @@ def test_only_one_service_has_a_metrics_port() -> None:
 
 
 def test_unready_worker_keeps_its_name_and_is_scraped() -> None:
-    (headless,) = [each for each in render().all("Service") if each["spec"].get("clusterIP") == "None"]
+    rendered = render()
+    name = rendered.one("StatefulSet")["spec"]["serviceName"]
+    (headless,) = [each for each in rendered.all("Service") if each["metadata"]["name"] == name]
     assert headless["spec"]["publishNotReadyAddresses"] is True
 
 
@@ -279,7 +286,7 @@ def test_only_the_lease_store_has_a_token_and_role(store: str, needed: bool) -> 
 def test_role_permits_only_lease_calls() -> None:
     rendered = render()
     leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
-    own = [f"respid-default-{worker_id}" for worker_id in range(10)]
+    own = [f"respid-default-{worker_id}" for worker_id in range(32)]
     assert rendered.one("Role")["rules"] == [
         leases | {"verbs": ["create", "list"]},
         leases | {"verbs": ["get", "update"], "resourceNames": own},
@@ -290,9 +297,31 @@ def test_role_permits_only_lease_calls() -> None:
 
 
 def test_role_names_only_leases_of_release() -> None:
-    rendered = render({"workerIdOffset": 7, "lease": {"idSpace": "orders"}, "replicaCount": 2} | FIXED)
-    names = [rule.get("resourceNames") for rule in rendered.one("Role")["rules"]]
-    assert names == [None, ["respid-orders-7", "respid-orders-8"], None]
+    lease = {"idSpace": "orders", "permittedWorkers": 2}
+    assert lease_names({"workerIdOffset": 7, "lease": lease, "replicaCount": 2} | FIXED) == [
+        "respid-orders-7",
+        "respid-orders-8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "workers"),
+    [
+        ({"replicaCount": 40} | FIXED, 40),
+        ({"autoscaling": {"maxReplicas": 50}}, 50),
+        ({"layout": "41/4/8"}, 16),
+        ({"workerIdOffset": 1020, "replicaCount": 2} | FIXED, 4),
+    ],
+    ids=str,
+)
+def test_role_names_a_lease_for_each_possible_worker(values: Values, workers: int) -> None:
+    assert len(lease_names(values)) == workers
+
+
+def lease_names(values: Values) -> list[str]:
+    (rule,) = (rule for rule in render(values).one("Role")["rules"] if "get" in rule["verbs"])
+    names: list[str] = rule["resourceNames"]
+    return names
 
 
 def test_volume_claim_records_id_settings() -> None:
@@ -362,14 +391,35 @@ def test_network_policy_permits_the_api_server_for_leases() -> None:
     values: Values = {"networkPolicy": {"enabled": True, "apiServerAddresses": addresses}}
     policy = render(values).one("NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert policy["egress"] == [
-        {
-            "to": [{"ipBlock": {"cidr": each}} for each in ("10.96.0.1/32", "192.0.2.0/28", "2001:db8::1/128")],
-            "ports": [{"port": 443}, {"port": 6443}],
-        }
-    ]
-    policy = render({"store": "file", "networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
-    assert "egress" not in policy
+    assert policy["egress"][0] == {
+        "to": [{"ipBlock": {"cidr": each}} for each in ("10.96.0.1/32", "192.0.2.0/28", "2001:db8::1/128")],
+        "ports": [{"port": 443}, {"port": 6443}],
+    }
+
+
+def test_network_policy_permits_nothing_but_name_servers_for_files() -> None:
+    values: Values = {"store": "file", "networkPolicy": {"enabled": True}}
+    (rule,) = render(values).one("NetworkPolicy")["spec"]["egress"]
+    assert rule["ports"] == [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    assert "egress" not in render(values | {"moveToNewWorkers": False}).one("NetworkPolicy")["spec"]
+
+
+def test_workers_look_up_the_service_of_ready_pods() -> None:
+    rendered = render({"tls": {"enabled": True, "existingSecret": "tls", "only": True}})
+    name, port = rendered.environment["RESPID_PEERS"].split(":")
+    (ready,) = (each for each in rendered.all("Service") if each["metadata"]["name"] == name)
+    assert ready["spec"]["clusterIP"] == "None"
+    assert "publishNotReadyAddresses" not in ready["spec"]
+    assert int(port) in [each["port"] for each in ready["spec"]["ports"]]
+    (scraped,) = (each for each in rendered.all("Service") if "metrics" in str(each["spec"]["ports"]))
+    labels = (scraped["metadata"]["labels"], ready["metadata"]["labels"])
+    assert labels[0] != labels[1], "a ServiceMonitor must not select both"
+
+
+def test_workers_need_not_look_for_new_ones() -> None:
+    rendered = render({"moveToNewWorkers": False})
+    assert "RESPID_PEERS" not in rendered.environment
+    assert len(rendered.all("Service")) == 2
 
 
 def test_network_policy_permits_helm_test() -> None:

@@ -100,6 +100,7 @@ class Driver(Framework):
     exact: bool = True
     health_check: bool = False
     ages: bool = False
+    moves: bool = False
     transactions: bool = True
     extra_steps: tuple[str, ...] | list[str] = ()
 

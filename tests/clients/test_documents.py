@@ -11,11 +11,12 @@ from tests.support.running import RunningServer
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 ROOT = Path(__file__).parent.parent.parent
-CLIENTS, BULK, ID_TYPES, README = (
-    (ROOT / page).read_text() for page in ("docs/clients.md", "docs/bulk.md", "docs/id-types.md", "README.md")
-)
+PAGES = ("docs/clients.md", "docs/bulk.md", "docs/id-types.md", "docs/javascript.md", "README.md")
+CLIENTS, BULK, ID_TYPES, JAVASCRIPT, README = ((ROOT / page).read_text() for page in PAGES)
 SNIPPET = re.compile(r"<!-- snippet: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXAMPLES = [(name, code) for text in (CLIENTS, BULK, ID_TYPES, README) for name, code in SNIPPET.findall(text)]
+EXAMPLES = [
+    (name, code) for text in (CLIENTS, BULK, ID_TYPES, JAVASCRIPT, README) for name, code in SNIPPET.findall(text)
+]
 LOADING = {"error": "raises immediately", "retries": "retries, then raises", "waits": "waits if it is connecting"}
 RESTART = {
     "silent": "reconnects silently",
@@ -34,7 +35,7 @@ def test_example_prints_exact_ids(server: RunningServer, name: str, code: str) -
 
 
 def test_every_example_is_tested() -> None:
-    for page in (CLIENTS, BULK, ID_TYPES):
+    for page in (CLIENTS, BULK, ID_TYPES, JAVASCRIPT):
         assert page.count("\n```") == 2 * len(SNIPPET.findall(page))
 
 

@@ -17,6 +17,7 @@ from tests.support.scripted_clock import ScriptedClock
 
 INT32_VALUES = 1 << 32
 DRAWN = 10_000
+SCRIPT_SECONDS = 20  # a driver that resends a command for ever would not return
 
 
 def having(step: str) -> pytest.MarkDecorator:
@@ -56,12 +57,25 @@ def test_narrow_class_returns_the_low_bits(driver: Driver, server: RunningServer
 
 
 @pytest.mark.timeout(1_800)
-@having("script")
+@having("big_int")
+def test_mapping_to_big_integers_rounds(driver: Driver, server: RunningServer) -> None:
+    with driver.start(**options(server)) as program:
+        program.step("connect")
+        ids = program.ids("big_int")
+        program.step("close")
+    assert len(ids) == 1_000
+    assert distinct(ids) < 100
+    assert all(each % 64 == 0 for each in ids)
+
+
+@pytest.mark.timeout(1_800)
+@having("compare_and_set")
 def test_scripts_end_with_advice(driver: Driver, server: RunningServer) -> None:
     with driver.start(**options(server)) as program:
         program.step("connect")
-        with pytest.raises(StepError, match=r"respid does not support EVAL(SHA)?: it runs no scripts"):
-            program.step("script")
+        for method in ("compare_and_set", "expire", "lock"):
+            with pytest.raises(StepError, match=r"respid does not support EVAL(SHA)?: it runs no scripts"):
+                program.step(method, SCRIPT_SECONDS)
 
 
 @pytest.fixture

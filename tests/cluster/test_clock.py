@@ -52,7 +52,7 @@ class Worker:
     @property
     def followed(self) -> int:
         """How often it has followed its clock after a step forward."""
-        return self._namespace.kubectl("logs", self._name).count("followed from now on")
+        return self._namespace.kubectl("logs", self._name).count('"clock_step_confirmed"')
 
     def goes_on(self) -> bool:
         """Whether it issues IDs within a second."""

@@ -38,7 +38,40 @@ def test_info_filters_sections(client: CommandClient) -> None:
     assert information(client, "replication") == {"role": "master", "connected_slaves": "0"}
     assert information(client, "CLUSTER Replication").keys() == {"role", "connected_slaves", "cluster_enabled"}
     assert information(client, "bogus") == {}
-    assert information(client).keys() == information(client, "all").keys() == information(client, "everything").keys()
+    everything = information(client, "everything").keys()
+    assert information(client, "all").keys() == everything
+    assert information(client).keys() == information(client, "default").keys() < everything
+
+
+def test_commandstats_count_calls_and_errors(client: CommandClient) -> None:
+    client.tell("INCR a; INCR a; INCR; INCRBY a 0; BOGUS")
+    client.connection.session.worker.stats.note_sample("incr", 4, 10_000)
+    found = information(client, "commandstats")
+    assert found == {
+        "cmdstat_incr": "calls=2,usec=5,usec_per_call=2.50,rejected_calls=1,failed_calls=0",
+        "cmdstat_incrby": "calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1",
+        "cmdstat_info": "calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0",
+    }
+    assert "cmdstat_incr" not in information(client)
+
+
+def test_refused_run_counts_as_failed(client: CommandClient, clock: ScriptedClock) -> None:
+    clock.pass_ms(100_000)  # past the reservation
+    client.tell("INCR a; INCR a; INCR a")
+    clock.pass_ms(1000)
+    client.connection.resume()
+    assert information(client, "commandstats")["cmdstat_incr"].endswith(",rejected_calls=0,failed_calls=3")
+
+
+def test_errorstats_count_by_code(client: CommandClient) -> None:
+    client.tell("BOGUS; BOGUS")
+    assert information(client, "errorstats") == {"errorstat_ERR": "count=2"}
+
+
+def test_operations_are_those_of_the_last_second(client: CommandClient) -> None:
+    assert information(client, "stats")["instantaneous_ops_per_sec"] == "0"
+    client.connection.session.worker.stats.commands_per_second = 7
+    assert information(client, "stats")["instantaneous_ops_per_sec"] == "7"
 
 
 def test_info_text_format(client: CommandClient) -> None:

@@ -44,6 +44,23 @@ def test_unauthenticated_client_is_refused(unauthenticated_client: CommandClient
     assert unauthenticated_client.tell(ON).startswith(b"-NOAUTH")
 
 
+def test_client_of_a_unix_socket_is_not_told(client: CommandClient) -> None:
+    in_resp3(client).tell(f"{ON} moving-endpoint-type none")
+    client.connection.session.address = "unix:0"
+    assert not can_be_told(client.connection.session)
+
+
+@pytest.mark.parametrize(("name", "version", "told"), [("Lettuce", "7.7.0", False), ("redis-py", "8.1.0", True)])
+def test_transactions_of_lettuce_are_not_broken(client: CommandClient, name: str, version: str, *, told: bool) -> None:
+    """It would reconnect between MULTI and EXEC."""
+    session = client.connection.session
+    session.library_name, session.library_version = name.encode(), version.encode()
+    in_resp3(client).tell(f"{ON} moving-endpoint-type external-ip")
+    assert can_be_told(session)
+    client.tell("MULTI; EXEC")
+    assert can_be_told(session) == told
+
+
 @pytest.mark.parametrize("ending", ["CLIENT MAINT_NOTIFICATIONS OFF", "RESET", "HELLO 2"])
 def test_client_is_no_longer_told(client: CommandClient, ending: str) -> None:
     in_resp3(client).tell(f"{ON} moving-endpoint-type none")

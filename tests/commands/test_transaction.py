@@ -1,12 +1,18 @@
 """MULTI, EXEC, and commands between them."""
 
+from dataclasses import replace
+
 import pytest
 
+from respid.ids.layout import Layout
 from respid.net.states import Next
 from respid.resp import encoder, errors
+from respid.worker.worker import Worker
+from tests.support.byte_streams import requests
 from tests.support.command_client import CommandClient
 from tests.support.reply_parser import parse_replies
 from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, converse, start_worker
 
 
 def test_exec_runs_commands_in_order(client: CommandClient) -> None:
@@ -92,3 +98,39 @@ def test_exec_spans_milliseconds(client: CommandClient, clock: ScriptedClock) ->
     numbers = [int(element.text or b"") for element in result.elements]
     assert numbers == sorted(set(numbers))
     assert len(numbers) == 4
+
+
+def test_run_is_queued_as_one_entry(client: CommandClient) -> None:
+    sent = requests("MULTI") + requests("INCR orders") * 300 + requests("INCR other")
+    for start in range(0, len(sent), 1448):
+        converse(client.connection, sent[start : start + 1448])
+    session = client.connection.session
+    assert session.transaction is not None
+    assert [queued.count for queued in session.transaction] == [301]
+    assert session.queued_bytes < 1000
+    assert len(client.ask("EXEC")[0].elements) == 301
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 39])
+def test_run_exceeds_limit_of_transaction(worker: Worker, most: int) -> None:
+    worker.config = replace(worker.config, max_queued_commands=most)
+    client = CommandClient(connect(worker))
+    converse(client.connection, requests("INCR a") * 3)
+    replies = client.tell("; ".join(["MULTI", *["INCR a"] * 40, "EXEC"]))
+    assert replies.startswith(encoder.OK + encoder.QUEUED * most + errors.queue_full(most))
+    assert replies.endswith(b"\r\n" + encoder.QUEUED * (39 - most) + errors.EXEC_ABORTED)
+    assert worker.generator.ids_issued == 3
+
+
+def test_exec_fails_by_element_once_begun(clock: ScriptedClock) -> None:
+    """At the ceiling, the rest of a queued run is refused one by one."""
+    worker = start_worker(clock, reserved_ms=2, layout=Layout(sequence_bits=4))
+    client = CommandClient(connect(worker))
+    replies = client.tell("; ".join(["MULTI", *["INCR a"] * 40, "EXEC"]))
+    while client.needs() is Next.WAIT:
+        clock.pass_ms(1 if worker.generator.obstacle() is None else 100)
+        replies += client.connection.resume()
+    elements = parse_replies(replies)[-1].elements
+    assert [element.type for element in elements] == [":"] * 32 + ["-"] * 8
+    assert worker.stats.errors["LOADING"] == 8
+    assert worker.stats.commands["incr"] == 40

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.byte_streams import LOCKED, OPEN, STILL_OPEN, STREAMS, Compared, Stream, request
+from tests.support.byte_streams import LOCKED, OPEN, STILL_OPEN, STREAMS, Compared, Stream, request, requests
 from tests.support.raw_client import RawClient, exchange
 from tests.support.redis_oracle import running_redis
 from tests.support.reply_parser import Reply, parse_replies
@@ -211,3 +211,24 @@ def without_members(reply: Reply, names: frozenset[bytes]) -> Reply:
         follows_name = elements and elements[-1].text in names
         elements.append(Reply("") if follows_name else without_members(element, names))
     return Reply(reply.type, reply.text, elements)
+
+
+STATISTICS = r"cmdstat_[a-z|]+:calls=\d+,usec=\d+,usec_per_call=\d+\.\d\d,rejected_calls=\d+,failed_calls=\d+"
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("commandstats", STATISTICS),
+        ("errorstats", r"errorstat_[A-Z]+:count=\d+"),
+        ("stats", r"instantaneous_ops_per_sec:\d+"),
+    ],
+)
+def test_statistics_have_the_format_of_redis(redis_port: int, server: RunningServer, section: str, line: str) -> None:
+    for port in (redis_port, server.port):
+        exchange(port, requests("INCR c; INCR; CLIENT SETNAME a; BOGUS"))
+        text = exchange(port, requests(f"INFO {section}")).decode()
+        lines = [each for each in text.split("\r\n") if each.partition("_")[0] == line.partition("_")[0]]
+        assert lines, text
+        found = [each for each in lines if re.fullmatch(line, each)]
+        assert found == lines if section != "stats" else len(found) == 1

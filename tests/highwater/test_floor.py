@@ -26,7 +26,7 @@ def floor(survey: Survey, layout: Layout = LAYOUT, *, accepts: bool = False) -> 
     ("survey", "expected_ms"),
     [
         (Survey(None), None),
-        (Survey(None, None), None),
+        (Survey(None, knows_all=False), None),
         (Survey(mark(NOW_MS)), NOW_MS),
         (Survey(mark(LAYOUT.epoch_ms)), None),  # a start that issued nothing
         (Survey(None, (mark(NOW_MS + 5),)), None),  # another worker ID of the same layout
@@ -42,7 +42,7 @@ def test_begins_at_own_mark_in_one_layout(survey: Survey, expected_ms: int | Non
     "survey",
     [
         Survey(mark(NOW_MS, FORMER)),
-        Survey(mark(NOW_MS, FORMER), None),
+        Survey(mark(NOW_MS, FORMER), knows_all=False),
         Survey(mark(NOW_MS, FORMER), (mark(NOW_MS),)),
         Survey(None, (mark(NOW_MS, FORMER),)),
         Survey(mark(LAYOUT.epoch_ms), (mark(NOW_MS, FORMER),)),
@@ -93,7 +93,7 @@ def test_old_marks_of_others_need_no_acceptance() -> None:
 
 
 def test_warns_if_other_marks_are_unknown(caplog: pytest.LogCaptureFixture) -> None:
-    assert floor(Survey(mark(NOW_MS - 5, FORMER), None), accepts=True) == NOW_MS + LEAD_MS
+    assert floor(Survey(mark(NOW_MS - 5, FORMER), knows_all=False), accepts=True) == NOW_MS + LEAD_MS
     events = [getattr(record, "event", "") for record in caplog.records if record.levelno == logging.WARNING]
     assert events == ["layout_change", "layout_change_unverified"]
 

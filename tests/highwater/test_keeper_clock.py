@@ -91,6 +91,19 @@ def test_outage_that_begins_after_step_is_survived(clock: ScriptedClock, store: 
     run_scripted(clock, set_the_clock_and_cut_off())
 
 
+def test_step_is_followed_though_extensions_take_long(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker
+) -> None:
+    async def set_the_clock_beside_a_slow_store() -> None:
+        async with keeping(Keeper(worker, store)):
+            store.delay_seconds = 0.6 * RESERVE_SECONDS
+            clock.step_ms(RESERVE_MS // 5 * 4)
+            await asyncio.sleep(2 * RESERVE_SECONDS)
+            assert worker.clock is clock
+
+    run_scripted(clock, set_the_clock_beside_a_slow_store())
+
+
 def test_first_start_does_not_lead_the_clock(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
     store.mark_ms = None
     run_scripted(clock, Keeper(worker, store).begin())

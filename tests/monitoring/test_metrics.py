@@ -22,7 +22,7 @@ NAMES = [
     *("info", "ready", "clock_lead_seconds", "clock_steps_total", "event_loop_lag_seconds"),
     *("reservation_remaining_seconds", "reservation_failures_total", "exhausted_wait_seconds_total"),
     *("layout_end_timestamp_seconds", "connections", "connections_total", "connections_rejected_total"),
-    *("commands_total", "errors_total", "moves_total"),
+    *("commands_total", "errors_total", "moves_total", "build_info"),
 ]
 INCR = request("INCR", "orders")
 
@@ -54,6 +54,14 @@ class Change:
     def read(self) -> dict[str, float]:
         changes = {label: value - self._before.get(label, 0) for label, value in self._read().items()}
         return {label: change for label, change in changes.items() if change}
+
+
+def test_batch_durations_are_a_histogram(counting_server: RunningServer) -> None:
+    (family,) = (each for each in families(counting_server) if each.name == "id_generator_batch_duration_seconds")
+    buckets = [sample for sample in family.samples if sample.name.endswith("_bucket")]
+    assert (family.type, buckets[-1].labels) == ("histogram", {"le": "+Inf"})
+    counts = [sample.value for sample in buckets]
+    assert counts == sorted(counts)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -51,7 +51,7 @@ def test_history_keeps_five_minutes() -> None:
     history = History(lambda: next(issued), now_seconds=0)
     for second in range(1, SAMPLES + 50):
         history.sample(second)
-    assert history.ids_per_second == [7] * 300
+    assert history.per_second == [7] * 300
 
 
 def test_status_describes_the_worker(worker: Worker, client: CommandClient, history: History) -> None:

@@ -60,13 +60,15 @@ def test_nothing_happens_before_the_time() -> None:
     [
         (True, True, True, Step.TELL),
         (True, True, False, Step.TELL),
-        (False, True, True, Step.CLOSE),
-        (False, True, False, Step.STAY),
+        (False, True, True, Step.STAY),
+        (False, False, True, Step.CLOSE),
         (True, False, True, Step.CLOSE),
         (True, False, False, Step.STAY),
     ],
 )
-def test_client_in_use_is_told_and_others_are_closed(*, active: bool, told: bool, closed: bool, expected: Step) -> None:
+def test_client_in_use_is_told_and_others_may_be_closed(
+    *, active: bool, told: bool, closed: bool, expected: Step
+) -> None:
     assert step(Stay(0, leaves_at=10), 10, active=active, told=told, closed=closed) is expected
 
 
@@ -76,6 +78,13 @@ def test_client_that_does_not_follow_is_closed() -> None:
     assert step(stay, 19) is Step.STAY
     assert step(stay, 20) is Step.CLOSE
     assert stay.reason == "not_moved"
+
+
+def test_client_that_cannot_be_closed_is_told_again() -> None:
+    stay = Stay(0, leaves_at=10)
+    stay.note_told(20)
+    assert step(stay, 20, closed=False) is Step.STAY
+    assert step(stay, 20 + ROUND_SECONDS, closed=False) is Step.TELL
 
 
 def test_client_that_has_not_read_the_message_stays() -> None:

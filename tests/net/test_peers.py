@@ -90,5 +90,21 @@ async def test_unresolved_name_is_logged_once(
     assert [record.__dict__["event"] for record in logged] == ["peers_unresolved"]
 
 
+async def test_cancelled_look_goes_on_in_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server then ends without waiting for it."""
+
+    async def hang(*_arguments: Any, **_options: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
+    peers = Peers(("ids-ready", 6379), lambda _now: None)
+    running = asyncio.create_task(peers.run())
+    while not peers.is_looking:
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running])
+    assert peers.is_looking
+
+
 async def test_without_a_name_nothing_runs() -> None:
     await asyncio.wait_for(Peers(None, lambda _now: None).run(), 10)

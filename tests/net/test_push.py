@@ -1,11 +1,17 @@
 """A message that no request asked for never lies inside a reply, whatever the client sends and however it is cut."""
 
+import asyncio
+import socket
+
 import pytest
 
 from respid.net import connection as connection_module
+from respid.net.clients import Clients
 from respid.net.moves import message
-from respid.net.states import Next
-from tests.support.byte_streams import STREAMS, Stream, requests
+from respid.net.protocol import RespProtocol
+from respid.net.states import Next, State
+from respid.worker.worker import Worker
+from tests.support.byte_streams import STREAMS, Stream, request, requests
 from tests.support.reply_parser import parse_replies
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
@@ -72,3 +78,19 @@ def test_push_waits_for_the_end_of_exec_and_of_silence() -> None:
     assert not seen["CLIENT REPLY OFF"]
     client.receive(requests("CLIENT REPLY ON"))
     assert client.is_between_replies
+
+
+async def test_push_is_not_written_to_a_client_that_does_not_read(worker: Worker) -> None:
+    loop = asyncio.get_running_loop()
+    client, connected = socket.socketpair()
+    client.settimeout(0)
+    _, protocol = await loop.connect_accepted_socket(lambda: RespProtocol(Clients(worker, loop)), connected)
+    assert protocol.push(PUSH)
+    assert await loop.sock_recv(client, 100) == PUSH
+    await loop.sock_sendall(client, request("ECHO", "x" * 900_000))
+    while protocol._state is not State.BLOCKED:
+        await asyncio.sleep(0.01)
+    assert not protocol.push(PUSH)
+    protocol.abort()
+    assert not protocol.push(PUSH)
+    client.close()

@@ -16,6 +16,7 @@ from respid.net.port_claim import PortClaim
 from respid.worker.config import Config
 from tests.support.certificates import CertificateFiles
 from tests.support.command_line import run_command_line
+from tests.support.documents import ROOT, code_blocks
 from tests.support.environment import clean_environment
 from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, wait_until
 
@@ -126,3 +127,11 @@ def test_claims_nothing_without_a_shared_port() -> None:
     claims = [PortClaim(Config(worker_id=3, worker_id_source="test")) for _ in range(2)]
     for claim in claims:
         claim.take()
+
+
+def test_commands_of_the_document_share_a_port() -> None:
+    (example,) = code_blocks("sh", ROOT / "docs" / "cores.md")
+    commands = [line.removesuffix(" &").split()[1:] for line in example.splitlines() if line.startswith("respid ")]
+    configs = [run_command_line(*command).config for command in commands]
+    assert [config and (config.reuse_port, config.port) for config in configs] == [(True, 6379)] * 2
+    assert [config and (config.worker_id, config.http_port) for config in configs] == [(1, 8081), (2, 8082)]

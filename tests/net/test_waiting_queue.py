@@ -1,13 +1,17 @@
 """The waiting queue: rounds are fair, and waits are counted."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
 
 from respid.commands import RequestKind, Session
-from respid.net.waiting_queue import WaitingQueue
+from respid.net.clients import QueueTicker
+from respid.net.turns import ROUND_NS, Budget
+from respid.net.waiting_queue import STREAM_FIRST_ROUNDS, WaitingQueue
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_loop import run_scripted
 from tests.support.scripted_worker import RESERVED_MS, connect
 
 SHARE = 100  # IDs that a turn gives a bulk request here
@@ -80,9 +84,20 @@ def test_round_gives_each_one_turn(clock: ScriptedClock, worker: Worker, queue: 
     queue.serve()
     (first,), (second,), (third,) = (waiter.drawn for waiter in waiters)
     assert (first[1], second[1], third[1]) == (SHARE, SHARE, 1)
+    assert first[0] == third[0] + 1, "a single request waits for no stream"
     assert second[0] == first[0] + SHARE
-    assert third[0] == second[0] + SHARE, "a single request waits for one share of each bulk request only"
     assert len(queue) == 2
+
+
+def test_streams_are_not_starved(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Single requests that take all IDs of each millisecond leave streams one turn in a while."""
+    stream, greedy = bulk(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
+    join(queue, stream, greedy)
+    for _ in range(2 * STREAM_FIRST_ROUNDS):
+        clock.pass_ms(1)
+        queue.serve()
+    assert [count for _, count in stream.drawn] == [SHARE, SHARE]
+    assert greedy.wants == 1_000_000 - 4096 * 2 * STREAM_FIRST_ROUNDS + 2 * SHARE
 
 
 def test_rounds_continue_until_all_are_served(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
@@ -204,6 +219,8 @@ def test_single_during_bulk_counts_as_bulk(
 def test_block_after_bulk_counts_as_bulk(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     large, small = block(worker, 4096), bulk(worker, SHARE)
     join(queue, small, large)
+    for _ in range(STREAM_FIRST_ROUNDS - 1):
+        queue.serve()  # there is no ID; the stream has its turn first in the next round
     counted = worker.stats.sequence_exhausted.copy()
     clock.pass_ms(1)
     queue.serve()
@@ -235,3 +252,63 @@ def test_wait_times_are_added_up(clock: ScriptedClock, worker: Worker, queue: Wa
     clock.pass_ms(1000)
     queue.serve()
     assert worker.stats.exhausted_wait_ns == 250_000 + 2 * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("wanted", "spare_ms"), [([1], 0), ([8191], 0), ([8192], 1), ([8192, 1], 1), ([100_000, 1], 1), ([20_000] * 9, 5)]
+)
+def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: list[int], spare_ms: int) -> None:
+    waiters = [single(worker) for _ in wanted]
+    join(queue, *waiters)
+    for waiter, ids in zip(waiters, wanted, strict=True):
+        waiter.session.wait.ids = ids
+    assert queue.spare_ms() == spare_ms
+
+
+def test_leaves_nobody_alone_who_can_be_served(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    waiter = bulk(worker, 100_000)
+    join(queue, waiter)
+    waiter.session.wait.ids = 100_000
+    clock.pass_ms(1)
+    assert queue.spare_ms() == 0
+
+
+def test_round_tries_large_block_once(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Clients whose blocks do not fit into the rest of the millisecond have no turn; smaller ones behind them do."""
+    large, small = [block(worker, 3000) for _ in range(9)], block(worker, 500)
+    for waiter in (*large, small):
+        join(queue, waiter)
+        waiter.session.wait.block = waiter.wants
+    clock.pass_ms(1)
+    queue.serve()
+    assert [waiter.turns for waiter in large] == [1] + [0] * 8
+    assert small.drawn
+    clock.pass_ms(1)
+    queue.serve()
+    assert [waiter.turns for waiter in large] == [1, 1] + [0] * 7
+
+
+def test_ticks_as_late_as_the_queue_allows(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """While pipelines want more than the next milliseconds have, and sooner once a single ID is wanted, too."""
+
+    async def tick() -> list[int]:
+        ticker = QueueTicker(queue, worker, asyncio.get_running_loop(), Budget(ROUND_NS))
+        pipelines = [bulk(worker, 60_000) for _ in range(3)]
+        begun_ms, served_ms = clock.wall_ms(), []
+        join(queue, *pipelines)
+        for waiter in pipelines:
+            waiter.session.wait.kind = RequestKind.SINGLE
+            waiter.session.wait.ids = waiter.wants
+        ticker.schedule()
+        for wanted in (60_000, 1):
+            pipelines[0].session.wait.ids = wanted
+            ticker.schedule()
+            turns = pipelines[1].turns
+            while pipelines[1].turns == turns:
+                await asyncio.sleep(0.001)
+            served_ms.append(clock.wall_ms() - begun_ms)
+        return served_ms
+
+    first_ms, second_ms = run_scripted(clock, tick())
+    assert first_ms >= 5
+    assert second_ms - first_ms <= 2

@@ -282,7 +282,12 @@ def delete_mark_of_a_running_worker(world: World, place: Place, detail: int) -> 
 
 
 def damage_mark(world: World, place: Place, detail: int) -> None:
-    """The mark's file is cut off, or something else is written into it."""
+    """The mark is cut off, or something else is written in its place."""
+    if place.settings.store == "lease":
+        world.api.damage(f"respid-{place.settings.space}-{place.settings.worker_id}")
+        world.damaged.add(world.store_name(place))
+        world.losses.append(Loss(world.store_name(place), place.settings.worker_id, world.scheduler.now_ns))
+        return
     directory = world.host_of(place).disk.directories.get(f"/{place.settings.space}")
     if place.settings.store == "file" and directory is not None:
         inode = directory.names.get(f"worker-{place.settings.worker_id}.json")

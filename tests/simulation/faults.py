@@ -91,7 +91,7 @@ FAULTS = (
     Fault((jump, correct_clock)),
     Fault((delete_mark,)),
     Fault((delete_mark_of_a_running_worker,)),
-    Fault((damage_mark,), "file"),
+    Fault((damage_mark,)),
     Fault((move_marks,)),
     Fault((change_worker_id,)),
     Fault((roll_offset,)),

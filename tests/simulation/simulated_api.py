@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from respid.highwater.stores import StoreUnavailableError
+from respid.highwater.stores import StoreError, StoreUnavailableError
 from respid.highwater.stores.lease import ConflictError, Lease
 from tests.simulation.rare_states import Rare, Reached
 from tests.simulation.scheduler import SECOND, Process, Scheduler
@@ -54,7 +54,10 @@ class SimulatedApi:
         if self.is_stale and name in self.former and self.scheduler.random.random() < 0.3:
             self.reached.add(Rare.STALE_READ)
             return self.former[name]
-        return self.leases.get(name)
+        lease = self.leases.get(name)
+        if lease is not None and lease.is_damaged:
+            raise StoreError(f"Lease {name} is damaged")
+        return lease
 
     def list_all(self) -> list[Lease]:
         return list(self.leases.values())
@@ -63,6 +66,12 @@ class SimulatedApi:
         if lease := self.leases.pop(name, None):
             self.former[name] = lease
             self.deleted.add(lease.nonce)
+
+    def damage(self, name: str) -> None:
+        """Somebody edits the Lease: it holds no mark any more."""
+        if lease := self.leases.get(name):
+            self._versions += 1
+            self.leases[name] = replace(lease, version=str(self._versions), ceiling_ms=0, fingerprint="")
 
     def restore(self, leases: dict[str, Lease]) -> None:
         """As from a backup of etcd: other Leases may have the versions that these had."""
@@ -134,7 +143,7 @@ class ApiClient:
         result: Any
         try:
             result = serve()
-        except ConflictError as error:
+        except (ConflictError, StoreError) as error:
             result, settle = error, reply.set_exception
         else:
             self._note(writer, fault)

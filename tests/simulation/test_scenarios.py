@@ -59,6 +59,40 @@ def test_older_of_two_pods_with_one_name_ends() -> None:
     assert latter.issuer.has_issued
 
 
+def test_frozen_holder_of_a_file_keeps_its_worker_id() -> None:
+    world = make_world("file")
+    steps = Step(3000, events.freeze), Step(700, events.start), Step(7000, events.thaw), Step(500, events.connect)
+    holder, other = play(world, *steps)
+    assert "is in use" in str(other.ended_by)
+    assert not other.issuer.has_issued
+    assert world.scheduler.now_ns - holder.issuer.last_ns < 10**9, "it has gone on"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_frozen_holder_that_was_replaced_issues_no_more(seed: int) -> None:
+    world = make_world("lease", seed=seed)
+    world.start(world.places[0])
+    world.run_for(3)
+    holder = world.incarnations[0]
+    world.places.append(Place(0, "pod-1", world.places[0].settings))
+    other = world.start(world.places[1])
+    events.freeze(world, world.places[0], 0)
+    world.run_for(20)
+    assert other.issuer.has_issued
+    events.thaw(world, world.places[0], 0)
+    world.run_for(4)
+    check_history(world)
+    world.end()
+    assert holder.issuer.last_ns < other.issuer.first_ns
+
+
+def test_lease_lasts_as_long_as_its_reservation() -> None:
+    """Else another pod could take it while its holder still issues IDs."""
+    world = make_world("lease", reserve_ms=2_900)
+    play(world, Step(3000, events.connect))
+    assert world.api.leases["respid-a-1"].duration_seconds * 1000 >= 2_900
+
+
 def test_lost_reply_is_not_taken_for_a_takeover() -> None:
     world = make_world("lease", reserve_ms=LONG_RESERVE_MS)
     outage = (Step(2000, events.api_fails), Step(2000, events.api_works))

@@ -5,7 +5,10 @@ import itertools
 from respid.highwater.stores import HolderLostError
 from tests.simulation.promises import BrokenPromiseError, check
 from tests.simulation.rare_states import Rare
+from tests.simulation.scheduler import SECOND
 from tests.simulation.world import Incarnation, World
+
+NOTICE_SECONDS = 0.25  # within which a keeper notices that its reservation has expired
 
 
 def check_history(world: World) -> None:
@@ -15,6 +18,7 @@ def check_history(world: World) -> None:
     for one in world.incarnations:
         _check_end(world, one)
         _check_successor(world, one)
+        _check_fencing(world, one)
     _note_rare_states(world)
 
 
@@ -78,6 +82,24 @@ def _check_successor(world: World, one: Incarnation) -> None:
     if latter.timestamp_ms(latter.least) > latest_ms:
         raise BrokenPromiseError(f"{latter} began at {latter.timestamp_ms(latter.least)}, not at {latest_ms}")
     world.reached.add(Rare.RELEASED)
+
+
+def _check_fencing(world: World, latter: Incarnation) -> None:
+    """A pod of another name issues IDs only once the former holder of its Lease has noticed that its time is up."""
+    key = latter.issuer.store, latter.settings.worker_id
+    users = [
+        one
+        for one in world.incarnations
+        if (one.issuer.store, one.settings.worker_id) == key and one.issuer.started_ns < latter.issuer.first_ns
+    ]
+    if latter.settings.store != "lease" or len(users) != 2 or any(loss.store == key[0] for loss in world.losses):
+        return
+    former = next(one for one in users if one is not latter)
+    is_first = 0 <= former.issuer.first_ns < latter.issuer.first_ns
+    if not is_first or former.place.pod == latter.place.pod or former.was_held_up:
+        return
+    if former.issuer.last_ns > latter.issuer.first_ns + NOTICE_SECONDS * SECOND:
+        raise BrokenPromiseError(f"{former.issuer} went on beside {latter.issuer}, a pod of another name")
 
 
 def _note_rare_states(world: World) -> None:

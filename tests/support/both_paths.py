@@ -1,6 +1,6 @@
 """Plays a stream of bytes on the fast path and on the general path, and compares everything that can be observed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -23,6 +23,7 @@ class Setting:
     password: str = ""
     layout: Layout = DEFAULT_LAYOUT
     reserved_ms: int = 60_000  # then requests are refused
+    max_queued_commands: int = 100_000
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Outcome:
 def play(pieces: list[bytes], setting: Setting) -> Outcome:
     clock = ScriptedClock()
     worker = start_worker(clock, password=setting.password, reserved_ms=setting.reserved_ms, layout=setting.layout)
+    worker.config = replace(worker.config, max_queued_commands=setting.max_queued_commands)
     connection = connect(worker, DEFAULT_LIMITS)
     output = b""
     for piece in pieces:

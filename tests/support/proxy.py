@@ -6,8 +6,9 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 
 @dataclass
@@ -19,16 +20,25 @@ class Recording:
 
 
 @contextlib.contextmanager
-def proxy(*ports: int, delay_seconds: float = 0, recordings: list[Recording] | None = None) -> Iterator[int]:
-    """Yields the port of the proxy. Appends each connection to the recordings, in the order in which they open."""
+def proxy(
+    *ports: int,
+    choose: Callable[[], int] | None = None,
+    delay_seconds: float = 0,
+    recordings: list[Recording] | None = None,
+) -> Iterator[int]:
+    """Yields the port of the proxy. Appends each connection to the recordings, in the order in which they open.
+
+    `choose` returns the port for each new connection, instead of taking turns.
+    """
     turns = itertools.cycle(ports)
+    next_port = choose or partial(next, turns)
 
     class Conversation(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             recording = Recording()
             if recordings is not None:
                 recordings.append(recording)
-            with socket.create_connection(("127.0.0.1", next(turns))) as server:
+            with socket.create_connection(("127.0.0.1", next_port())) as server:
                 arguments = [server, self.request, recording.received, delay_seconds]
                 back = threading.Thread(target=_hand_on, args=arguments)
                 back.start()
@@ -36,9 +46,12 @@ def proxy(*ports: int, delay_seconds: float = 0, recordings: list[Recording] | N
                 back.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation) as listener:
+        listener.daemon_threads = True  # so that a conversation that does not end is not waited for
         threading.Thread(target=listener.serve_forever, args=[0.01]).start()
-        yield int(listener.server_address[1])
-        listener.shutdown()
+        try:
+            yield int(listener.server_address[1])
+        finally:
+            listener.shutdown()
 
 
 def _hand_on(source: socket.socket, target: socket.socket, copy: bytearray, delay_seconds: float = 0) -> None:

@@ -27,7 +27,8 @@ class ScriptedStore:
 
     async def load(self) -> Survey:
         await self._answer()
-        return Survey(None if self.mark_ms is None else Mark(self.mark_ms, self.fingerprint), self.others)
+        own = None if self.mark_ms is None else Mark(self.mark_ms, self.fingerprint)
+        return Survey(own, self.others or (), knows_all=self.others is not None)
 
     async def extend(self, ceiling_ms: int) -> None:
         self.events.append(("extending", ceiling_ms))

@@ -59,23 +59,27 @@ class Mark(NamedTuple):
 class Survey(NamedTuple):
     """The marks that a start finds.
 
-    `own` is the worker ID's, None if there is none. `others` are those of the other worker IDs in the same store, None
-    if the store cannot know them all. `is_layout_in_use` says that one of the others is running in this worker's
-    layout. A store never gives a survey while another layout is in use.
+    `own` is the worker ID's, None if there is none. `others` are those of the other worker IDs in the same store, as
+    far as they can be read; `knows_all` says whether these are all. `is_layout_in_use` says that one of the others is
+    running in this worker's layout. A store never gives a survey while it sees that another layout is in use.
     """
 
     own: Mark | None
-    others: tuple[Mark, ...] | None = ()
+    others: tuple[Mark, ...] = ()
     is_layout_in_use: bool = False
+    knows_all: bool = True
 
     def former_marks(self, layout: Layout) -> list[Mark]:
         """The used marks of other layouts, the own one first. Raises StoreError."""
-        known = [self.own, *(self.others or ())]
-        return [mark for mark in known if mark and mark.fingerprint != layout.fingerprint and mark.is_used()]
+        return [
+            mark
+            for mark in (self.own, *self.others)
+            if mark and mark.fingerprint != layout.fingerprint and mark.is_used()
+        ]
 
     def former_id(self, layout: Layout) -> int:
         """The greatest ID that can have been issued in any other layout; NO_ID if none. Raises StoreError."""
-        known = [mark for mark in [self.own, *(self.others or ())] if mark]
+        known = [mark for mark in (self.own, *self.others) if mark]
         former = [mark.greatest_id() for mark in self.former_marks(layout)]
         return max([*former, *(mark.former_id for mark in known)], default=NO_ID)
 

@@ -233,8 +233,8 @@ class AddressClaim:
             listener.listen()
         except OSError as error:
             listener.close()
-            if error.errno == errno.EADDRINUSE and (pid := _listening_pid(address, trusted)):
-                raise LockedError(f"pid {pid}") from None
+            if error.errno == errno.EADDRINUSE and (holder := _listening(address, trusted)):
+                raise LockedError(holder) from None
             return  # it only adds to the lock: where it is not supported, only the lock protects
         self._descriptors.append(listener.detach())
 
@@ -263,14 +263,17 @@ def _close_waiting(descriptor: int) -> None:
         listener.detach()
 
 
-def _listening_pid(address: bytes, trusted: set[int]) -> int | None:
-    """The process that listens at an address, if it is one of those users; None if that cannot be known."""
+def _listening(address: bytes, trusted: set[int]) -> str | None:
+    """The process that listens at an address, if it may be one of those users; None if it is not."""
     kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as probe:
-        probe.connect(address)
+        try:
+            probe.connect(address)
+        except BlockingIOError:  # its queue is full: it was stopped, and many have asked since
+            return "a process that does not answer"
         credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, uid, _ = struct.unpack("3i", credentials)
-        return pid if uid in trusted else None
+        return f"pid {pid}" if uid in trusted else None
     return None
 
 

@@ -75,11 +75,7 @@ class FileStore:
         self._obsolete: list[int] = []  # worker IDs whose marks the own one replaces
 
     async def load(self) -> Survey:
-        try:
-            return await asyncio.to_thread(self._load)
-        except StoreError:
-            self._release()
-            raise
+        return await asyncio.to_thread(self._load_or_release)
 
     async def extend(self, ceiling_ms: int) -> None:
         await asyncio.to_thread(self._write, ceiling_ms)
@@ -100,6 +96,13 @@ class FileStore:
                 if lock is not None:
                     lock.release()
             self._lock = self._claim = None
+
+    def _load_or_release(self) -> Survey:
+        try:
+            return self._load()
+        except StoreError:
+            self._release()
+            raise
 
     def _load(self) -> Survey:
         try:
@@ -123,7 +126,7 @@ class FileStore:
     def _survey(self) -> Survey:
         """Raises StoreError, OSError."""
         own = self._read_own()
-        others = self._read_others()
+        others, knows_all = self._read_others()
         is_layout_in_use = self._refuse_other_layouts()
         if self._is_exclusive and is_layout_in_use:
             raise StoreError(
@@ -132,8 +135,7 @@ class FileStore:
             )
         if self._is_exclusive and others:
             others = self._take_over(others)
-        marks = None if others is None else tuple(others.values())
-        return Survey(own.mark if own else None, marks, is_layout_in_use)
+        return Survey(own.mark if own else None, tuple(others.values()), is_layout_in_use, knows_all)
 
     def _read_own(self) -> StoredMark | None:
         stored = self._read(self._worker_id)
@@ -150,12 +152,12 @@ class FileStore:
             raise damaged(path, str(error.strerror)) from None
         return None if content is None else read_mark(content, path, worker_id)
 
-    def _read_others(self) -> dict[int, Mark] | None:
-        """The marks of the directory's other worker IDs; None if one of them cannot be read.
+    def _read_others(self) -> tuple[dict[int, Mark], bool]:
+        """The marks of the directory's other worker IDs, and whether these are all.
 
-        Raises DamagedError if it may be one of this worker's former marks, and OSError.
+        Raises DamagedError if one that cannot be read may be this worker's former mark, and OSError.
         """
-        marks = {}
+        marks, knows_all = {}, True
         for worker_id in self._other_worker_ids("json"):
             try:
                 if (stored := self._read(worker_id)) is not None:
@@ -164,8 +166,8 @@ class FileStore:
                 if self._is_exclusive:
                     raise
                 _log.warning("ignoring the mark of another worker: %s", error, extra={"event": "mark_unreadable"})
-                return None
-        return marks
+                knows_all = False
+        return marks, knows_all
 
     def _other_worker_ids(self, suffix: str) -> list[int]:
         found = (_NAME.fullmatch(name) for name in self._disk.names_in(self._directory))
@@ -265,10 +267,15 @@ class FileStore:
         self._remove_obsolete()
 
     def _remove_obsolete(self) -> None:
-        """Removes marks that the own mark now includes."""
-        while self._obsolete:
-            self._disk.remove(self._mark_path(self._obsolete[-1]))
-            self._disk.remove(self._lock_path(self._obsolete.pop()))
+        """Removes marks that the own mark now includes, unless a worker has come that uses them."""
+        if not self._obsolete:
+            return
+        with self._directory_locked():
+            while self._obsolete:
+                if self._disk.holder(self._lock_path(self._obsolete[-1])) is None:
+                    self._disk.remove(self._mark_path(self._obsolete[-1]))
+                    self._disk.remove(self._lock_path(self._obsolete[-1]))
+                self._obsolete.pop()
 
     def _stay_holder(self) -> None:
         if self._lock is not None and self._lock.stands():

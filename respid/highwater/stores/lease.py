@@ -13,6 +13,7 @@ https://kubernetes.io/docs/concepts/architecture/leases/
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -50,7 +51,10 @@ class LeaseApi(Protocol):
         ...
 
     async def list_all(self) -> Sequence[Lease]:
-        """All Leases of respid in the namespace. Raises StoreError if they cannot all be known."""
+        """All Leases of respid in the namespace. One that is damaged has no fingerprint.
+
+        Raises StoreError if they cannot be listed.
+        """
         ...
 
     async def create(self, lease: Lease) -> Lease:
@@ -103,7 +107,7 @@ class LeaseStore:
             write="",
             ceiling_ms=0,
             fingerprint=layout.fingerprint,
-            duration_seconds=max(1, reserve_ms // 1000),
+            duration_seconds=math.ceil(reserve_ms / 1000),
             pod=pod,
         )
         self._current: Lease | None = None  # as it was last read or written
@@ -113,11 +117,13 @@ class LeaseStore:
         self._written_ns = 0  # boot time at which the last confirmed write was sent
         self._silence = Silence(monotonic_ns)
         self._can_list = True
+        self._damaged: set[str] = set()  # the names of other workers' Leases without a mark, as last listed
         self._reported: dict[str, int] = {}  # reasons of Events, and when they were created
 
     async def load(self) -> Survey:
         """As `Store.load`. StoreUnavailableError while another pod holds the worker ID, or another layout is in use."""
         lease, others = await self._read()
+        self._refuse_damaged(others or ())
         if lease is not None and lease.holder != self._own.holder and not self._silence.is_gone(lease):
             # A pod of the same name is this one before it was restarted or replaced: if it still runs, the ceiling
             # keeps the two apart.
@@ -179,7 +185,24 @@ class LeaseStore:
             self._can_list = False
             return None
         self._can_list = True
-        return [lease for lease in leases if lease.name != self._own.name]
+        others = [lease for lease in leases if lease.name != self._own.name]
+        self._note_damaged({lease.name for lease in others if lease.is_damaged})
+        return others
+
+    def _note_damaged(self, names: set[str]) -> None:
+        for name in sorted(names - self._damaged):
+            message = "ignoring Lease %s of another worker, which holds no high-water mark of respid"
+            _log.warning(message, name, extra={"event": "lease_damaged"})
+        self._damaged = names
+
+    def _refuse_damaged(self, others: Sequence[Lease]) -> None:
+        """Raises StoreError if this worker left a mark in another ID space that cannot be read any more."""
+        for lease in left_behind(others, self._own):
+            if lease.is_damaged:
+                raise StoreError(
+                    f"Lease {lease.name}, which this pod used before, holds no high-water mark of respid: restore it,"
+                    " or delete it and start with --start-above set to the greatest ID issued"
+                )
 
     async def _refuse_other_layouts(self, others: Sequence[Lease]) -> None:
         if lease := find_other_layout(others, self._own, self._silence):
@@ -188,14 +211,15 @@ class LeaseStore:
     def _survey(self, others: Sequence[Lease] | None) -> Survey:
         own = self._found.mark if self._found else None
         if others is None:
-            return Survey(own, None)
+            return Survey(own, knows_all=False)
         neighbours = [lease for lease in others if lease.space == self._own.space]
-        marks = [lease.mark for lease in neighbours]
+        readable = [lease for lease in neighbours if not lease.is_damaged]
+        marks = [lease.mark for lease in readable]
         for lease in left_behind(others, self._own):
             own, *rest = _merge(own, lease.mark)
             marks += rest
-        is_layout_in_use = any(not self._silence.is_gone(lease) for lease in neighbours)
-        return Survey(own, tuple(marks), is_layout_in_use)
+        is_layout_in_use = any(not self._silence.is_gone(lease) for lease in readable)
+        return Survey(own, tuple(marks), is_layout_in_use, knows_all=len(readable) == len(neighbours))
 
     async def _wait(self, reason: str, message: str) -> None:
         """Raises StoreUnavailableError, and reports it where somebody looks at the pod."""
@@ -213,7 +237,8 @@ class LeaseStore:
         """Gives the worker ID back, as it was, if another layout came into use before the own Lease was written."""
         others = await self._list_others() or ()
         lease = find_other_layout(others, self._own, self._silence)
-        known = Survey(None, tuple(each.mark for each in others if each.space == self._own.space))
+        neighbours = [each for each in others if each.space == self._own.space and not each.is_damaged]
+        known = Survey(None, tuple(each.mark for each in neighbours))
         if lease is None and known.former_id(self._layout) <= self._own.former_id:
             return
         await self._write(replace(former, nonce=self._nonce, holder=""))

@@ -5,6 +5,7 @@ import logging
 import re
 import ssl
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -90,7 +91,7 @@ class KubernetesLeaseApi:
 
     async def list_all(self) -> Sequence[Lease]:
         found = await self._request(self._list(), "list", "")
-        return [_from_kubernetes(each) for each in found]
+        return [_from_kubernetes(each) if _has_mark(each) else _without_mark(each) for each in found]
 
     async def create(self, lease: Lease) -> Lease:
         request = self._client.create(_to_kubernetes(lease))
@@ -165,16 +166,35 @@ class KubernetesLeaseApi:
 
 
 def _from_kubernetes(found: coordination_v1.Lease) -> Lease:
-    metadata, spec = found.metadata or ObjectMeta(), found.spec or LeaseSpec()
-    annotations = metadata.annotations or {}
-    ceiling, fingerprint = annotations.get(_CEILING, ""), annotations.get(_FINGERPRINT, "")
-    former_id = annotations.get(_FORMER_ID, str(NO_ID))
-    if not (_is_number(ceiling) and _is_layout(fingerprint) and (former_id == str(NO_ID) or _is_number(former_id))):
+    """Raises StoreError if it is damaged."""
+    ceiling, fingerprint, former_id = _mark_of(found)
+    if not _has_mark(found):
+        name = found.metadata.name if found.metadata else ""
         raise StoreError(
-            f"Lease {metadata.name} holds no high-water mark of respid ({_CEILING} is {ceiling[:40]!r}, {_FINGERPRINT}"
+            f"Lease {name} holds no high-water mark of respid ({_CEILING} is {ceiling[:40]!r}, {_FINGERPRINT}"
             f" {fingerprint[:60]!r}): without it respid cannot know which IDs were issued; restore it, or, if the"
             " clock is right, delete it and start again"
         )
+    lease = _without_mark(found)
+    return replace(lease, ceiling_ms=int(ceiling), fingerprint=fingerprint, former_id=int(former_id))
+
+
+def _mark_of(found: coordination_v1.Lease) -> tuple[str, str, str]:
+    """The texts in the annotations that make up the mark."""
+    annotations = (found.metadata.annotations if found.metadata else None) or {}
+    return annotations.get(_CEILING, ""), annotations.get(_FINGERPRINT, ""), annotations.get(_FORMER_ID, str(NO_ID))
+
+
+def _has_mark(found: coordination_v1.Lease) -> bool:
+    ceiling, fingerprint, former_id = _mark_of(found)
+    is_former_id = former_id == str(NO_ID) or _is_number(former_id)
+    return _is_number(ceiling) and _is_layout(fingerprint) and is_former_id
+
+
+def _without_mark(found: coordination_v1.Lease) -> Lease:
+    """The Lease without its mark."""
+    metadata, spec = found.metadata or ObjectMeta(), found.spec or LeaseSpec()
+    annotations = metadata.annotations or {}
     return Lease(
         name=metadata.name or "",
         version=metadata.resourceVersion or "",
@@ -182,10 +202,9 @@ def _from_kubernetes(found: coordination_v1.Lease) -> Lease:
         holder=spec.holderIdentity or "",
         nonce=annotations.get(_NONCE, ""),
         write=annotations.get(_WRITE, ""),
-        ceiling_ms=int(ceiling),
-        fingerprint=fingerprint,
+        ceiling_ms=0,
+        fingerprint="",
         duration_seconds=spec.leaseDurationSeconds or 0,
-        former_id=int(former_id),
         pod=annotations.get(_POD, ""),
     )
 

@@ -32,6 +32,11 @@ class Lease:
     pod: str = ""  # the last holder's name, which stays when it gives the Lease up
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether no mark can be read from it."""
+        return not self.fingerprint
+
+    @property
     def mark(self) -> Mark:
         return Mark(self.ceiling_ms, self.fingerprint, self.former_id)
 
@@ -81,9 +86,10 @@ class Silence:
 
 
 def find_other_layout(others: Sequence[Lease], own: Lease, silence: Silence) -> Lease | None:
-    """A Lease of the same ID space whose holder uses another layout."""
+    """A Lease of the same ID space whose holder uses another layout. Nobody knows that of a damaged one."""
     for lease in others:
-        if lease.space == own.space and lease.fingerprint != own.fingerprint and not silence.is_gone(lease):
+        is_other = lease.space == own.space and lease.fingerprint != own.fingerprint and not lease.is_damaged
+        if is_other and not silence.is_gone(lease):
             return lease
     return None
 

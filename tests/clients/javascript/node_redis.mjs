@@ -1,6 +1,6 @@
 // node-redis, of the major version that the argument names.
 
-import { credentials, drawTenfold, host, port, protocol, run, sleep, tls } from "./steps.mjs";
+import { credentials, drawTenfold, host, port, protocol, repeat, run, sleep, tls } from "./steps.mjs";
 
 const { createClient, createClientPool, RESP_TYPES } = await import(`redis-${process.argv[2]}`);
 const AS_STRINGS = { [RESP_TYPES.NUMBER]: String };
@@ -12,6 +12,7 @@ const OPTIONS = {
 
 let client;
 let exact;
+let movers; // clients of the step load
 
 async function open(options = {}) {
   const opened = createClient({ ...OPTIONS, ...options });
@@ -20,15 +21,15 @@ async function open(options = {}) {
   return opened;
 }
 
-function pipelined() {
-  const pipeline = exact.multi();
-  for (let i = 0; i < 1_000; i++) pipeline.incr("orders");
+function pipelined(mapped, count) {
+  const pipeline = mapped.multi();
+  for (let i = 0; i < count; i++) pipeline.incr("orders");
   return pipeline.execAsPipeline();
 }
 
 // The reply to EXEC is not mapped, so here it has to be a command that is answered with a string.
-function transaction() {
-  const multi = client.multi();
+function transaction(plain) {
+  const multi = plain.multi();
   for (let i = 0; i < 10; i++) multi.addCommand(["ID.NEXT", "AS", "STRING"]);
   return multi.exec();
 }
@@ -42,8 +43,14 @@ await run({
   ping: () => client.ping(),
   incr: () => exact.incr("orders"),
   default_incr: async () => BigInt(await client.incr("orders")),
-  pipeline: pipelined,
-  transaction,
+  // BigInt is no type that node-redis maps integers to. It ignores the mapping.
+  async big_int() {
+    const mapped = client.withTypeMapping({ [RESP_TYPES.NUMBER]: BigInt });
+    const ids = await Promise.all(Array.from({ length: 1_000 }, () => mapped.incr("orders")));
+    return ids.map(id => BigInt(id)); // prints a double's digits without an exponent
+  },
+  pipeline: () => pipelined(exact, 1_000),
+  transaction: () => transaction(client),
   block: () => exact.incrBy("orders", 100),
   string: () => client.sendCommand(["ID.NEXT", "AS", "STRING"]),
   async pool() {
@@ -51,6 +58,16 @@ await run({
     const ids = await drawTenfold(() => pool.withTypeMapping(AS_STRINGS).incr("orders"));
     await pool.close();
     return ids;
+  },
+  // With the default type the message that respid sends would end the process, so there it sends none.
+  async load() {
+    movers ??= await Promise.all(Array.from({ length: 10 }, () => open({ maintEndpointType: "none" })));
+    const ends = Date.now() + 1_000;
+    const draws = movers.map((mover, i) => {
+      if (i === 0) return () => pipelined(mover.withTypeMapping(AS_STRINGS), 100);
+      return i === 1 ? () => transaction(mover) : () => mover.withTypeMapping(AS_STRINGS).incr("orders");
+    });
+    return (await Promise.all(draws.map((draw) => repeat(draw, ends)))).flat();
   },
   async idle() {
     const pinging = await open({ pingInterval: 1_000 });
@@ -61,5 +78,8 @@ await run({
     await pinging.close();
     return ids;
   },
-  close: () => client.close(),
+  async close() {
+    await Promise.all([client, ...(movers ?? [])].map((each) => each.close()));
+    movers = undefined;
+  },
 });

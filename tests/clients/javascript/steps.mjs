@@ -26,6 +26,16 @@ export async function drawTenfold(draw) {
   return (await Promise.all(Array.from({ length: 10 }, drawHundred))).flat();
 }
 
+// Draws until the time has come, with pauses.
+export async function repeat(draw, ends) {
+  const ids = [];
+  while (Date.now() < ends) {
+    ids.push(await draw());
+    await sleep(10);
+  }
+  return ids.flat();
+}
+
 export async function run(steps) {
   for await (const step of createInterface({ input: process.stdin })) {
     try {
@@ -35,4 +45,5 @@ export async function run(steps) {
       console.log(`error ${error}`.replaceAll("\n", " "));
     }
   }
+  process.exit(); // a client that was closed while it moved would keep the process alive
 }

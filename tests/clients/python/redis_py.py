@@ -1,6 +1,7 @@
 """redis-py with its blocking client."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,6 +39,16 @@ class RedisPy:
         with redis.Redis(**steps.options(), max_connections=10) as client, ThreadPoolExecutor(10) as threads:
             return [each for ids in threads.map(lambda _: draw(client, 100), range(10)) for each in ids]
 
+    def load(self) -> Any:
+        ends = time.monotonic() + 1
+        draws: list[Callable[[], Any]] = [
+            *[self.incr] * 8,
+            lambda: self._drawn(100, transaction=False),
+            lambda: self._drawn(10, transaction=True),
+        ]
+        with ThreadPoolExecutor(len(draws)) as threads:
+            return [each for ids in threads.map(lambda draw: repeat(draw, ends), draws) for each in ids]
+
     def idle(self) -> Any:
         with redis.Redis(**steps.options(), health_check_interval=1) as client:
             first = client.incr("orders")
@@ -57,6 +68,16 @@ class RedisPy:
 def draw(client: redis.Redis, count: int) -> list[Any]:
     """As many IDs, one by one."""
     return [client.incr("orders") for _ in range(count)]
+
+
+def repeat(draw: Callable[[], Any], ends: float) -> list[Any]:
+    """Draws until the time has come, with pauses."""
+    ids: list[Any] = []
+    while time.monotonic() < ends:
+        drawn = draw()
+        ids += drawn if isinstance(drawn, list) else [drawn]
+        time.sleep(steps.PAUSE_SECONDS)
+    return ids
 
 
 if __name__ == "__main__":

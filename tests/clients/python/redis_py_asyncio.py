@@ -1,6 +1,7 @@
 """redis-py with its asyncio client."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis.asyncio
@@ -38,6 +39,15 @@ class RedisPyAsyncio:
             drawn = await asyncio.gather(*(draw(client, 100) for _ in range(10)))
         return [each for ids in drawn for each in ids]
 
+    async def load(self) -> Any:
+        ends = asyncio.get_running_loop().time() + 1
+        draws: list[Callable[[], Awaitable[Any]]] = [
+            *[self.incr] * 8,
+            lambda: self._drawn(100, transaction=False),
+            lambda: self._drawn(10, transaction=True),
+        ]
+        return [each for ids in await asyncio.gather(*(repeat(draw, ends) for draw in draws)) for each in ids]
+
     async def idle(self) -> Any:
         async with redis.asyncio.Redis(**steps.options(), health_check_interval=1) as client:
             first = await client.incr("orders")
@@ -57,6 +67,16 @@ class RedisPyAsyncio:
 async def draw(client: redis.asyncio.Redis, count: int) -> list[Any]:
     """As many IDs, one by one."""
     return [await client.incr("orders") for _ in range(count)]
+
+
+async def repeat(draw: Callable[[], Awaitable[Any]], ends: float) -> list[Any]:
+    """Draws until the time has come, with pauses."""
+    ids: list[Any] = []
+    while asyncio.get_running_loop().time() < ends:
+        drawn = await draw()
+        ids += drawn if isinstance(drawn, list) else [drawn]
+        await asyncio.sleep(steps.PAUSE_SECONDS)
+    return ids
 
 
 if __name__ == "__main__":

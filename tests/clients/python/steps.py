@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Any
 
+PAUSE_SECONDS = 0.01  # between the requests of the step `load`
+
 
 def options() -> dict[str, Any]:
     """Returns the keyword arguments of redis-py; coredis does not let one choose the protocol."""

@@ -387,8 +387,9 @@ async def test_reports_whether_another_worker_runs(tmp_path: Path) -> None:
 async def test_damaged_mark_makes_others_unknown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     await leave_mark(tmp_path, 3)
     await leave_mark(tmp_path, 4)
+    await leave_mark(tmp_path, 5)
     (tmp_path / "worker-4.json").write_text("paper")
-    assert await make_store(tmp_path).load() == Survey(MARK, None)
+    assert await make_store(tmp_path).load() == Survey(MARK, (MARK,), knows_all=False)
     assert [getattr(record, "event", "") for record in caplog.records] == ["mark_unreadable"]
 
 
@@ -555,7 +556,7 @@ async def test_path_stays_claimed_when_directory_moves(tmp_path: Path) -> None:
 async def test_ignores_claim_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await make_store(tmp_path).load()
     (tmp_path / "worker-3.lock").unlink()
-    monkeypatch.setattr(disk, "_listening_pid", lambda _address, trusted: None if 0 in trusted else 5)
+    monkeypatch.setattr(disk, "_listening", lambda _address, trusted: None if 0 in trusted else "pid 5")
     await make_store(tmp_path).load()
 
 
@@ -572,6 +573,61 @@ async def test_a_claim_outlives_many_refused_starts(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=f"worker ID 3 is in use by pid {os.getpid()} "):
         await make_store(directory).load()
     await store.close()
+
+
+async def test_claim_of_a_stopped_process_stands(tmp_path: Path) -> None:
+    """Nobody accepts the connections of those who ask, and the directory is moved away under it."""
+    directory = tmp_path / "state"
+    store = make_store(directory)
+    await store.load()
+    for _ in range(300):
+        with pytest.raises(StoreError, match="is in use"):
+            await make_store(directory).load()
+    directory.rename(tmp_path / "moved")
+    with pytest.raises(StoreError, match="worker ID 3 is in use by an unknown process"):
+        await make_store(directory).load()
+    await store.close()
+
+
+async def test_failed_start_does_not_block_event_loop(tmp_path: Path) -> None:
+    """The thread of a start that was cancelled may still hold what a later one releases."""
+    is_reading, goes_on = threading.Event(), threading.Event()
+
+    class SlowDisk(LocalDisk):
+        def names_in(self, path: Path) -> list[str]:
+            is_reading.set()
+            goes_on.wait(3)
+            return super().names_in(path)
+
+        def make_directory(self, path: Path) -> None:
+            if is_reading.is_set():
+                raise PermissionError(errno.EACCES, "not permitted", str(path))
+            super().make_directory(path)
+
+    store = make_store(tmp_path, disk=SlowDisk())
+    first = asyncio.create_task(store.load())
+    await asyncio.to_thread(is_reading.wait)
+    first.cancel()
+    asyncio.get_running_loop().call_later(0.05, goes_on.set)  # too late if the event loop is blocked
+    with pytest.raises(StoreError, match="not permitted"):
+        await store.load()
+    assert goes_on.is_set()
+
+
+async def test_keeps_mark_of_a_worker_that_came_meanwhile(tmp_path: Path) -> None:
+    """It uses the worker ID that was this worker's, although the directory should be this worker's alone."""
+    await leave_mark(tmp_path, 6)
+    store = make_store(tmp_path, is_exclusive=True, start_above=MARK.greatest_id())
+    await store.load()
+    neighbour = make_store(tmp_path, 6)
+    await neighbour.load()
+    await neighbour.extend(MARK_MS + 9000)
+    await store.extend(MARK_MS + 1000)
+    assert neighbour.stands()
+    await neighbour.close()
+    survey = await make_store(tmp_path, 6).load()
+    assert survey.own is not None
+    assert survey.own.ceiling_ms == MARK_MS + 9000
 
 
 async def test_a_start_that_waited_for_its_clock_loads_again(store: FileStore, tmp_path: Path) -> None:

@@ -617,9 +617,49 @@ async def test_starts_without_permission_to_list(
     await former.load()
     await former.extend(MARK_MS)
     store = make_store(api, space)
-    assert await store.load() == Survey(MARK, None)
+    assert await store.load() == Survey(MARK, knows_all=False)
     await store.extend(MARK_MS + 1000)
     assert [getattr(record, "event", "") for record in caplog.records] == ["leases_unknown"] * 2, "once per worker"
+
+
+async def damage(namespace: str, name: str) -> None:
+    """Takes the mark out of a Lease."""
+    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
+    from lightkube.resources import coordination_v1  # noqa: PLC0415
+
+    async with AsyncClient(namespace=namespace) as client:
+        patch = {"metadata": {"annotations": {"respid.io/ceiling-ms": None}}}
+        await client.patch(coordination_v1.Lease, name, patch)
+
+
+async def test_damaged_lease_of_another_worker_is_ignored(
+    api: FaultyApi, namespace: str, space: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for worker_id, layout in ((4, LAYOUT), (5, LAYOUT), (6, OTHER)):
+        other = make_store(api, space, f"pod-{worker_id}", worker_id=worker_id, layout=layout)
+        await api.create(replace(other._own, ceiling_ms=MARK_MS, write="w"))
+    await damage(namespace, f"respid-{space}-4")
+    store = make_store(api, space)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match=r"layout 41/11/11@\d+ is in use by pod pod-6"):
+            await store.load()
+    assert [getattr(record, "event", "") for record in caplog.records] == ["lease_damaged"]
+    lease = await api.get(f"respid-{space}-6")
+    assert lease is not None
+    await api.replace(replace(lease, holder=""))
+    survey = await store.load()
+    assert not survey.knows_all
+    assert {mark.fingerprint for mark in survey.others} == {LAYOUT.fingerprint, OTHER.fingerprint}
+
+
+@pytest.mark.parametrize("own_space", ["test", "former"])
+async def test_refuses_own_damaged_lease(api: FaultyApi, namespace: str, own_space: str) -> None:
+    former = make_store(api, own_space)
+    await former.load()
+    await former.extend(MARK_MS)
+    await damage(namespace, f"respid-{own_space}-3")
+    with pytest.raises(StoreError, match=f"Lease respid-{own_space}-3.* holds no high-water mark of respid"):
+        await make_store(api, "test").load()
 
 
 async def test_looks_for_other_layouts_after_a_write_that_took_long(

@@ -6,8 +6,8 @@ from respid.highwater.stores import HolderLostError, Survey
 from respid.highwater.stores import lease as lease_module
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
-from tests.simulation.changes import freeze_beside_a_change
-from tests.simulation.events import api_fails, api_works, delete_mark_of_a_running_worker, set_clock
+from tests.simulation.changes import change_layout, freeze_beside_a_change, mix_layouts
+from tests.simulation.events import api_fails, api_works, damage_mark, delete_mark_of_a_running_worker, set_clock
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_lease_store
 
 
@@ -99,6 +99,18 @@ def other_workers_marks_ignored(patch: Patch) -> None:
         return ()
 
     patch.setattr(LeaseStore, "_list_others", list_none)
+
+
+@in_the_lease_store(damage_mark, change_layout, mix_layouts)
+def damaged_lease_makes_all_unknown(patch: Patch) -> None:
+    """No layout is refused any more, since one worker's cannot be read."""
+    list_others = LeaseStore._list_others
+
+    async def list_readable(store: LeaseStore) -> Sequence[Lease] | None:
+        others = await list_others(store)
+        return None if any(lease.is_damaged for lease in others or ()) else others
+
+    patch.setattr(LeaseStore, "_list_others", list_readable)
 
 
 @in_the_lease_store()

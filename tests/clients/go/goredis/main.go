@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 var (
@@ -39,6 +40,7 @@ func drawn(pipeline redis.Pipeliner, count int) (any, error) {
 }
 
 func main() {
+	logging.Disable() // each move of a connection is logged on standard error
 	incr := func() (int64, error) { return client.Incr(background, "orders").Result() }
 	steps.Run(map[string]steps.Step{
 		"connect": func() (any, error) {
@@ -56,6 +58,12 @@ func main() {
 		"string":      func() (any, error) { return client.Do(background, "ID.NEXT", "AS", "STRING").Text() },
 		"pool": func() (any, error) {
 			return steps.Tenfold(func() ([]int64, error) { return steps.Hundred(incr) })
+		},
+		"load": func() (any, error) {
+			one := func() ([]int64, error) { id, err := incr(); return []int64{id}, err }
+			many := func() ([]int64, error) { ids, err := drawn(client.Pipeline(), 100); return ids.([]int64), err }
+			whole := func() ([]int64, error) { ids, err := drawn(client.TxPipeline(), 10); return ids.([]int64), err }
+			return steps.Load(one, one, one, one, one, one, one, one, many, whole)
 		},
 		"idle":  func() (any, error) { return steps.Idle(incr) },
 		"close": func() (any, error) { return nil, client.Close() },

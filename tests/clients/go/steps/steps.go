@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -68,15 +69,37 @@ func Hundred(draw func() (int64, error)) ([]int64, error) {
 
 // Tenfold does the same ten times at the same time.
 func Tenfold(drawHundred func() ([]int64, error)) (any, error) {
+	return together(slices.Repeat([]func() ([]int64, error){drawHundred}, 10))
+}
+
+// Load repeats the draws for a second, each on its own, with pauses.
+func Load(draws ...func() ([]int64, error)) (any, error) {
+	ends := time.Now().Add(time.Second)
+	repeated := make([]func() ([]int64, error), len(draws))
+	for i, draw := range draws {
+		repeated[i] = func() (all []int64, err error) {
+			for time.Now().Before(ends) && err == nil {
+				var ids []int64
+				ids, err = draw()
+				all = append(all, ids...)
+				time.Sleep(10 * time.Millisecond)
+			}
+			return all, err
+		}
+	}
+	return together(repeated)
+}
+
+func together(draws []func() ([]int64, error)) (any, error) {
 	var (
 		group sync.WaitGroup
 		mutex sync.Mutex
 		all   []int64
 		last  error
 	)
-	for range 10 {
+	for _, draw := range draws {
 		group.Go(func() {
-			ids, err := drawHundred()
+			ids, err := draw()
 			mutex.Lock()
 			defer mutex.Unlock()
 			all = append(all, ids...)

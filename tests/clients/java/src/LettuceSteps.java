@@ -15,7 +15,9 @@ import io.lettuce.core.support.ConnectionPoolSupport;
 import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import org.apache.commons.pool2.impl.GenericObjectPool;
 import org.apache.commons.pool2.impl.GenericObjectPoolConfig;
@@ -36,6 +38,7 @@ final class LettuceSteps extends Steps {
 
   private RedisClient client;
   private StatefulRedisConnection<String, String> connection;
+  private final List<StatefulRedisConnection<String, String>> movers = new ArrayList<>(); // of the step load
 
   public static void main(String[] arguments) throws Exception {
     run(new LettuceSteps());
@@ -77,7 +80,7 @@ final class LettuceSteps extends Steps {
           IntStream.range(0, count).mapToObj(i -> connection.async().incr("orders")).toList();
       connection.flushCommands();
       LettuceFutures.awaitAll(Duration.ofSeconds(30), replies.toArray(RedisFuture[]::new));
-      return replies.stream().map(reply -> reply.toCompletableFuture().join()).toList();
+      return join(replies);
     } finally {
       connection.setAutoFlushCommands(true);
     }
@@ -85,6 +88,10 @@ final class LettuceSteps extends Steps {
 
   @Override
   List<Long> transaction(int count) {
+    return transaction(connection, count);
+  }
+
+  private static List<Long> transaction(StatefulRedisConnection<String, String> connection, int count) {
     RedisCommands<String, String> commands = connection.sync();
     commands.multi();
     IntStream.range(0, count).forEach(i -> commands.incr("orders"));
@@ -118,8 +125,28 @@ final class LettuceSteps extends Steps {
     }
   }
 
+  private static List<Long> join(List<RedisFuture<Long>> replies) {
+    return replies.stream().map(reply -> reply.toCompletableFuture().join()).toList();
+  }
+
+  /** Without setAutoFlushCommands: what it holds back while the driver reconnects is never sent. */
+  @Override
+  List<Long> load() throws Exception {
+    while (movers.size() < 10) movers.add(client.connect());
+    List<Callable<List<Long>>> draws = new ArrayList<>();
+    for (StatefulRedisConnection<String, String> mover : movers) {
+      switch (draws.size()) {
+        case 0 -> draws.add(() -> join(IntStream.range(0, 100).mapToObj(i -> mover.async().incr("orders")).toList()));
+        case 1 -> draws.add(() -> transaction(mover, 10));
+        default -> draws.add(() -> List.of(mover.sync().incr("orders")));
+      }
+    }
+    return repeatTogether(draws);
+  }
+
   @Override
   void close() {
+    movers.clear();
     client.shutdown(Duration.ZERO, Duration.ofSeconds(2));
   }
 }

@@ -1,3 +1,4 @@
+import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
@@ -110,8 +111,13 @@ final class RedissonSteps extends Steps {
   }
 
   @Override
-  boolean script() {
-    return client.getAtomicLong("orders").compareAndSet(0, 1);
+  Object script(String method) {
+    RAtomicLong counter = client.getAtomicLong("orders");
+    switch (method) {
+      case "compare_and_set": return counter.compareAndSet(0, 1);
+      case "expire": return counter.expire(Duration.ofSeconds(5));
+      default: client.getLock("orders").lock(); return "locked";
+    }
   }
 
   @Override

@@ -57,9 +57,29 @@ abstract class Steps {
     throw new UnsupportedOperationException();
   }
 
-  /** A method that sends a script. */
-  boolean script() throws Exception {
+  /** A method that needs a script. */
+  Object script(String method) throws Exception {
     throw new UnsupportedOperationException();
+  }
+
+  /** Draws for a second on connections that stay open. */
+  List<Long> load() throws Exception {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Repeats the draws for a second, each in a thread of its own, with pauses. */
+  static List<Long> repeatTogether(List<Callable<List<Long>>> draws) throws Exception {
+    long ends = System.nanoTime() + 1_000_000_000;
+    return together(draws.stream().map(draw -> (Callable<List<Long>>) () -> repeat(draw, ends)).toList());
+  }
+
+  private static List<Long> repeat(Callable<List<Long>> draw, long ends) throws Exception {
+    List<Long> ids = new ArrayList<>();
+    while (System.nanoTime() < ends) {
+      ids.addAll(draw.call());
+      Thread.sleep(10);
+    }
+    return ids;
   }
 
   static List<Long> drawAroundPause(Callable<Long> draw) throws Exception {
@@ -70,10 +90,14 @@ abstract class Steps {
 
   /** A hundred in turn in each of so many threads at the same time. */
   static List<Long> drawInThreads(int threads, Callable<List<Long>> drawHundred) throws Exception {
-    ExecutorService executor = Executors.newFixedThreadPool(threads);
+    return together(IntStream.range(0, threads).mapToObj(i -> drawHundred).toList());
+  }
+
+  private static List<Long> together(List<Callable<List<Long>>> draws) throws Exception {
+    ExecutorService executor = Executors.newFixedThreadPool(draws.size());
     try {
       List<Long> ids = new ArrayList<>();
-      for (Future<List<Long>> drawn : executor.invokeAll(IntStream.range(0, threads).mapToObj(i -> drawHundred).toList())) {
+      for (Future<List<Long>> drawn : executor.invokeAll(draws)) {
         ids.addAll(drawn.get());
       }
       return ids;
@@ -128,10 +152,11 @@ abstract class Steps {
       case "block": return Stream.of(block(100));
       case "string": return Stream.of(string());
       case "pool": return pool(10).stream();
+      case "load": return load().stream();
       case "idle": return idle().stream();
       case "calculate": return calculate(2_000).stream();
       case "narrow": return narrow(100).stream();
-      case "script": return Stream.of(script());
+      case "compare_and_set": case "expire": case "lock": return Stream.of(script(step));
       case "close": close(); return Stream.of();
       default: throw new IllegalArgumentException(step);
     }

@@ -1,0 +1,111 @@
+"""Connections move between workers under load, at their age and in a drain: no error, no lost reply.
+
+Each test waits for a few moves of ten connections, which are at least two seconds apart, and for a drain.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.clients.drivers import Driver, Program, all_drivers
+from tests.support.certificates import CertificateFiles
+from tests.support.proxy import proxy
+from tests.support.running import RunningServer, StartServer, free_port
+
+pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
+MOVERS = [driver for driver in all_drivers() if driver.moves]
+FOLLOWED = 'id_generator_moves_total{event="followed"}'
+ANNOUNCED = 'id_generator_moves_total{event="announced"}'
+IDS_GENERATED = "id_generator_ids_generated_total"
+CONNECTIONS = "id_generator_connections"
+OPENED = "id_generator_connections_total"
+LEAST_MOVES = 10  # at the age; at least ten more follow in the drain
+DEADLINE_SECONDS = 120
+MOVING = ["--max-connection-age", "2"]
+DRAINING = ["--drain-delay", "4"]
+PASSWORD = "correct horse battery staple"
+
+
+class Workers:
+    """Two workers behind a proxy that gives new connections to the chosen one."""
+
+    def __init__(self, start_server: StartServer, directory: Path, *, tls: bool) -> None:
+        options: dict[str, str] = {}
+        self.client_options = {"host": "127.0.0.1"}
+        arguments = [[*MOVING, *DRAINING], MOVING]
+        self._ports: list[int] = []
+        if tls:
+            files = CertificateFiles(directory)
+            options = {"RESPID_PASSWORD": PASSWORD}
+            self.client_options = {"host": "localhost", "ca_file": str(files.ca_file), "password": PASSWORD}
+            self._ports = [free_port(), free_port()]
+            arguments = [[*each, *files.options(port)] for each, port in zip(arguments, self._ports, strict=True)]
+        self.servers = [start_server(*each, worker_id=str(number), **options) for number, each in enumerate(arguments)]
+        self._ports = self._ports or [server.port for server in self.servers]
+        self.chosen = 0
+
+    def choose(self) -> int:
+        return self._ports[self.chosen]
+
+
+def note_ids(server: RunningServer, counts: list[float]) -> None:
+    """Notes how many IDs the server has issued, until it has stopped."""
+    with contextlib.suppress(OSError):
+        while True:
+            counts.append(server.metric(IDS_GENERATED))
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def workers(start_server: StartServer, tmp_path: Path, request: pytest.FixtureRequest) -> Workers:
+    return Workers(start_server, tmp_path, tls=request.param)
+
+
+@pytest.mark.parametrize("workers", [False, True], indirect=True, ids=["plain", "TLS and password"])
+@pytest.mark.parametrize("driver", [pytest.param(driver, id=driver.name) for driver in MOVERS])
+def test_connections_move_without_a_loss(driver: Driver, workers: Workers) -> None:
+    leaving, staying = workers.servers
+    drawn: list[int] = []
+    with proxy(choose=workers.choose) as port, driver.start(**workers.client_options, port=str(port)) as program:
+        program.step("connect")
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while leaving.metric(FOLLOWED) < LEAST_MOVES:
+            assert time.monotonic() < deadline
+            drawn += program.ids("load")
+        workers.chosen = 1
+        drawn += draw_during_the_drain(program, leaving, left := [0.0])
+        drawn += program.ids("load")
+        assert staying.metric(CONNECTIONS) >= 10
+        program.step("close")
+    assert "connections that were asked to leave have moved" in leaving.log
+    assert len(drawn) == len(set(drawn))
+    assert len(drawn) == left[-1] + staying.metric(IDS_GENERATED), "no ID was lost on its way"
+
+
+def draw_during_the_drain(program: Program, server: RunningServer, counts: list[float]) -> list[int]:
+    drawn: list[int] = []
+    noting = threading.Thread(target=note_ids, args=[server, counts])
+    noting.start()
+    server.process.send_signal(signal.SIGTERM)
+    while server.process.poll() is None:
+        drawn += program.ids("load")
+    noting.join()
+    return drawn
+
+
+def test_node_redis_with_defaults_is_left_alone(start_server: StartServer) -> None:
+    """It asks to be told, but a message without an endpoint would end its process."""
+    (driver,) = (driver for driver in MOVERS if driver.name == "node-redis-6")
+    server = start_server("--max-connection-age", "0.5")
+    with driver.start(host="127.0.0.1", port=str(server.port)) as program:
+        program.step("connect")
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:
+            program.ids("incr")
+        assert server.metric('id_generator_commands_total{command="client|maint_notifications"}') == 1
+        assert (server.metric(ANNOUNCED), server.metric(OPENED)) == (0, 1)
+        program.step("close")

@@ -1,0 +1,222 @@
+"""Bugs of the run mechanism, each of which the comparison of both paths must find, named for what goes wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from respid.commands import Draw, Session, draw, queued
+from respid.commands.session import Queued
+from respid.ids.generator import Generator
+from respid.net.connection import Connection
+from respid.resp import encoder, fast_path
+from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from respid.resp.reader import RequestReader
+
+Patch = pytest.MonkeyPatch
+Bug = Callable[[Patch], None]
+ALL: list[Bug] = []
+
+
+def plant(bug: Bug) -> Bug:
+    ALL.append(bug)
+    return bug
+
+
+# Recognising
+
+
+@plant
+def last_frame_not_counted(patch: Patch) -> None:
+    find = RunReader.find
+
+    def miscount(runs: RunReader[Any], buffer: bytes, position: int) -> Run:
+        run = find(runs, buffer, position)
+        return run._replace(frames=run.frames - 1) if run.frames > 40 else run
+
+    patch.setattr(RunReader, "find", miscount)
+
+
+@plant
+def increment_of_mixed_keys_ignored(patch: Patch) -> None:
+    mixed_run = Template.mixed_run
+
+    def ignore(template: Template, buffer: bytes, position: int) -> Run:
+        match = template._pattern.match(buffer, position) if template._pattern else None
+        if match is None or match[1] != template._opening:
+            return mixed_run(template, buffer, position)
+        return Run(buffer.count(b"*", position, match.end()), match.end())
+
+    patch.setattr(Template, "mixed_run", ignore)
+
+
+@plant
+def asterisks_allowed_in_mixed_keys(patch: Patch) -> None:
+    pattern = fast_path._argument_pattern
+    patch.setattr(fast_path, "_argument_pattern", lambda: pattern().replace(b"[^*]", b"[^~]"))
+    patch.setattr(fast_path, "_MIXED_RUNS", {free: fast_path._mixed_runs(free) for free in (1, 2)})
+
+
+@plant
+def increment_of_equal_keys_ignored(patch: Patch) -> None:
+    equal_frames = Template.equal_frames
+
+    def ignore(template: Template, buffer: bytes, position: int, most: int) -> int:
+        end = position + template.frame_bytes
+        is_alike = template._tail and most == 1 and len(buffer) >= end and buffer[end - 3 : end] != template._tail[-3:]
+        return 1 if is_alike else equal_frames(template, buffer, position, most)
+
+    patch.setattr(Template, "equal_frames", ignore)
+
+
+@plant
+def key_longer_than_its_header(patch: Patch) -> None:
+    """The template is that of the last request, whatever the header of its key."""
+    equal_frames = Template.equal_frames
+
+    def ignore(template: Template, buffer: bytes, position: int, most: int) -> int:
+        found = equal_frames(template, buffer, position, most)
+        is_followed = buffer[position + template.frame_bytes :].startswith(b"*")
+        return found or int(most == 1 and is_followed)
+
+    patch.setattr(Template, "equal_frames", ignore)
+
+
+@plant
+def old_draw_kept_with_new_template(patch: Patch) -> None:
+    learn = RunReader.learn
+
+    def keep(runs: RunReader[Any], arguments: list[bytes], free: int, subject: object) -> None:
+        learn(runs, arguments, free, getattr(runs, "subject", subject))
+
+    patch.setattr(RunReader, "learn", keep)
+
+
+@plant
+def equal_read_taken_for_another_command(patch: Patch) -> None:
+    find = RunReader.find_in_read
+
+    def confuse(runs: RunReader[Any], data: bytes) -> Run:
+        return runs._run if runs._read and len(data) == len(runs._read) else find(runs, data)
+
+    patch.setattr(RunReader, "find_in_read", confuse)
+
+
+@plant
+def run_found_within_a_request(patch: Patch) -> None:
+    def find(reader: RequestReader, runs: RunReader[Any]) -> int:
+        run = runs.find(reader._buffer, reader._position)
+        if run is not NO_RUN:
+            reader._position = run.end
+        return run.frames
+
+    patch.setattr(RequestReader, "next_run", find)
+
+
+# Answering
+
+
+@plant
+def reply_mode_ignored(patch: Patch) -> None:
+    patch.setattr(Session, "takes_runs", property(lambda session: session.authenticated))
+
+
+@plant
+def authentication_ignored(patch: Patch) -> None:
+    patch.setattr(Session, "takes_runs", property(lambda session: session.reply_mode.value == "on"))
+
+
+@plant
+def blocks_beyond_the_millisecond(patch: Patch) -> None:
+    take_blocks = Generator.take_blocks
+
+    def exceed(generator: Generator, size: int, count: int, since_ms: int | None = None) -> tuple[int, int]:
+        first, taken = take_blocks(generator, size, count, since_ms)
+        if taken in (0, count):
+            return first, taken
+        generator._next_id += size
+        return first, taken + 1
+
+    patch.setattr(Generator, "take_blocks", exceed)
+
+
+@plant
+def first_id_of_each_further_block_returned(patch: Patch) -> None:
+    spaced = encoder.spaced_integers
+    patch.setattr(encoder, "spaced_integers", lambda first, step, count: spaced(first - step + 1, step, count))
+
+
+@plant
+def one_refusal_for_a_whole_run(patch: Patch) -> None:
+    answer = Connection._answer_run
+
+    def refuse(connection: Connection) -> bytes | None:
+        reply = answer(connection)
+        if reply is not None and reply.startswith(b"-"):
+            connection._run_left = 0
+        return reply
+
+    patch.setattr(Connection, "_answer_run", refuse)
+
+
+@plant
+def waiting_run_forgotten(patch: Patch) -> None:
+    wait = Connection._wait
+
+    def forget(connection: Connection) -> None:
+        connection._run_left = max(0, connection._run_left - 1)
+        wait(connection)
+
+    patch.setattr(Connection, "_wait", forget)
+
+
+@plant
+def runs_not_counted(patch: Patch) -> None:
+    patch.setattr(Connection, "_answer_run", _uncounted(Connection._answer_run))
+
+
+def _uncounted(answer: Callable[[Connection], bytes | None]) -> Callable[[Connection], bytes | None]:
+    def skip(connection: Connection) -> bytes | None:
+        before = dict(connection._commands)
+        reply = answer(connection)
+        connection._commands.update(before)
+        return reply
+
+    return skip
+
+
+# In MULTI
+
+
+@plant
+def limit_of_transaction_ignored(patch: Patch) -> None:
+    def queue(session: Session, transaction: list[Queued], name: str, drawn: Draw, count: int) -> tuple[int, bytes]:
+        session.queued_size -= count - 1
+        return queue_draws(session, transaction, name, drawn, count)
+
+    queue_draws = queued.queue_draws
+    patch.setattr("respid.net.connection.queue_draws", queue)
+
+
+@plant
+def draws_of_a_run_in_a_transaction_mixed_up(patch: Patch) -> None:
+    def queue(session: Session, transaction: list[Queued], name: str, _drawn: Draw, count: int) -> tuple[int, bytes]:
+        return queue_draws(session, transaction, name, draw.ONE_INTEGER, count)
+
+    queue_draws = queued.queue_draws
+    patch.setattr("respid.net.connection.queue_draws", queue)
+
+
+@plant
+def transaction_drawn_at_once(patch: Patch) -> None:
+    """A run inside MULTI is answered with IDs."""
+    answer = Connection._answer_run
+
+    def draw_now(connection: Connection) -> bytes | None:
+        session, transaction = connection.session, connection.session.transaction
+        session.transaction = None
+        reply = answer(connection)
+        session.transaction = transaction
+        return reply
+
+    patch.setattr(Connection, "_answer_run", draw_now)
