@@ -1,12 +1,14 @@
 """The values that platform teams expect: what they change in the pods, the Services and the objects around them."""
 
+import re
 from typing import Any
 
 import helm_python
 import pytest
 
 from respid.cli.options import CONFIG_DEFAULTS
-from tests.chart.rendering import KEDA_API, Values, ci_values, render, render_with_apis
+from respid.cli.serve import serve
+from tests.chart.rendering import CHART, KEDA_API, Values, ci_values, render, render_with_apis
 
 # Value, variable, field of Config, a value that is not the default
 OPTIONAL_VARIABLES = [
@@ -17,6 +19,8 @@ OPTIONAL_VARIABLES = [
     ("maxArguments", "RESPID_MAX_ARGUMENTS", "max_arguments", 10),
     ("maxInlineBytes", "RESPID_MAX_INLINE_BYTES", "max_inline_bytes", 64),
     ("maxQueuedCommands", "RESPID_MAX_QUEUED_COMMANDS", "max_queued_commands", 1),
+    ("authTimeoutSeconds", "RESPID_AUTH_TIMEOUT", "auth_timeout_seconds", 5),
+    ("maxClientMemoryBytes", "RESPID_MAX_CLIENT_MEMORY", "max_client_memory_bytes", 100_000_000),
     ("idleTimeoutSeconds", "RESPID_IDLE_TIMEOUT", "idle_timeout_seconds", 900),
     ("maxConnectionAgeClients", "RESPID_MAX_CONNECTION_AGE_CLIENTS", "max_connection_age_clients", "all"),
     ("tcpKeepaliveSeconds", "RESPID_TCP_KEEPALIVE", "tcp_keepalive_seconds", 0),
@@ -184,3 +188,22 @@ def test_what_kubernetes_1_26_does_not_have_is_left_out_there() -> None:
     assert "unhealthyPodEvictionPolicy" not in old.one("PodDisruptionBudget")["spec"]
     new = render_with_apis({}, kube_version="1.27.0-eks-1")
     assert new.one("PodDisruptionBudget")["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+# Variables that the chart does not set, and why.
+VARIABLES_OF_THE_IMAGE = {"RESPID_BIND", "RESPID_HTTP_BIND"}
+VARIABLES_WITHOUT_A_VALUE = {
+    "RESPID_PASSWORD": "a file from a Secret can be changed without a restart",
+    "RESPID_REUSE_PORT": "a pod has one process",
+    "RESPID_UNKNOWN_VARIABLES": "the default finds misspelt names in extraEnv",
+    "RESPID_UNIX_SOCKET": "no other pod has the file",
+    "RESPID_UNIX_SOCKET_MODE": "no other pod has the file",
+}
+
+
+def test_every_setting_of_the_server_has_a_value_or_a_reason() -> None:
+    template = (CHART / "templates" / "_statefulset.tpl").read_text()
+    known = {each.envvar for each in serve.params if isinstance(each.envvar, str)}
+    missing = {variable for variable in known if not re.search(rf"\b{variable}\b", template)}
+    assert missing - VARIABLES_OF_THE_IMAGE <= VARIABLES_WITHOUT_A_VALUE.keys()
+    assert {"RESPID_LAYOUT", "RESPID_RESERVE"} <= known - missing

@@ -7,14 +7,21 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import pytest
+import yaml
 from kubernetes_validate.utils import all_versions, major_minor, schema_contents
 
+from tests.chart import older_schemas
 from tests.chart.custom_definitions import SOURCES, schema_of
-from tests.chart.rendering import CASES, CASES_WITHOUT_KEDA, Manifest, Render, render_case
+from tests.chart.rendering import CASES, CASES_WITHOUT_KEDA, CHART, Manifest, Render, render_case
 
-VERSIONS = list(dict.fromkeys(major_minor(version) for version in all_versions()))
-read_schema = functools.cache(schema_contents)
+ALL_VERSIONS = [*older_schemas.VERSIONS, *all_versions()]
+VERSIONS = list(dict.fromkeys(major_minor(version) for version in ALL_VERSIONS))
 PRESERVED = "x-kubernetes-preserve-unknown-fields"
+
+
+@functools.cache
+def read_schema(filename: str, version: str) -> Any:
+    return older_schemas.read(filename) if older_schemas.has(version) else schema_contents(filename, version)
 
 
 def group_of(manifest: Manifest) -> str:
@@ -52,7 +59,9 @@ def validate(rendered: Render, version: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def each_schema_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def schemas_of_all_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the older versions known, and reads each schema once."""
+    monkeypatch.setattr(kubernetes_validate.utils, "all_versions", lambda: ALL_VERSIONS)
     monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", read_schema)
 
 
@@ -66,6 +75,16 @@ def test_newest_kubernetes_accepts_objects() -> None:
 def test_kubernetes_accepts_objects(version: str) -> None:
     for case in CASES:
         validate(render_case(case, f"{version}.0"), version)
+
+
+@pytest.mark.kubernetes
+def test_oldest_kubernetes_has_its_own_schema() -> None:
+    """`unhealthyPodEvictionPolicy` came with 1.26."""
+    oldest = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
+    assert oldest == f">={VERSIONS[0]}.0-0"
+    newer = render_case("default", "1.37.0")
+    with pytest.raises(kubernetes_validate.ValidationError, match="unhealthyPodEvictionPolicy"):
+        validate(newer, VERSIONS[0])
 
 
 @pytest.mark.kubernetes
