@@ -419,6 +419,14 @@ def test_default_lead_limit_is_that_of_the_settings(clock: ScriptedClock) -> Non
     assert Generator(Layout(), 1, clock).lead_limit_ms == seconds * 1000
 
 
+def test_takes_the_greatest_sequence_reset(clock: ScriptedClock) -> None:
+    layout = Layout.parse("41/4/8")
+    generator = Generator(layout, 3, clock, sequence_reset=layout.sequence_size)
+    assert generator.worker_id == 3
+    with pytest.raises(ValueError, match="sequence reset 257 is not 1 to 256"):
+        Generator(layout, 3, clock, sequence_reset=layout.sequence_size + 1)
+
+
 def test_issues_no_id_before_earliest_time(clock: ScriptedClock) -> None:
     earliest_ms = clock.wall_ms() - 1000
     generator = Generator(Layout(), 1, clock, earliest_ms=earliest_ms)

@@ -376,6 +376,15 @@ async def test_refuses_second_layout_while_first_runs(tmp_path: Path) -> None:
     assert (await make_store(tmp_path).load()).others == (Mark(MARK_MS, OTHER.fingerprint),)
 
 
+async def test_refuses_second_layout_behind_a_worker_that_has_ended(tmp_path: Path) -> None:
+    await leave_mark(tmp_path, 4)
+    holder = make_store(tmp_path, 5, layout=OTHER)
+    await holder.load()
+    with pytest.raises(StoreError, match=r"worker ID 5 .* runs with layout 41/11/11"):
+        await make_store(tmp_path, 6).load()
+    await holder.close()
+
+
 async def test_reports_whether_another_worker_runs(tmp_path: Path) -> None:
     neighbour = make_store(tmp_path, 4)
     await neighbour.load()

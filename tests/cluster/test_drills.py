@@ -1,0 +1,116 @@
+"""Faults around the workers: a drain that meets one that is not ready, Prometheus is gone, the API server is slow."""
+
+import json
+import time
+
+import pytest
+
+from tests.cluster.installation import IMAGE, SMALL, Client, Namespace, Release, Values, repeated, run, wait_for
+from tests.cluster.test_scaling import KEDA, autoscaling
+from tests.support.needed_tools import leave_out
+
+NOWHERE = "http://127.0.0.1:1"
+STABILIZATION_SECONDS = 15  # of test_scaling's behavior, for scaling down
+# Hands on the bytes to and from the API server, and keeps each piece from it for a second.
+SLOW_PROXY = """
+import asyncio, os
+
+async def hand_on(reader, writer, seconds):
+    while data := await reader.read(65536):
+        await asyncio.sleep(seconds)
+        writer.write(data)
+    writer.close()
+
+async def serve(reader, writer):
+    address = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    from_server, to_server = await asyncio.open_connection(*address)
+    await asyncio.gather(hand_on(reader, to_server, 0), hand_on(from_server, writer, 1))
+
+async def main():
+    await (await asyncio.start_server(serve, "127.0.0.1", 6443)).serve_forever()
+
+asyncio.run(main())
+"""
+# The name is in the certificate of every API server.
+BEHIND_THE_PROXY: Values = {
+    "hostAliases": [{"ip": "127.0.0.1", "hostnames": ["kubernetes.default.svc"]}],
+    "extraEnv": [
+        {"name": "KUBERNETES_SERVICE_HOST", "value": "kubernetes.default.svc"},
+        {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
+    ],
+    "sidecars": [{"name": "proxy", "image": IMAGE, "command": ["python", "-c", SLOW_PROXY]}],
+}
+
+
+def _evict(namespace: Namespace, pod: str) -> None:
+    """Does what `kubectl drain` does with a pod. Raises AssertionError if the API server refuses."""
+    metadata = {"name": pod, "namespace": namespace.name}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    path = f"/api/v1/namespaces/{namespace.name}/pods/{pod}/eviction"
+    run("kubectl", "create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
+
+def _uid(namespace: Namespace, pod: str) -> str:
+    return str(namespace.get("pod", pod)["metadata"]["uid"])
+
+
+def _is_budget_observed(namespace: Namespace, name: str) -> bool:
+    budget = namespace.get("poddisruptionbudget", name)
+    status = budget.get("status", {})
+    return bool(status.get("observedGeneration") == budget["metadata"]["generation"] and status["expectedPods"] == 2)
+
+
+def test_workers_that_are_not_ready_do_not_block_a_drain(namespace: Namespace) -> None:
+    first, waiting = Release(namespace, "respid-one"), Release(namespace, "respid-two")
+    first.install(SMALL)
+    first.wait_for_rollout()
+    waiting.install(SMALL)  # the same worker IDs
+    wait_for(lambda: "is held by" in namespace.kubectl("logs", "respid-two-1"), "the second release waits")
+    wait_for(lambda: _is_budget_observed(namespace, "respid-two"), "the budget is in force")
+    assert waiting.ready == 0
+    evicted = _uid(namespace, "respid-two-0")
+    _evict(namespace, "respid-two-0")
+    wait_for(lambda: _uid(namespace, "respid-two-0") != evicted, "the pod is replaced")
+
+    policy = {"spec": {"unhealthyPodEvictionPolicy": "IfHealthyBudget"}}
+    namespace.kubectl("patch", "poddisruptionbudget", "respid-two", "--type=merge", "--patch", json.dumps(policy))
+    wait_for(lambda: _is_budget_observed(namespace, "respid-two"), "the other policy is in force")
+    with pytest.raises(AssertionError, match="disruption budget"):
+        _evict(namespace, "respid-two-1")
+
+
+def test_the_number_of_workers_stays_without_prometheus(release: Release) -> None:
+    if "keda.sh/v1alpha1" not in run("kubectl", "api-versions").split():
+        leave_out("the cluster has no KEDA")
+    three = KEDA | {"threshold": "5", "queries": {"exhausted": "vector(15)"}}
+    release.install(SMALL, autoscaling(keda=three, minReplicas=1))
+    wait_for(lambda: release.ready == 3, "the query asks for three workers")
+    release.upgrade(SMALL, autoscaling(keda=three | {"prometheusServerAddress": NOWHERE}, minReplicas=1))
+    events = ("get", "events", "--field-selector", "reason=FailedGetExternalMetric", "-o", "name")
+    wait_for(lambda: release.namespace.kubectl(*events).strip(), "the HPA has no value")
+    time.sleep(2 * STABILIZATION_SECONDS)
+    assert (release.replicas, release.ready) == (3, 3)
+
+
+def test_a_slow_api_server_delays_no_id(release: Release) -> None:
+    release.install(SMALL, BEHIND_THE_PROXY, {"lease": {"idSpace": "default", "reserveSeconds": 20}})
+    release.wait_for_rollout()
+    failures = _failed_extensions(release)  # while the proxies started
+    client = Client(release.namespace, release.name)
+    renewals = set()
+
+    def is_renewed_thrice() -> bool:
+        renewals.add(release.namespace.get("lease", "respid-default-0")["spec"]["renewTime"])
+        return len(renewals) > 3
+
+    wait_for(is_renewed_thrice, "the reservation is extended three times")
+    drawn = client.finish()
+    assert repeated(drawn) == 0
+    assert drawn.errors == {}
+    assert drawn.worker_ids == {0, 1}
+    assert _failed_extensions(release) == failures
+
+
+def _failed_extensions(release: Release) -> list[int]:
+    names = ("respid-0", "respid-1")
+    return [release.namespace.metric(name, "id_generator_reservation_failures_total") for name in names]
