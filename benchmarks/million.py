@@ -76,7 +76,7 @@ WAYS = (
 
 
 class Cost(NamedTuple):
-    """What a million IDs cost. CPU time hardly depends on what else the machine does; the elapsed time does."""
+    """The cost of a million IDs. CPU time hardly depends on what else the machine does; the elapsed time does."""
 
     seconds: float
     client_cpu_seconds: float

@@ -332,19 +332,19 @@ def report_task_error(task: asyncio.Task[None]) -> None:
 
 
 def warn_about_end(end_seconds: float, now_seconds: float) -> None:
-    """Logs that the certificate ends soon or has ended."""
+    """Logs that the certificate expires soon or has expired."""
     end = format_timestamp(round(end_seconds * 1000))
     if end_seconds <= now_seconds:
-        message = "the TLS certificate ended at %s: clients that verify it cannot connect; renew it"
+        message = "the TLS certificate expired at %s: clients that verify it cannot connect; renew it"
         _log.error(message, end, extra={"event": "certificate_ended"})
     elif end_seconds - now_seconds < CERTIFICATE_WARNING_SECONDS:
-        _log.warning("the TLS certificate ends at %s: renew it", end, extra={"event": "certificate_ends"})
+        _log.warning("the TLS certificate expires at %s: renew it", end, extra={"event": "certificate_ends"})
 
 
 def report_ended_crl(end_seconds: float, now_seconds: float) -> None:
-    """Logs that a revocation list has ended."""
+    """Logs that a revocation list has expired."""
     if end_seconds <= now_seconds:
-        message = "a revocation list ended at %s: certificates of its CA are refused; publish a new list"
+        message = "a revocation list expired at %s: certificates of its CA are refused; publish a new list"
         _log.error(message, format_timestamp(round(end_seconds * 1000)), extra={"event": "crl_ended"})
 
 

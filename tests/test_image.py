@@ -1,7 +1,10 @@
 """The image, as far as it can be checked without building it."""
 
+import json
 import os
 import re
+import stat
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -26,13 +29,39 @@ def test_pins_fit_the_dependencies() -> None:
 
 
 def test_base_image_is_pinned() -> None:
-    assert re.search(r"^ARG BASE_IMAGE=\S+:\d+\.\d+\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
-    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE_IMAGE}"}
+    """By its tag here, where Dependabot finds it, and by its digest in a release."""
+    first, *others = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", DOCKERFILE, re.MULTILINE)
+    assert re.fullmatch(r"\S+:\d+\.\d+\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", first[0])
+    assert f"ARG BASE_IMAGE={first[1]}\n" in DOCKERFILE
+    assert [image for image, _ in others] == ["${BASE_IMAGE}", "${BASE_IMAGE}", "scratch"]
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    assert "sed -n 's/^FROM \\(.*\\) AS python$/\\1/p' Dockerfile" in release
+    assert "BASE_IMAGE=${{ steps.base.outputs.image }}" in release
+
+
+@pytest.mark.skipif("RESPID_TEST_IMAGE" not in os.environ, reason="RESPID_TEST_IMAGE names no image that was built")
+def test_image_has_neither_pip_nor_setuid_programs() -> None:
+    image = os.environ["RESPID_TEST_IMAGE"]
+    layers = json.loads(_run("buildah", "inspect", "--type", "image", image))["OCIv1"]["rootfs"]["diff_ids"]
+    assert len(layers) == 1, "what was removed would still be in a lower layer"
+    container = _run("buildah", "from", "--pull-never", image)
+    try:
+        root = Path(_run("buildah", "mount", container))
+        modes = {path: path.lstat().st_mode for path in root.rglob("*")}
+    finally:
+        _run("buildah", "rm", container)
+    assert [path for path, mode in modes.items() if stat.S_ISREG(mode) and mode & 0o6000] == []
+    assert [path for path in modes if path.match("*-packages/pip") or path.match("bin/pip*")] == []
+    assert [path for path in modes if path.name == "ensurepip"] == []
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.skipif("RESPID_TEST_SKIP_NOTHING" not in os.environ, reason="only CI chooses its Python by the image")
 def test_tests_run_on_the_python_of_the_image() -> None:
-    base = re.search(r"^ARG BASE_IMAGE=\S+/python:(\d+)\.(\d+)\.", DOCKERFILE, re.MULTILINE)
+    base = re.search(r"^FROM \S+/python:(\d+)\.(\d+)\.", DOCKERFILE, re.MULTILINE)
     assert base
     assert tuple(map(int, base.groups())) == sys.version_info[:2]
 

@@ -144,7 +144,7 @@ id_settings = combine(
     config_setting(
         "sequence_reset",
         "--sequence-reset",
-        "Each millisecond starts at a random sequence below this, so `id % N` is even for N up to it; at most 1024.",
+        "Milliseconds start at a random sequence below this, to spread `id % N` evenly for N up to it; at most 1024.",
         type=click.IntRange(1),
         show_default="256, or a sixteenth of the sequence if that is less",
         metavar="N",

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @click.argument("addresses", nargs=-1, required=True, type=parse_address, metavar="HOST:PORT...")
-@click.option("--watch", is_flag=True, help="Show the state again and again, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Keep showing the state until Ctrl-C.")
 @click.option(
     "--interval",
     type=Seconds(min_open=True),
     default=1,
     show_default=True,
-    help="Seconds that IDS/S is an average of, and between two tables of --watch.",
+    help="Seconds over which IDS/S is averaged, and between two tables of --watch.",
 )
 @click.option(
     "--connections",

@@ -20,7 +20,7 @@ class Value(NamedTuple):
 
 
 class BadColumnError(ValueError):
-    """There is no such column."""
+    """The CSV has no such column."""
 
 
 column_option = click.option(

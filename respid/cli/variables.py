@@ -33,7 +33,7 @@ def find_ignored_settings(environment: Mapping[str, str], known: Collection[str]
 
 
 def find_unknown(environment: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """The names of RESPID_* variables that are no settings. An empty value counts as unset."""
+    """The names of RESPID_* variables that are not settings. An empty value counts as unset."""
     return [
         name
         for name, value in sorted(environment.items())

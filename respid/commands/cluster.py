@@ -1,4 +1,4 @@
-"""The commands of a cluster. respid is none, and answers them as a Redis server without cluster support does."""
+"""The commands of Redis Cluster, answered as by a Redis server without cluster support."""
 
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup

@@ -66,7 +66,7 @@ def _answer_unknown_subcommand(session: Session, container: str, subcommand: byt
 
 
 def _refuse(session: Session, error: bytes, *, is_known: bool) -> bytes:
-    """As Redis does, says of a command that does not exist even to a client that has not authenticated."""
+    """Like Redis, asks for authentication first, but only if Redis has the command."""
     return _reject(session, errors.NOT_AUTHENTICATED if is_known and not session.authenticated else error)
 
 

@@ -1,6 +1,6 @@
-"""What a command draws if it draws one ID or one block: how the IDs are taken, and how they are encoded.
+"""Draws of one ID or one block: how the IDs are taken, and how they are encoded.
 
-It is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
+This is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def block(ids: int) -> Draw:
     return Draw(ids, _integers)
 
 
-# What a request draws; or another reply: an error, or one that needs the session.
+# The draw of a request; or another reply: an error, or one that needs the session.
 Drawn = Draw | bytes | Callable[[Session], Reply]
 DrawOf = Callable[[Layout, list[bytes]], Drawn]
 

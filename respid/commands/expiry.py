@@ -76,7 +76,7 @@ def _refuse_conditions(options: list[bytes]) -> bytes | None:
 
 
 def refuse_expiry(command: str, time: bytes, now_ms: int, *, longest_ms: int) -> bytes | None:
-    """The error to a time of expiry that Redis refuses as well. The command's name says its unit and its start."""
+    """The error for an expiry that Redis refuses too. The command's name tells the unit, and whether it is relative."""
     number = parse_integer(time)
     if number is None:
         return errors.NOT_AN_INTEGER

@@ -1,4 +1,4 @@
-"""What Redis declares of its commands for other programs: tips for cluster clients, ACL categories, uses of keys.
+"""Facts about Redis's commands for other programs: tips for cluster clients, ACL categories, uses of keys.
 
 Nothing in respid acts on it; COMMAND repeats it, so that clients see the commands as Redis declares them.
 """

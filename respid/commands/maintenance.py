@@ -1,4 +1,4 @@
-"""CLIENT MAINT_NOTIFICATIONS: the client asks to be told when it should move to another worker.
+"""CLIENT MAINT_NOTIFICATIONS: the client asks to be notified when it should move to another worker.
 
 Redis Enterprise has the command, and drivers send it unasked after HELLO 3. Drivers that get an error never ask again.
 """
@@ -15,7 +15,7 @@ group = CommandGroup("connection")
 
 @group.subcommand(
     "CLIENT MAINT_NOTIFICATIONS ON | OFF [parameter value ...]",
-    "Sets whether the client is told when to move to another worker. The only parameter is moving-endpoint-type.",
+    "Sets whether the client is notified when to move to another worker. The only parameter is moving-endpoint-type.",
     "noscript loading stale",
     since="0.1.0",
 )

@@ -1,4 +1,4 @@
-"""What MULTI has queued for EXEC: single requests, and draws with their number. Only what EXEC needs is kept."""
+"""Requests that MULTI has queued for EXEC: single ones, and draws with their number. Only what EXEC needs is kept."""
 
 from respid.commands.draw import Draw
 from respid.commands.session import Handler, Parts, Queued, Session

@@ -22,7 +22,7 @@ class Refusal(NamedTuple):
 
 REFUSALS = (
     Refusal(
-        "it runs no scripts and no functions",
+        "it runs no scripts or functions",
         "Send INCR or ID.NEXT instead, and scripts to a Redis server",
         "EVAL EVAL_RO EVALSHA EVALSHA_RO FCALL FCALL_RO FUNCTION SCRIPT",
     ),
@@ -32,7 +32,7 @@ REFUSALS = (
         "DECR DECRBY HINCRBYFLOAT ZINCRBY",
     ),
     Refusal(
-        "its keys are never removed, and IDs never start again",
+        "its keys are never removed, and IDs never start over",
         "Leave this command out",
         "DEL UNLINK FLUSHALL FLUSHDB GETDEL HDEL HGETDEL RENAME RENAMENX MOVE COPY SWAPDB",
     ),
@@ -89,7 +89,7 @@ REFUSALS = (
         """,
     ),
     Refusal(
-        "it is operated from outside",
+        "it has no administrative commands",
         "Read the metrics and the log, and send SIGTERM to stop it",
         """
         CLIENT|KILL CLIENT|PAUSE CONFIG|RESETSTAT DEBUG LATENCY|DOCTOR LATENCY|GRAPH LOLWUT MEMORY MONITOR SHUTDOWN

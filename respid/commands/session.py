@@ -24,7 +24,7 @@ class ReplyMode(Enum):
 
 
 class SocketState(NamedTuple):
-    """What CLIENT LIST shows of the socket of a client."""
+    """The state of a client's socket, as CLIENT LIST shows it."""
 
     local_address: str
     descriptor: int
@@ -38,7 +38,7 @@ NO_REDIRECT = -1  # as CLIENT GETREDIR says it of a client that is not tracking
 
 
 class Tracking(NamedTuple):
-    """What a client has turned on by CLIENT TRACKING ON."""
+    """The tracking modes that a client has turned on by CLIENT TRACKING ON."""
 
     modes: frozenset[bytes]  # of BCAST, OPTIN, OPTOUT and NOLOOP
     redirect: int  # the identifier of the client that invalidations would go to; 0 for itself
@@ -55,7 +55,7 @@ class Queued(Protocol):
 
 
 class RequestKind(Enum):
-    """What a request for IDs is like. An autoscaler adds no worker for those that wait because they are large."""
+    """The kind of a request for IDs. An autoscaler adds no worker for requests that wait because they are large."""
 
     SINGLE = "single"  # one ID, or a small block
     BLOCK = "block"  # a large block of INCRBY
@@ -138,7 +138,7 @@ class Session:
         self.name = b""
         self.database = 0
         self.tracking: Tracking | None = None  # what CLIENT TRACKING has turned on
-        # As CLIENT MAINT_NOTIFICATIONS ON names it, b"" without a name. None: the client did not ask to be told.
+        # As CLIENT MAINT_NOTIFICATIONS ON names it, b"" without a name. None: the client did not ask for it.
         self.moving_endpoint_type: bytes | None = None
         if self.reply_mode is not ReplyMode.SKIPPING:  # the reply to RESET itself can still be skipped
             self.reply_mode = ReplyMode.ON

@@ -49,7 +49,7 @@ def client_tracking(session: Session, arguments: list[bytes]) -> Reply:
 
 
 def _parse_tracking(session: Session, words: list[bytes]) -> Tracking | bytes:
-    """What the options of CLIENT TRACKING say, or the error to reply."""
+    """The meaning of the options of CLIENT TRACKING, or the error to reply."""
     modes: set[bytes] = set()
     redirect, prefixes = 0, list[bytes]()
     while words:
@@ -87,7 +87,7 @@ def _turn_on(session: Session, wanted: Tracking) -> bytes:
 
 
 def _refuse_modes(wanted: Tracking, current: Tracking | None) -> bytes | None:
-    """Why the modes do not fit to each other, or to those that are on. The checks come in Redis's order."""
+    """The error if the modes conflict with each other, or with those that are on. The checks are in Redis's order."""
     modes, current_modes = wanted.modes, current.modes if current else frozenset[bytes]()
     is_broadcast = b"BCAST" in modes
     if wanted.prefixes and not is_broadcast:

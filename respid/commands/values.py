@@ -26,7 +26,7 @@ def get(session: Session, _arguments: list[bytes]) -> Reply:
 @group.command(
     "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds"
     " | PXAT unix-time-milliseconds | KEEPTTL]",
-    "With NX, returns null, because every key exists; an error for a lock (an expiry, and a value that is no integer)."
+    "With NX, returns null, because every key exists; an error for a lock (an expiry, and a non-integer value)."
     " Without NX, an error: no values are stored.",
     "write denyoom constant",
 )
@@ -50,7 +50,7 @@ class _SetOptions(NamedTuple):
     time: bytes
 
     def refuse_expiry(self, now_ms: int) -> bytes | None:
-        """The error to a time of expiry that is none, or that is not in the future."""
+        """The error for an expiry that is not a time, or not in the future."""
         command = _COMMAND_OF_UNIT.get(self.unit or b"")
         if command is None:
             return None

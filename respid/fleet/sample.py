@@ -12,7 +12,7 @@ _MAX_TEXT_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a worker reports about itself. `seconds` is when it answered, on this machine's monotonic clock."""
+    """The report of a worker about itself. `seconds` is when it answered, on this machine's monotonic clock."""
 
     seconds: float
     run_id: str

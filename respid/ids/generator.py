@@ -46,7 +46,7 @@ class Generator:
     on its last millisecond. It goes on to the next one only when the sequence is spent, and no sooner than a monotonic
     millisecond after it opened the last one. So its lead over a clock that was set back only shrinks.
 
-    A new millisecond starts at a random sequence below `sequence_reset`, which keeps `id % N` even for N up to that, at
+    A new millisecond starts at a random sequence below `sequence_reset`, to spread `id % N` evenly for N up to it, at
     low load and when a client draws for several tables in turn. It starts at 0 right after a millisecond whose sequence
     was spent, so that a saturated worker loses no ID, and for a block that would not fit otherwise. `random_bits`
     returns that many random bits, as `random.getrandbits` does; uniqueness does not depend on them.

@@ -90,12 +90,12 @@ class WorkerCollector(Collector):
         )
         yield _gauge(
             "tls_certificate_end_timestamp_seconds",
-            "When the TLS certificate ends; 0 without TLS.",
+            "When the TLS certificate expires; 0 without TLS.",
             stats.tls_certificate_end_seconds or 0,
         )
         yield _gauge(
             "tls_crl_end_timestamp_seconds",
-            "When the first revocation list ends; 0 without revocation lists.",
+            "When the first revocation list expires; 0 without revocation lists.",
             stats.tls_crl_end_seconds or 0,
         )
         yield _gauge(

@@ -1,4 +1,4 @@
-"""Reads when a certificate ends, which the ssl module does not tell, and its names. Never touches a file."""
+"""Reads when a certificate expires, which the ssl module does not report, and its names. Never touches a file."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ _ALTERNATIVE_NAMES = ("DNS", "URI", "email", "IP Address")
 
 
 def end_seconds(pem: str) -> float:
-    """Returns the Unix time at which the first certificate ends. Raises ValueError."""
+    """Returns the Unix time at which the first certificate expires. Raises ValueError."""
     begin = pem.find(ssl.PEM_HEADER)
     end = pem.find(ssl.PEM_FOOTER, begin)
     if begin < 0 or end < 0:

@@ -1,7 +1,7 @@
-"""The memory that clients hold, and which of them is closed when it is too much. Never touches a socket.
+"""The memory that clients hold, and which of them are closed when it is too much. Never touches a socket.
 
 Clients hold requests that are incomplete, transactions, replies that they do not read, and the state of their
-connections. The limits of each client add up, so there is one for all of them, as Redis's maxmemory-clients.
+connections. The limits of each client add up, so there is one for all of them, like Redis's maxmemory-clients.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from respid.net.growth import Growth
 from respid.worker.stats import Stats
 
 CHECK_SECONDS = 1.0
-CHECKS_PER_BUDGET = 8  # a check follows whenever clients have sent this part of it, however soon
-NEWCOMERS_PART = 2  # clients that have not got anywhere yet may hold a half: the others need not make room for them
+CHECKS_PER_BUDGET = 8  # clients may hold more than the limit by this part of it, until they are checked
+NEWCOMERS_PART = 2  # clients that have not run a command may hold a half: the others need not make room for them
 
 
 class Holder(Protocol):
@@ -44,7 +44,7 @@ def above_limit(limit_bytes: int, held: Iterable[Held]) -> list[Holder]:
     Newcomers that hold more than their part make room first, the longest waiting before the others. Then come the
     largest clients.
     """
-    rest = sorted(held, reverse=True)  # the largest first; among equals, the last that came
+    rest = sorted(held, reverse=True)  # the largest first; among equals, the newest
     total_bytes = sum(each.held_bytes for each in rest)
     if total_bytes <= limit_bytes:
         return []
@@ -76,21 +76,24 @@ class ClientMemory:
         self._stats = stats
         self._holders = holders
         self._limit_bytes = limit_bytes
-        self.growth = Growth(limit_bytes // CHECKS_PER_BUDGET, self._check_soon)
+        self.growth = Growth(limit_bytes, self._check, self._check_soon)
 
     async def run(self) -> None:
         """Checks until it is cancelled. Returns at once when there is no limit."""
         while self._limit_bytes:
             await asyncio.sleep(CHECK_SECONDS)
-            self.check()
+            self._check()
 
-    def check(self) -> None:
+    def _check(self) -> None:
+        if not self._limit_bytes:
+            return
         total_bytes = self._stats.client_memory_bytes = sum(holder.held_bytes for holder in self._holders)
         if total_bytes > self._limit_bytes:
             held = [Held(each.held_bytes, each.number, each.has_got_somewhere, each) for each in self._holders]
             for holder in above_limit(self._limit_bytes, held):
                 holder.give_up_memory()
+        self.growth.restart(max(self._limit_bytes - total_bytes, self._limit_bytes // CHECKS_PER_BUDGET))
 
     def _check_soon(self) -> None:
         if self._limit_bytes:
-            self._loop.call_soon(self.check)  # not now: a client is in its turn
+            self._loop.call_soon(self._check)

@@ -112,7 +112,7 @@ class Clients:
         self.worker = worker
         self.loop = loop
         self.sockets: set[ClientSocket] = set()
-        self._newcomers: Crowd[ClientSocket] = Crowd()  # those that may not have got anywhere yet
+        self._newcomers: Crowd[ClientSocket] = Crowd()  # some may have run a command meanwhile
         self.draining = False
         self.cuts_transactions = False  # in a drain
         self.is_attentive = (
@@ -148,7 +148,7 @@ class Clients:
             client.session.describe_socket = None  # it refers to the socket, which would be kept until a collection
 
     def make_room(self) -> bool:
-        """Closes a client that has not got anywhere, if all places are taken.
+        """Closes a client that has not run a command, if all places are taken.
 
         It is the one that has waited longest, of the peer that has most of them. Returns whether there is room now.
         """
@@ -163,7 +163,7 @@ class Clients:
         return True
 
     def close_unauthenticated(self, seconds: float) -> None:
-        """Closes the clients that have not authenticated so many seconds after they connected."""
+        """Closes the clients that have not authenticated this many seconds after they connected."""
         latest_ns = self.worker.clock.monotonic_ns() - round(seconds * 1e9)
         while (client := self._newcomers.oldest()) and client.session.connected_ns <= latest_ns:
             self._newcomers.discard(client)

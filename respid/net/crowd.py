@@ -1,4 +1,4 @@
-"""Connections that have not got anywhere yet, and which of them makes room for a newcomer. Never touches a socket."""
+"""Connections that may be closed to make room, and which of them is closed first. Never touches a socket."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _Member = TypeVar("_Member")
 
 
 class Crowd(Generic[_Member]):
-    """Connections by peer, in the order in which they came. Nothing that it does takes longer if there are more."""
+    """Connections by peer, in the order in which they came. Adding, removing and choosing take constant time."""
 
     def __init__(self) -> None:
         self._addresses: dict[_Member, str] = {}
@@ -53,7 +53,7 @@ class Crowd(Generic[_Member]):
             self._most = after
 
     def touch(self, member: _Member) -> None:
-        """Makes it the last one: it has just got somewhere."""
+        """Makes it the last one, because it has made progress."""
         address = self._addresses.get(member)
         if address is not None:
             self.discard(member)

@@ -16,7 +16,7 @@ AGE_JITTER = 0.1  # of the age, so that clients that connected together do not a
 
 
 class Departures:
-    """Decides about each connection at each look, and counts what came of it."""
+    """Decides about each connection at each look, and counts the moves."""
 
     def __init__(self, worker: Worker) -> None:
         config = worker.config
@@ -42,7 +42,7 @@ class Departures:
         return Stay(opened_at, opened_at + self._age_seconds * jitter)
 
     def begin_look(self, now: float, ttl_seconds: int | None = None) -> None:
-        """Starts a look at all connections. Clients that are told in it have `ttl_seconds` to follow.
+        """Starts a look at all connections. Clients that it asks to leave have `ttl_seconds` to follow.
 
         All of them get the same number, so that a pool with several connections moves once.
         """
@@ -51,7 +51,7 @@ class Departures:
         self._opened_before = self._rounds.begin(now)
 
     def look(self, client: ClientSocket, stay: Stay, now: float, *, is_active: bool) -> None:
-        """Tells or closes the connection if its time has come."""
+        """Asks the client to leave, or closes its connection, if it is time."""
         if stay.opened_at < self._opened_before:
             stay.choose_anew(self._rounds.moment(now))
         if now < stay.leaves_at:

@@ -29,7 +29,7 @@ def reconnects_silently(session: Session) -> bool:
 
 
 def can_be_told(session: Session) -> bool:
-    """Whether the client asked to be told when to move, and its driver follows a message that names no address."""
+    """Whether the client asked to be notified, and its driver follows a message that names no address."""
     endpoint_type = session.moving_endpoint_type
     if endpoint_type is None or session.version != _RESP3 or session.address.startswith("unix:"):
         return False  # a Unix socket leads to no other worker
@@ -41,6 +41,6 @@ def _name(session: Session) -> bytes:
 
 
 def _major(session: Session) -> int:
-    """The driver's major version; -1 if it did not say."""
+    """The driver's major version; -1 if it is unknown."""
     major = session.library_version.partition(b".")[0]
     return int(major) if major.isdigit() else -1

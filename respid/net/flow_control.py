@@ -10,7 +10,7 @@ from respid.net.states import TRANSITIONS, Event, Next, State, Writing
 
 __all__ = ["FlowControl", "Next", "State"]
 
-HIGH_WATER_BYTES = 64 * 1024  # of replies that a client does not read, before no more are made
+HIGH_WATER_BYTES = 64 * 1024  # of unread replies; above it, no more are made
 LINGER_SECONDS = 1.0  # how long a connection that is being closed waits for the client to close it too
 _READING = State.READING
 

@@ -65,7 +65,7 @@ class Sweep:
                 await self._look(self._sweep)
 
     async def drain(self, seconds: float) -> None:
-        """Asks clients that are in use to leave within so many seconds. Returns after these seconds."""
+        """Asks clients that are in use to leave within this many seconds. Returns after that time."""
         self._is_draining = True
         ends_at = time.monotonic() + seconds
         moves = self._clients.worker.stats.moves

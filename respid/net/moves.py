@@ -1,6 +1,6 @@
 """When a connection moves to another worker, and the message that asks its client to do so. Never touches a socket.
 
-A client that is told opens a new connection to the address it already has, which a load balancer gives to any worker,
+A client that is asked opens a new connection to the address it already has, which a load balancer gives to any worker,
 and then closes the old one: no request fails and no reply is lost. Times are seconds of the monotonic clock.
 """
 
@@ -18,17 +18,17 @@ _WORKER_BITS = 20  # of a number; with the seconds since 1970 it stays below 2^5
 
 
 def message(number: int, ttl_seconds: int) -> bytes:
-    """The push MOVING without an endpoint. It has exactly four elements: drivers drop anything else."""
+    """The push message MOVING, without an endpoint. It has exactly four elements: drivers drop anything else."""
     return b">4\r\n$6\r\nMOVING\r\n:%d\r\n:%d\r\n_\r\n" % (number, ttl_seconds)
 
 
 def age_ttl_seconds(age_seconds: float) -> int:
-    """The time to follow at the maximum age: less where the age is short, so that connections do not get much older."""
+    """The time to follow at the maximum age. It is less if that age is short, so that no connection gets much older."""
     return max(1, min(TTL_SECONDS, round(age_seconds * 2 / 3)))
 
 
 def drain_ttl_seconds(left_seconds: float) -> int | None:
-    """The time to follow when the drain ends in so many seconds; None if that is too soon.
+    """The time to follow when the drain ends in this many seconds; None if that is too soon.
 
     Clients follow after half of it: as late as possible, when load balancers no longer choose this worker.
     """
@@ -71,7 +71,7 @@ class Stay:
             self.leaves_at, self.reason = at, "new_worker"
 
     def step(self, now: float, *, is_active: bool, can_be_told: bool, may_be_closed: bool) -> Step:
-        """Returns what to do at this time about a connection that has been used since the last look, or has not."""
+        """Returns what to do at this time. `is_active` says whether the connection was used since the last look."""
         if now < self.leaves_at:
             return Step.STAY
         if self.is_told:
@@ -100,7 +100,7 @@ class Rounds:
     def __init__(self, random: Callable[[], float]) -> None:
         """`random` returns numbers from 0 to 1."""
         self._random = random
-        self._appeared_at = -NEVER  # when the last worker appeared that no round has followed yet
+        self._appeared_at = -NEVER  # when the last worker appeared that has had no round yet
         self._next_at = -NEVER
 
     def note_new_worker(self, now: float) -> None:
@@ -115,5 +115,5 @@ class Rounds:
         return appeared_at
 
     def moment(self, now: float) -> float:
-        """A random moment of a round that begins now, early enough for a client that is told to follow within it."""
+        """A random moment of a round that begins now, early enough for a client to follow within it."""
         return now + self._random() * (ROUND_SECONDS - TTL_SECONDS / 2)

@@ -75,7 +75,7 @@ class Peers:
 
 
 def is_own(address: str) -> bool:
-    """Whether packets to this address would come from it, as those of this machine or pod do. Sends nothing."""
+    """Whether the address belongs to this machine or pod: packets to it would also come from it. Sends nothing."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

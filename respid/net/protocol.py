@@ -14,7 +14,7 @@ from respid.resp import errors
 # Looking up a member of an enumeration takes 80 ns more than a global, in a request of 850.
 _READ = Next.READ
 _READING = State.READING
-# What the transport was given so far ends with a whole turn. A client that does not read its replies is not told more.
+# In these, the transport was given whole turns only. A client that does not read its replies gets no message, either.
 _PUSHABLE = frozenset({State.READING, State.TURN, State.QUEUED})
 # The size of uvloop's buffer. While reads fill it, uvloop reads from the same client up to 32 times before any other
 # client has its turn: four clients that sent what takes 5 ms a read delayed another one by 0.6 s.
@@ -186,7 +186,7 @@ class RespProtocol(FlowControl):
         return not self.unsent_bytes and not self._has_unread()
 
     def _next(self) -> Next:
-        """What the connection needs. In a drain, CLOSE once everything that the client sent is answered."""
+        """The next need of the connection. In a drain, CLOSE once everything that the client sent is answered."""
         needed = self._connection.next
         clients = self._clients
         if not clients.draining or (self.session.transaction is not None and not clients.cuts_transactions):

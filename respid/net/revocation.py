@@ -14,7 +14,7 @@ _PEM_LIST = re.compile("-----BEGIN X509 CRL-----(.*?)-----END X509 CRL-----", re
 
 
 def lists_end_seconds(pem: str) -> float | None:
-    """Returns the Unix time at which the first of the lists ends; None if none of them states it.
+    """Returns the Unix time at which the first of the lists expires; None if none of them states it.
 
     Raises ValueError for a file that is no revocation list, or that is more: OpenSSL would trust the CAs in it.
     """

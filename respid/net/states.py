@@ -1,7 +1,7 @@
 """The states of one client's socket, and the table of how it moves between them. Never touches a socket.
 
-A socket is read in READING only, so a client's next requests wait in the kernel while its earlier ones do. In CLOSING
-whatever still comes is thrown away.
+A socket is read in READING only, so a client's next requests wait in the kernel while its earlier ones do. In CLOSING,
+further input is discarded.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The command and the address that the start line suggests to try. Never opens a socket."""
+"""The command and the address that the start line suggests. Never opens a socket."""
 
 import shlex
 

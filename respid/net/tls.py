@@ -17,8 +17,8 @@ class Tls:
     """The context for new connections. Open connections keep theirs when the files are reloaded."""
 
     context: ssl.SSLContext
-    end_seconds: float | None  # Unix time at which the certificate ends; None if its file has an unusual form
-    crl_end_seconds: float | None = None  # Unix time at which the first revocation list ends; None without such an end
+    end_seconds: float | None  # Unix time at which the certificate expires; None if its file has an unusual form
+    crl_end_seconds: float | None = None  # Unix time at which the first revocation list expires; None if none does
 
     def __init__(self, config: Config) -> None:
         if config.tls_cert_file is None or config.tls_key_file is None:
@@ -73,7 +73,7 @@ class Tls:
 
     @staticmethod
     def _use_revocations(context: ssl.SSLContext, path: Path) -> float | None:
-        """Makes each CA of a client's certificate need a valid list; returns when the first list ends."""
+        """Makes each CA of a client's certificate need a valid list; returns when the first list expires."""
         try:
             end = lists_end_seconds(path.read_text(encoding="latin-1"))
             context.load_verify_locations(path)

@@ -286,7 +286,7 @@ def test_only_the_lease_store_has_a_token_and_role(store: str, needed: bool) -> 
 def test_role_permits_only_lease_calls() -> None:
     rendered = render()
     leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
-    own = [f"respid-default-{worker_id}" for worker_id in range(10)]
+    own = [f"respid-default-{worker_id}" for worker_id in range(32)]
     assert rendered.one("Role")["rules"] == [
         leases | {"verbs": ["create", "list"]},
         leases | {"verbs": ["get", "update"], "resourceNames": own},
@@ -297,9 +297,31 @@ def test_role_permits_only_lease_calls() -> None:
 
 
 def test_role_names_only_leases_of_release() -> None:
-    rendered = render({"workerIdOffset": 7, "lease": {"idSpace": "orders"}, "replicaCount": 2} | FIXED)
-    names = [rule.get("resourceNames") for rule in rendered.one("Role")["rules"]]
-    assert names == [None, ["respid-orders-7", "respid-orders-8"], None]
+    lease = {"idSpace": "orders", "permittedWorkers": 2}
+    assert lease_names({"workerIdOffset": 7, "lease": lease, "replicaCount": 2} | FIXED) == [
+        "respid-orders-7",
+        "respid-orders-8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "workers"),
+    [
+        ({"replicaCount": 40} | FIXED, 40),
+        ({"autoscaling": {"maxReplicas": 50}}, 50),
+        ({"layout": "41/4/8"}, 16),
+        ({"workerIdOffset": 1020, "replicaCount": 2} | FIXED, 4),
+    ],
+    ids=str,
+)
+def test_role_names_a_lease_for_each_possible_worker(values: Values, workers: int) -> None:
+    assert len(lease_names(values)) == workers
+
+
+def lease_names(values: Values) -> list[str]:
+    (rule,) = (rule for rule in render(values).one("Role")["rules"] if "get" in rule["verbs"])
+    names: list[str] = rule["resourceNames"]
+    return names
 
 
 def test_volume_claim_records_id_settings() -> None:

@@ -65,7 +65,11 @@ class Operator:
             [self.upgrade, self.scale, self.move, self.roll_back, self.delete_pod, self.kill_pod]
         )
         action()
-        wait_for(self._is_ready, f"all workers are ready after {action.__name__}")
+        try:
+            wait_for(self._is_ready, f"all workers are ready after {action.__name__}")
+        except AssertionError as error:
+            logs = [self.release.namespace.kubectl("logs", pod, "--tail=3") for pod in self.release.pods()]
+            raise AssertionError("\n".join([str(error), *logs])) from None
         return action.__name__
 
     def upgrade(self) -> None:

@@ -10,9 +10,9 @@ from tests.support.command_client import CommandClient
 @pytest.mark.parametrize(
     ("conversation", "advice"),
     [
-        ("EVALSHA abc 0", b"it runs no scripts and no functions. Send INCR or ID.NEXT instead"),
+        ("EVALSHA abc 0", b"it runs no scripts or functions. Send INCR or ID.NEXT instead"),
         ("decr k", b"IDs only go up. Use INCR"),
-        ("DEL k", b"IDs never start again"),
+        ("DEL k", b"IDs never start over"),
         ("LPUSH k v", b"it stores no values"),
         ("SUBSCRIBE news", b"it has no Pub/Sub"),
         ("CONFIG SET maxmemory 1", b"does not support CONFIG SET: settings are the options of respid serve"),

@@ -20,17 +20,30 @@ LONGEST_BUSY_SECONDS = 0.5
 class Bystander(threading.Thread):
     """Draws one ID at a time. Keeps the replies, and the CPU time that the server used before each."""
 
-    def __init__(self, server: RunningServer) -> None:
+    def __init__(self, server: RunningServer, *, period_seconds: float = 0.002, first: bytes = b"") -> None:
+        """Sends `first` before it draws."""
         super().__init__()
+        self._period_seconds = period_seconds
+        self._first = first
         self._server = server
         self._client = RawClient(server.port)
         self._ended = threading.Event()
         self.lines: list[bytes] = []
         self.busy_seconds: list[float] = []
+        self.error: OSError | EOFError | None = None
 
     def run(self) -> None:
+        try:
+            self._draw()
+        except (OSError, EOFError) as error:
+            self.error = error
+
+    def _draw(self) -> None:
         with self._client:
-            while not self._ended.wait(0.002):
+            if self._first:
+                self._client.send(self._first)
+                self._client.receive_lines(1)
+            while not self._ended.wait(self._period_seconds):
                 before = cpu_seconds(self._server)
                 self._client.send(INCR)
                 self.lines += self._client.receive_lines(1)

@@ -38,7 +38,7 @@ def test_certificate_that_is_cut_off_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("days", "told"),
-    [(8, None), (6, " warning the TLS certificate ends at "), (-1, " error the TLS certificate ended at ")],
+    [(8, None), (6, " warning the TLS certificate expires at "), (-1, " error the TLS certificate expired at ")],
 )
 def test_near_end_is_logged(start_server: StartServer, tmp_path: Path, days: int, told: str | None) -> None:
     files, port = CertificateFiles(tmp_path), free_port()

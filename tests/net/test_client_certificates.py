@@ -85,7 +85,7 @@ def test_ended_list_is_logged_and_refuses(start_server: StartServer, files: Cert
     files.revoke(crl, end=end)
     server = start_server(*verifying(files, port, "--tls-crl-file", str(crl)))
     assert server.metric(END) == end.timestamp()
-    assert " error a revocation list ended at " in server.log
+    assert " error a revocation list expired at " in server.log
     assert answer(port, files.client_context(shows_certificate=True)) == b""
     files.revoke(crl)
     reload(server)

@@ -8,7 +8,7 @@ import pytest
 from respid.commands import RequestKind, Session
 from respid.net.clients import QueueTicker
 from respid.net.turns import ROUND_NS, Budget
-from respid.net.waiting_queue import WaitingQueue
+from respid.net.waiting_queue import STREAM_FIRST_ROUNDS, WaitingQueue
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_loop import run_scripted
@@ -84,9 +84,20 @@ def test_round_gives_each_one_turn(clock: ScriptedClock, worker: Worker, queue: 
     queue.serve()
     (first,), (second,), (third,) = (waiter.drawn for waiter in waiters)
     assert (first[1], second[1], third[1]) == (SHARE, SHARE, 1)
+    assert first[0] == third[0] + 1, "a single request waits for no stream"
     assert second[0] == first[0] + SHARE
-    assert third[0] == second[0] + SHARE, "a single request waits for one share of each bulk request only"
     assert len(queue) == 2
+
+
+def test_streams_are_not_starved(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Single requests that take all IDs of each millisecond leave streams one turn in a while."""
+    stream, greedy = bulk(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
+    join(queue, stream, greedy)
+    for _ in range(2 * STREAM_FIRST_ROUNDS):
+        clock.pass_ms(1)
+        queue.serve()
+    assert [count for _, count in stream.drawn] == [SHARE, SHARE]
+    assert greedy.wants == 1_000_000 - 4096 * 2 * STREAM_FIRST_ROUNDS + 2 * SHARE
 
 
 def test_rounds_continue_until_all_are_served(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
@@ -208,6 +219,8 @@ def test_single_during_bulk_counts_as_bulk(
 def test_block_after_bulk_counts_as_bulk(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     large, small = block(worker, 4096), bulk(worker, SHARE)
     join(queue, small, large)
+    for _ in range(STREAM_FIRST_ROUNDS - 1):
+        queue.serve()  # there is no ID; the stream has its turn first in the next round
     counted = worker.stats.sequence_exhausted.copy()
     clock.pass_ms(1)
     queue.serve()

@@ -77,15 +77,21 @@ def settings_table() -> Iterable[str]:
 
 def options_table() -> Iterable[str]:
     """The options of all commands but `serve`."""
+    rows: dict[str, list[str]] = {}
     for name, command in respid.commands.items():
         for option in command.params:
             if command is not serve and isinstance(option, click.Option):
-                yield f"| `{name}` | `{option.opts[0]}` | {_shown_default(option)} | {option.help} |"
+                row = f"| `{option.opts[0]}` | {_shown_default(option)} | {option.help} |"
+                rows.setdefault(row, []).append(f"`{name}`")
+    for row, names in rows.items():
+        yield f"| {', '.join(names)} {row}"
 
 
 def _shown_default(option: click.Option) -> str:
     shown = option.show_default
     value = ", ".join(option.default) if isinstance(option.default, tuple) else option.default
+    if option.is_flag:  # without a default, click has a sentinel for one
+        value = "on" if value is True else "off"
     return shown if isinstance(shown, str) else f"`{value}`" if shown or option.is_flag else ""
 
 

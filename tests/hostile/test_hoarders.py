@@ -1,0 +1,167 @@
+"""Crowds that make the server hold as much memory as they can, in 256 MiB: it lives, and a bystander notices nothing.
+
+The memory is that of a cgroup, where the test can make one; elsewhere the peak of the server's memory is compared.
+`RESPID_TEST_CROWD` sets the size of the crowds.
+"""
+
+import contextlib
+import os
+import resource
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.hostile.bystander import MIB, Bystander, cpu_seconds
+from tests.support.byte_streams import request
+from tests.support.certificates import CertificateFiles
+from tests.support.memory_cgroup import memory_cgroup
+from tests.support.raw_client import are_rising, integers
+from tests.support.running import RunningServer, free_port, launch_server
+
+CROWD = int(os.environ.get("RESPID_TEST_CROWD", "400"))
+LIMIT_BYTES = 256 * MIB
+PASSWORD = "secret-of-the-orders"
+AUTH = request("AUTH", PASSWORD)
+RECEIVE_BUFFER_BYTES = 32 * 1024  # else the kernel takes megabytes of replies from the server
+STALLED_SECONDS = 1.0  # after which the server reads no more
+# How long the server is busy before it answers the bystander, in CPU time.
+P99_SECONDS = 0.1
+HEALTH_SECONDS = 0.25
+
+
+class Kind(NamedTuple):
+    """What each client of a crowd sends."""
+
+    sent: bytes
+    size: int = CROWD
+    port: str = "plain"
+    is_closed: bool = True  # whether it is more than the clients may hold
+
+
+UNFINISHED = AUTH + b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + b"x" * 999_000
+KINDS = {
+    "silent": Kind(b"", is_closed=False),
+    "silent before TLS": Kind(b"", port="raw TLS", is_closed=False),
+    "half a password": Kind(b"*2\r\n$4\r\nAUTH\r\n$10000\r\n" + b"x" * 9_000, is_closed=CROWD > 5_000),
+    "transactions": Kind(AUTH + request("MULTI") + request("ECHO", "x" * 900) * 90_000, size=CROWD // 8),
+    "unfinished requests": Kind(UNFINISHED),
+    "unread IDs": Kind(AUTH + request("ID.NEXT", "COUNT", "4096000"), size=CROWD // 8, is_closed=False),
+    "unread lists of clients": Kind(AUTH + request("CLIENT", "LIST") * 1_000, is_closed=CROWD > 1_000),
+    "TLS": Kind(b"", port="TLS", is_closed=CROWD > 2_600),
+    "unfinished requests over TLS": Kind(UNFINISHED, port="TLS"),
+    "HTTP": Kind(b"GET /metrics HTTP/1.1\r\nHost: respid\r\nX: " + b"x" * 9_000, port="HTTP", is_closed=False),
+}
+
+
+class Guarded(NamedTuple):
+    """A server with a password and TLS, in a cgroup of its own."""
+
+    server: RunningServer
+    files: CertificateFiles
+    tls_port: int
+
+    def connect(self, port: str) -> socket.socket:
+        ports = {"plain": self.server.port, "HTTP": self.server.http_port}
+        connection = socket.socket()
+        connection.settimeout(60)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        connection.connect(("127.0.0.1", ports.get(port, self.tls_port)))
+        if port == "TLS":
+            connection = self.context.wrap_socket(connection, server_hostname="localhost")
+        connection.setblocking(False)  # noqa: FBT003 - its only parameter
+        return connection
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return self.files.client_context()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Guarded]:
+    files, tls_port = CertificateFiles(tmp_path), free_port()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the server inherits it
+    with memory_cgroup(LIMIT_BYTES) as prefix:
+        budget = [] if prefix else ["--max-client-memory", str(LIMIT_BYTES // 4)]
+        options = [*files.options(tls_port), "--max-clients", str(CROWD + 1), *budget]
+        server = launch_server(tmp_path, *options, measured=False, prefix=prefix, RESPID_PASSWORD=PASSWORD)
+        try:
+            server.wait_until_ready()
+            yield Guarded(server, files, tls_port)
+        finally:
+            server.process.kill()
+            server.process.wait()
+
+
+@contextlib.contextmanager
+def hoarding(guarded: Guarded, kind: Kind) -> Iterator[None]:
+    """Opens the crowd, and sends until every client has sent all, was closed, or is read no more."""
+    with contextlib.ExitStack() as stack:
+        selector = stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
+        for _ in range(kind.size):
+            with contextlib.suppress(ConnectionError):  # closed during the handshake
+                connection = stack.enter_context(guarded.connect(kind.port))
+                if kind.sent:
+                    selector.register(connection, selectors.EVENT_WRITE, [0])
+        while ready := selector.select(STALLED_SECONDS):
+            for key, _ in ready:
+                assert isinstance(key.fileobj, socket.socket)
+                if not send_more(key.fileobj, kind.sent, key.data):
+                    selector.unregister(key.fileobj)
+        yield
+
+
+def send_more(connection: socket.socket, data: bytes, position: list[int]) -> bool:
+    """Sends what the server takes now. Returns whether there is more to send."""
+    try:
+        position[0] += connection.send(memoryview(data)[position[0] : position[0] + (1 << 16)])
+    except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        return True
+    except OSError:
+        return False
+    return position[0] < len(data)
+
+
+def peak_bytes(server: RunningServer) -> int:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def busy_seconds(server: RunningServer, action: Callable[[], object]) -> float:
+    before = cpu_seconds(server)
+    action()
+    return cpu_seconds(server) - before
+
+
+@pytest.mark.timeout(120 + CROWD // 20)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_hoarders_end_nobody(guarded: Guarded, kind: Kind) -> None:
+    server = guarded.server
+    bystander = Bystander(server, period_seconds=0.01, first=AUTH)
+    bystander.start()
+    try:
+        bystander.wait_for_ids(1)
+        started = time.monotonic()
+        with hoarding(guarded, kind):
+            health = [busy_seconds(server, lambda: server.get("/healthz")) for _ in range(5)]
+            bystander.wait_for_ids(100)
+        elapsed = time.monotonic() - started
+    finally:
+        bystander.end()
+    assert server.process.poll() is None
+    assert not bystander.error
+    assert are_rising(integers(bystander.lines))
+    p99 = sorted(bystander.busy_seconds)[len(bystander.busy_seconds) * 99 // 100]
+    closed = server.metric('id_generator_connections_closed_total{reason="client_memory"}')
+    shown = f"{elapsed:.1f} s, p99 {p99 * 1000:.1f} ms, health {max(health) * 1000:.0f} ms, {closed:.0f} closed,"
+    print(shown, f"peak {peak_bytes(server) / MIB:.0f} MiB")  # noqa: T201 - shown with pytest -rP
+    assert p99 < P99_SECONDS
+    assert max(health) < HEALTH_SECONDS
+    assert (closed > 0) is kind.is_closed
+    assert peak_bytes(server) < LIMIT_BYTES
