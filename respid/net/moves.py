@@ -18,7 +18,7 @@ _WORKER_BITS = 20  # of a number; with the seconds since 1970 it stays below 2^5
 
 
 def message(number: int, ttl_seconds: int) -> bytes:
-    """The push MOVING without an endpoint. It has exactly four elements: drivers drop anything else."""
+    """The push message MOVING, without an endpoint. It has exactly four elements: drivers drop anything else."""
     return b">4\r\n$6\r\nMOVING\r\n:%d\r\n:%d\r\n_\r\n" % (number, ttl_seconds)
 
 

@@ -26,9 +26,9 @@ def proxy(
     delay_seconds: float = 0,
     recordings: list[Recording] | None = None,
 ) -> Iterator[int]:
-    """Yields the port of the proxy. `choose` returns the port for each new connection, instead of taking turns.
+    """Yields the port of the proxy. Appends each connection to the recordings, in the order in which they open.
 
-    Appends each connection to the recordings, in the order in which they open.
+    `choose` returns the port for each new connection, instead of taking turns.
     """
     turns = itertools.cycle(ports)
     next_port = choose or partial(next, turns)
