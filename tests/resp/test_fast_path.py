@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from respid.commands import COMMANDS, Command
 from respid.net.connection import Connection
-from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template
 from tests.support.both_paths import FEW_IDS, Setting, check_equality, play
 from tests.support.byte_streams import request
 
@@ -182,6 +182,22 @@ def test_finds_run_with_keys_of_any_length(words: str) -> None:
     assert recognised(words, sent, sent, frames[0] * 3 + frames[4]) == [(99, len(sent))] * 2 + [
         (4, len(frames[0]) * 3 + len(frames[4]))
     ]
+
+
+@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 10", "HINCRBY KEY KEY 20"])
+def test_run_ends_before_incomplete_frame(words: str) -> None:
+    """With keys of another length than the learned ones, wherever the read ends."""
+    run = frame(words, b"ab", b"cd") + frame(words, b"abc", b"d")
+    last = frame(words, b"abcd", b"efg")
+    for place in range(len(last)):
+        assert recognised(words, run + last[:place]) == [(2, len(run))], place
+
+
+def test_pattern_is_right_in_every_python() -> None:
+    """The fast path checks no version, and Debian 12 has Python 3.11.2, where possessive groups match too much."""
+    for pattern in _MIXED_RUNS.values():
+        assert b"}+" not in pattern.pattern
+        assert b")+" not in pattern.pattern
 
 
 @pytest.mark.parametrize("other", [*OTHERS, "INCRBY KEY 2", "HINCRBY KEY KEY 1", "incrby KEY 1"])
