@@ -147,7 +147,7 @@ class Session:
             self.reply_mode = ReplyMode.ON
         self.transaction: list[Queued] | None = None
         self.transaction_broken = False
-        self.queued_bytes = 0  # the memory of the transaction
+        self.queued_bytes = 0  # the memory of the transaction, until EXEC is answered
         self.queued_size = 0  # of the transaction: its commands plus the KiB of their arguments
 
     @property
