@@ -99,8 +99,9 @@ class Connection:
 
     @property
     def held_bytes(self) -> int:
-        """The memory of requests that are not answered yet, and of the transaction."""
-        return 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
+        """The memory of requests that are not answered yet, of the transaction, and of the last run."""
+        pending_bytes = 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
+        return pending_bytes + self._runs.held_bytes
 
     @property
     def unread_bytes(self) -> int:

@@ -5,6 +5,7 @@
 
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -15,9 +16,13 @@ from hypothesis import strategies as st
 
 from respid.commands import COMMANDS, Command
 from respid.net.connection import Connection
-from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template
+from respid.net.protocol import BASE_BYTES
+from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template, headers_of
+from respid.worker.worker import Worker
 from tests.support.both_paths import FEW_IDS, Setting, check_equality, play
 from tests.support.byte_streams import request
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, converse, start_worker
 
 FUZZ_SECONDS = float(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "1"))
 FAKE_FRAMES = [request("INCR", "a"), request("INCRBY", "a", "1"), request("HINCRBY", "a", "b", "1"), request("ID.NEXT")]
@@ -227,6 +232,32 @@ def test_large_request_is_not_kept(request_: list[bytes]) -> None:
     runs = RunReader[str]()
     assert not any(runs.repeats(request_, 1) for _ in range(3))
     assert not runs._parsed
+
+
+def test_clients_with_their_own_runs_use_little_memory() -> None:
+    """What a client keeps of its runs is small, or shared, or counted as held by it."""
+    tracemalloc.start()
+    try:
+        worker = start_worker(ScriptedClock())
+        before, _ = tracemalloc.get_traced_memory()
+        connections = [connect(worker) for _ in range(100)]
+        for length, connection in enumerate(connections):
+            one = request("HINCRBY", "k" * (length % 50), "f" * (1 + length // 50), "1")
+            converse(connection, *[one * 2] * 2, one * 12, one * 120)
+        headers_of.cache_clear()  # as the headers of other clients would do
+        used_bytes = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert used_bytes - sum(connection.held_bytes for connection in connections) < len(connections) * BASE_BYTES
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_last_run_is_held(worker: Worker, *, other: bool) -> None:
+    connection, run = connect(worker), request("INCR", "orders") * 40
+    converse(connection, run, run, *[request("PING")] * other)
+    assert connection.held_bytes == len(run)
+    converse(connection, request("INCR", "o") * 2)
+    assert connection.held_bytes < 100
 
 
 class Compared(bytes):
