@@ -100,8 +100,14 @@ class WaitingQueue:
 
     def _serve(self, queue: deque[Waiter], turns: int) -> None:
         """Gives this many connections one turn. After the time of a round, the event loop looks at its sockets."""
-        generator = self._worker.generator
         unserved: list[Waiter] = []
+        try:
+            self._give_turns(queue, turns, unserved)
+        finally:  # a turn may fail
+            queue.extendleft(reversed(unserved))
+
+    def _give_turns(self, queue: deque[Waiter], turns: int, unserved: list[Waiter]) -> None:
+        generator = self._worker.generator
         deadline_ns = self._served_ns + ROUND_NS
         too_many = generator.layout.sequence_size + 1  # for the rest of this millisecond
         for _ in range(turns):
@@ -123,7 +129,6 @@ class WaitingQueue:
                 unserved.append(waiter)
             else:
                 self._append(waiter)
-        queue.extendleft(reversed(unserved))
 
     def _append(self, waiter: Waiter) -> None:
         is_stream = waiter.session.wait.kind is RequestKind.STREAM

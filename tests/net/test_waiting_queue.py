@@ -27,11 +27,14 @@ class Waiter:
     share: int = 1
     in_block: bool = False
     is_gone: bool = False
+    fails: bool = False
     drawn: list[tuple[int, int]] = field(default_factory=list)
     turns: int = 0
 
     def go_on(self) -> bool:
         self.turns += 1
+        if self.fails:
+            raise RuntimeError
         if self.is_gone or self.session.worker.refusal() is not None:
             return False
         generator = self.session.worker.generator
@@ -155,6 +158,29 @@ def test_client_that_left_is_dropped(clock: ScriptedClock, worker: Worker, queue
     clock.pass_ms(1)
     queue.serve()
     assert (len(queue), len(there.drawn), worker.generator.queued) == (0, 1, False)
+
+
+def test_failed_turn_stops_nobody_else(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Neither those that were passed over before it, nor the others, nor the ticks."""
+    large, failing, last = block(worker, 4096), single(worker), single(worker)
+    failing.fails = True
+
+    async def tick() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)
+        ticker = QueueTicker(queue, worker, loop, Budget(ROUND_NS))
+        join(queue, large, failing, last)
+        large.session.wait.block = 4096
+        clock.pass_ms(1)
+        worker.generator.take(100, worker.clock.wall_ms())  # so that the block does not fit
+        ticker.schedule()
+        for _ in range(9):
+            await asyncio.sleep(0)
+            clock.pass_ms(1)
+
+    run_scripted(clock, tick())
+    assert [len(waiter.drawn) for waiter in (large, failing, last)] == [1, 0, 1]
+    assert not queue
 
 
 def test_newcomers_do_not_overtake(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
