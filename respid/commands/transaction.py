@@ -14,7 +14,7 @@ def multi(session: Session, _arguments: list[bytes]) -> Reply:
     if session.transaction is not None:
         return errors.NESTED_MULTI
     session.transaction = []
-    session.queued_size = 0
+    session.queued_requests = session.queued_size = 0
     return encoder.OK
 
 
