@@ -66,13 +66,16 @@ class WaitingQueue:
         """For how many milliseconds, up to 5, the queue can be left alone although IDs will be available earlier.
 
         No ID is lost while the clients want those of twice as many milliseconds, as pipelines of blocks do. Then waking
-        up for each millisecond would cost more than the IDs. A client that wants a single ID waits for one millisecond.
+        up for each millisecond would cost more than the IDs. A client that wants a single ID, or a single small block,
+        waits for one millisecond.
         """
         generator = self._worker.generator
         if self._is_interrupted or generator.timestamp_ms < self._worker.clock.wall_ms():
             return 0
-        wanted = [waiter.session.wait.ids for waiter in islice(self._waiters(), _LOOKED_AT)]
-        return min(sum(wanted) // (2 * generator.layout.sequence_size), 1 if 1 in wanted else _MOST_SPARE_MS)
+        waits = [waiter.session.wait for waiter in islice(self._waiters(), _LOOKED_AT)]
+        is_one_small = any(wait.ids == wait.block and wait.kind is not RequestKind.BLOCK for wait in waits)
+        wanted = sum(wait.ids for wait in waits)
+        return min(wanted // (2 * generator.layout.sequence_size), 1 if is_one_small else _MOST_SPARE_MS)
 
     def join(self, waiter: Waiter) -> None:
         """Adds a connection at the end."""

@@ -7,12 +7,14 @@ import pytest
 
 from respid.commands import RequestKind, Session
 from respid.net.clients import QueueTicker
+from respid.net.states import Next
 from respid.net.turns import ROUND_NS, Budget
 from respid.net.waiting_queue import STREAM_FIRST_ROUNDS, WaitingQueue
 from respid.worker.worker import PATIENCE_MS, Worker
+from tests.support.byte_streams import request
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_loop import run_scripted
-from tests.support.scripted_worker import RESERVED_MS, connect
+from tests.support.scripted_worker import RESERVED_MS, connect, converse
 
 SHARE = 100  # IDs that a turn gives a bulk request here
 NOTHING_EXHAUSTED = {"single": 0, "bulk": 0}
@@ -288,6 +290,18 @@ def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: lis
     join(queue, *waiters)
     for waiter, ids in zip(waiters, wanted, strict=True):
         waiter.session.wait.ids = ids
+    assert queue.spare_ms() == spare_ms
+
+
+@pytest.mark.parametrize(("ids", "spare_ms"), [(100, 1), (256, 1), (257, 5)])
+def test_small_block_waits_no_longer_than_single_id(worker: Worker, ids: int, spare_ms: int) -> None:
+    """Beside pipelines: an ORM that reserves 100 IDs waits for the reply."""
+    queue, pipeline, orm = WaitingQueue(worker), connect(worker), connect(worker)
+    converse(pipeline, request("INCRBY", "k", "100") * 500)
+    converse(orm, request("INCRBY", "k", str(ids)))
+    for connection in (pipeline, orm):
+        assert connection.next is Next.WAIT
+        queue.join(Waiter(connection.session))
     assert queue.spare_ms() == spare_ms
 
 
