@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
 
 NO_RUN = Run(0, 0)
-_LONGEST_ARGUMENT = 99  # a frame with a longer argument takes the general path
+LONGEST_ARGUMENT = 99  # a frame with a longer argument takes the general path
 _MOST_ARGUMENTS = 8  # so that a template is small: ID.NEXT accepts AS STRING any number of times
 _LONGEST_RUN = 512  # frames; other clients have their turn after that
 _MOST_UNPACKED = 128  # frames at once, a power of two
@@ -183,14 +183,14 @@ class RunReader(Generic[Subject]):
         if parsed == self._parsed:
             return True
         self._doubt(_PARSED, _PAUSE)
-        if max(map(len, parsed)) <= _LONGEST_ARGUMENT:
+        if max(map(len, parsed)) <= LONGEST_ARGUMENT:
             self._parsed = parsed
         return False
 
     def learn(self, arguments: list[bytes], free: int, subject: Subject) -> None:
         """Takes a request as the template of the next runs. `free` arguments, right after the name, do not matter."""
         lengths = tuple(map(len, arguments[1 : 1 + free]))
-        if max(lengths, default=0) > _LONGEST_ARGUMENT:
+        if max(lengths, default=0) > LONGEST_ARGUMENT:
             self._give_up(_PAUSE)
             return
         template = _template(arguments[0], lengths, tuple(arguments[1 + free :]))

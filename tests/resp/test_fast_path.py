@@ -7,6 +7,7 @@ import os
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template,
 from respid.worker.worker import Worker
 from tests.support.both_paths import FEW_IDS, Setting, check_equality, play
 from tests.support.byte_streams import request
+from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, converse, start_worker
 
@@ -232,6 +234,15 @@ def test_large_request_is_not_kept(request_: list[bytes]) -> None:
     runs = RunReader[str]()
     assert not any(runs.repeats(request_, 1) for _ in range(3))
     assert not runs._parsed
+
+
+@pytest.mark.parametrize("request_bytes", [64, 197, 198])
+def test_low_limit_applies_to_frames_of_runs(worker: Worker, request_bytes: int) -> None:
+    connection = connect(worker, replace(DEFAULT_LIMITS, request_bytes=request_bytes))
+    converse(connection, *[request("INCR", "k")] * 3)
+    assert (connection._runs.expects is not None) == (request_bytes == 198)
+    refused = converse(connection, request("INCR", "x" * 99)).startswith(b"-ERR Protocol error")
+    assert refused == (request_bytes == 64)
 
 
 def test_clients_with_their_own_runs_use_little_memory() -> None:
