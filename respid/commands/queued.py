@@ -74,6 +74,7 @@ def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Dr
         session.queued_bytes += _ENTRY_BYTES
     count = min(count, room)
     last.count += count
+    session.queued_requests += count
     session.queued_size += count
     return count, encoder.QUEUED * count
 
@@ -88,6 +89,7 @@ def queue_request(session: Session, transaction: list[Queued], command: Command,
     if session.queued_size + size > session.worker.config.max_queued_commands:
         return _refuse(session, transaction, size)
     session.queued_size += size
+    session.queued_requests += 1
     session.queued_bytes += _ENTRY_BYTES + ARGUMENT_OVERHEAD_BYTES * len(arguments) + arguments_bytes
     transaction.append(QueuedRequest(command, arguments))
     return encoder.QUEUED
@@ -96,7 +98,7 @@ def queue_request(session: Session, transaction: list[Queued], command: Command,
 def _refuse(session: Session, transaction: list[Queued], size: int) -> bytes:
     """Frees the transaction, which is too large. EXEC will fail."""
     transaction.clear()
-    session.queued_bytes = 0
+    session.queued_bytes = session.queued_requests = 0
     session.queued_size += size
     session.transaction_broken = True
     return errors.queue_full(session.worker.config.max_queued_commands)

@@ -106,6 +106,7 @@ class Session:
         "moving_endpoint_type",
         "name",
         "queued_bytes",
+        "queued_requests",
         "queued_size",
         "reply_mode",
         "tracking",
@@ -147,7 +148,8 @@ class Session:
             self.reply_mode = ReplyMode.ON
         self.transaction: list[Queued] | None = None
         self.transaction_broken = False
-        self.queued_bytes = 0  # the memory of the transaction
+        self.queued_bytes = 0  # the memory of the transaction, until EXEC is answered
+        self.queued_requests = -1  # that wait for EXEC; -1 outside MULTI
         self.queued_size = 0  # of the transaction: its commands plus the KiB of their arguments
 
     @property
@@ -165,15 +167,11 @@ class Session:
         """Whether requests can be answered as a run: by IDs, or by QUEUED in MULTI."""
         return self.authenticated and self.reply_mode is _ON
 
-    @property
-    def queued_requests(self) -> int:
-        """The number of requests that wait for EXEC; -1 outside MULTI."""
-        return -1 if self.transaction is None else sum(queued.count for queued in self.transaction)
-
     def end_transaction(self) -> None:
         self.transaction = None
         self.transaction_broken = False
         self.queued_bytes = 0
+        self.queued_requests = -1
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, for a session that may have waited."""

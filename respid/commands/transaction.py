@@ -14,7 +14,7 @@ def multi(session: Session, _arguments: list[bytes]) -> Reply:
     if session.transaction is not None:
         return errors.NESTED_MULTI
     session.transaction = []
-    session.queued_size = 0
+    session.queued_requests = session.queued_size = 0
     return encoder.OK
 
 
@@ -35,7 +35,9 @@ def exec_(session: Session, _arguments: list[bytes]) -> Reply:
         if any(queued.draws_ids for queued in transaction) and session.worker.generator.obstacle() is not None:
             reply = session.refusal()
     if reply is not None:
+        held_bytes = 0 if isinstance(reply, bytes) else session.queued_bytes
         session.end_transaction()
+        session.queued_bytes = held_bytes
     return reply
 
 
@@ -43,6 +45,7 @@ def _run(session: Session, transaction: list[Queued]) -> Parts:
     yield encoder.array_header(sum(queued.count for queued in transaction))
     for queued in transaction:
         yield from queued.replies(session)
+    session.queued_bytes = 0
 
 
 @group.command("DISCARD", "Discards the queued commands.", f"{ALWAYS} fast immediate", since="2.0.0")

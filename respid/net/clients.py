@@ -100,9 +100,11 @@ class QueueTicker:
         self._scheduled = False
         self._timer = None
         self._budget.begin_round()
-        self._queue.serve()
-        if self._queue:
-            self.schedule()
+        try:
+            self._queue.serve()
+        finally:  # one client's failure must not make the others wait for ever
+            if self._queue:
+                self.schedule()
 
 
 class Clients:

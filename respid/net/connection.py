@@ -7,7 +7,7 @@ from respid.net.growth import Growth
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
-from respid.resp.fast_path import NO_RUN, RunReader
+from respid.resp.fast_path import LONGEST_ARGUMENT, NO_RUN, RunReader
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
 from respid.worker.worker import Worker
 
@@ -99,8 +99,9 @@ class Connection:
 
     @property
     def held_bytes(self) -> int:
-        """The memory of requests that are not answered yet, and of the transaction."""
-        return 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
+        """The memory of requests that are not answered yet, of the transaction, and of the last run."""
+        pending_bytes = 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
+        return pending_bytes + self._runs.held_bytes
 
     @property
     def unread_bytes(self) -> int:
@@ -258,6 +259,8 @@ class Connection:
 
     def _expect_run(self, command: Command, arguments: list[bytes]) -> None:
         """Expects a run of such requests if this one is like the one before."""
+        if len(arguments) * LONGEST_ARGUMENT > self._limits.request_bytes:
+            return  # a run is not checked against the limit
         if self._runs.repeats(arguments, command.free) and command.draw_of is not None:
             drawn = command.draw_of(self._generator.layout, arguments)
             if isinstance(drawn, Draw):

@@ -66,13 +66,16 @@ class WaitingQueue:
         """For how many milliseconds, up to 5, the queue can be left alone although IDs will be available earlier.
 
         No ID is lost while the clients want those of twice as many milliseconds, as pipelines of blocks do. Then waking
-        up for each millisecond would cost more than the IDs. A client that wants a single ID waits for one millisecond.
+        up for each millisecond would cost more than the IDs. A client that wants a single ID, or a single small block,
+        waits for one millisecond.
         """
         generator = self._worker.generator
         if self._is_interrupted or generator.timestamp_ms < self._worker.clock.wall_ms():
             return 0
-        wanted = [waiter.session.wait.ids for waiter in islice(self._waiters(), _LOOKED_AT)]
-        return min(sum(wanted) // (2 * generator.layout.sequence_size), 1 if 1 in wanted else _MOST_SPARE_MS)
+        waits = [waiter.session.wait for waiter in islice(self._waiters(), _LOOKED_AT)]
+        is_one_small = any(wait.ids == wait.block and wait.kind is not RequestKind.BLOCK for wait in waits)
+        wanted = sum(wait.ids for wait in waits)
+        return min(wanted // (2 * generator.layout.sequence_size), 1 if is_one_small else _MOST_SPARE_MS)
 
     def join(self, waiter: Waiter) -> None:
         """Adds a connection at the end."""
@@ -100,8 +103,14 @@ class WaitingQueue:
 
     def _serve(self, queue: deque[Waiter], turns: int) -> None:
         """Gives this many connections one turn. After the time of a round, the event loop looks at its sockets."""
-        generator = self._worker.generator
         unserved: list[Waiter] = []
+        try:
+            self._give_turns(queue, turns, unserved)
+        finally:  # a turn may fail
+            queue.extendleft(reversed(unserved))
+
+    def _give_turns(self, queue: deque[Waiter], turns: int, unserved: list[Waiter]) -> None:
+        generator = self._worker.generator
         deadline_ns = self._served_ns + ROUND_NS
         too_many = generator.layout.sequence_size + 1  # for the rest of this millisecond
         for _ in range(turns):
@@ -123,7 +132,6 @@ class WaitingQueue:
                 unserved.append(waiter)
             else:
                 self._append(waiter)
-        queue.extendleft(reversed(unserved))
 
     def _append(self, waiter: Waiter) -> None:
         is_stream = waiter.session.wait.kind is RequestKind.STREAM

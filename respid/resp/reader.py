@@ -110,7 +110,8 @@ class RequestReader:
             self._position = 0
             return
         self._pending += data
-        if rest_bytes + len(self._pending) >= self._needed_bytes:
+        # `_needed_bytes` may be that of an earlier request, unless one is incomplete.
+        if not self._missing or rest_bytes + len(self._pending) >= self._needed_bytes:
             self._buffer = b"".join([self._buffer[self._position :], self._pending])
             self._position = 0
             self._pending = bytearray()

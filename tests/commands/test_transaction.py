@@ -1,5 +1,6 @@
 """MULTI, EXEC, and commands between them."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -120,6 +121,33 @@ def test_run_exceeds_limit_of_transaction(worker: Worker, most: int) -> None:
     assert replies.startswith(encoder.OK + encoder.QUEUED * most + errors.queue_full(most))
     assert replies.endswith(b"\r\n" + encoder.QUEUED * (39 - most) + errors.EXEC_ABORTED)
     assert worker.generator.ids_issued == 3
+
+
+def test_description_of_client_counts_what_is_queued(worker: Worker) -> None:
+    """It takes as long for a large transaction as for a small one: CLIENT LIST describes all clients at once."""
+    worker.config = replace(worker.config, max_queued_commands=40_004)
+    client = CommandClient(connect(worker))
+
+    def described() -> str:
+        description = client.connection.session.describe()
+        return description[description.index(" multi=") :].split()[0]
+
+    for sent, counted in (
+        (requests("MULTI"), "multi=0"),
+        (requests("INCR a") * 3 + requests("PING"), "multi=4"),
+        ((requests("INCR a") + requests("INCRBY a 2")) * 20_000, "multi=40004"),
+    ):
+        converse(client.connection, sent)
+        assert described() == counted
+    begun = time.process_time()
+    for _ in range(100):
+        described()
+    assert time.process_time() - begun < 0.05
+    for words, counted in (("INCR a", "0"), ("DISCARD", "-1"), ("MULTI; INCR a", "1"), ("EXEC", "-1"), ("MULTI", "0")):
+        client.tell(words)
+        assert described() == f"multi={counted}"
+    client.tell("RESET")
+    assert described() == "multi=-1"
 
 
 def test_exec_fails_by_element_once_begun(clock: ScriptedClock) -> None:

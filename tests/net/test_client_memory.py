@@ -10,6 +10,7 @@ from respid.net import memory_limit
 from respid.net.client_memory import Held, Holder, above_limit
 from respid.net.memory_limit import default_limit_bytes
 from respid.net.protocol import BASE_BYTES
+from respid.net.states import Next
 from respid.net.tls_listener import TLS_BASE_BYTES
 from respid.worker.worker import Worker
 from tests.hostile.bystander import INCR, unnoticed
@@ -143,6 +144,20 @@ def test_keys_are_not_kept(worker: Worker) -> None:
     assert connection.held_bytes > 1_000
     assert converse(connection, request("EXEC")).startswith(b"*3\r\n:")
     assert connection.held_bytes == 0
+
+
+def test_transaction_is_held_until_it_is_answered(worker: Worker) -> None:
+    """A client that does not read the reply to EXEC holds what it has queued, too."""
+    connection = connect(worker)
+    converse(connection, request("MULTI"), *[request("ECHO", "x" * 1_000)] * 200)
+    connection.receive(request("EXEC"))
+    assert connection.next is Next.TURN
+    assert connection.held_bytes > 200_000
+    while connection.next is Next.TURN:
+        connection.resume()
+    assert connection.held_bytes == 0
+    converse(connection, request("MULTI"), request("PING"))
+    assert 0 < connection.held_bytes < 1_000
 
 
 def test_unfinished_request_is_held(worker: Worker) -> None:

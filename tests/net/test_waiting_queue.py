@@ -7,12 +7,14 @@ import pytest
 
 from respid.commands import RequestKind, Session
 from respid.net.clients import QueueTicker
+from respid.net.states import Next
 from respid.net.turns import ROUND_NS, Budget
 from respid.net.waiting_queue import STREAM_FIRST_ROUNDS, WaitingQueue
 from respid.worker.worker import PATIENCE_MS, Worker
+from tests.support.byte_streams import request
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_loop import run_scripted
-from tests.support.scripted_worker import RESERVED_MS, connect
+from tests.support.scripted_worker import RESERVED_MS, connect, converse
 
 SHARE = 100  # IDs that a turn gives a bulk request here
 NOTHING_EXHAUSTED = {"single": 0, "bulk": 0}
@@ -27,11 +29,14 @@ class Waiter:
     share: int = 1
     in_block: bool = False
     is_gone: bool = False
+    fails: bool = False
     drawn: list[tuple[int, int]] = field(default_factory=list)
     turns: int = 0
 
     def go_on(self) -> bool:
         self.turns += 1
+        if self.fails:
+            raise RuntimeError
         if self.is_gone or self.session.worker.refusal() is not None:
             return False
         generator = self.session.worker.generator
@@ -157,6 +162,29 @@ def test_client_that_left_is_dropped(clock: ScriptedClock, worker: Worker, queue
     assert (len(queue), len(there.drawn), worker.generator.queued) == (0, 1, False)
 
 
+def test_failed_turn_stops_nobody_else(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Neither those that were passed over before it, nor the others, nor the ticks."""
+    large, failing, last = block(worker, 4096), single(worker), single(worker)
+    failing.fails = True
+
+    async def tick() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)
+        ticker = QueueTicker(queue, worker, loop, Budget(ROUND_NS))
+        join(queue, large, failing, last)
+        large.session.wait.block = 4096
+        clock.pass_ms(1)
+        worker.generator.take(100, worker.clock.wall_ms())  # so that the block does not fit
+        ticker.schedule()
+        for _ in range(9):
+            await asyncio.sleep(0)
+            clock.pass_ms(1)
+
+    run_scripted(clock, tick())
+    assert [len(waiter.drawn) for waiter in (large, failing, last)] == [1, 0, 1]
+    assert not queue
+
+
 def test_newcomers_do_not_overtake(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     waiter = single(worker)
     join(queue, waiter)
@@ -262,6 +290,18 @@ def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: lis
     join(queue, *waiters)
     for waiter, ids in zip(waiters, wanted, strict=True):
         waiter.session.wait.ids = ids
+    assert queue.spare_ms() == spare_ms
+
+
+@pytest.mark.parametrize(("ids", "spare_ms"), [(100, 1), (256, 1), (257, 5)])
+def test_small_block_waits_no_longer_than_single_id(worker: Worker, ids: int, spare_ms: int) -> None:
+    """Beside pipelines: an ORM that reserves 100 IDs waits for the reply."""
+    queue, pipeline, orm = WaitingQueue(worker), connect(worker), connect(worker)
+    converse(pipeline, request("INCRBY", "k", "100") * 500)
+    converse(orm, request("INCRBY", "k", str(ids)))
+    for connection in (pipeline, orm):
+        assert connection.next is Next.WAIT
+        queue.join(Waiter(connection.session))
     assert queue.spare_ms() == spare_ms
 
 

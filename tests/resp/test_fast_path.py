@@ -5,7 +5,9 @@
 
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -15,9 +17,14 @@ from hypothesis import strategies as st
 
 from respid.commands import COMMANDS, Command
 from respid.net.connection import Connection
-from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from respid.net.protocol import BASE_BYTES
+from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template, headers_of
+from respid.worker.worker import Worker
 from tests.support.both_paths import FEW_IDS, Setting, check_equality, play
 from tests.support.byte_streams import request
+from tests.support.request_limits import DEFAULT_LIMITS
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, converse, start_worker
 
 FUZZ_SECONDS = float(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "1"))
 FAKE_FRAMES = [request("INCR", "a"), request("INCRBY", "a", "1"), request("HINCRBY", "a", "b", "1"), request("ID.NEXT")]
@@ -184,6 +191,22 @@ def test_finds_run_with_keys_of_any_length(words: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 10", "HINCRBY KEY KEY 20"])
+def test_run_ends_before_incomplete_frame(words: str) -> None:
+    """With keys of another length than the learned ones, wherever the read ends."""
+    run = frame(words, b"ab", b"cd") + frame(words, b"abc", b"d")
+    last = frame(words, b"abcd", b"efg")
+    for place in range(len(last)):
+        assert recognised(words, run + last[:place]) == [(2, len(run))], place
+
+
+def test_pattern_is_right_in_every_python() -> None:
+    """The fast path checks no version, and Debian 12 has Python 3.11.2, where possessive groups match too much."""
+    for pattern in _MIXED_RUNS.values():
+        assert b"}+" not in pattern.pattern
+        assert b")+" not in pattern.pattern
+
+
 @pytest.mark.parametrize("other", [*OTHERS, "INCRBY KEY 2", "HINCRBY KEY KEY 1", "incrby KEY 1"])
 def test_finds_no_run_of_another_command(other: str) -> None:
     one, sent = frame("INCRBY KEY 1", b"a"), frame(other, b"a")
@@ -211,6 +234,41 @@ def test_large_request_is_not_kept(request_: list[bytes]) -> None:
     runs = RunReader[str]()
     assert not any(runs.repeats(request_, 1) for _ in range(3))
     assert not runs._parsed
+
+
+@pytest.mark.parametrize("request_bytes", [64, 197, 198])
+def test_low_limit_applies_to_frames_of_runs(worker: Worker, request_bytes: int) -> None:
+    connection = connect(worker, replace(DEFAULT_LIMITS, request_bytes=request_bytes))
+    converse(connection, *[request("INCR", "k")] * 3)
+    assert (connection._runs.expects is not None) == (request_bytes == 198)
+    refused = converse(connection, request("INCR", "x" * 99)).startswith(b"-ERR Protocol error")
+    assert refused == (request_bytes == 64)
+
+
+def test_clients_with_their_own_runs_use_little_memory() -> None:
+    """What a client keeps of its runs is small, or shared, or counted as held by it."""
+    tracemalloc.start()
+    try:
+        worker = start_worker(ScriptedClock())
+        before, _ = tracemalloc.get_traced_memory()
+        connections = [connect(worker) for _ in range(100)]
+        for length, connection in enumerate(connections):
+            one = request("HINCRBY", "k" * (length % 50), "f" * (1 + length // 50), "1")
+            converse(connection, *[one * 2] * 2, one * 12, one * 120)
+        headers_of.cache_clear()  # as the headers of other clients would do
+        used_bytes = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert used_bytes - sum(connection.held_bytes for connection in connections) < len(connections) * BASE_BYTES
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_last_run_is_held(worker: Worker, *, other: bool) -> None:
+    connection, run = connect(worker), request("INCR", "orders") * 40
+    converse(connection, run, run, *[request("PING")] * other)
+    assert connection.held_bytes == len(run)
+    converse(connection, request("INCR", "o") * 2)
+    assert connection.held_bytes < 100
 
 
 class Compared(bytes):

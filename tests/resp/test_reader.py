@@ -228,6 +228,15 @@ def test_reads_long_pipeline_in_linear_time() -> None:
     assert time.process_time() - started < 1.5
 
 
+def test_reads_what_comes_before_the_rest_is_read() -> None:
+    """After a large request, which had to be waited for, a small one is not waited for as long."""
+    reader, large = RequestReader(DEFAULT_LIMITS), request("x" * 1_000)
+    assert not read(reader, [large[:100]])
+    reader.feed(large[100:] + request("PING"))
+    assert reader.next_request() == [b"x" * 1_000]
+    assert read(reader, [request("INCR", "a")]) == [[b"PING"], [b"INCR", b"a"]]
+
+
 def test_is_empty_after_last_request() -> None:
     reader = RequestReader(DEFAULT_LIMITS)
     assert reader.is_empty
