@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable
 
 from respid.net.clients import ClientSocket
-from respid.net.drivers import can_be_told, reconnects_silently
+from respid.net.drivers import can_be_told, moves_silently, reconnects_silently
 from respid.net.moves import NEVER, TTL_SECONDS, Numbers, Rounds, Stay, Step, age_ttl_seconds, message
 from respid.worker.worker import Worker
 
@@ -52,7 +52,7 @@ class Departures:
 
     def look(self, client: ClientSocket, stay: Stay, now: float, *, is_active: bool) -> None:
         """Asks the client to leave, or closes its connection, if it is time."""
-        if stay.opened_at < self._opened_before:
+        if stay.opened_at < self._opened_before and moves_silently(client.session):
             stay.choose_anew(self._rounds.moment(now))
         if now < stay.leaves_at:
             return

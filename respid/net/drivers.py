@@ -36,6 +36,11 @@ def can_be_told(session: Session) -> bool:
     return endpoint_type == _NO_ENDPOINT or _major(session) in FOLLOWING.get(_name(session), ())
 
 
+def moves_silently(session: Session) -> bool:
+    """Whether the driver's users notice nothing when the client is asked to move, or else its connection is closed."""
+    return can_be_told(session) or reconnects_silently(session)
+
+
 def _name(session: Session) -> bytes:
     return session.library_name.partition(b"(")[0].lower()  # go-redis(,go1.26.8), redis-py(django-redis_v7.0)
 

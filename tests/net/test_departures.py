@@ -1,5 +1,6 @@
 """Connections of a running server leave: their clients are told where that is possible, and only between replies."""
 
+import dataclasses
 import signal
 import time
 from dataclasses import dataclass, field
@@ -175,6 +176,14 @@ def test_new_worker_closes_those_that_reconnect(worker: Worker, client: CommandC
 
 def test_new_worker_spares_other_drivers(worker: Worker, client: CommandClient) -> None:
     assert after_new_worker(Departures(worker), fake_socket(client, "node-redis")) == []
+
+
+def test_new_worker_spares_them_also_if_an_age_closes_all(worker: Worker, client: CommandClient) -> None:
+    worker.config = dataclasses.replace(
+        worker.config, max_connection_age_seconds=1000, max_connection_age_clients="all"
+    )
+    other = fake_socket(client, "jedis")
+    assert after_new_worker(Departures(worker), other) == []
 
 
 def test_connection_of_a_later_time_has_chosen(worker: Worker, client: CommandClient) -> None:
