@@ -69,8 +69,9 @@ class Sweep:
         self._is_draining = True
         ends_at = time.monotonic() + seconds
         moves = self._clients.worker.stats.moves
-        announced, followed = moves["announced"], moves["followed"]
         await self._look(lambda _client, _watched, _now: None)  # from here on it is known which are in use
+        announced, followed = moves["announced"], moves["followed"]
+        told_before = sum(watched.stay.is_told for watched in self._watched.values())
         while (left := ends_at - time.monotonic()) > 0:
             await asyncio.sleep(min(left, DRAIN_SWEEP_SECONDS))
             now = time.monotonic()
@@ -78,7 +79,7 @@ class Sweep:
                 self._departures.begin_look(now, ttl_seconds)
                 await self._look(partial(self._ask_to_leave, ends_at))
         self._forget_gone()
-        if told := moves["announced"] - announced:
+        if told := told_before + moves["announced"] - announced:
             message = "%d of %d connections that were asked to leave have moved to other workers"
             _log.info(message, moves["followed"] - followed, told, extra={"event": "moved"})
 

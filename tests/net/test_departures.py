@@ -109,6 +109,18 @@ def test_drain_tells_clients_in_use(start_server: StartServer) -> None:
     assert "1 of 1 connections that were asked to leave have moved to other workers" in server.log
 
 
+def test_drain_counts_those_that_were_told_before(start_server: StartServer) -> None:
+    server = start_server("--max-connection-age", "1", "--drain-delay", "2")
+    with RawClient(server.port) as client:
+        ask_to_be_told(client)
+        use_until_told(client)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in server.log)
+        client.vanish()
+    assert server.wait() == 0
+    assert "1 of 1 connections that were asked to leave have moved to other workers" in server.log
+
+
 def test_drain_without_delay_tells_nobody(start_server: StartServer) -> None:
     server = start_server()
     with RawClient(server.port) as client:
