@@ -28,7 +28,7 @@ def reconnects_silently(session: Session) -> bool:
     return name in RECONNECTING
 
 
-def can_be_told(session: Session) -> bool:
+def can_be_asked(session: Session) -> bool:
     """Whether the client asked to be notified, and its driver follows a message that names no address."""
     endpoint_type = session.moving_endpoint_type
     if endpoint_type is None or session.version != _RESP3 or session.address.startswith("unix:"):
@@ -38,7 +38,7 @@ def can_be_told(session: Session) -> bool:
 
 def moves_silently(session: Session) -> bool:
     """Whether the driver's users notice nothing when the client is asked to move, or else its connection is closed."""
-    return can_be_told(session) or reconnects_silently(session)
+    return can_be_asked(session) or reconnects_silently(session)
 
 
 def _name(session: Session) -> bytes:
