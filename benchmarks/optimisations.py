@@ -16,7 +16,7 @@ ROUND_SECONDS = 0.6
 
 def measure(plan: Plan) -> Measured:
     table = Table(
-        "What each optimisation buys",
+        "Gain of each optimisation",
         "CPU time per request of respid as it is, and without one optimisation. The two take turns. INCR, random keys, "
         "50 connections.",
         ("without", "load", "as it is, µs", "without, µs", "CPU, without / as it is"),

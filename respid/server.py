@@ -185,8 +185,8 @@ class Server:
             self._claim.release()
         await self._end_keeping(keeping)
         _log.info("stopped", extra={"event": "stopped"})
-        if not released or peers.is_looking:
-            os._exit(0)  # a thread that waits for the disk or a name server would keep the process alive
+        if not released:
+            os._exit(0)  # a thread that waits for the disk would keep the process alive
 
     def _read_files(self) -> None:
         try:

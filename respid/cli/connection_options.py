@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from respid.cli.options import READABLE_FILE, combine, setting
+from respid.cli.options import MAX_PORT, READABLE_FILE, combine, setting
 from respid.worker.credentials import read_passwords
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def parse_address(text: str) -> tuple[str, int]:
     """Returns the host and the port of HOST:PORT. An IPv6 address is in brackets. Raises click.BadParameter."""
     match = re.fullmatch(r"(?:\[([^\s\[\]]+)\]|([^\s:\[\]]+)):([0-9]{1,5})", text)
-    if match is None or not 1 <= int(match[3]) <= 65535:  # noqa: PLR2004 - the highest port
+    if match is None or not 1 <= int(match[3]) <= MAX_PORT:
         raise click.BadParameter(f"{text!r} is not of the form HOST:PORT, such as localhost:6379.")
     return match[1] or match[2], int(match[3])
 

@@ -174,7 +174,7 @@ http_settings = combine(
         metavar="ADDRESS[,...]",
     ),
     config_setting(
-        "http_port", "--http-port", "Port of the HTTP listener.", type=click.IntRange(1, 65535), metavar="PORT"
+        "http_port", "--http-port", "Port of the HTTP listener.", type=click.IntRange(1, MAX_PORT), metavar="PORT"
     ),
 )
 

@@ -9,6 +9,7 @@ import click
 
 from respid.cli.options import (
     CONFIG_DEFAULTS,
+    MAX_PORT,
     READABLE_FILE,
     Addresses,
     FileMode,
@@ -63,7 +64,7 @@ listener_settings = combine(
         "port",
         "--port",
         "Port for Redis clients without TLS; 0 disables it.",
-        type=click.IntRange(0, 65535),
+        type=click.IntRange(0, MAX_PORT),
         metavar="PORT",
     ),
     config_setting(
@@ -92,7 +93,7 @@ listener_settings = combine(
         "tls_port",
         "--tls-port",
         "Port for Redis clients with TLS (1.2 or newer); 0 disables it.",
-        type=click.IntRange(0, 65535),
+        type=click.IntRange(0, MAX_PORT),
         metavar="PORT",
     ),
     config_setting(

@@ -158,9 +158,9 @@ class Session:
         return self.authenticated and self.transaction is None and self.reply_mode is _ON
 
     @property
-    def has_got_somewhere(self) -> bool:
-        """Whether the client has run a command, after authenticating if that is required."""
-        return self.authenticated and bool(self.last_command)
+    def is_newcomer(self) -> bool:
+        """Whether the client has not run a command yet, after authenticating if that is required."""
+        return not (self.authenticated and self.last_command)
 
     @property
     def takes_runs(self) -> bool:

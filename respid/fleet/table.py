@@ -64,7 +64,7 @@ def render(rows: Sequence[Row]) -> Iterator[str]:
         )
         yield "  ".join(aligned).rstrip()
     ready = sum(row.is_ready for row in rows)
-    total = sum(row.ids_per_second or 0 for row in rows)
+    total = sum({row.sample.run_id: row.ids_per_second or 0 for row in rows if row.sample}.values())
     yield f"{ready} of {len(rows)} ready, {total:,.0f} IDs/s in total"
 
 

@@ -12,6 +12,7 @@ from respid.net.address import ALL, ALL_IPV4, ALL_IPV6, host_port
 BACKLOG = 1024
 # Errors of a machine that has no IPv4 or no IPv6: disabled in the kernel, or on the loopback interface only.
 _NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+_Resolved = tuple[socket.AddressFamily, tuple[str, int]]
 
 
 class StartError(Exception):
@@ -30,38 +31,46 @@ def bind(
     """Returns listening sockets for all these addresses. Raises StartError, which names the options to change.
 
     IPv4 and IPv6 have a socket each, so that IPv4 clients have IPv4 addresses. `*`, or a host name with addresses of
-    both, is satisfied with one of them where the machine lacks the other. With `reuse_port`, several
-    processes can listen on the port.
+    both, is satisfied with one of them where the machine lacks the other. Two names of one address share a socket.
+    With `reuse_port`, several processes can listen on the port.
     """
     sockets: list[socket.socket] = []
+    bound: set[_Resolved] = set()
     try:
-        for address in dict.fromkeys(addresses):
+        for address in addresses:
             with _start_errors(host_port(address, port), bind_option, port_option):
-                sockets += _bind(address, port, reuse_port=reuse_port)
+                found = [each for each in _resolve(address, port) if each not in bound]
+                sockets += _bind(found, reuse_port=reuse_port)
+                bound.update(found)
     except StartError:
         _close(sockets)
         raise
     return sockets
 
 
-def _bind(address: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
-    """Raises OSError, UnicodeError."""
+def _bind(found: list[_Resolved], *, reuse_port: bool) -> list[socket.socket]:
+    """Raises OSError."""
     sockets: list[socket.socket] = []
-    missing: OSError | None = None
-    for family, found in _resolve(address, port):
-        try:
-            sockets.append(socket.create_server(found, family=family, backlog=BACKLOG, reuse_port=reuse_port))
-        except OSError as error:
-            if error.errno not in _NO_SUCH_FAMILY:
-                _close(sockets)
-                raise
-            missing = missing or error
-    if missing and not sockets:
-        raise missing
+    missing: dict[socket.AddressFamily, OSError] = {}
+    try:
+        for family, address in found:
+            try:
+                sockets.append(socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=reuse_port))
+            except OSError as error:
+                if error.errno not in _NO_SUCH_FAMILY:
+                    raise
+                missing.setdefault(family, error)
+        for family, lack in missing.items():
+            if not sockets or family in {each.family for each in sockets}:  # the machine does not lack the family
+                raise lack
+    except OSError:
+        _close(sockets)
+        raise
     return sockets
 
 
-def _resolve(address: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+def _resolve(address: str, port: int) -> list[_Resolved]:
+    """Raises OSError, UnicodeError."""
     hosts = [ALL_IPV4, ALL_IPV6] if address == ALL else [address]
     found = [each for host in hosts for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     return list(dict.fromkeys((family, resolved) for family, _, _, _, resolved in found))  # type: ignore[misc]

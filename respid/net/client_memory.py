@@ -21,7 +21,7 @@ class Holder(Protocol):
     def held_bytes(self) -> int: ...
 
     @property
-    def has_got_somewhere(self) -> bool: ...
+    def is_newcomer(self) -> bool: ...
 
     @property
     def number(self) -> int: ...
@@ -34,7 +34,7 @@ class Held(NamedTuple):
 
     held_bytes: int
     number: int  # of the connection, in the order in which they came
-    has_got_somewhere: bool
+    is_newcomer: bool
     holder: Holder
 
 
@@ -48,7 +48,7 @@ def above_limit(limit_bytes: int, held: Iterable[Held]) -> list[Holder]:
     total_bytes = sum(each.held_bytes for each in rest)
     if total_bytes <= limit_bytes:
         return []
-    newcomers = sorted((each for each in rest if not each.has_got_somewhere), key=lambda each: each.number)
+    newcomers = sorted((each for each in rest if each.is_newcomer), key=lambda each: each.number)
     chosen = _first_above(limit_bytes // NEWCOMERS_PART, newcomers)
     chosen_numbers = {each.number for each in chosen}
     chosen += _first_above(limit_bytes, [each for each in rest if each.number not in chosen_numbers])
@@ -89,7 +89,7 @@ class ClientMemory:
             return
         total_bytes = self._stats.client_memory_bytes = sum(holder.held_bytes for holder in self._holders)
         if total_bytes > self._limit_bytes:
-            held = [Held(each.held_bytes, each.number, each.has_got_somewhere, each) for each in self._holders]
+            held = [Held(each.held_bytes, each.number, each.is_newcomer, each) for each in self._holders]
             for holder in above_limit(self._limit_bytes, held):
                 holder.give_up_memory()
         self.growth.restart(max(self._limit_bytes - total_bytes, self._limit_bytes // CHECKS_PER_BUDGET))

@@ -39,7 +39,7 @@ class ClientSocket(Waiter, Protocol):
     def held_bytes(self) -> int: ...
 
     @property
-    def has_got_somewhere(self) -> bool: ...
+    def is_newcomer(self) -> bool: ...
 
     @property
     def number(self) -> int: ...
@@ -175,7 +175,7 @@ class Clients:
     def _longest_waiting(self) -> ClientSocket | None:
         while self._newcomers:
             client = self._newcomers.longest_waiting()
-            if not client.has_got_somewhere:
+            if client.is_newcomer:
                 return client
             self._newcomers.discard(client)
         return None

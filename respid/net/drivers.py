@@ -4,6 +4,7 @@ Each entry has a test with the real driver in `tests/clients`. Other drivers kee
 """
 
 from respid.commands import Session
+from respid.resp.encoder import RESP3
 
 # Drivers whose users see no error when a connection is closed, whether it is idle or has a request on its way; observed
 # with the versions of late 2026. Not listed: node-redis, Redisson, phpredis and GLIDE fail the request that was on its
@@ -17,7 +18,6 @@ _REDIS_PY_MAJOR = 6  # the first major version that retries
 # is closed between two requests, it loses nothing.
 FOLLOWING = {b"go-redis": frozenset({9}), b"redis-py": frozenset({8})}
 _NO_ENDPOINT = b"none"
-_RESP3 = 3
 
 
 def reconnects_silently(session: Session) -> bool:
@@ -28,12 +28,17 @@ def reconnects_silently(session: Session) -> bool:
     return name in RECONNECTING
 
 
-def can_be_told(session: Session) -> bool:
+def can_be_asked(session: Session) -> bool:
     """Whether the client asked to be notified, and its driver follows a message that names no address."""
     endpoint_type = session.moving_endpoint_type
-    if endpoint_type is None or session.version != _RESP3 or session.address.startswith("unix:"):
+    if endpoint_type is None or session.version != RESP3 or session.address.startswith("unix:"):
         return False  # a Unix socket leads to no other worker
     return endpoint_type == _NO_ENDPOINT or _major(session) in FOLLOWING.get(_name(session), ())
+
+
+def moves_silently(session: Session) -> bool:
+    """Whether the driver's users notice nothing when the client is asked to move, or else its connection is closed."""
+    return can_be_asked(session) or reconnects_silently(session)
 
 
 def _name(session: Session) -> bytes:

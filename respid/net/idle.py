@@ -12,7 +12,7 @@ from functools import partial
 
 from respid.net.clients import Clients, ClientSocket
 from respid.net.departures import Departures
-from respid.net.moves import Stay, drain_ttl_seconds
+from respid.net.moves import Departure, drain_ttl_seconds
 
 SWEEP_SECONDS = 1.0
 DRAIN_SWEEP_SECONDS = 0.5
@@ -30,7 +30,7 @@ class _Seen(str):
 class _Watched:
     """The sweep's record of a connection, in seconds of the monotonic clock."""
 
-    stay: Stay
+    departure: Departure
     idle_since: float
     unsent_bytes: int = 0
     is_active: bool = True  # since the last look
@@ -69,8 +69,9 @@ class Sweep:
         self._is_draining = True
         ends_at = time.monotonic() + seconds
         moves = self._clients.worker.stats.moves
-        announced, followed = moves["announced"], moves["followed"]
         await self._look(lambda _client, _watched, _now: None)  # from here on it is known which are in use
+        announced, followed = moves["announced"], moves["followed"]
+        asked_before = sum(watched.departure.is_asked for watched in self._watched.values())
         while (left := ends_at - time.monotonic()) > 0:
             await asyncio.sleep(min(left, DRAIN_SWEEP_SECONDS))
             now = time.monotonic()
@@ -78,9 +79,9 @@ class Sweep:
                 self._departures.begin_look(now, ttl_seconds)
                 await self._look(partial(self._ask_to_leave, ends_at))
         self._forget_gone()
-        if told := moves["announced"] - announced:
+        if asked := asked_before + moves["announced"] - announced:
             message = "%d of %d connections that were asked to leave have moved to other workers"
-            _log.info(message, moves["followed"] - followed, told, extra={"event": "moved"})
+            _log.info(message, moves["followed"] - followed, asked, extra={"event": "moved"})
 
     async def _look(self, visit: _Visit) -> None:
         sockets = list(self._clients.sockets)
@@ -89,7 +90,7 @@ class Sweep:
             for client in sockets[start : start + SLICE]:
                 watched = self._watched.get(client)
                 if watched is None:
-                    watched = self._watched[client] = _Watched(self._departures.stay(client), now)
+                    watched = self._watched[client] = _Watched(self._departures.plan(client), now)
                 self._note_activity(client, watched, now)
                 visit(client, watched, now)
             await asyncio.sleep(0)
@@ -97,14 +98,14 @@ class Sweep:
 
     def _sweep(self, client: ClientSocket, watched: _Watched, now: float) -> None:
         if self._idle_seconds and now - watched.idle_since >= self._idle_seconds:
-            watched.stay.is_told = False
+            watched.departure.is_asked = False
             client.give_up("idle_timeout")
         else:
-            self._departures.look(client, watched.stay, now, is_active=watched.is_active)
+            self._departures.look(client, watched.departure, now, is_active=watched.is_active)
 
     def _ask_to_leave(self, ends_at: float, client: ClientSocket, watched: _Watched, _now: float) -> None:
         if watched.is_active:
-            self._departures.tell(client, watched.stay, ends_at)
+            self._departures.ask(client, watched.departure, ends_at)
 
     def _note_activity(self, client: ClientSocket, watched: _Watched, now: float) -> None:
         """A connection is active when a command arrived since the last look, or when its replies make progress."""
@@ -120,4 +121,4 @@ class Sweep:
 
     def _forget_gone(self) -> None:
         gone = self._watched.keys() - self._clients.sockets
-        self._departures.count_followed([self._watched.pop(client).stay for client in gone])
+        self._departures.count_followed([self._watched.pop(client).departure for client in gone])

@@ -13,7 +13,7 @@ NEVER = math.inf
 TTL_SECONDS = 10  # for a client to follow; it does so after half of them
 LEAST_DRAIN_TTL_SECONDS = 2  # with less, clients that follow would find the worker still in the load balancer
 DRAIN_MARGIN_SECONDS = 1.0  # between the moment when clients follow and the end of the drain
-ROUND_SECONDS = 60.0  # within which all connections choose anew after a worker appeared; the next round begins later
+ROUND_SECONDS = 60.0  # within which all connections reconnect after a worker appeared; the next round begins later
 _WORKER_BITS = 20  # of a number; with the seconds since 1970 it stays below 2^53, which a JavaScript number holds
 
 
@@ -52,29 +52,29 @@ class Step(Enum):
     """The next thing to do about a connection."""
 
     STAY = "stay"
-    TELL = "tell"
+    ASK = "ask"
     CLOSE = "close"
 
 
 @dataclass(slots=True)
-class Stay:
-    """How long a connection may stay on this worker, and why it leaves."""
+class Departure:
+    """When a connection leaves this worker, and why."""
 
     opened_at: float
     leaves_at: float = NEVER
     reason: str = "max_age"  # for closing it; a label of the metrics
-    is_told: bool = False
+    is_asked: bool = False
 
-    def choose_anew(self, at: float) -> None:
+    def reconnect_at(self, at: float) -> None:
         """Leaves at this time, because there is a new worker, unless it leaves earlier anyway."""
-        if at < self.leaves_at and not self.is_told:
+        if at < self.leaves_at and not self.is_asked:
             self.leaves_at, self.reason = at, "new_worker"
 
-    def step(self, now: float, *, is_active: bool, can_be_told: bool, may_be_closed: bool) -> Step:
+    def step(self, now: float, *, is_active: bool, can_be_asked: bool, may_be_closed: bool) -> Step:
         """Returns what to do at this time. `is_active` says whether the connection was used since the last look."""
         if now < self.leaves_at:
             return Step.STAY
-        if self.is_told:
+        if self.is_asked:
             # A client that is idle reads the message with its next reply. If the connection were closed before that,
             # redis-py would print an error.
             if not is_active:
@@ -82,20 +82,20 @@ class Stay:
             elif may_be_closed:
                 return Step.CLOSE
             elif now >= self.leaves_at + ROUND_SECONDS:
-                self.is_told = False  # it is told again
+                self.is_asked = False  # it is asked again
             return Step.STAY
-        if can_be_told:
-            # An idle one carries no traffic, and is told once it does. Closing it would be noticed at its next request:
-            # go-redis over TLS then retries on the next idle ones, which were closed as well, and reports EOF.
-            return Step.TELL if is_active else Step.STAY
+        if can_be_asked:
+            # An idle one carries no traffic, and is asked once it does. Closing it would be noticed at its next
+            # request: go-redis over TLS then retries on the next idle ones, which were closed as well, and reports EOF.
+            return Step.ASK if is_active else Step.STAY
         return Step.CLOSE if may_be_closed else Step.STAY
 
-    def note_told(self, until: float) -> None:
-        self.is_told, self.leaves_at, self.reason = True, until, "not_moved"
+    def note_asked(self, until: float) -> None:
+        self.is_asked, self.leaves_at, self.reason = True, until, "not_moved"
 
 
 class Rounds:
-    """Lets connections choose anew after new workers have appeared: within a minute, at most once a minute."""
+    """Lets connections reconnect after new workers have appeared: within a minute, at most once a minute."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         """`random` returns numbers from 0 to 1."""
@@ -107,7 +107,7 @@ class Rounds:
         self._appeared_at = now
 
     def begin(self, now: float) -> float:
-        """Begins a round if one is due. Connections that were opened before the returned time have to choose anew."""
+        """Begins a round if one is due. Connections that were opened before the returned time have to reconnect."""
         if self._appeared_at == -NEVER or now < self._next_at:
             return -NEVER
         appeared_at, self._appeared_at = self._appeared_at, -NEVER

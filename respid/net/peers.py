@@ -4,8 +4,10 @@ Never connects to them.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
 
@@ -42,7 +44,6 @@ class Peers:
         self._on_new_worker = on_new_worker
         self._known = KnownAddresses()
         self._failures = 0  # in a row
-        self.is_looking = False  # stays true when a look is cancelled: its thread goes on until the name server answers
 
     async def run(self) -> None:
         """Looks until it is cancelled. Returns at once when no name is given."""
@@ -51,18 +52,14 @@ class Peers:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self, name: str, port: int) -> None:
-        self.is_looking = True
         try:
-            # One at a time. uvloop starts four threads at the first look, no more later; a look takes 0.2 ms of CPU.
-            found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+            found = await resolve(name, port)
         except (OSError, UnicodeError) as error:
-            self.is_looking = False
             self._note_failure(name, error)
             return
-        self.is_looking = False
         self._failures = 0
         now = time.monotonic()
-        new = [each for each in self._known.note({str(address[0]) for *_, address in found}, now) if not is_own(each)]
+        new = [each for each in self._known.note(found, now) if not is_own(each)]
         if new:
             _log.info("new workers are ready: %s", ", ".join(sorted(new)), extra={"event": "new_workers"})
             self._on_new_worker(now)
@@ -72,6 +69,37 @@ class Peers:
         if self._failures == FAILURES_BEFORE_LOG:
             message = "cannot resolve %s (--peers), so clients are not moved to new workers until it can: %s"
             _log.warning(message, name, error, extra={"event": "peers_unresolved"})
+
+
+async def resolve(name: str, port: int) -> set[str]:
+    """The addresses of a name. Raises OSError, UnicodeError.
+
+    Unlike the event loop's own, the thread that asks does not keep the process alive while a name server hangs.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[set[str]] = loop.create_future()
+    threading.Thread(target=_resolve, args=(name, port, loop, answer), daemon=True, name="resolve").start()
+    return await answer
+
+
+def _resolve(name: str, port: int, loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[set[str]]") -> None:
+    """Settles the answer, unless nobody waits for it any more."""
+
+    def settle(found: set[str], error: Exception | None) -> None:
+        if answer.done():
+            return
+        if error:
+            answer.set_exception(error)
+        else:
+            answer.set_result(found)
+
+    found, failure = set[str](), None
+    try:
+        found = {str(address[0]) for *_, address in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as error:
+        failure = error
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(settle, found, failure)
 
 
 def is_own(address: str) -> bool:

@@ -163,8 +163,8 @@ class RespProtocol(FlowControl):
         return BASE_BYTES
 
     @property
-    def has_got_somewhere(self) -> bool:
-        return self.session.has_got_somewhere
+    def is_newcomer(self) -> bool:
+        return self.session.is_newcomer
 
     @property
     def number(self) -> int:

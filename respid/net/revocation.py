@@ -5,11 +5,12 @@ OpenSSL verifies their signatures, and checks client certificates against them.
 
 import binascii
 import re
-import ssl
 
 from respid.net.der import GENERALIZED_TIME, UTC_TIME, parse_time, read_element
 
 _INTEGER = 0x02
+# All that OpenSSL takes for a certificate; `ssl.PEM_HEADER` is one of them.
+_PEM_CERTIFICATE = re.compile("-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----")
 _PEM_LIST = re.compile("-----BEGIN X509 CRL-----(.*?)-----END X509 CRL-----", re.DOTALL)
 
 
@@ -21,7 +22,7 @@ def lists_end_seconds(pem: str) -> float | None:
     found = _PEM_LIST.findall(pem)
     if not found:
         raise ValueError("no PEM revocation list found")
-    if ssl.PEM_HEADER in pem:
+    if _PEM_CERTIFICATE.search(pem):
         raise ValueError("contains a certificate: keep CA certificates in --tls-ca-cert-file")
     try:
         ends = [_next_update(binascii.a2b_base64(each)) for each in found]

@@ -6,7 +6,7 @@ from pathlib import Path
 from respid.ids.layout import Layout
 
 LEASE_RESERVE_MS = 300_000
-FILE_RESERVE_MS = 10_000
+FILE_RESERVE_MS = 10_000  # an extension every 5 s, which a busy disk may delay by as much
 LEAST_RESERVE_MS = 1_000
 
 

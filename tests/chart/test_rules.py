@@ -400,7 +400,7 @@ def test_network_policy_permits_the_api_server_for_leases() -> None:
 def test_network_policy_permits_nothing_but_name_servers_for_files() -> None:
     values: Values = {"store": "file", "networkPolicy": {"enabled": True}}
     (rule,) = render(values).one("NetworkPolicy")["spec"]["egress"]
-    assert rule["ports"] == [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    assert rule["ports"] == [{"port": port, "protocol": name} for port in (53, 5353) for name in ("UDP", "TCP")]
     assert "egress" not in render(values | {"moveToNewWorkers": False}).one("NetworkPolicy")["spec"]
 
 

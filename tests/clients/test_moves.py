@@ -60,7 +60,7 @@ def workers(start_server: StartServer, tmp_path: Path, request: pytest.FixtureRe
 @pytest.mark.parametrize("driver", [pytest.param(driver, id=driver.name) for driver in MOVERS])
 def test_connections_move_without_a_loss(driver: Driver, workers: Workers) -> None:
     leaving, staying = workers.servers
-    is_told = driver.name != "lettuce"  # that one is closed between two requests
+    is_asked = driver.name != "lettuce"  # that one is closed between two requests
     drawn: list[int] = []
     with proxy(choose=workers.choose) as port, driver.start(**workers.client_options, port=str(port)) as program:
         program.step("connect")
@@ -68,13 +68,13 @@ def test_connections_move_without_a_loss(driver: Driver, workers: Workers) -> No
         while leaving.metric(FOLLOWED) + leaving.metric(CLOSED) < LEAST_MOVES:
             assert time.monotonic() < deadline
             drawn += program.ids("load")
-        assert (leaving.metric(ANNOUNCED) > 0) == is_told
+        assert (leaving.metric(ANNOUNCED) > 0) == is_asked
         workers.chosen = 1
         drawn += draw_during_the_drain(program, leaving)
         drawn += program.ids("load")
         assert staying.metric(OPENED) >= 10
         program.step("close")
-    assert ("connections that were asked to leave have moved" in leaving.log) == is_told
+    assert ("connections that were asked to leave have moved" in leaving.log) == is_asked
     assert len(drawn) == len(set(drawn))
     for worker_id in (0, 1):
         assert not has_gaps(each for each in drawn if Layout().decompose(each).worker_id == worker_id), "an ID was lost"
@@ -89,7 +89,7 @@ def draw_during_the_drain(program: Program, server: RunningServer) -> list[int]:
 
 
 def test_node_redis_with_defaults_is_left_alone(start_server: StartServer) -> None:
-    """It asks to be told, but a message without an endpoint would end its process."""
+    """It asks for messages, but a message without an endpoint would end its process."""
     (driver,) = (driver for driver in MOVERS if driver.name == "node-redis-6")
     server = start_server("--max-connection-age", "0.5")
     with driver.start(host="127.0.0.1", port=str(server.port)) as program:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respid.net.drivers import can_be_told
+from respid.net.drivers import can_be_asked
 from tests.support.command_client import CommandClient
 
 OK = b"+OK\r\n"
@@ -36,7 +36,7 @@ def test_other_forms_are_refused(client: CommandClient, sent: str) -> None:
     assert client.connection.session.moving_endpoint_type is None
 
 
-def test_resp2_client_cannot_be_told(client: CommandClient) -> None:
+def test_resp2_client_cannot_be_asked(client: CommandClient) -> None:
     assert client.tell(ON).startswith(b"-ERR CLIENT MAINT_NOTIFICATIONS needs RESP3")
 
 
@@ -44,22 +44,22 @@ def test_unauthenticated_client_is_refused(unauthenticated_client: CommandClient
     assert unauthenticated_client.tell(ON).startswith(b"-NOAUTH")
 
 
-def test_client_of_a_unix_socket_is_not_told(client: CommandClient) -> None:
+def test_client_of_a_unix_socket_is_not_asked(client: CommandClient) -> None:
     in_resp3(client).tell(f"{ON} moving-endpoint-type none")
     client.connection.session.address = "unix:0"
-    assert not can_be_told(client.connection.session)
+    assert not can_be_asked(client.connection.session)
 
 
 @pytest.mark.parametrize("ending", ["CLIENT MAINT_NOTIFICATIONS OFF", "RESET", "HELLO 2"])
-def test_client_is_no_longer_told(client: CommandClient, ending: str) -> None:
+def test_client_is_no_longer_asked(client: CommandClient, ending: str) -> None:
     in_resp3(client).tell(f"{ON} moving-endpoint-type none")
-    assert can_be_told(client.connection.session)
+    assert can_be_asked(client.connection.session)
     client.tell(ending)
-    assert not can_be_told(client.connection.session)
+    assert not can_be_asked(client.connection.session)
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "endpoint_type", "told"),
+    ("name", "version", "endpoint_type", "asked"),
     [
         ("redis-py", "8.1.0", "internal-ip", True),
         ("redis-py(django-redis_v7.0)", "8.1.0", "external-fqdn", True),
@@ -74,11 +74,11 @@ def test_client_is_no_longer_told(client: CommandClient, ending: str) -> None:
         ("", "", "none", True),
     ],
 )
-def test_only_drivers_that_follow_are_told(
-    client: CommandClient, name: str, version: str, endpoint_type: str, *, told: bool
+def test_only_drivers_that_follow_are_asked(
+    client: CommandClient, name: str, version: str, endpoint_type: str, *, asked: bool
 ) -> None:
     session = client.connection.session
     session.library_name, session.library_version = name.encode(), version.encode()
-    assert not can_be_told(session)
+    assert not can_be_asked(session)
     assert in_resp3(client).tell(f"{ON} moving-endpoint-type {endpoint_type}") == OK
-    assert can_be_told(session) == told
+    assert can_be_asked(session) == asked

@@ -33,6 +33,11 @@ def test_ready_workers_need_no_reasons() -> None:
     ]
 
 
+def test_worker_with_two_addresses_counts_once_in_the_total() -> None:
+    rows = [Row("a:1", sample(1), 400), Row("b:1", sample(1), 400), Row("c:1", sample(2), 30)]
+    assert list(render(rows))[-1] == "3 of 3 ready, 430 IDs/s in total"
+
+
 def test_shows_why_not_ready() -> None:
     rows = [
         Row("a:1", sample(reason="set the\x1b[2J clock")),

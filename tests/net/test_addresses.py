@@ -81,6 +81,7 @@ def bound_addresses(*addresses: str, port: int) -> list[str]:
         (["*"], [ALL_IPV4, ALL_IPV6]),
         ([ALL_IPV6], [ALL_IPV6]),
         (["127.0.0.1", "127.0.0.1", "::1"], ["127.0.0.1", "::1"]),
+        (["0:0:0:0:0:0:0:1", "::1"], ["::1"]),
     ],
 )
 def test_each_address_has_a_socket(addresses: list[str], bound: list[str], port: int) -> None:
@@ -92,6 +93,19 @@ def test_all_addresses_are_those_of_the_kernel(port: int) -> None:
     assert bound_addresses("*", port=port) == [ALL_IPV4]
     with pytest.raises(StartError, match=r"^cannot listen on \[::1\]:\d+: Address family not supported by protocol; "):
         bound_addresses("127.0.0.1", "::1", port=port)
+    with socket.create_server(("127.0.0.1", port)):  # the error has closed the first socket
+        pass
+
+
+def test_name_with_an_address_of_another_machine_is_an_error(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only a missing family: clients would be sent to an address that nothing listens on."""
+
+    def resolve(_host: str, port: int, **_options: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.1", "203.0.113.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(StartError, match=r"^cannot listen on two-machines:\d+: Cannot assign requested address; "):
+        bound_addresses("two-machines", port=port)
     with socket.create_server(("127.0.0.1", port)):  # the error has closed the first socket
         pass
 

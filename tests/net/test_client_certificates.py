@@ -129,6 +129,17 @@ def test_unusable_lists_are_refused(files: CertificateFiles, crl: Path, wrong: s
         lists_end_seconds(text)
 
 
+@pytest.mark.parametrize("kind", ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"])
+def test_list_adds_no_ca(files: CertificateFiles, crl: Path, kind: str) -> None:
+    """OpenSSL would take each of them for a CA, and let its clients in."""
+    crl.write_text(crl.read_text() + files.ca_file.read_text().replace("CERTIFICATE", kind))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(crl)
+    assert context.cert_store_stats()["x509_ca"] == 1
+    with pytest.raises(ValueError, match="contains a certificate"):
+        lists_end_seconds(crl.read_text())
+
+
 def test_only_named_clients_get_in(start_server: StartServer, files: CertificateFiles) -> None:
     port, names = free_port(), "client@example.org, orders.shop.svc,Billing Job"
     server = start_server(*verifying(files, port, "--tls-client-names", names))

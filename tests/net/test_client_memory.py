@@ -30,7 +30,7 @@ class Named:
     """A client that does nothing."""
 
     held_bytes = number = 0
-    has_got_somewhere = True
+    is_newcomer = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,23 +53,21 @@ def small(start_module_server: StartServer) -> RunningServer:
     ("limit", "chosen"), [(60, []), (59, ["c"]), (30, ["c"]), (29, ["c", "b"]), (0, ["c", "b", "a"])]
 )
 def test_largest_are_chosen_first(limit: int, chosen: list[str]) -> None:
-    held = [
-        Held(size, size, has_got_somewhere=True, holder=Named(name)) for size, name in ((10, "a"), (20, "b"), (30, "c"))
-    ]
+    held = [Held(size, size, is_newcomer=False, holder=Named(name)) for size, name in ((10, "a"), (20, "b"), (30, "c"))]
     assert names(above_limit(limit, held)) == chosen
 
 
 def test_last_of_equals_is_chosen_first() -> None:
-    held = [Held(10, number, has_got_somewhere=True, holder=Named(str(number))) for number in range(4)]
+    held = [Held(10, number, is_newcomer=False, holder=Named(str(number))) for number in range(4)]
     assert names(above_limit(25, held)) == ["3", "2"]
 
 
 def test_newcomers_keep_their_part_only() -> None:
     """A crowd of silent newcomers does not make the others go, nor do those make all newcomers go."""
-    newcomers = [Held(10, number, has_got_somewhere=False, holder=Named(str(number))) for number in range(10)]
-    user = Held(20, 10, has_got_somewhere=True, holder=Named("user"))
+    newcomers = [Held(10, number, is_newcomer=True, holder=Named(str(number))) for number in range(10)]
+    user = Held(20, 10, is_newcomer=False, holder=Named("user"))
     assert names(above_limit(100, [user, *newcomers])) == ["0", "1", "2", "3", "4"]
-    hoarder = Held(60, 11, has_got_somewhere=True, holder=Named("hoarder"))
+    hoarder = Held(60, 11, is_newcomer=False, holder=Named("hoarder"))
     assert names(above_limit(100, [user, hoarder, *newcomers[:5]])) == ["hoarder"]
 
 

@@ -1,5 +1,6 @@
-"""Connections of a running server leave: their clients are told where that is possible, and only between replies."""
+"""Connections of a running server leave: their clients are asked where that is possible, and only between replies."""
 
+import dataclasses
 import signal
 import time
 from dataclasses import dataclass, field
@@ -27,13 +28,13 @@ GO_REDIS = request("CLIENT", "SETINFO", "LIB-NAME", "go-redis") + request("CLIEN
 MOVING = b">4\r\n$6\r\nMOVING\r\n"
 
 
-def ask_to_be_told(client: RawClient, named: bytes = b"") -> None:
+def ask_for_messages(client: RawClient, named: bytes = b"") -> None:
     """In one write: between two, a busy machine might reach the maximum age."""
     client.send(named + ON + PING)
     client.receive_until(b"+OK\r\n" + PONG)
 
 
-def use_until_told(client: RawClient) -> list[bytes]:
+def use_until_asked(client: RawClient) -> list[bytes]:
     """Sends PING until a message arrives, and returns its lines."""
     ends = time.monotonic() + 30
     received = b""
@@ -59,11 +60,11 @@ def ageing(start_module_server: StartServer) -> RunningServer:
     return start_module_server("--max-connection-age", "1")
 
 
-def test_client_is_told_at_its_age(ageing: RunningServer) -> None:
+def test_client_is_asked_at_its_age(ageing: RunningServer) -> None:
     followed = ageing.metric(FOLLOWED)
     with RawClient(ageing.port) as client:
-        ask_to_be_told(client)
-        _, _, _, number, ttl, endpoint, rest = use_until_told(client)
+        ask_for_messages(client)
+        _, _, _, number, ttl, endpoint, rest = use_until_asked(client)
         assert number.startswith(b":")
         assert int(number[1:]) & 1023 == 1
         assert (ttl, endpoint, rest) == (b":1", b"_", b"")
@@ -74,13 +75,13 @@ def test_client_is_told_at_its_age(ageing: RunningServer) -> None:
 def test_client_that_stays_is_closed_if_its_driver_reconnects(ageing: RunningServer) -> None:
     closed = ageing.metric(NOT_MOVED)
     with RawClient(ageing.port) as client:
-        ask_to_be_told(client, GO_REDIS)
-        use_until_told(client)
+        ask_for_messages(client, GO_REDIS)
+        use_until_asked(client)
         use_until_closed(client)
     assert ageing.metric(NOT_MOVED) == closed + 1
 
 
-def test_client_that_did_not_ask_is_not_told(ageing: RunningServer) -> None:
+def test_client_that_did_not_ask_is_not_asked(ageing: RunningServer) -> None:
     announced = ageing.metric(ANNOUNCED)
     with RawClient(ageing.port) as client:
         client.send(request("HELLO", "3"))
@@ -93,13 +94,13 @@ def test_client_that_did_not_ask_is_not_told(ageing: RunningServer) -> None:
     assert ageing.metric(ANNOUNCED) == announced
 
 
-def test_drain_tells_clients_in_use(start_server: StartServer) -> None:
+def test_drain_asks_clients_in_use(start_server: StartServer) -> None:
     server = start_server("--drain-delay", "8")  # long enough for a busy machine
     with RawClient(server.port) as used, RawClient(server.port) as idle:
-        ask_to_be_told(used)
-        ask_to_be_told(idle)
+        ask_for_messages(used)
+        ask_for_messages(idle)
         server.process.send_signal(signal.SIGTERM)
-        ttl = int(use_until_told(used)[4][1:])
+        ttl = int(use_until_asked(used)[4][1:])
         assert 2 <= ttl <= 13, "half of it ends before the drain"
         assert server.metric(ANNOUNCED) == 1
         used.vanish()
@@ -108,10 +109,22 @@ def test_drain_tells_clients_in_use(start_server: StartServer) -> None:
     assert "1 of 1 connections that were asked to leave have moved to other workers" in server.log
 
 
-def test_drain_without_delay_tells_nobody(start_server: StartServer) -> None:
+def test_drain_counts_those_that_were_asked_before(start_server: StartServer) -> None:
+    server = start_server("--max-connection-age", "1", "--drain-delay", "2")
+    with RawClient(server.port) as client:
+        ask_for_messages(client)
+        use_until_asked(client)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in server.log)
+        client.vanish()
+    assert server.wait() == 0
+    assert "1 of 1 connections that were asked to leave have moved to other workers" in server.log
+
+
+def test_drain_without_delay_asks_nobody(start_server: StartServer) -> None:
     server = start_server()
     with RawClient(server.port) as client:
-        ask_to_be_told(client)
+        ask_for_messages(client)
         server.process.send_signal(signal.SIGTERM)
         assert client.receive_to_end() == b""
     assert server.wait() == 0
@@ -142,28 +155,28 @@ def fake_socket(client: CommandClient, library: str) -> FakeSocket:
 
 
 def after_new_worker(departures: Departures, client: FakeSocket) -> list[float]:
-    """Returns the seconds after which the client was told or closed. It is used all the time."""
+    """Returns the seconds after which the client was asked or closed. It is used all the time."""
     socket = cast("Any", client)
     now = client.session.connected_ns / 1e9 + 100
-    stay = departures.stay(socket)
+    departure = departures.plan(socket)
     departures.note_new_worker(now)
     acted = []
     for second in range(200):
         departures.begin_look(now + second)
         before = len(client.pushed) + len(client.given_up)
-        departures.look(socket, stay, now + second, is_active=True)
+        departures.look(socket, departure, now + second, is_active=True)
         acted += [float(second)] * (len(client.pushed) + len(client.given_up) - before)
         if client.given_up:
             break
     return acted
 
 
-def test_new_worker_moves_those_that_can_be_told(worker: Worker, client: CommandClient) -> None:
-    told = fake_socket(client, "go-redis")
-    second, closed_at = after_new_worker(Departures(worker), told)
+def test_new_worker_moves_those_that_can_be_asked(worker: Worker, client: CommandClient) -> None:
+    asked = fake_socket(client, "go-redis")
+    second, closed_at = after_new_worker(Departures(worker), asked)
     assert second <= ROUND_SECONDS - TTL_SECONDS / 2 + 1
     assert worker.stats.moves["announced"] == 1
-    assert (told.given_up, closed_at - second) == (["not_moved"], TTL_SECONDS)
+    assert (asked.given_up, closed_at - second) == (["not_moved"], TTL_SECONDS)
 
 
 def test_new_worker_closes_those_that_reconnect(worker: Worker, client: CommandClient) -> None:
@@ -177,11 +190,19 @@ def test_new_worker_spares_other_drivers(worker: Worker, client: CommandClient) 
     assert after_new_worker(Departures(worker), fake_socket(client, "node-redis")) == []
 
 
+def test_new_worker_spares_them_also_if_an_age_closes_all(worker: Worker, client: CommandClient) -> None:
+    worker.config = dataclasses.replace(
+        worker.config, max_connection_age_seconds=1000, max_connection_age_clients="all"
+    )
+    other = fake_socket(client, "jedis")
+    assert after_new_worker(Departures(worker), other) == []
+
+
 def test_connection_of_a_later_time_has_chosen(worker: Worker, client: CommandClient) -> None:
     departures, recent = Departures(worker), fake_socket(client, "go-redis")
     recent.session.connected_ns += 150_000_000_000
     departures.note_new_worker(recent.session.connected_ns / 1e9 - 1)
-    stay = departures.stay(cast("Any", recent))
+    departure = departures.plan(cast("Any", recent))
     departures.begin_look(recent.session.connected_ns / 1e9 + 5)
-    departures.look(cast("Any", recent), stay, recent.session.connected_ns / 1e9 + 100, is_active=True)
+    departures.look(cast("Any", recent), departure, recent.session.connected_ns / 1e9 + 100, is_active=True)
     assert (recent.pushed, recent.given_up) == ([], [])

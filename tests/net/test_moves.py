@@ -6,9 +6,9 @@ from respid.net.moves import (
     NEVER,
     ROUND_SECONDS,
     TTL_SECONDS,
+    Departure,
     Numbers,
     Rounds,
-    Stay,
     Step,
     age_ttl_seconds,
     drain_ttl_seconds,
@@ -19,8 +19,8 @@ MAX_EXACT_DOUBLE = 1 << 53
 NOW_SECONDS = 1_795_000_000
 
 
-def step(stay: Stay, now: float, *, active: bool = True, told: bool = True, closed: bool = True) -> Step:
-    return stay.step(now, is_active=active, can_be_told=told, may_be_closed=closed)
+def step(departure: Departure, now: float, *, active: bool = True, asked: bool = True, closed: bool = True) -> Step:
+    return departure.step(now, is_active=active, can_be_asked=asked, may_be_closed=closed)
 
 
 def test_message_has_four_elements_and_no_endpoint() -> None:
@@ -51,67 +51,67 @@ def test_clients_follow_before_the_drain_ends(left: float, ttl: int | None) -> N
 
 
 def test_nothing_happens_before_the_time() -> None:
-    assert step(Stay(0, leaves_at=10), 9.9) is Step.STAY
-    assert step(Stay(0), 1e9) is Step.STAY
+    assert step(Departure(0, leaves_at=10), 9.9) is Step.STAY
+    assert step(Departure(0), 1e9) is Step.STAY
 
 
 @pytest.mark.parametrize(
-    ("active", "told", "closed", "expected"),
+    ("active", "asked", "closed", "expected"),
     [
-        (True, True, True, Step.TELL),
-        (True, True, False, Step.TELL),
+        (True, True, True, Step.ASK),
+        (True, True, False, Step.ASK),
         (False, True, True, Step.STAY),
         (False, False, True, Step.CLOSE),
         (True, False, True, Step.CLOSE),
         (True, False, False, Step.STAY),
     ],
 )
-def test_client_in_use_is_told_and_others_may_be_closed(
-    *, active: bool, told: bool, closed: bool, expected: Step
+def test_client_in_use_is_asked_and_others_may_be_closed(
+    *, active: bool, asked: bool, closed: bool, expected: Step
 ) -> None:
-    assert step(Stay(0, leaves_at=10), 10, active=active, told=told, closed=closed) is expected
+    assert step(Departure(0, leaves_at=10), 10, active=active, asked=asked, closed=closed) is expected
 
 
 def test_client_that_does_not_follow_is_closed() -> None:
-    stay = Stay(0, leaves_at=10)
-    stay.note_told(20)
-    assert step(stay, 19) is Step.STAY
-    assert step(stay, 20) is Step.CLOSE
-    assert stay.reason == "not_moved"
+    departure = Departure(0, leaves_at=10)
+    departure.note_asked(20)
+    assert step(departure, 19) is Step.STAY
+    assert step(departure, 20) is Step.CLOSE
+    assert departure.reason == "not_moved"
 
 
 def test_busy_client_is_closed_at_the_next_look() -> None:
-    stay = Stay(0, leaves_at=10)
-    stay.note_told(20)
-    assert step(stay, 20, closed=False) is Step.STAY
-    assert step(stay, 21) is Step.CLOSE
+    departure = Departure(0, leaves_at=10)
+    departure.note_asked(20)
+    assert step(departure, 20, closed=False) is Step.STAY
+    assert step(departure, 21) is Step.CLOSE
 
 
-def test_client_that_cannot_be_closed_is_told_again() -> None:
-    stay = Stay(0, leaves_at=10)
-    stay.note_told(20)
-    assert step(stay, 20, closed=False) is Step.STAY
-    assert step(stay, 20 + ROUND_SECONDS, closed=False) is Step.STAY
-    assert step(stay, 21 + ROUND_SECONDS, closed=False) is Step.TELL
+def test_client_that_cannot_be_closed_is_asked_again() -> None:
+    departure = Departure(0, leaves_at=10)
+    departure.note_asked(20)
+    assert step(departure, 20, closed=False) is Step.STAY
+    assert step(departure, 20 + ROUND_SECONDS, closed=False) is Step.STAY
+    assert step(departure, 21 + ROUND_SECONDS, closed=False) is Step.ASK
 
 
 def test_client_that_has_not_read_the_message_stays() -> None:
-    stay = Stay(0, leaves_at=10)
-    stay.note_told(20)
-    assert step(stay, 20, active=False) is Step.STAY
-    assert step(stay, 21, active=True) is Step.STAY, "it has just read it"
-    assert step(stay, 30, active=True) is Step.CLOSE
+    departure = Departure(0, leaves_at=10)
+    departure.note_asked(20)
+    assert step(departure, 20, active=False) is Step.STAY
+    assert step(departure, 21, active=True) is Step.STAY, "it has just read it"
+    assert step(departure, 30, active=True) is Step.CLOSE
 
 
 def test_new_worker_makes_connections_leave_earlier() -> None:
-    stay = Stay(0, leaves_at=600)
-    stay.choose_anew(50)
-    assert (stay.leaves_at, stay.reason) == (50, "new_worker")
-    stay.choose_anew(70)
-    assert stay.leaves_at == 50
-    stay.note_told(60)
-    stay.choose_anew(55)
-    assert (stay.leaves_at, stay.reason) == (60, "not_moved")
+    departure = Departure(0, leaves_at=600)
+    departure.reconnect_at(50)
+    assert (departure.leaves_at, departure.reason) == (50, "new_worker")
+    departure.reconnect_at(70)
+    assert departure.leaves_at == 50
+    departure.note_asked(60)
+    departure.reconnect_at(55)
+    assert (departure.leaves_at, departure.reason) == (60, "not_moved")
 
 
 def test_round_begins_once_for_a_new_worker() -> None:
@@ -133,6 +133,6 @@ def test_next_round_waits_for_the_end_of_the_first() -> None:
 
 
 @pytest.mark.parametrize("random", [0.0, 1.0])
-def test_told_client_follows_within_the_round(random: float) -> None:
+def test_asked_client_follows_within_the_round(random: float) -> None:
     moment = Rounds(lambda: random).moment(100)
     assert 100 <= moment <= 100 + ROUND_SECONDS - TTL_SECONDS / 2

@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import socket
+import subprocess
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -55,17 +58,17 @@ async def noticed(answers: list[Answer], monkeypatch: pytest.MonkeyPatch) -> int
     left = iter(answers)
     done = asyncio.Event()
 
-    async def resolve(_name: str, port: int, **_options: Any) -> list[Any]:
+    def resolve(_name: str, port: int, **_options: Any) -> list[Any]:
         answer = next(left, None)
         if answer is None:
-            done.set()
-            await asyncio.Event().wait()
+            loop.call_soon_threadsafe(done.set)
         if isinstance(answer, OSError):
             raise answer
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answer or []]
 
+    loop = asyncio.get_running_loop()
     monkeypatch.setattr(peers_module, "LOOK_SECONDS", 0)
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     times: list[float] = []
     running = asyncio.create_task(Peers(("ids-ready", 6379), times.append).run())
     await done.wait()
@@ -90,20 +93,43 @@ async def test_unresolved_name_is_logged_once(
     assert [record.__dict__["event"] for record in logged] == ["peers_unresolved"]
 
 
-async def test_cancelled_look_goes_on_in_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server then ends without waiting for it."""
+HANGING_NAME_SERVER = """
+import asyncio, socket, time
+from respid.net.peers import Peers
 
-    async def hang(*_arguments: Any, **_options: Any) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
-    peers = Peers(("ids-ready", 6379), lambda _now: None)
-    running = asyncio.create_task(peers.run())
-    while not peers.is_looking:
-        await asyncio.sleep(0)
+async def serve():
+    running = asyncio.create_task(Peers(("ids-ready", 6379), print).run())
+    await asyncio.sleep(0.1)
     running.cancel()
-    await asyncio.wait([running])
-    assert peers.is_looking
+    raise SystemExit(7)
+
+socket.getaddrinfo = lambda *_arguments, **_options: time.sleep(60)
+asyncio.run(serve())
+"""
+
+
+def test_hanging_name_server_does_not_keep_the_process_alive() -> None:
+    """Such as that of a worker which ends because it has lost its worker ID."""
+    ended = subprocess.run([sys.executable, "-c", HANGING_NAME_SERVER], check=False, timeout=30)
+    assert ended.returncode == 7
+
+
+async def test_answer_that_nobody_waits_for_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering = threading.Event()
+
+    def answer(*_arguments: Any, **_options: Any) -> list[Any]:
+        answering.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    peers = asyncio.create_task(Peers(("ids-ready", 6379), lambda _now: None).run())
+    await asyncio.sleep(0)
+    (thread,) = [each for each in threading.enumerate() if each.name == "resolve"]
+    peers.cancel()
+    await asyncio.wait([peers])
+    answering.set()
+    await asyncio.to_thread(thread.join)
+    await asyncio.sleep(0)
 
 
 async def test_without_a_name_nothing_runs() -> None:

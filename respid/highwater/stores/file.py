@@ -20,9 +20,9 @@ from respid.highwater.stores.disk import Disk, LocalDisk, Lock, LockedError, Uns
 from respid.highwater.stores.mark_file import DamagedError, StoredMark, damaged, read_mark, write_mark
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
+from respid.worker.config import FILE_RESERVE_MS
 
-RESERVE_MS = 10_000  # how far a reservation reaches: an extension every 5 s, which a busy disk may delay by as much
-LEAD_MS = 1_000  # and in a lead, where crashes add up
+LEAD_MS = 1_000  # how far a reservation reaches in a lead, where crashes add up
 DIRECTORY_LOCK_SECONDS = 10.0  # how long a start waits for others that are just starting in the directory
 _NAME = re.compile(r"worker-(0|[1-9][0-9]{0,17})\.(json|lock)")
 _HOLDER = re.compile(r"(?P<process>pid [0-9]{1,10})(?: layout (?P<layout>[0-9/@]{1,60}))?")
@@ -54,7 +54,7 @@ class FileStore:
         layout: Layout,
         disk: Disk | None = None,
         *,
-        reserve_ms: int = RESERVE_MS,
+        reserve_ms: int = FILE_RESERVE_MS,
         is_exclusive: bool = False,
         start_above: int | None = None,
     ) -> None:

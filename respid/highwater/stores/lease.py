@@ -124,10 +124,11 @@ class LeaseStore:
         """As `Store.load`. StoreUnavailableError while another pod holds the worker ID, or another layout is in use."""
         lease, others = await self._read()
         self._refuse_damaged(others or ())
-        if lease is not None and lease.holder != self._own.holder and not self._silence.is_gone(lease):
-            # A pod of the same name is this one before it was restarted or replaced: if it still runs, the ceiling
-            # keeps the two apart.
-            await self._wait("WorkerIDHeld", explain_held(lease, self._own))
+        for each in [*([lease] if lease else []), *left_behind(others or (), self._own)]:
+            if each.holder != self._own.holder and not self._silence.is_gone(each):
+                # A pod of the same name is this one before it was restarted or replaced: if it still runs, the ceiling
+                # keeps the two apart.
+                await self._wait("WorkerIDHeld", explain_held(each, self._own))
         await self._refuse_other_layouts(others or ())
         if lease is not None and lease.nonce != self._nonce:  # else a former try of this start wrote it: not used
             self._found = lease
@@ -196,12 +197,12 @@ class LeaseStore:
         self._damaged = names
 
     def _refuse_damaged(self, others: Sequence[Lease]) -> None:
-        """Raises StoreError if this worker left a mark in another ID space that cannot be read any more."""
+        """Raises StoreError if this worker ID's mark in another ID space cannot be read any more."""
         for lease in left_behind(others, self._own):
             if lease.is_damaged:
                 raise StoreError(
-                    f"Lease {lease.name}, which this pod used before, holds no high-water mark of respid: restore it,"
-                    " or delete it and start with --start-above set to the greatest ID issued"
+                    f"Lease {lease.name}, which this StatefulSet used before, holds no high-water mark of respid:"
+                    " restore it, or delete it and start with --start-above set to the greatest ID issued"
                 )
 
     async def _refuse_other_layouts(self, others: Sequence[Lease]) -> None:
@@ -291,7 +292,7 @@ class LeaseStore:
 
 
 def _merge(own: Mark | None, former: Mark) -> list[Mark]:
-    """The own mark, raised by one that this worker left in another ID space; both if their layouts differ."""
+    """The own mark, raised by one of the same worker ID in another ID space; both if their layouts differ."""
     if own is None or own.fingerprint != former.fingerprint:
         return [former] if own is None else [own, former]
     return [

@@ -95,11 +95,16 @@ def find_other_layout(others: Sequence[Lease], own: Lease, silence: Silence) -> 
 
 
 def left_behind(others: Sequence[Lease], own: Lease) -> list[Lease]:
-    """The Leases that a pod of this name has held for the same worker ID in other ID spaces."""
+    """The Leases that pods of this StatefulSet have held for the same worker ID in other ID spaces.
+
+    They are those of a pod of this name, unless the worker ID offset was changed as well.
+    """
     return [
         lease
         for lease in others
-        if lease.space != own.space and lease.worker_id == own.worker_id and own.holder in (lease.holder, lease.pod)
+        if lease.space != own.space
+        and lease.worker_id == own.worker_id
+        and _set_of(own.holder) in (_set_of(lease.holder), _set_of(lease.pod))
     ]
 
 

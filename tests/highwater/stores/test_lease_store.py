@@ -606,6 +606,18 @@ async def test_blocked_offset_rollout_says_why(api: FaultyApi, namespace: str, s
     )
 
 
+async def test_offset_and_id_space_that_change_together_are_seen(api: FaultyApi, space: str) -> None:
+    """As in a rollback over both: the worker ID belonged to another pod of the StatefulSet, in another ID space."""
+    former = make_store(api, f"{space}-a", "respid-4")
+    await former.load()
+    await former.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match=r"held by pod respid-4 .* the worker ID offset was changed"):
+        await make_store(api, space).load()
+    assert (await make_store(api, space, "billing-3").load()).own is None, "another release, with IDs of its own"
+    await former.release(MARK_MS - 1000)
+    assert (await make_store(api, space).load()).own == Mark(MARK_MS - 1000, LAYOUT.fingerprint)
+
+
 async def test_starts_without_permission_to_list(
     api: FaultyApi, space: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
