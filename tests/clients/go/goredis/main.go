@@ -19,7 +19,7 @@ func open() *redis.Client {
 	protocol, _ := strconv.Atoi(steps.Protocol)
 	retries := 0 // the default
 	if steps.TLS() != nil {
-		retries = 20 // more than there are idle connections: over TLS it does not notice that they were closed
+		retries = 100 // far more than idle connections: over TLS it does not notice that they were closed
 	}
 	return redis.NewClient(&redis.Options{
 		Addr:       steps.Address,
