@@ -68,6 +68,9 @@ func main() {
 			one := func() ([]int64, error) { id, err := incr(); return []int64{id}, err }
 			many := func() ([]int64, error) { ids, err := drawn(client.Pipeline(), 100); return ids.([]int64), err }
 			whole := func() ([]int64, error) { ids, err := drawn(client.TxPipeline(), 10); return ids.([]int64), err }
+			if steps.TLS() != nil { // a pipeline that meets a connection closed while idle is not retried
+				many, whole = one, one
+			}
 			return steps.Load(one, one, one, one, one, one, one, one, many, whole)
 		},
 		"idle":  func() (any, error) { return steps.Idle(incr) },
