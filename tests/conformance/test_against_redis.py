@@ -213,7 +213,7 @@ def without_members(reply: Reply, names: frozenset[bytes]) -> Reply:
     return Reply(reply.type, reply.text, elements)
 
 
-STATISTICS = r"cmdstat_[a-z.|]+:calls=\d+,usec=\d+,usec_per_call=\d+\.\d\d,rejected_calls=\d+,failed_calls=\d+"
+STATISTICS = r"cmdstat_[a-z_.|-]+:calls=\d+,usec=\d+,usec_per_call=\d+\.\d\d,rejected_calls=\d+,failed_calls=\d+"
 
 
 @pytest.mark.parametrize(
