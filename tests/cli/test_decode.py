@@ -92,3 +92,15 @@ def test_names_the_columns_there_are() -> None:
     outcome = run_command_line("decode", "--column", "id", stdin="name,order_id\n")
     assert outcome.exit_code == 2
     assert outcome.error_line.endswith("no column 'id' in the first line of standard input: name, order_id")
+
+
+def test_columns_are_counted_from_one() -> None:
+    outcome = run_command_line("decode", "--column", "0", stdin=f"{AN_ID}\n")
+    assert outcome.exit_code == 2
+    assert outcome.error_line.endswith("--column starts at 1")
+
+
+def test_decodes_a_time_that_has_no_local_date() -> None:
+    outcome = run_command_line("decode", "--layout", "51/4/8", "--epoch", "0", str((1 << 63) - 1))
+    assert outcome.exit_code == 0
+    assert "out of range" in outcome.stdout

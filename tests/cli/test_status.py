@@ -149,3 +149,10 @@ def test_watch_reconnects(start_server: StartServer) -> None:
 def test_refuses_zero_interval() -> None:
     outcome = run_command_line("status", "localhost:1", "--interval", "0")
     assert (outcome.exit_code, "--interval" in outcome.error_line) == (2, True)
+
+
+def test_reports_the_same_with_many_rows_as_json(server: RunningServer) -> None:
+    outcome = status(address_of(server), f"{HERE}:{free_port()}", arguments="--json")
+    rows = json.loads(outcome.stdout)
+    assert outcome.exit_code == 1
+    assert len(rows["workers"] if isinstance(rows, dict) else rows) == 2

@@ -119,3 +119,8 @@ def test_refuses_a_number_above_all_ids() -> None:
     layout.refuse_no_id_above(layout.greatest_id(layout.end_ms - 2))
     with pytest.raises(ValueError, match="no ID of layout 2/1/1 is greater than 12: use more bits"):
         layout.refuse_no_id_above(layout.least_id(layout.end_ms - 1))
+
+
+def test_refuses_epoch_before_1970() -> None:
+    with pytest.raises(ValueError, match="before 1970"):
+        Layout(epoch_ms=-1)

@@ -109,3 +109,12 @@ def test_drain_answers_pending_requests(start_server: StartServer, tmp_path: Pat
             received += data
     assert received.count(b"\r\n") == 100_001
     assert server.wait() == 0
+
+
+def test_socket_of_a_successor_is_kept(start_server: StartServer, tmp_path: Path) -> None:
+    path = tmp_path / "respid.sock"
+    first = start_server("--unix-socket", str(path))
+    path.unlink()
+    start_server("--unix-socket", str(path), worker_id="2")
+    assert first.stop() == 0
+    assert draw(path)

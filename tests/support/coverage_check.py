@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-LEAST_BRANCHES_PERCENT = 90
+LEAST_BRANCHES_PERCENT = 97
 
 
 def main() -> int:
