@@ -126,37 +126,10 @@ def ending_servers() -> Iterator[list[RunningServer]]:
         server.process.wait()
 
 
-@pytest.fixture
-def start_server(
+def _start_servers(
     tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
 ) -> Iterator[StartServer]:
-    """Starts servers with more arguments and variables and waits until they are ready. They run until the test ends."""
-    with _starting_servers(tmp_path_factory, ending_servers) as start:
-        yield start
-
-
-@pytest.fixture(scope="module")
-def start_module_server(
-    tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
-) -> Iterator[StartServer]:
-    """Starts servers as `start_server` does. They run until the tests of the module have ended."""
-    with _starting_servers(tmp_path_factory, ending_servers) as start:
-        yield start
-
-
-@pytest.fixture(scope="session")
-def start_session_server(
-    tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
-) -> Iterator[StartServer]:
-    """Starts servers as `start_server` does. They run until all tests have ended, and cost time until then."""
-    with _starting_servers(tmp_path_factory, ending_servers) as start:
-        yield start
-
-
-@contextlib.contextmanager
-def _starting_servers(
-    tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
-) -> Iterator[StartServer]:
+    """Starts servers with more arguments and variables and waits until they are ready."""
     servers: list[RunningServer] = []
 
     def start(*arguments: str, wait: bool = True, **options: Any) -> RunningServer:
@@ -173,6 +146,12 @@ def _starting_servers(
             if server.process.poll() is None:
                 server.process.terminate()
         ending_servers += servers
+
+
+# The servers run until the test, its module or all tests have ended. Each costs time until then.
+start_server = pytest.fixture(_start_servers, name="start_server")
+start_module_server = pytest.fixture(_start_servers, name="start_module_server", scope="module")
+start_session_server = pytest.fixture(_start_servers, name="start_session_server", scope="session")
 
 
 @pytest.fixture(scope="session")
