@@ -17,6 +17,8 @@ NEWCOMERS_PART = 2  # clients that have not run a command may hold a half: the o
 
 
 class Holder(Protocol):
+    """A client, as its memory is counted."""
+
     @property
     def held_bytes(self) -> int: ...
 

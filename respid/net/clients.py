@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from typing import Protocol
 
-from respid.net.client_memory import ClientMemory
+from respid.net.client_memory import ClientMemory, Holder
 from respid.net.connection import Budgets, Connection
 from respid.net.crowd import Crowd
 from respid.net.latency import SAMPLE_SECONDS, time_next_batch
@@ -20,7 +20,7 @@ TRANSACTION_SECONDS = 1.0  # how long a drain waits for EXEC: Lettuce would send
 STREAM_POLL_SECONDS = 0.005  # how often while only ID.NEXT COUNT and ID.RANGE wait
 
 
-class ClientSocket(Waiter, Protocol):
+class ClientSocket(Waiter, Holder, Protocol):
     """One client's socket, as the registry and the idle sweep use it."""
 
     @property
@@ -36,22 +36,11 @@ class ClientSocket(Waiter, Protocol):
     def base_bytes(self) -> int: ...
 
     @property
-    def held_bytes(self) -> int: ...
-
-    @property
-    def is_newcomer(self) -> bool: ...
-
-    @property
-    def number(self) -> int: ...
-
-    @property
     def early_turns(self) -> int: ...
 
     def take_turn(self) -> None: ...
 
     def stop_timing(self) -> None: ...
-
-    def give_up_memory(self) -> None: ...
 
     def close_if_idle(self) -> None: ...
 
