@@ -31,10 +31,13 @@ class Draw(NamedTuple):
             return generator.take(count, wait.since_ms)
         return generator.take_blocks(self.ids, count, wait.since_ms)
 
-    def answer(self, session: Session) -> Reply:
-        """Draws once and returns the reply, as a handler does."""
-        first, count = self.take(session, 1)
-        return self.encode(first, self.ids, 1) if count else session.refusal()
+    def answer(self, session: Session, count: int) -> tuple[int, bytes | None]:
+        """Answers up to `count` requests: (number answered, their replies), or (0, None) if they have to wait."""
+        first, drawn = self.take(session, count)
+        if drawn:
+            return drawn, self.encode(first, self.ids, drawn)
+        refusal = session.refusal()
+        return (0, None) if refusal is None else (1, refusal)
 
 
 def _integers(first: int, ids: int, count: int) -> bytes:
@@ -69,7 +72,7 @@ def handler(draw_of: DrawOf) -> Handler:
     def answer(session: Session, arguments: list[bytes]) -> Reply:
         drawn = draw_of(session.worker.generator.layout, arguments)
         if isinstance(drawn, Draw):
-            return drawn.answer(session)
+            return drawn.answer(session, 1)[1]
         return drawn if isinstance(drawn, bytes) else drawn(session)
 
     return answer

@@ -49,15 +49,11 @@ class QueuedDraws:
     def replies(self, session: Session) -> Parts:
         left = self.count
         while left:
-            first, count = self.draw.take(session, min(left, _MOST_DRAWN))
-            refusal = None if count else session.refusal()
-            if not count and refusal is None:
-                yield None
-                continue
-            answered = count or 1
-            session.worker.stats.commands[self.name] += answered
-            left -= answered
-            yield self.draw.encode(first, self.draw.ids, count) if refusal is None else refusal
+            answered, replies = self.draw.answer(session, min(left, _MOST_DRAWN))
+            if answered:
+                session.worker.stats.commands[self.name] += answered
+                left -= answered
+            yield replies
 
 
 def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Draw, count: int) -> tuple[int, bytes]:

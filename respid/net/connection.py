@@ -241,21 +241,18 @@ class Connection:
         session = self.session
         command, draw = self._runs.subject  # which no request can replace before the run has ended
         if session.transaction is not None:
-            queued, replies = queue_draws(session, session.transaction, command, draw, self._run_left)
+            queued, output = queue_draws(session, session.transaction, command, draw, self._run_left)
             self._run_left -= queued
-            return replies
-        first, count = draw.take(session, self._run_left)
-        refusal = None if count else session.refusal()
-        if not count and refusal is None:
+            return output
+        answered, replies = draw.answer(session, self._run_left)
+        if replies is None:
             self._wait()
             return None
-        answered = count or 1
         self._run_left -= answered
         self._commands[command] += answered
-        if refusal is None:
-            return draw.encode(first, draw.ids, count)
-        session.worker.stats.failed_calls[command] += answered
-        return refusal
+        if replies.startswith(b"-"):
+            session.worker.stats.failed_calls[command] += answered
+        return replies
 
     def _expect_run(self, command: Command, arguments: list[bytes]) -> None:
         """Expects a run of such requests if this one is like the one before."""
