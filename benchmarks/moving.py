@@ -57,10 +57,10 @@ class Recording:
         return [tuple(map(sum, zip(*each, strict=True))) for each in zip(*counts, strict=True)]
 
     def ready_at(self) -> dict[int, int]:
-        """The second in which each pod was ready for the first time; the first second is not counted."""
-        ready = self.counts("ready")
-        firsts = {pod: next((s for s, each in enumerate(ready) if each[pod]), 0) for pod in range(self.pods)}
-        return {pod: second for pod, second in firsts.items() if second}
+        """The last second in which each pod became ready, of those that were not ready all the time."""
+        ready = list(enumerate(itertools.pairwise(self.counts("ready")), 1))
+        became = {pod: [second for second, (was, now) in ready if now[pod] > was[pod]] for pod in range(self.pods)}
+        return {pod: seconds[-1] for pod, seconds in became.items() if seconds}
 
 
 def seconds_to_share(counts: Counts, ready: Counts, pods: Collection[int], since: int) -> int | None:
@@ -77,13 +77,13 @@ def seconds_to_share(counts: Counts, ready: Counts, pods: Collection[int], since
 
 
 def table(recording: Recording, moving: Collection[str]) -> str:
-    """Returns a table of the seconds to 80 % of the fair share, for each new pod, and for all of them since the last.
+    """Returns a table of the seconds to 80 % of the fair share, for each new pod, and for all since the last one.
 
     It has a row for each driver, and one for all drivers that move.
     """
     ready, ready_at = recording.counts("ready"), recording.ready_at()
     new = {f"pod {pod}, ready at {at} s": ({pod}, at) for pod, at in ready_at.items()}
-    if new:
+    if 0 < len(ready_at) < recording.pods:
         new["new pods"] = set(ready_at), max(ready_at.values())
     header = ["driver", *new, "errors", "shares at the end"]
     lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(new) + 1)}---|"]

@@ -36,8 +36,13 @@ def test_fair_share_is_that_of_the_ready_pods() -> None:
     assert seconds_to_share([(1, 1, 1)] * 10, ready, {1, 2}, 5) == 1
 
 
-def test_pods_that_were_ready_at_first_are_not_new() -> None:
+def test_pods_that_were_ready_all_the_time_are_not_new() -> None:
     assert recording().ready_at() == {1: 3}
+
+
+def test_pod_that_was_replaced_is_new() -> None:
+    again = {"ready 0": [1, 1, 0, 0, 1], "ready 1": [0, 1, 1, 0, 1]}
+    assert Recording(again).ready_at() == {0: 4, 1: 4}
 
 
 def test_table_has_a_row_for_each_driver_and_the_mix() -> None:

@@ -94,7 +94,7 @@ def upgrade(release: Release) -> None:
     release.wait_for_rollout()
 
 
-STEPS = {"scale": (scale, 120), "keda": (keda, 120), "upgrade": (upgrade, 20)}
+STEPS = {"scale": (scale, 120), "keda": (keda, 120), "upgrade": (upgrade, 80)}
 
 
 def _say(text: str) -> None:

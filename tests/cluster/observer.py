@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ class Look:
     """The pods at a time, in seconds since 1970."""
 
     at: float
-    ready: frozenset[int]
+    ready_since: dict[int, float]
     connections: dict[int, int]
 
 
@@ -43,7 +44,9 @@ class Observer:
         self._followed: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._proxy = subprocess.Popen(["kubectl", "proxy", "--port=0"], stdout=subprocess.PIPE, text=True)
+        self._proxy = subprocess.Popen(
+            ["kubectl", "proxy", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert self._proxy.stdout is not None
         address = self._proxy.stdout.readline().split()[-1]  # Starting to serve on 127.0.0.1:12345
         self._address = f"http://{address}"
@@ -74,8 +77,13 @@ class Observer:
             self._follow(pod)
         started = [pod for pod in pods if _condition(pod, "ContainersReady") or "deletionTimestamp" in pod["metadata"]]
         metrics = self._requests.map(self._metrics, started)
-        connections = {_index(pod): each.get("connections", 0) for pod, each in zip(started, metrics, strict=True)}
-        return Look(at, frozenset(_index(pod) for pod in pods if _is_in_service(pod)), connections)
+        last = self.looks[-1].connections if self.looks else {}  # for a pod that was too busy to answer
+        connections = {
+            _index(pod): each.get("connections", last.get(_index(pod), 0))
+            for pod, each in zip(started, metrics, strict=True)
+        }
+        ready = [pod for pod in pods if _condition(pod, "Ready") and "deletionTimestamp" not in pod["metadata"]]
+        return Look(at, {_index(pod): _condition(pod, "Ready") for pod in ready}, connections)
 
     def _pods(self) -> list[dict[str, Any]]:
         selector = f"app.kubernetes.io/instance={self._name},app.kubernetes.io/name=respid"
@@ -113,10 +121,14 @@ class Observer:
 def record(looks: Sequence[Look], programs: Iterable[Program], begin: float, end: float) -> Recording:
     """What was seen from `begin` to `end`, a row for each second. A second without a look repeats the one before it."""
     seconds = range(int(end - begin))
-    pods = range(1 + max(pod for look in looks for pod in {*look.ready, *look.connections}))
+    pods = range(1 + max(pod for look in looks for pod in {*look.ready_since, *look.connections}))
     rows = [_last_before(looks, begin + second + 1) for second in seconds]
     columns = {"seconds": list(seconds)}
-    columns |= {f"ready {pod}": [int(pod in look.ready) for look in rows] for pod in pods}
+    for pod in pods:
+        times = [(look.ready_since[pod], look.at) for look in looks if pod in look.ready_since]
+        columns[f"ready {pod}"] = [
+            int(any(since < begin + second + 1 and at >= begin + second for since, at in times)) for second in seconds
+        ]
     columns |= {f"connections {pod}": [look.connections.get(pod, 0) for look in rows] for pod in pods}
     for program in programs:
         name = program.kind.name
@@ -140,10 +152,9 @@ def _index(pod: dict[str, Any]) -> int:
     return int(pod["metadata"]["name"].rsplit("-", 1)[1])
 
 
-def _condition(pod: dict[str, Any], kind: str) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any(each["type"] == kind and each["status"] == "True" for each in conditions)
-
-
-def _is_in_service(pod: dict[str, Any]) -> bool:
-    return _condition(pod, "Ready") and "deletionTimestamp" not in pod["metadata"]
+def _condition(pod: dict[str, Any], kind: str) -> float:
+    """Returns since when a pod has been in a condition; 0 if it is not."""
+    for each in pod["status"].get("conditions", []):
+        if each["type"] == kind and each["status"] == "True":
+            return datetime.fromisoformat(each["lastTransitionTime"]).timestamp()
+    return 0
