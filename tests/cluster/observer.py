@@ -42,6 +42,7 @@ class Observer:
         self._path = f"/api/v1/namespaces/{release.namespace.name}/pods"
         self._over = threading.Event()
         self._followed: set[str] = set()
+        self._ready_since: dict[str, float] = {}  # for the first time; on a busy machine, a probe fails now and then
 
     def __enter__(self) -> Self:
         self._proxy = subprocess.Popen(
@@ -82,8 +83,12 @@ class Observer:
             _index(pod): each.get("connections", last.get(_index(pod), 0))
             for pod, each in zip(started, metrics, strict=True)
         }
-        ready = [pod for pod in pods if _condition(pod, "Ready") and "deletionTimestamp" not in pod["metadata"]]
-        return Look(at, {_index(pod): _condition(pod, "Ready") for pod in ready}, connections)
+        for pod in pods:
+            if since := _condition(pod, "Ready"):
+                self._ready_since.setdefault(pod["metadata"]["uid"], since)
+        staying = {_index(pod): pod["metadata"]["uid"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+        ready_since = {pod: self._ready_since[uid] for pod, uid in staying.items() if uid in self._ready_since}
+        return Look(at, ready_since, connections)
 
     def _pods(self) -> list[dict[str, Any]]:
         selector = f"app.kubernetes.io/instance={self._name},app.kubernetes.io/name=respid"
