@@ -139,7 +139,9 @@ def render(recording: Recording) -> str:
             axes.set_ylim(bottom=0)
             axes.set_ylabel(label)
             axes.grid(visible=True, color=INK, alpha=0.25)
-        upper.legend(loc="upper right", frameon=False)
+        figure.legend(
+            *upper.get_legend_handles_labels(), loc="outside upper center", ncols=recording.pods, frameon=False
+        )
         lower.set_xlabel("seconds; dotted: the pod is ready")
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
