@@ -116,6 +116,9 @@ class Rounds:
     def moment(self, opened_at: float, now: float) -> float:
         """A random moment of a round that begins now, early enough for a client to follow within it.
 
-        It is later for a connection that has just been opened, perhaps because an earlier worker appeared.
+        A connection that was opened less than a minute ago, perhaps because an earlier worker appeared, first becomes a
+        minute old. Its moment is random as well where there is time left, so that many do not move at once.
         """
-        return max(now + self._random() * (ROUND_SECONDS - TTL_SECONDS / 2), opened_at + ROUND_SECONDS)
+        earliest = max(now, opened_at + ROUND_SECONDS)
+        latest = max(earliest, now + ROUND_SECONDS - TTL_SECONDS / 2)
+        return earliest + self._random() * (latest - earliest)

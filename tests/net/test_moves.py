@@ -139,9 +139,11 @@ def test_worker_that_appears_during_a_round_has_one_at_once() -> None:
     assert rounds.begin() == 20
 
 
-def test_connection_that_was_just_opened_stays_for_a_minute() -> None:
-    rounds = Rounds(lambda: 0.5)
-    assert rounds.moment(opened_at=90, now=100) == 90 + ROUND_SECONDS
+@pytest.mark.parametrize(
+    ("opened_at", "random", "moment"), [(60, 0, 120), (60, 1, 155), (90, 0, 150), (90, 1, 155), (99, 1, 159)]
+)
+def test_new_connection_stays_for_a_minute(opened_at: float, random: float, moment: float) -> None:
+    assert Rounds(lambda: random).moment(opened_at, now=100) == moment
 
 
 @pytest.mark.parametrize("random", [0.0, 1.0])
