@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks import moving
 from tests.cluster import load
-from tests.cluster.installation import SMALL, Namespace, Release, Values, wait_for
+from tests.cluster.installation import Namespace, Release, Values, wait_for
 from tests.cluster.load import Program
 from tests.cluster.observer import Observer, record
 
@@ -38,7 +38,7 @@ AUTOSCALING: Values = {
     "maxReplicas": WORKERS,
     "keda": {"enabled": True, "prometheusServerAddress": PROMETHEUS, "targetUtilization": 0.28 * _RATE / _LIMIT},
 }
-VALUES: Values = SMALL | {"replicaCount": 1, "maxConnectionAgeSeconds": 600, "drainDelaySeconds": 5}
+VALUES: Values = {"autoscaling": {"enabled": False}, "replicaCount": 1, "maxConnectionAgeSeconds": 600}
 
 
 class Experiment:
