@@ -11,6 +11,7 @@ from respid.resp import errors
 
 # Sent by browsers: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
+_CLIENT = "client|"  # the commands that leave the choice of CLIENT CACHING to the next one
 
 
 def ignore(_command: Command, _arguments: list[bytes]) -> None:
@@ -22,14 +23,13 @@ def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, li
 
     Calls `on_draw` after a command that draws one ID or one block: the next requests may be a run of it.
     """
+    if session.tracking is not None and not session.last_command.startswith(_CLIENT):
+        session.end_choice()
     command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
+    if command is not None and command.subcommands and len(arguments) > 1:
+        command = command.subcommands.get(arguments[1].upper())
     if command is None:
         return _answer_unknown(session, arguments)
-    if command.subcommands and len(arguments) > 1:
-        container = command.name
-        command = command.subcommands.get(arguments[1].upper())
-        if command is None:
-            return _answer_unknown_subcommand(session, container, arguments[1])
     if len(arguments) != command.arity and not command.accepts(len(arguments)):
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
@@ -51,8 +51,10 @@ def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, li
 
 
 def _answer_unknown(session: Session, arguments: list[bytes]) -> bytes:
-    """Answers a command that is not in the table: refused with advice if Redis has it, else in Redis's words."""
+    """Answers what is not in the table: refused with advice if Redis has it, else in Redis's words."""
     name = arguments[0].upper()
+    if container := COMMANDS.get(name):
+        return _answer_unknown_subcommand(session, container.name, arguments[1])
     if name in _HTTP_WORDS:
         session.closing = True
         return b""
@@ -80,6 +82,8 @@ def _queue(session: Session, command: Command, arguments: list[bytes], transacti
 
 def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:
     """Returns the error. A request that cannot be queued breaks the transaction; an EXEC ends it."""
+    if command is None or not command.name.startswith(_CLIENT):
+        session.end_choice()
     if command is not None:
         session.worker.stats.rejected_calls[command.name] += 1
     if command is not None and command.name == "exec":
