@@ -344,12 +344,12 @@ def test_goes_on_below_ceiling_after_step_forward(clock: ScriptedClock, issued_b
     generator.take(issued_before)
     clock.pass_ms(20 * SECOND_MS)
     clock.step_ms(RESERVED_MS + 10 * SECOND_MS)
-    for passed_ms in range(20 * SECOND_MS, RESERVED_MS, 7):
+    for passed_ms in range(20 * SECOND_MS, RESERVED_MS, 77):
         assert generator.obstacle() is None
         assert generator.remaining_ms(clock.wall_ms()) == RESERVED_MS - passed_ms
         first, count = generator.take(1)
         assert (timestamp_ms(generator, first), count) == (began_ms + passed_ms, 1)
-        clock.pass_ms(7)
+        clock.pass_ms(77)
     clock.pass_ms(RESERVED_MS)
     assert generator.obstacle() is Obstacle.CEILING
     assert generator.take(1) == NOTHING
