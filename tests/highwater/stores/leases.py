@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -42,7 +42,8 @@ class LeasesInMemory:
     """As an API server keeps them. Implements `LeaseApi` as well."""
 
     leases: dict[str, Lease] = field(default_factory=dict)
-    versions: Any = field(default_factory=lambda: itertools.count(1))
+    reported: list[tuple[str, str]] = field(default_factory=list)
+    _versions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def api(self) -> LeaseApi:
@@ -63,7 +64,7 @@ class LeasesInMemory:
         await asyncio.sleep(0)
         if lease.name in self.leases:
             raise ConflictError
-        return self._store(replace(lease, identifier=f"uid-{next(self.versions)}"))
+        return self._store(replace(lease, identifier=f"uid-{next(self._versions)}"))
 
     async def replace(self, lease: Lease) -> Lease:
         await asyncio.sleep(0)
@@ -73,7 +74,7 @@ class LeasesInMemory:
         return self._store(lease)
 
     async def report(self, reason: str, message: str) -> None:
-        pass
+        self.reported.append((reason, message))
 
     async def close(self) -> None:
         pass
@@ -88,7 +89,7 @@ class LeasesInMemory:
         self._store(self.leases[name])
 
     def _store(self, lease: Lease) -> Lease:
-        stored = self.leases[lease.name] = replace(lease, version=str(next(self.versions)))
+        stored = self.leases[lease.name] = replace(lease, version=str(next(self._versions)))
         return stored
 
 
@@ -146,6 +147,7 @@ def make_store(
     *,
     worker_id: int = 3,
     layout: Layout = LAYOUT,
+    reserve_ms: int = RESERVE_MS,
 ) -> LeaseStore:
     return LeaseStore(
         api,
@@ -153,7 +155,7 @@ def make_store(
         worker_id=worker_id,
         pod=pod,
         layout=layout,
-        reserve_ms=RESERVE_MS,
+        reserve_ms=reserve_ms,
         monotonic_ns=(clock := clock or ScriptedClock()).monotonic_ns,
         boot_ns=clock.boot_ns,
     )

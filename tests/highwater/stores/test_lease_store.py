@@ -11,6 +11,7 @@ import pytest
 from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, Survey
 from respid.highwater.stores.lease import ConflictError, Lease, LeaseApi
 from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
 from tests.highwater.stores.leases import (
     LAYOUT,
     MARK,
@@ -543,3 +544,167 @@ async def test_a_holder_below_the_ids_of_another_layout_stops(api: FaultyApi, sp
     clock.pass_ms(RESERVE_MS)
     with pytest.raises(HolderLostError, match="another layout"):
         await store.extend(MARK_MS + 2 * RESERVE_MS)
+
+
+# What no real server can be made to do, or takes no server to see.
+
+
+@pytest.fixture
+def memory() -> LeasesInMemory:
+    return LeasesInMemory()
+
+
+@pytest.mark.parametrize(
+    ("reserve_ms", "lead_ms", "seconds"), [(300_000, 10_000, 300), (10_001, 10_000, 11), (2000, 2000, 2)]
+)
+async def test_lease_lasts_as_long_as_a_reservation(
+    memory: LeasesInMemory, space: str, reserve_ms: int, lead_ms: int, seconds: int
+) -> None:
+    store = make_store(memory, space, reserve_ms=reserve_ms)
+    assert store.spans == ReserveSpans(reserve_ms, lead_ms)
+    await store.load()
+    await store.extend(MARK_MS)
+    lease = memory.leases[f"respid-{space}-3"]
+    assert (lease.duration_seconds, lease.holder, lease.pod) == (seconds, "respid-3", "respid-3")
+    await store.release(MARK_MS)
+    lease = memory.leases[lease.name]
+    assert (lease.holder, lease.pod) == ("", "respid-3")
+
+
+async def test_reports_again_after_five_minutes(memory: LeasesInMemory, space: str, clock: ScriptedClock) -> None:
+    holder = make_store(memory, space, "respid-1", reserve_ms=3_600_000)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    store = make_store(memory, space, clock=clock)
+    reports = []
+    for passed_ms in (0, 299_999, 1):
+        clock.pass_ms(passed_ms)
+        with pytest.raises(StoreUnavailableError) as waits:
+            await store.load()
+        reports.append(len(memory.reported))
+    assert reports == [1, 1, 2]
+    assert memory.reported[0] == ("WorkerIDHeld", str(waits.value))
+
+
+async def test_damaged_lease_is_logged_each_time_it_is_damaged(
+    memory: LeasesInMemory, space: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = make_store(memory, space, "respid-4", worker_id=4)
+    await other.load()
+    await other.extend(MARK_MS)
+    sound = memory.leases[f"respid-{space}-4"]
+    store = make_store(memory, space)
+    for logged in (1, 2):
+        await memory.damage(sound.name)
+        await store.load()
+        await store.load()
+        assert [getattr(record, "event", "") for record in caplog.records] == ["lease_damaged"] * logged
+        memory.leases[sound.name] = sound
+        await store.load()
+
+
+async def test_missing_permission_is_logged_each_time_it_goes(
+    memory: LeasesInMemory, space: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> Sequence[Lease]:
+        raise StoreError("the service account may not list leases")
+
+    store = make_store(memory, space)
+    for logged in (1, 2):
+        monkeypatch.setattr(memory, "list_all", refuse)
+        await store.load()
+        await store.load()
+        assert [getattr(record, "event", "") for record in caplog.records] == ["leases_unknown"] * logged
+        monkeypatch.undo()
+        await store.load()
+
+
+@pytest.mark.parametrize(("worker_id", "seconds"), [(0, 0), (5, 5 / 16), (21, 5 / 16)])
+async def test_starts_that_met_wait_for_different_times(
+    memory: LeasesInMemory, space: str, worker_id: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(memory, space, f"respid-{worker_id}", worker_id=worker_id)
+    other = make_store(memory, space, "respid-9", worker_id=9, layout=OTHER)
+    await store.load()
+    await other.load()
+    await other.extend(MARK_MS)
+    slept: list[float] = []
+
+    async def sleep(delay: float) -> None:
+        slept.append(delay)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-9"):
+        await store.extend(MARK_MS)
+    assert list(filter(None, slept)) == list(filter(None, [seconds]))
+
+
+@pytest.mark.parametrize(("passed_ms", "lists"), [(RESERVE_MS * 3 // 4 - 1, 0), (RESERVE_MS * 3 // 4, 1)])
+async def test_looks_for_other_layouts_after_silence(
+    memory: LeasesInMemory,
+    space: str,
+    clock: ScriptedClock,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    passed_ms: int,
+    lists: int,
+) -> None:
+    store = make_store(memory, space, clock=clock)
+    await store.load()
+    await store.extend(MARK_MS)
+    listed = 0
+
+    async def list_all() -> Sequence[Lease]:
+        nonlocal listed
+        listed += 1
+        return []
+
+    monkeypatch.setattr(memory, "list_all", list_all)
+    clock.pass_ms(passed_ms)
+    await store.extend(MARK_MS + 1)
+    assert listed == lists
+
+
+async def test_start_whose_lease_vanishes_begins_again(memory: LeasesInMemory, space: str) -> None:
+    former, store = make_store(memory, space), make_store(memory, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    await store.load()
+    await memory.delete(f"respid-{space}-3")
+    with pytest.raises(StoreUnavailableError, match=f"Lease respid-{space}-3 has vanished"):
+        await store.extend(MARK_MS + 1000)
+    assert (await store.load()).own == MARK, "of the former holder, found before"
+    await store.extend(MARK_MS + 1000)
+
+
+async def test_lease_that_changes_all_the_time_is_written_later(
+    memory: LeasesInMemory, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(memory, space)
+    await store.load()
+    await store.extend(MARK_MS)
+
+    async def conflict(_lease: Lease) -> Lease:
+        raise ConflictError
+
+    monkeypatch.setattr(memory, "replace", conflict)
+    with pytest.raises(StoreUnavailableError, match=f"Lease respid-{space}-3 changes while it is being written"):
+        await store.extend(MARK_MS + 1000)
+    monkeypatch.undo()
+    await store.extend(MARK_MS + 1000)
+
+
+@pytest.mark.parametrize(("here_ms", "there_ms"), [(MARK_MS, MARK_MS + 7), (MARK_MS + 7, MARK_MS)])
+async def test_begins_above_the_marks_of_both_id_spaces(memory: LeasesInMemory, here_ms: int, there_ms: int) -> None:
+    for space, mark_ms in (("here", here_ms), ("there", there_ms)):
+        store = make_store(LeasesInMemory(), space)
+        await store.load()
+        await memory.create(replace(store._own, ceiling_ms=mark_ms, former_id=mark_ms % 1000, holder=""))
+    assert await make_store(memory, "here").load() == Survey(Mark(MARK_MS + 7, LAYOUT.fingerprint, 7))
+
+
+async def test_keeps_marks_of_two_layouts_apart(memory: LeasesInMemory) -> None:
+    for space, layout in (("here", LAYOUT), ("there", OTHER)):
+        store = make_store(LeasesInMemory(), space, layout=layout)
+        await memory.create(replace(store._own, ceiling_ms=MARK_MS, holder=""))
+    assert await make_store(memory, "here").load() == Survey(MARK, (Mark(MARK_MS, OTHER.fingerprint),))
