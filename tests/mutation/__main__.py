@@ -23,7 +23,16 @@ from tests.mutation.selection import ROOT, Module, read_modules
 MUTMUT = str(Path(sys.executable).parent / "mutmut")
 HISTORIES = "10"  # of the simulation, for each mutant
 STOP_SECONDS = 30  # that mutmut gets to write down its results
-PYTEST_ARGUMENTS = ("-p", "no:xdist", "-p", "no:cacheprovider", "--no-header", "-q", "-m", "not kubernetes")
+PYTEST_ARGUMENTS = (
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:cacheprovider",
+    "--no-header",
+    "-q",
+    "-m",
+    "not kubernetes and not server",
+)
 # A mutant that takes this many times as long as the tests took, and these seconds more, is taken to hang.
 TIMEOUT_MULTIPLIER = 3
 TIMEOUT_SECONDS = 5
