@@ -312,9 +312,12 @@ def test_counts_exhausted_millisecond_once(clock: ScriptedClock) -> None:
     generator = begin(clock)
     generator.take(4096)
     assert generator.milliseconds_exhausted == 0, "no request has missed one yet"
-    for _ in range(3):
-        generator.take(1)
-    assert generator.milliseconds_exhausted == 1
+    for count in (1, 2):
+        for _ in range(3):
+            generator.take(1)
+        assert generator.milliseconds_exhausted == count
+        clock.pass_ms(1)
+        generator.take(4096)
 
 
 def test_has_ids_now_agrees_with_take(clock: ScriptedClock) -> None:
@@ -565,3 +568,10 @@ def test_lower_ceiling_ends_after_the_last_timestamp(clock: ScriptedClock) -> No
     assert generator.take(1)[1] == 1, "of the millisecond that was begun"
     clock.pass_ms(1)
     assert generator.take(1) == NOTHING
+
+
+def test_goes_on_below_the_ceiling_that_the_clock_was_set_to(clock: ScriptedClock) -> None:
+    generator, began_ms = begin_limited(clock), clock.wall_ms()
+    clock.step_ms(RESERVED_MS)
+    assert generator.obstacle() is None
+    assert timestamp_ms(generator, generator.take(1)[0]) == began_ms
