@@ -575,3 +575,18 @@ def test_goes_on_below_the_ceiling_that_the_clock_was_set_to(clock: ScriptedCloc
     clock.step_ms(RESERVED_MS)
     assert generator.obstacle() is None
     assert timestamp_ms(generator, generator.take(1)[0]) == began_ms
+
+
+def test_new_generator_has_issued_nothing(clock: ScriptedClock) -> None:
+    generator, epoch_ms = Generator(Layout(), 1, clock), Layout().epoch_ms
+    assert (generator.timestamp_ms, generator.ceiling_ms, generator.queued) == (epoch_ms - 1, 0, False)
+    assert (generator.ids_issued, generator.last_id, generator.sequence) == (0, None, 0)
+    assert (generator.milliseconds_exhausted, generator.stopped_for_ms()) == (0, 0)
+    assert generator.seal() == epoch_ms
+
+
+def test_clock_before_the_epoch_is_wrong(clock: ScriptedClock) -> None:
+    generator, clock.wall = begin(clock), Layout().epoch_ms
+    assert generator.obstacle() is None
+    clock.wall -= 1
+    assert generator.obstacle() is Obstacle.CLOCK
