@@ -39,6 +39,8 @@ class ClientSocket(Waiter, Holder, Protocol):
 
     def take_turn(self) -> None: ...
 
+    def hold_back(self) -> None: ...
+
     def stop_timing(self) -> None: ...
 
     def close_if_idle(self) -> None: ...
@@ -180,6 +182,15 @@ class Clients:
         """Arranges for one call of the client's `take_turn`, after the clients that already wait for theirs."""
         turns = self._turns if client.session.authenticated else self._unauthenticated_turns
         turns.join(client, is_early=client.turns <= EARLY_TURNS)
+
+    def hold_back(self, budget: Budget) -> None:
+        """Ends a pass of the event loop over its sockets, which reads from all clients that are not paused.
+
+        Those that just draw IDs go on. The others wait for their turns, in the rounds to come.
+        """
+        budget.left_ns = 0
+        for client in self.sockets:
+            client.hold_back()
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""

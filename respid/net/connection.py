@@ -15,7 +15,10 @@ TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
 UNAUTHENTICATED_TURN_NS = 100_000
-BYTES_PER_NS = 4  # the time to read and keep what a client sends, and to write replies, in the budget of the round
+# The time to read and keep what a client sends, and to write replies, in the budget of the round.
+READ_NS = 10_000
+NS_PER_BYTE = 1
+FIRST_READ_BYTES = 32_000  # as long as the client has sent nothing
 STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
 
 # Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
@@ -73,7 +76,7 @@ class Connection:
         self.next = _READ
         self._limits = limits
         self._reader = RequestReader(self._current_limits)
-        self._read_bytes = 0  # what came last
+        self._read_bytes = FIRST_READ_BYTES  # what came last
         self._request: list[bytes] | None = None  # the request that is being answered
         self._parts: Parts | None = None  # the rest of a reply that has begun
         self._run_left = 0  # commands of a run that are not answered yet
@@ -130,8 +133,8 @@ class Connection:
         self._feed(data)
         if self.next is not _READ:
             return b""
-        self._budget.left_ns -= len(data) // BYTES_PER_NS
-        if self._budget.left_ns <= 0:
+        self.budget.left_ns -= READ_NS + len(data) * NS_PER_BYTE
+        if self.budget.left_ns <= 0:
             self.next = _TURN
             self.is_between_requests = self.is_settled = False
             return b""
@@ -151,22 +154,27 @@ class Connection:
         """Continues where it stopped and returns the bytes to write; `next` then says how to continue."""
         output = self._answer_turn() if self.next in (_TURN, Next.WAIT) else b""
         if self.next is _READ:  # the next read takes about as long as the last one, and cannot be put off any more
-            self._budget.left_ns -= self._read_bytes // BYTES_PER_NS
+            self.budget.left_ns -= READ_NS + self._read_bytes * NS_PER_BYTE
         return output
 
     @property
-    def _budget(self) -> Budget:
+    def expects_run(self) -> bool:
+        """Whether the client draws IDs again and again, and does nothing else now."""
+        return self.is_between_requests and self._runs.expects is not None
+
+    @property
+    def budget(self) -> Budget:
         return self._budgets.authenticated if self.session.authenticated else self._budgets.unauthenticated
 
     def _answer_turn(self) -> bytes:
         """Answers for one turn, and takes the time from the budget of the round."""
-        session, budget = self.session, self._budget
+        session, budget = self.session, self.budget
         monotonic_ns = session.worker.clock.monotonic_ns
         begun_ns = monotonic_ns()
         turn_ns = TURN_NS if session.authenticated else UNAUTHENTICATED_TURN_NS
         output = self._answer_until(begun_ns + min(turn_ns, budget.left_ns))
         self.is_settled = self.is_settled and self.is_between_requests
-        budget.left_ns -= monotonic_ns() - begun_ns + len(output) // BYTES_PER_NS
+        budget.left_ns -= monotonic_ns() - begun_ns + len(output) * NS_PER_BYTE
         return output
 
     def _answer_until(self, deadline_ns: int) -> bytes:

@@ -81,6 +81,8 @@ class RespProtocol(FlowControl):
     def _go_on_after(self, data: bytes) -> None:
         connection = self._connection
         self._note_memory()
+        if connection.budget.is_overdrawn:
+            self._clients.hold_back(connection.budget)
         if connection.next is not _READ:
             self._step(connection.next)
         elif len(data) >= (FULL_READ_BYTES if connection.is_between_requests else LONG_READ_BYTES):
@@ -127,6 +129,11 @@ class RespProtocol(FlowControl):
     def schedule_turn(self) -> None:
         self.turns += 1
         self._clients.wait_for_turn(self)
+
+    def hold_back(self) -> None:
+        """Reads from the client after a turn only, unless it just draws IDs."""
+        if self._state is _READING and not self._connection.expects_run:
+            self._step(Next.TURN)
 
     def join_queue(self) -> None:
         self._clients.wait_for_id(self)

@@ -25,6 +25,11 @@ class Budget:
     def begin_round(self) -> None:
         self.left_ns = self.round_ns
 
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether twice the time of a round is used up, as when thousands of clients send at the same time."""
+        return self.left_ns < -self.round_ns
+
 
 class _Player(Protocol):
     def take_turn(self) -> None: ...

@@ -11,6 +11,8 @@ from respid.ids.clock import SystemClock
 from respid.ids.layout import Layout
 from respid.net.clients import Clients
 from respid.net.protocol import LONG_READ_BYTES, RespProtocol
+from respid.net.states import State
+from respid.net.turns import ROUND_NS
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.mock_transport import mock_transport
@@ -153,6 +155,21 @@ async def test_long_part_of_a_request_pauses_reading_until_the_next_turn(protoco
     transport.resume_reading.assert_called_once()
     protocol.data_received(bytes(1000))
     transport.pause_reading.assert_called_once()
+
+
+async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: RespProtocol) -> None:
+    clients = protocol._clients
+    silent, drawing, sending = (RespProtocol(clients) for _ in range(3))
+    for each in (silent, drawing, sending):
+        each.connection_made(mock_transport())
+    drawing.data_received(INCR * 3)
+    paused = [cast("Mock", each._transport).pause_reading for each in (silent, sending, drawing)]
+    clients.budgets.authenticated.left_ns = -ROUND_NS
+    sending.data_received(PING)
+    assert [pause.call_count for pause in paused] == [1, 1, 0]
+    while silent._state is not State.READING:
+        await asyncio.sleep(0)
+    assert cast("Mock", sending._transport).write.call_args.args == (PONG,)
 
 
 async def test_request_is_held_until_it_is_complete(worker: Worker, protocol: RespProtocol) -> None:

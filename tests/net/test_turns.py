@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from respid.net.connection import BYTES_PER_NS, Budgets, Connection
+from respid.net.connection import NS_PER_BYTE, Budgets, Connection
 from respid.net.states import Next
 from respid.net.turns import LATE_SHARE, Budget, Turns
 from respid.worker.worker import Worker
@@ -144,7 +144,7 @@ def test_next_long_read_takes_its_time_from_the_budget(worker: Worker) -> None:
     assert connection.next is Next.READ
     budgets.authenticated.begin_round()
     connection.resume()
-    assert budgets.authenticated.left_ns <= 1_000_000 - 250_000 // BYTES_PER_NS
+    assert budgets.authenticated.left_ns <= 1_000_000 - 250_000 * NS_PER_BYTE
 
 
 def test_pipeline_of_blocks_is_bulk_between_two_of_them(clock: ScriptedClock, worker: Worker) -> None:
