@@ -58,8 +58,8 @@ class Sweep:
             await asyncio.sleep(SWEEP_SECONDS)
             if self._is_draining:
                 return
-            if self._auth_seconds:
-                self._clients.close_unauthenticated(self._auth_seconds)
+            while self._auth_seconds and self._clients.close_unauthenticated(self._auth_seconds, SLICE):
+                await asyncio.sleep(0)
             if looks:
                 self._departures.begin_look()
                 await self._look(self._sweep)
