@@ -38,7 +38,7 @@ NEEDED_MODULES = {
     "chart": ["helm_python"],
     "observability": ["helm_python"],
     "test_page.py": ["axe_playwright_python", "playwright"],
-    "test_lease_store.py": ["lightkube"],
+    "test_lease_api.py": ["lightkube"],
     "test_upgrades.py": ["lightkube"],
 }
 
