@@ -177,7 +177,7 @@ class Release:
 
     @property
     def exit_codes(self) -> set[int]:
-        """With which the workers that run now have ended before. On a busy node probes end them too, with another code."""
+        """Those of the workers that run now, from former ends. Probes on a busy node cause others than `FAILED`."""
         statuses = [self.namespace.get(*pod.split("/"))["status"]["containerStatuses"] for pod in self.pods()]
         ends = [each.get("lastState", {}).get("terminated") for containers in statuses for each in containers]
         return {int(end["exitCode"]) for end in ends if end}

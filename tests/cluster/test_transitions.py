@@ -73,10 +73,10 @@ class Operator:
         try:
             wait_for(self._is_ready, f"all workers are ready after {action.__name__}")
         except AssertionError as error:
-            raise AssertionError("\n".join([str(error), *self._describe()])) from None
+            raise AssertionError("\n".join([str(error), *self.describe()])) from None
         return action.__name__
 
-    def _describe(self) -> list[str]:
+    def describe(self) -> list[str]:
         """Where the release stands, to find out why it is not ready."""
         namespace = self.release.namespace
         holders = "custom-columns=NAME:.metadata.name,HOLDER:.spec.holderIdentity,SECONDS:.spec.leaseDurationSeconds"
@@ -128,7 +128,7 @@ class Operator:
 
     def _is_ready(self) -> bool:
         release = self.release
-        if release.replicas == release.ready == len(release.pods()):
+        if 0 < release.replicas == release.ready == len(release.pods()):
             return True
         if not self.has_restarted_all and any("is held by pod" in each for each in self._logs()):
             # Not again: each start has to see for a whole reservation that a Lease does not change.
@@ -150,6 +150,9 @@ def test_random_transitions_repeat_no_id(release: Release) -> None:
     for _ in range(TRANSITIONS):
         actions.append(operator.act())
         _log.info("%d: %s", len(actions), actions[-1])
-        draws_on(client)
+        try:
+            draws_on(client)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), f"seed {SEED}: {actions}", *operator.describe()])) from None
     drawn = client.finish()
     assert repeated(drawn) == 0, f"seed {SEED}: {actions}"
