@@ -23,6 +23,7 @@ CHART = ROOT / "helm-chart"
 CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
 IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
 REPOSITORY, _, TAG = IMAGE.rpartition(":")
+FAILED = 1  # the exit code of a worker that gives up
 WAIT_SECONDS = 240  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
@@ -72,6 +73,11 @@ class Drawn:
     def errors(self) -> dict[str, int]:
         texts = {text for each in self.connections for text in each["errors"]}
         return {text: sum(each["errors"].get(text, 0) for each in self.connections) for text in texts}
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether a worker answered that it cannot issue IDs."""
+        return any("LOADING" in text for text in self.errors)
 
     @property
     def longest_pause(self) -> float:
@@ -168,6 +174,24 @@ class Release:
     @property
     def ready(self) -> int:
         return int(self.namespace.get("statefulset", self.name)["status"].get("readyReplicas", 0))
+
+    @property
+    def exit_codes(self) -> set[int]:
+        """Those of the workers that run now, from former ends. Probes on a busy node cause others than `FAILED`."""
+        statuses = [self.namespace.get(*pod.split("/"))["status"]["containerStatuses"] for pod in self.pods()]
+        ends = [each.get("lastState", {}).get("terminated") for containers in statuses for each in containers]
+        return {int(end["exitCode"]) for end in ends if end}
+
+    def logs(self, event: str) -> list[bool]:
+        """Whether each worker that runs now has logged an event."""
+        return [f'"{event}"' in self.namespace.kubectl("logs", pod, "--container=respid") for pod in self.pods()]
+
+    def patch(self, specification: Values, **container: object) -> None:
+        """Changes the pods' specification and their container, where the chart has no value, and waits for the pods."""
+        template = {"spec": specification | {"containers": [{"name": "respid"} | container]}}
+        patch = json.dumps({"spec": {"template": template}})
+        self.namespace.kubectl("patch", "statefulset", self.name, "--patch", patch)
+        self.wait_for_rollout()
 
     def _put(self, verb: str, *values: Values) -> str:
         files: Values = {"image": {"repository": REPOSITORY, "tag": TAG}}

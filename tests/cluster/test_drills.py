@@ -5,7 +5,18 @@ import time
 
 import pytest
 
-from tests.cluster.installation import IMAGE, SMALL, Client, Namespace, Release, Values, repeated, run, wait_for
+from tests.cluster.installation import (
+    IMAGE,
+    RETRYABLE,
+    SMALL,
+    Client,
+    Namespace,
+    Release,
+    Values,
+    repeated,
+    run,
+    wait_for,
+)
 from tests.cluster.test_scaling import KEDA, autoscaling
 from tests.support.needed_tools import leave_out
 
@@ -50,14 +61,26 @@ def _evict(namespace: Namespace, pod: str) -> None:
     run("kubectl", "create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
 
 
+def _evict_when_permitted(namespace: Namespace, pod: str) -> None:
+    """Asks again and again, as `kubectl drain` does."""
+
+    def is_permitted() -> bool:
+        _evict(namespace, pod)
+        return True
+
+    wait_for(is_permitted, f"the budget permits to evict {pod}")
+
+
 def _uid(namespace: Namespace, pod: str) -> str:
     return str(namespace.get("pod", pod)["metadata"]["uid"])
 
 
-def _is_budget_observed(namespace: Namespace, name: str) -> bool:
+def _is_budget_observed(namespace: Namespace, name: str, workers: int = 2) -> bool:
     budget = namespace.get("poddisruptionbudget", name)
     status = budget.get("status", {})
-    return bool(status.get("observedGeneration") == budget["metadata"]["generation"] and status["expectedPods"] == 2)
+    return bool(
+        status.get("observedGeneration") == budget["metadata"]["generation"] and status["expectedPods"] == workers
+    )
 
 
 def test_workers_that_are_not_ready_do_not_block_a_drain(namespace: Namespace) -> None:
@@ -77,6 +100,29 @@ def test_workers_that_are_not_ready_do_not_block_a_drain(namespace: Namespace) -
     wait_for(lambda: _is_budget_observed(namespace, "respid-two"), "the other policy is in force")
     with pytest.raises(AssertionError, match="disruption budget"):
         _evict(namespace, "respid-two-1")
+
+
+def test_nodes_are_replaced_one_after_another(release: Release) -> None:
+    """As far as one node can show it: every pod is evicted, as soon as the budget permits, and starts again."""
+    release.install(SMALL, {"replicaCount": 3, "drainDelaySeconds": 12})
+    release.wait_for_rollout()
+    namespace, client = release.namespace, Client(release.namespace, release.name)
+    wait_for(lambda: _is_budget_observed(namespace, release.name, workers=3), "the budget is in force")
+    former = {pod: _uid(namespace, pod) for pod in ("respid-0", "respid-1", "respid-2")}
+    _evict(namespace, "respid-2")
+    with pytest.raises(AssertionError, match="disruption budget"):
+        _evict(namespace, "respid-1")
+    for pod in ("respid-1", "respid-0"):
+        _evict_when_permitted(namespace, pod)
+    wait_for(lambda: all(_uid(namespace, pod) != uid for pod, uid in former.items()), "all pods are replaced")
+    wait_for(lambda: release.ready == 3, "all pods are ready")
+    draws = client.answered
+    wait_for(lambda: client.answered > draws + 300, "IDs are drawn from the new pods")
+    drawn = client.finish()
+    assert repeated(drawn) == 0
+    assert set(drawn.errors) <= RETRYABLE, drawn.errors
+    assert drawn.longest_pause < 10
+    assert drawn.worker_ids == {0, 1, 2}
 
 
 def test_the_number_of_workers_stays_without_prometheus(release: Release) -> None:

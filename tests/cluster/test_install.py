@@ -1,7 +1,5 @@
 """Installs and uninstalls on a real cluster."""
 
-import json
-
 import pytest
 
 from tests.cluster.installation import (
@@ -79,11 +77,7 @@ def test_pod_name_replaces_missing_label(release: Release) -> None:
     release.install(SMALL)
     # As before Kubernetes 1.28: the label is missing, so the variables are empty.
     empty = {"value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['none']"}}}
-    containers = [{"name": "respid", "env": [{"name": name} | empty for name in ("WORKER_ID", "RESPID_WORKER_ID")]}]
-    release.namespace.kubectl(
-        "patch", "statefulset", "respid", "-p", json.dumps({"spec": {"template": {"spec": {"containers": containers}}}})
-    )
-    release.wait_for_rollout()
+    release.patch({}, env=[{"name": name} | empty for name in ("WORKER_ID", "RESPID_WORKER_ID")])
     for worker in range(2):
         variables = release.namespace.kubectl("exec", f"respid-{worker}", "--", "env")
         assert "\nWORKER_ID=\n" in variables

@@ -1,45 +1,78 @@
-"""Stops the API server for a minute. Needs the cluster's commands that stop and start it."""
+"""Stops the API server, or KEDA, for a while. Needs the cluster's commands that stop and start them."""
 
+import contextlib
 import os
 import shlex
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import pytest
-
-from tests.cluster.installation import SMALL, Client, Release, repeated, wait_for
+from tests.cluster.installation import FAILED, SMALL, Client, Release, repeated, wait_for
+from tests.cluster.test_scaling import KEDA, autoscaling
 from tests.support.needed_tools import leave_out
 
 SECONDS = float(os.environ.get("RESPID_TEST_OUTAGE_SECONDS", "60"))
 
 
-@pytest.fixture(scope="module")
-def commands() -> tuple[list[str], list[str]]:
-    """The commands that stop and start the API server."""
-    try:
-        stop, start = os.environ["RESPID_TEST_STOP_API_SERVER"], os.environ["RESPID_TEST_START_API_SERVER"]
-    except KeyError as error:
-        leave_out(f"{error.args[0]} is not set to a command")
-    return shlex.split(stop), shlex.split(start)
+@dataclass(frozen=True)
+class Part:
+    """A part of the cluster that can be stopped and started, by the commands in two variables."""
+
+    stop: list[str]
+    start: list[str]
+
+    @classmethod
+    def find(cls, name: str) -> "Part":
+        try:
+            return cls(*(shlex.split(os.environ[f"RESPID_TEST_{verb}_{name}"]) for verb in ("STOP", "START")))
+        except KeyError as error:
+            leave_out(f"{error.args[0]} is not set to a command")
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        try:
+            subprocess.run(self.stop, check=True, stdout=subprocess.DEVNULL)
+            yield
+        finally:
+            subprocess.run(self.start, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_workers_serve_without_an_api_server(release: Release, commands: tuple[list[str], list[str]]) -> None:
-    stop, start = commands
+def test_workers_serve_without_an_api_server(release: Release) -> None:
+    api_server = Part.find("API_SERVER")
     release.install(SMALL)
     release.wait_for_rollout()
     client = Client(release.namespace, release.name)
-    try:
-        subprocess.run(stop, check=True, stdout=subprocess.DEVNULL)
+    with api_server.away():
         time.sleep(SECONDS)
-    finally:
-        subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
     wait_for(lambda: release.ready == 2, "both workers are ready")
     after = client.answered
     wait_for(lambda: client.answered > after + 300, "IDs are drawn after it")
     drawn = client.finish()
     assert repeated(drawn) == 0
-    assert drawn.errors.get("-LOADING respid cannot issue IDs", 0) == 0
+    assert not drawn.was_refused
     assert drawn.longest_pause < 10
-    for pod in release.pods():
-        (status,) = release.namespace.get(*pod.split("/"))["status"]["containerStatuses"]
-        assert status["restartCount"] == 0
+    assert FAILED not in release.exit_codes
+
+
+def _is_scaling(release: Release) -> bool:
+    """Whether the HPA that KEDA made has a value for its metric."""
+    conditions = release.namespace.get("hpa", release.name)["status"]["conditions"]
+    return {"ScalingActive": "True"}.items() <= {each["type"]: each["status"] for each in conditions}.items()
+
+
+def test_the_number_of_workers_stays_without_keda(release: Release) -> None:
+    operator = Part.find("KEDA")
+    three = KEDA | {"threshold": "5", "queries": {"exhausted": "vector(15)"}}
+    release.install(SMALL, autoscaling(keda=three, minReplicas=1))
+    wait_for(lambda: release.ready == 3, "the query asks for three workers")
+    client = Client(release.namespace, release.name)
+    with operator.away():
+        wait_for(lambda: not _is_scaling(release), "the HPA has no value")
+        time.sleep(SECONDS)  # longer than the stabilization window for scaling down
+        assert (release.replicas, release.ready) == (3, 3)
+    wait_for(lambda: _is_scaling(release), "the HPA has a value again")
+    assert (release.replicas, release.ready) == (3, 3)
+    drawn = client.finish()
+    assert repeated(drawn) == 0
+    assert drawn.errors == {}

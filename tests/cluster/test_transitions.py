@@ -3,19 +3,23 @@
 `RESPID_TEST_TRANSITIONS` is the number of random transitions, 4 by default, and `RESPID_TEST_SEED` chooses them.
 """
 
+import json
+import logging
 import os
 import random
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster.installation import SMALL, Client, Release, Values, repeated, wait_for
+from tests.cluster.installation import SMALL, Client, Release, repeated, wait_for
 
 TRANSITIONS = int(os.environ.get("RESPID_TEST_TRANSITIONS", "4"))
 SEED = int(os.environ.get("RESPID_TEST_SEED", secrets.randbelow(10**9)))
 SECONDS = 240 + 120 * TRANSITIONS
+RESERVE_SECONDS = 40  # a Lease that could not be given up is free after as long
+_log = logging.getLogger(__name__)
 
 
 def draws_on(client: Client) -> None:
@@ -57,10 +61,11 @@ class Operator:
 
     release: Release
     random: random.Random
-    values: Values = field(default_factory=lambda: {"replicaCount": 2, "workerIdOffset": 0})
+    has_restarted_all: bool = False  # since the last action
 
     def act(self) -> str:
         """Does one thing, waits until all workers are ready, and returns its name."""
+        self.has_restarted_all = False
         action: Callable[[], None] = self.random.choice(
             [self.upgrade, self.scale, self.move, self.roll_back, self.delete_pod, self.kill_pod]
         )
@@ -68,9 +73,18 @@ class Operator:
         try:
             wait_for(self._is_ready, f"all workers are ready after {action.__name__}")
         except AssertionError as error:
-            logs = [self.release.namespace.kubectl("logs", pod, "--tail=3") for pod in self.release.pods()]
-            raise AssertionError("\n".join([str(error), *logs])) from None
+            raise AssertionError("\n".join([str(error), *self.describe()])) from None
         return action.__name__
+
+    def describe(self) -> list[str]:
+        """Where the release stands, to find out why it is not ready."""
+        namespace = self.release.namespace
+        holders = "custom-columns=NAME:.metadata.name,HOLDER:.spec.holderIdentity,SECONDS:.spec.leaseDurationSeconds"
+        return [
+            *self._logs(),
+            namespace.kubectl("get", "pods,statefulset"),
+            namespace.kubectl("get", "leases", "-o", holders),
+        ]
 
     def upgrade(self) -> None:
         self._upgrade(log={"format": self.random.choice(["text", "json"])})
@@ -83,7 +97,7 @@ class Operator:
         stop_all(self.release)
         self._upgrade(
             workerIdOffset=self.random.randrange(3),
-            lease={"idSpace": self.random.choice(["default", "other"]), "reserveSeconds": 40},
+            lease={"idSpace": self.random.choice(["default", "other"]), "reserveSeconds": RESERVE_SECONDS},
         )
 
     def roll_back(self) -> None:
@@ -94,6 +108,9 @@ class Operator:
         self.release.namespace.helm("rollback", self.release.name)
         if self.random.random() < 0.5:
             return
+        self._restart_all()
+
+    def _restart_all(self) -> None:
         replicas = self.release.replicas
         stop_all(self.release)
         self.release.scale(replicas)
@@ -106,29 +123,36 @@ class Operator:
         self.release.namespace.kubectl("delete", pod, "--force", "--grace-period=0")
 
     def _upgrade(self, **values: object) -> None:
-        self.values = self.values | values
-        self.release._put("upgrade", SMALL, self.values)
+        current = self.release.namespace.helm("get", "values", self.release.name, "--output", "json")
+        self.release._put("upgrade", json.loads(current), values)
 
     def _is_ready(self) -> bool:
         release = self.release
-        if release.replicas == release.ready == len(release.pods()):
+        if 0 < release.replicas == release.ready == len(release.pods()):
             return True
-        if any("is held by pod" in release.namespace.kubectl("logs", pod, "--tail=20") for pod in release.pods()):
-            replicas = release.replicas
-            stop_all(release)
-            release.scale(replicas)
+        if not self.has_restarted_all and any("is held by pod" in each for each in self._logs()):
+            # Not again: each start has to see for a whole reservation that a Lease does not change.
+            self.has_restarted_all = True
+            self._restart_all()
         return False
+
+    def _logs(self) -> list[str]:
+        return [self.release.namespace.kubectl("logs", pod, "--tail=20") for pod in self.release.pods()]
 
 
 @pytest.mark.timeout(SECONDS)
 def test_random_transitions_repeat_no_id(release: Release) -> None:
     operator = Operator(release, random.Random(SEED))
-    release.install(SMALL, operator.values)
+    release.install(SMALL, {"lease": {"idSpace": "default", "reserveSeconds": RESERVE_SECONDS}})
     release.wait_for_rollout()
     client = Client(release.namespace, release.name)
     actions = []
     for _ in range(TRANSITIONS):
         actions.append(operator.act())
-        draws_on(client)
+        _log.info("%d: %s", len(actions), actions[-1])
+        try:
+            draws_on(client)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), f"seed {SEED}: {actions}", *operator.describe()])) from None
     drawn = client.finish()
     assert repeated(drawn) == 0, f"seed {SEED}: {actions}"
