@@ -18,10 +18,12 @@ def ignore(_command: Command, _arguments: list[bytes]) -> None:
     """Does nothing."""
 
 
-def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, list[bytes]], None] = ignore) -> Reply:
+def run(
+    session: Session, arguments: list[bytes], on_repeatable: Callable[[Command, list[bytes]], None] = ignore
+) -> Reply:
     """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis.
 
-    Calls `on_draw` after a command that draws one ID or one block: the next requests may be a run of it.
+    Calls `on_repeatable` after a command that may be the first one of a run.
     """
     if session.tracking is not None and not session.last_command.startswith(_CLIENT):
         session.end_choice()
@@ -30,7 +32,8 @@ def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, li
         command = command.subcommands.get(arguments[1].upper())
     if command is None:
         return _answer_unknown(session, arguments)
-    if len(arguments) != command.arity and not command.accepts(len(arguments)):
+    count, arity = len(arguments), command.arity
+    if count != arity and not count >= -arity > 0:
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
@@ -43,10 +46,10 @@ def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, li
         reply = command.handler(session, arguments)
         if reply is None:
             counts[command.name] -= 1  # it waits for an ID, and will be run again
-        elif isinstance(reply, bytes) and reply.startswith(b"-"):
+        elif isinstance(reply, bytes) and reply[:1] == b"-":
             session.worker.stats.failed_calls[command.name] += 1
-    if command.draw_of is not None and reply is not None:
-        on_draw(command, arguments)
+    if command.runs and reply is not None:
+        on_repeatable(command, arguments)
     return reply
 
 
