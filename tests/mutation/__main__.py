@@ -36,6 +36,7 @@ PYTEST_ARGUMENTS = (
 # A mutant that takes this many times as long as the tests took, and these seconds more, is taken to hang.
 TIMEOUT_MULTIPLIER = 3
 TIMEOUT_SECONDS = 5
+IMPORT_SECONDS = 30  # the same, where a mutant imports everything anew
 
 
 def main() -> int:
@@ -68,7 +69,7 @@ def prepare(module: Module) -> None:
     (module.directory / "setup.cfg").write_text(
         f"[mutmut]\nsource_paths = respid\nonly_mutate = {module.source}\npytest_add_cli_args ={arguments}\n"
         f"pytest_add_cli_args_test_selection ={tests}\ntimeout_multiplier = {TIMEOUT_MULTIPLIER}\n"
-        f"timeout_constant = {TIMEOUT_SECONDS}\ntrack_dependencies = false\nuse_git_change_detection = false\n"
+        f"timeout_constant = {IMPORT_SECONDS if module.is_fresh else TIMEOUT_SECONDS}\ntrack_dependencies = false\nuse_git_change_detection = false\n"
         f"{isolation}"
     )
     # Tests may have changed, and call other functions now.
