@@ -66,10 +66,11 @@ def prepare(module: Module) -> None:
             (module.directory / name).symlink_to(ROOT / name)
     arguments, tests = ("".join(f"\n  {each}" for each in values) for values in (PYTEST_ARGUMENTS, module.tests))
     isolation = "process_isolation = forkserver\nforkserver_warmup = none\n" if module.is_fresh else ""
+    timeout = IMPORT_SECONDS if module.is_fresh else TIMEOUT_SECONDS
     (module.directory / "setup.cfg").write_text(
         f"[mutmut]\nsource_paths = respid\nonly_mutate = {module.source}\npytest_add_cli_args ={arguments}\n"
         f"pytest_add_cli_args_test_selection ={tests}\ntimeout_multiplier = {TIMEOUT_MULTIPLIER}\n"
-        f"timeout_constant = {IMPORT_SECONDS if module.is_fresh else TIMEOUT_SECONDS}\ntrack_dependencies = false\nuse_git_change_detection = false\n"
+        f"timeout_constant = {timeout}\ntrack_dependencies = false\nuse_git_change_detection = false\n"
         f"{isolation}"
     )
     # Tests may have changed, and call other functions now.
