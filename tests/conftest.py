@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -83,6 +84,14 @@ def unmeasured() -> Iterator[None]:
     yield
     if measuring:
         measuring.start()
+
+
+@pytest.fixture
+def default_sigint() -> Iterator[None]:
+    """Programs that the test starts do not ignore SIGINT, although a shell's background jobs do."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 @pytest.fixture

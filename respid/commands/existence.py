@@ -14,24 +14,24 @@ hashes = CommandGroup("hash")
 @generic.command(
     "EXISTS key [key ...]",
     "Returns the number of given keys: every key exists.",
-    "readonly fast constant",
+    "readonly fast constant repeats",
 )
 @generic.command(
     "TOUCH key [key ...]",
     "Returns the number of given keys: every key exists.",
-    "readonly fast constant",
+    "readonly fast constant repeats",
     since="3.2.1",
 )
 def count_keys(_session: Session, arguments: list[bytes]) -> Reply:
     return encoder.integer(len(arguments) - 1)
 
 
-@hashes.command("HEXISTS key field", "Returns 1: every field exists.", "readonly fast constant", since="2.0.0")
+@hashes.command("HEXISTS key field", "Returns 1: every field exists.", "readonly fast constant repeats", since="2.0.0")
 def hexists(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.integer(1)
 
 
-@generic.command("TYPE key", "Returns string, the type of a counter.", "readonly fast constant")
+@generic.command("TYPE key", "Returns string, the type of a counter.", "readonly fast constant repeats")
 def type_(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.simple_string("string")
 

@@ -25,8 +25,8 @@ generic = CommandGroup("generic")
 hashes = CommandGroup("hash")
 
 
-@generic.command("TTL key", "Returns -1: keys do not expire.", "readonly fast constant")
-@generic.command("PTTL key", "Returns -1: keys do not expire.", "readonly fast constant", since="2.6.0")
+@generic.command("TTL key", "Returns -1: keys do not expire.", "readonly fast constant repeats")
+@generic.command("PTTL key", "Returns -1: keys do not expire.", "readonly fast constant repeats", since="2.6.0")
 @generic.command("EXPIRETIME key", "Returns -1: keys do not expire.", "readonly fast constant", since="7.0.0")
 @generic.command("PEXPIRETIME key", "Returns -1: keys do not expire.", "readonly fast constant", since="7.0.0")
 def no_expiry(_session: Session, _arguments: list[bytes]) -> Reply:

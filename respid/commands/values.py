@@ -18,7 +18,7 @@ _COMMAND_OF_UNIT = {b"EX": "expire", b"PX": "pexpire", b"EXAT": "expireat", b"PX
 group = CommandGroup("string")
 
 
-@group.command("GET key", "Returns null: no values are stored.", "readonly fast constant")
+@group.command("GET key", "Returns null: no values are stored.", "readonly fast constant repeats")
 def get(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.null(session.version)
 

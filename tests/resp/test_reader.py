@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import hiredis
 import pytest
@@ -58,6 +59,33 @@ def test_equals_hiredis_wherever_cut(requests: list[list[bytes]], places: list[i
     assert read(RequestReader(DEFAULT_LIMITS), cut(sent, places)) == expected == requests
 
 
+@given(REQUESTS, st.lists(st.integers(min_value=0), max_size=20))
+@settings(max_examples=100)
+def test_short_requests_are_read_alike(requests: list[list[bytes]], places: list[int]) -> None:
+    sent = b"".join([request(*arguments) for arguments in requests])
+    assert outcome(cut(sent, places)) == (requests, "")
+
+
+@pytest.mark.parametrize("arguments", [[b"x"], [b"GET", b""], [b"x" * 9, b"y" * 99], [b"x", *[b"y" * 99] * 8]], ids=len)
+def test_short_request_is_read_whole_or_not_at_all(arguments: list[bytes]) -> None:
+    sent = request(*arguments)
+    for place in range(len(sent)):
+        reader = RequestReader(DEFAULT_LIMITS)
+        reader.feed(sent[:place])
+        assert reader.next_short_request() is None
+        reader.feed(sent[place:])
+        assert reader.next_short_request() == arguments
+        assert reader.is_empty
+
+
+def test_low_limit_applies_to_short_requests() -> None:
+    reader = RequestReader(replace(DEFAULT_LIMITS, request_bytes=700))
+    reader.feed(request("x", *["y" * 99] * 8))
+    assert reader.next_short_request() is None
+    with pytest.raises(ProtocolError, match="invalid bulk length"):
+        reader.next_request()
+
+
 @given(REQUESTS.filter(bool))
 @settings(max_examples=60)
 def test_waits_for_last_byte(requests: list[list[bytes]]) -> None:
@@ -86,12 +114,12 @@ def test_cuts_do_not_matter_if_malformed(parts: list[bytes], places: list[int]) 
 
 
 def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
-    """Returns the requests in the pieces, and the error that ends them, if any."""
+    """Returns the requests in the pieces, read as a connection does, and the error that ends them, if any."""
     reader, found = RequestReader(DEFAULT_LIMITS), []
     for piece in pieces:
         reader.feed(piece)
         try:
-            while (arguments := reader.next_request()) is not None:
+            while (arguments := reader.next_short_request() or reader.next_request()) is not None:
                 found += [arguments] if arguments else []
         except ProtocolError as error:
             return found, str(error)
