@@ -590,3 +590,9 @@ def test_clock_before_the_epoch_is_wrong(clock: ScriptedClock) -> None:
     assert generator.obstacle() is None
     clock.wall -= 1
     assert generator.obstacle() is Obstacle.CLOCK
+
+
+@pytest.mark.parametrize("worker_id", [0, 1023])
+def test_takes_every_worker_id_of_the_layout(clock: ScriptedClock, worker_id: int) -> None:
+    first, _ = begin(clock, worker_id=worker_id).take(1)
+    assert Layout().decompose(first).worker_id == worker_id

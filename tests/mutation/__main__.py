@@ -36,6 +36,7 @@ PYTEST_ARGUMENTS = (
 # A mutant that takes this many times as long as the tests took, and these seconds more, is taken to hang.
 TIMEOUT_MULTIPLIER = 3
 TIMEOUT_SECONDS = 5
+IMPORT_SECONDS = 30  # the same, where a mutant imports everything anew
 
 
 def main() -> int:
@@ -64,10 +65,13 @@ def prepare(module: Module) -> None:
         if not (module.directory / name).is_symlink():
             (module.directory / name).symlink_to(ROOT / name)
     arguments, tests = ("".join(f"\n  {each}" for each in values) for values in (PYTEST_ARGUMENTS, module.tests))
+    isolation = "process_isolation = forkserver\nforkserver_warmup = none\n" if module.is_fresh else ""
+    timeout = IMPORT_SECONDS if module.is_fresh else TIMEOUT_SECONDS
     (module.directory / "setup.cfg").write_text(
         f"[mutmut]\nsource_paths = respid\nonly_mutate = {module.source}\npytest_add_cli_args ={arguments}\n"
         f"pytest_add_cli_args_test_selection ={tests}\ntimeout_multiplier = {TIMEOUT_MULTIPLIER}\n"
-        f"timeout_constant = {TIMEOUT_SECONDS}\ntrack_dependencies = false\nuse_git_change_detection = false\n"
+        f"timeout_constant = {timeout}\ntrack_dependencies = false\nuse_git_change_detection = false\n"
+        f"{isolation}"
     )
     # Tests may have changed, and call other functions now.
     shutil.rmtree(module.directory / "mutants" / "tests", ignore_errors=True)

@@ -15,7 +15,7 @@ EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 OUTCOMES = {0: "survived", 5: "not covered", 33: "not covered", None: "not tried", 2: "not tried"}
 TIMED_OUT = (-9, 24, -24, 36, 152)
 ALIVE = ("survived", "not covered")
-_SENTENCE = re.compile(r'(?:f?"[^"]* [^"]*"\s*)+')
+_STRING = re.compile(r'(?:f?"[^"]*"\s*)+')
 _EXACT_TEXTS = "respid.resp."  # clients get these texts, and redis-server's are the same
 
 
@@ -29,8 +29,13 @@ class Change(NamedTuple):
     @property
     def is_wording(self) -> bool:
         """Whether it changes only a sentence for people, or leaves it out. Tests look for events and types instead."""
-        without = [_SENTENCE.sub("None", text) for text in (self.before, self.after)]
-        return self.before != self.after and without[0] == without[1] and not self.function.startswith(_EXACT_TEXTS)
+        before, after = map(_without_sentences, (self.before, self.after))
+        return before != self.before and before == after and not self.function.startswith(_EXACT_TEXTS)
+
+
+def _without_sentences(code: str) -> str:
+    without = _STRING.sub(lambda match: "None" if " " in match[0].strip() else match[0], code)
+    return without.replace("None, ", "") if without != code else code
 
 
 def print_report(modules: list[Module], known: set[Change]) -> int:

@@ -13,6 +13,7 @@ class Module(NamedTuple):
 
     name: str
     tests: tuple[str, ...]
+    is_fresh: bool  # each mutant imports it anew, since functions run at its import, and results are cached
 
     @property
     def source(self) -> str:
@@ -36,4 +37,4 @@ class Module(NamedTuple):
 
 def read_modules() -> list[Module]:
     entries = tomllib.loads(MODULES.read_text())["module"]
-    return [Module(entry["name"], tuple(entry["tests"])) for entry in entries]
+    return [Module(entry["name"], tuple(entry["tests"]), entry.get("fresh", False)) for entry in entries]

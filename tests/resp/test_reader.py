@@ -139,6 +139,7 @@ def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
         (b"*1\r\n:1\r\n", "expected '$', got ':'", ""),
         (b"*1\r\n\xff1\r\n", "expected '$', got '\udcff'", ""),
         (b"*" + b"1" * 65_535 + b"\r\n", "invalid multibulk length", ""),
+        (b"*" + b"1" * 65_536 + b"\r\n", "too big mbulk count string", ""),
         (b"*" + b"1" * 65_536, "too big mbulk count string", ""),
         (b"*1\r\n$" + b"1" * 65_535 + b"\r\n", "invalid bulk length", ""),
         (b"*1\r\n$" + b"1" * 65_536, "too big bulk count string", ""),
@@ -189,6 +190,15 @@ def test_accepts_request_at_limit(arguments: list[bytes]) -> None:
 def test_accepts_line_at_limit() -> None:
     assert read_all(b"x" * 65_536 + b"\r\n") == [[b"x" * 65_536]]
     assert read_all(b"x " * 1024 + b"\r\n") == [[b"x"] * 1024]
+
+
+@pytest.mark.parametrize("following", [b"\r\n", b"\r" + b"x" * 70_000])
+def test_refuses_empty_header_at_the_beginning_of_a_read(following: bytes) -> None:
+    assert outcome([b"*1\r\n", following]) == ([], "expected '$', got '\r'")
+
+
+def test_accepts_any_byte_after_a_carriage_return() -> None:
+    assert read_all(b"*2\rX$0\rX..$1\rXa..") == [[b"", b"a"]]
 
 
 def test_skips_empty_requests() -> None:
@@ -303,7 +313,22 @@ def test_parses_integer(number: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"-", b"-0", b"+1", b"01", b"1 ", b" 1", b"1.0", b"1_0", b"1\n", b"0x1", b"9223372036854775808", b"1" * 99],
+    [
+        b"",
+        b"-",
+        b"-0",
+        b"+1",
+        b"01",
+        b"1 ",
+        b" 1",
+        b"1.0",
+        b"1_0",
+        b"1\n",
+        b"0x1",
+        b"9223372036854775808",
+        b"-9223372036854775809",
+        b"1" * 99,
+    ],
 )
 def test_refuses_lenient_integer(text: bytes) -> None:
     assert parse_integer(text) is None

@@ -123,6 +123,9 @@ def test_run_begins_at_the_position() -> None:
     for sent in (request("PING") + one * 3, request("PING") + one + incrby("ab") + incrby("c")):
         start = len(request("PING"))
         assert learned().find(sent, start) == Run(3, len(sent))
+    runs = learned()
+    runs.find(request("PING") + one * 3, start)
+    assert waste(runs) == WASTED_AFTER_LEARNING + 3
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, method: str) -> list[tuple[object, ...]]:

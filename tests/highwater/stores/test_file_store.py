@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from respid.highwater.stores import HolderLostError, Mark, StoreError, Survey, disk, file
-from respid.highwater.stores.disk import Disk, LocalDisk, Lock
+from respid.highwater.stores.disk import Disk, LocalDisk, Lock, LockedError
 from respid.highwater.stores.file import FileStore
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
@@ -448,11 +448,10 @@ async def test_start_above_permits_offset_change(tmp_path: Path) -> None:
         await store.close()
     store = make_store(tmp_path, is_exclusive=True, start_above=greatest)
     survey = await store.load()
-    assert survey.own is None
-    assert survey.former_id(LAYOUT) == MARK.greatest_id()
+    assert survey == Survey(None, (Mark(0, LAYOUT.fingerprint, MARK.greatest_id()),))
     assert (tmp_path / "worker-6.json").exists(), "kept until the own mark includes its bound"
     await store.extend(MARK_MS + 1000)
-    assert not (tmp_path / "worker-6.json").exists()
+    assert not list(tmp_path.glob("worker-6.*"))
     await store.close()
 
     again = make_store(tmp_path, is_exclusive=True)
@@ -706,3 +705,26 @@ async def test_refused_start_can_be_tried_again(tmp_path: Path) -> None:
     await store.load()
     await store.extend(MARK_MS)
     assert store.stands()
+
+
+async def test_moved_lock_is_released_once_a_new_one_is_taken(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "state")
+    await store.load()
+    (tmp_path / "state").rename(tmp_path / "moved")
+    await store.extend(MARK_MS)
+    LocalDisk().lock(tmp_path / "moved" / "worker-3.lock", "pid 7").release()
+    with pytest.raises(LockedError):
+        LocalDisk().lock(tmp_path / "state" / "worker-3.lock", "pid 7")
+
+
+async def test_mark_that_may_not_be_read_makes_others_unknown(tmp_path: Path) -> None:
+    class PrivateDisk(LocalDisk):
+        def read(self, path: Path) -> bytes | None:
+            if path.name == "worker-4.json":
+                raise PermissionError(errno.EACCES, "not permitted", str(path))
+            return super().read(path)
+
+    await leave_mark(tmp_path, 4)
+    lock = LocalDisk().lock(tmp_path / "worker-4.lock", "pid 812")
+    assert await make_store(tmp_path, disk=PrivateDisk()).load() == Survey(None, is_layout_in_use=True, knows_all=False)
+    lock.release()

@@ -772,3 +772,36 @@ async def test_keeps_marks_of_two_layouts_apart(memory: LeasesInMemory) -> None:
         store = make_store(LeasesInMemory(), space, layout=layout)
         await memory.create(replace(store._own, ceiling_ms=MARK_MS, holder=""))
     assert await make_store(memory, "here").load() == Survey(MARK, (Mark(MARK_MS, OTHER.fingerprint),))
+
+
+async def test_reports_at_once_on_a_host_that_has_just_started(memory: LeasesInMemory, space: str) -> None:
+    holder = make_store(memory, space, "respid-1")
+    await holder.load()
+    await holder.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError):
+        await make_store(memory, space, clock=ScriptedClock(monotonic=0)).load()
+    assert [reason for reason, _ in memory.reported] == ["WorkerIDHeld"]
+
+
+async def test_reports_whether_another_worker_runs(memory: LeasesInMemory, space: str) -> None:
+    neighbour = make_store(memory, space, "respid-4", worker_id=4)
+    await neighbour.load()
+    await neighbour.extend(MARK_MS)
+    assert (await make_store(memory, space).load()).is_layout_in_use
+    await neighbour.release(MARK_MS)
+    assert not (await make_store(memory, space).load()).is_layout_in_use
+
+
+async def test_mark_that_is_given_back_names_who_wrote_it(memory: LeasesInMemory, space: str) -> None:
+    former, store = make_store(memory, space), make_store(memory, space, layout=OTHER)
+    await former.load()
+    await former.extend(MARK_MS)
+    await store.load()
+    other = make_store(memory, space, "respid-4", worker_id=4)
+    await other.load()
+    await other.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-4"):
+        await store.extend(MARK_MS + RESERVE_MS)
+    assert memory.leases[f"respid-{space}-3"].nonce == store._nonce
+    with pytest.raises(HolderLostError, match=r"was taken by pod unknown \(Lease"):
+        await former.extend(MARK_MS + RESERVE_MS)
