@@ -133,6 +133,7 @@ class RespProtocol(FlowControl):
     def hold_back(self) -> None:
         """Reads from the client after a turn only, unless it just draws IDs."""
         if self._state is _READING and not self._connection.expects_run:
+            self.turns -= 1  # it may not have sent anything, so this is none of its turns
             self._step(Next.TURN)
 
     def join_queue(self) -> None:

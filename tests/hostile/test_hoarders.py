@@ -79,7 +79,7 @@ class Guarded(NamedTuple):
         ports = {"plain": self.server.port, "HTTP": self.server.http_port}
         is_unix = port == "Unix socket"
         connection = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
-        connection.settimeout(60)
+        connection.settimeout(None if is_unix else 60)  # with a timeout, a full backlog would be an error at once
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if not is_unix:
             connection.bind((CROWD_ADDRESS, 0))

@@ -170,6 +170,7 @@ async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: R
     while silent._state is not State.READING:
         await asyncio.sleep(0)
     assert cast("Mock", sending._transport).write.call_args.args == (PONG,)
+    assert silent.turns == 0  # else a client that waits to authenticate would lose its early turns
 
 
 async def test_request_is_held_until_it_is_complete(worker: Worker, protocol: RespProtocol) -> None:
