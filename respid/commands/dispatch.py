@@ -11,18 +11,40 @@ from respid.resp import errors
 
 # Sent by browsers: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
+_MINUS = ord("-")  # begins an error
+OnRepeatable = Callable[[Command, list[bytes]], None]
 
 
 def ignore(_command: Command, _arguments: list[bytes]) -> None:
     """Does nothing."""
 
 
-def run(
-    session: Session, arguments: list[bytes], on_repeatable: Callable[[Command, list[bytes]], None] = ignore
-) -> Reply:
+_MINUS = ord("-")  # begins an error
+
+
+def run_quickly(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
+    """Does what `run` does for the requests that runs are made of, in a plain session; None for all other cases.
+
+    It then has not changed anything. A request that waits or gets an error is one of them, too.
+    """
+    command = COMMANDS.get(arguments[0])
+    if command is None or not command.runs or len(arguments) != command.least:
+        return None
+    reply = command.handler(session, arguments)
+    if not isinstance(reply, bytes) or reply[0] == _MINUS:
+        return None
+    name = command.name
+    session.worker.stats.commands[name] += 1
+    if session.last_command == name:
+        on_repeatable(command, arguments)
+    session.last_command = name
+    return reply
+
+
+def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable = ignore) -> Reply:
     """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis.
 
-    Calls `on_repeatable` after a command that may be the first one of a run.
+    Calls `on_repeatable` after a command that runs are made of, if the one before was the same.
     """
     command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
     if command is None:
@@ -37,6 +59,7 @@ def run(
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
+    is_repeated = session.last_command == command.name
     session.last_command = command.name
     if session.transaction is not None and IMMEDIATE not in command.flags:
         reply: Reply = _queue(session, command, arguments, session.transaction)
@@ -48,7 +71,7 @@ def run(
             counts[command.name] -= 1  # it waits for an ID, and will be run again
         elif isinstance(reply, bytes) and reply[:1] == b"-":
             session.worker.stats.failed_calls[command.name] += 1
-    if command.runs and reply is not None:
+    if is_repeated and command.runs and reply is not None:
         on_repeatable(command, arguments)
     return reply
 
