@@ -19,13 +19,10 @@ def ignore(_command: Command, _arguments: list[bytes]) -> None:
     """Does nothing."""
 
 
-_MINUS = ord("-")  # begins an error
-
-
 def run_quickly(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
-    """Does what `run` does for the requests that runs are made of, in a plain session; None for all other cases.
+    """Does what `run` does for a request of a kind that runs are made of, in a plain session.
 
-    It then has not changed anything. A request that waits or gets an error is one of them, too.
+    Returns None if `run` has to answer it: another command, or one that waits or gets an error.
     """
     command = COMMANDS.get(arguments[0])
     if command is None or not command.runs or len(arguments) != command.least:
