@@ -81,13 +81,19 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_respid(core: int, *program: str, tree: Path | None = None, transport: Transport = TCP) -> Iterator[Server]:
+def running_respid(
+    core: int,
+    *program: str,
+    tree: Path | None = None,
+    python: str = sys.executable,
+    transport: Transport = TCP,
+) -> Iterator[Server]:
     """Runs respid with default settings and the file store.
 
     `program` replaces the module that Python runs, and `tree` is the directory that it is found in.
     """
     port, http_port = free_port(), free_port()
-    command = [sys.executable, *(program or ("-m", "respid")), "serve", "--worker-id", "1", "--log-level", "error"]
+    command = [python, *(program or ("-m", "respid")), "serve", "--worker-id", "1", "--log-level", "error"]
     command += ["--port", str(port), "--http-port", str(http_port), *transport.respid]
     with TemporaryDirectory() as directory:
         command += ["--state-dir", directory]

@@ -12,6 +12,7 @@ from respid.resp import errors
 # Sent by browsers: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
 _MINUS = ord("-")  # begins an error
+_CLIENT = "client|"  # the commands that leave the choice of CLIENT CACHING to the next one
 OnRepeatable = Callable[[Command, list[bytes]], None]
 
 
@@ -43,14 +44,13 @@ def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable = 
 
     Calls `on_repeatable` after a command that runs are made of, if the one before was the same.
     """
+    if session.tracking is not None and not session.last_command.startswith(_CLIENT):
+        session.end_choice()
     command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
+    if command is not None and command.subcommands and len(arguments) > 1:
+        command = command.subcommands.get(arguments[1].upper())
     if command is None:
         return _answer_unknown(session, arguments)
-    if command.subcommands and len(arguments) > 1:
-        container = command.name
-        command = command.subcommands.get(arguments[1].upper())
-        if command is None:
-            return _answer_unknown_subcommand(session, container, arguments[1])
     count, arity = len(arguments), command.arity
     if count != arity and not count >= -arity > 0:
         return _reject(session, command.wrong_arity(), command)
@@ -74,8 +74,10 @@ def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable = 
 
 
 def _answer_unknown(session: Session, arguments: list[bytes]) -> bytes:
-    """Answers a command that is not in the table: refused with advice if Redis has it, else in Redis's words."""
+    """Answers what is not in the table: refused with advice if Redis has it, else in Redis's words."""
     name = arguments[0].upper()
+    if container := COMMANDS.get(name):
+        return _answer_unknown_subcommand(session, container.name, arguments[1])
     if name in _HTTP_WORDS:
         session.closing = True
         return b""
@@ -103,6 +105,8 @@ def _queue(session: Session, command: Command, arguments: list[bytes], transacti
 
 def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:
     """Returns the error. A request that cannot be queued breaks the transaction; an EXEC ends it."""
+    if command is None or not command.name.startswith(_CLIENT):
+        session.end_choice()
     if command is not None:
         session.worker.stats.rejected_calls[command.name] += 1
     if command is not None and command.name == "exec":

@@ -46,6 +46,7 @@ class Tracking(NamedTuple):
     modes: frozenset[bytes]  # of BCAST, OPTIN, OPTOUT and NOLOOP
     redirect: int  # the identifier of the client that invalidations would go to; 0 for itself
     prefixes: tuple[bytes, ...]
+    is_next_chosen: bool = False  # CLIENT CACHING was sent, and applies to the next command or transaction
 
 
 class Queued(Protocol):
@@ -179,6 +180,11 @@ class Session:
         self.transaction_broken = False
         self.queued_bytes = 0
         self.queued_requests = -1
+
+    def end_choice(self) -> None:
+        """Ends what CLIENT CACHING has chosen, unless a transaction is being queued, to which it applies as a whole."""
+        if self.tracking is not None and self.transaction is None:
+            self.tracking = self.tracking._replace(is_next_chosen=False)
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, for a session that may have waited."""

@@ -15,7 +15,6 @@ from respid.commands import (
     run,
     run_quickly,
 )
-from respid.net.growth import Growth
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
@@ -29,7 +28,10 @@ TURN_REQUESTS = 512
 MOST_QUICK = 64  # requests of about 1 us, until the time is checked
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
 UNAUTHENTICATED_TURN_NS = 100_000
-BYTES_PER_NS = 4  # the time to read and keep what a client sends, in the budget of the round
+# The time to read and keep what a client sends, and to write replies, in the budget of the round.
+READ_NS = 10_000
+NS_PER_BYTE = 1
+FIRST_READ_BYTES = 32_000  # as long as the client has sent nothing
 STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
 
 # Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
@@ -53,10 +55,6 @@ class RunDraw:
     draw: Draw
 
 
-def _ignore() -> None:
-    """Checks no memory."""
-
-
 class Connection:
     """The requests of one client, answered in order."""
 
@@ -64,14 +62,15 @@ class Connection:
         "_budgets",
         "_commands",
         "_generator",
-        "_growth",
-        "_is_fresh",
         "_limits",
         "_parts",
+        "_read_bytes",
         "_reader",
         "_request",
         "_run_left",
         "_runs",
+        "is_between_requests",
+        "is_settled",
         "next",
         "session",
     )
@@ -84,27 +83,27 @@ class Connection:
         limits: RequestLimits,
         *,
         budgets: Budgets | None = None,
-        growth: Growth | None = None,
     ) -> None:
-        """Without `budgets` and `growth`, the connection shares its time and memory with no other."""
+        """Without `budgets`, the connection shares its time with no other."""
         self.session = Session(worker, identifier, address)
-        self._growth = growth or Growth(limits.request_bytes, _ignore)
         self._budgets = budgets or Budgets(Budget(ROUND_NS), Budget(UNAUTHENTICATED_ROUND_NS))
         self.next = _READ
         self._limits = limits
         self._reader = RequestReader(self._current_limits)
+        self._read_bytes = FIRST_READ_BYTES  # what came last
         self._request: list[bytes] | None = None  # the request that is being answered
         self._parts: Parts | None = None  # the rest of a reply that has begun
         self._run_left = 0  # commands of a run that are not answered yet
         self._runs = RunReader[RunDraw]()
         self._generator = worker.generator
         self._commands = worker.stats.commands
-        self._is_fresh = self.session.is_plain  # nothing is pending, and commands need no special treatment
+        # Everything that was read is answered, and the client is neither in MULTI nor in CLIENT REPLY OFF.
+        self.is_between_requests = self.session.is_plain
+        self.is_settled = True  # it has held nothing since `settle` was called
 
-    @property
-    def is_between_requests(self) -> bool:
-        """Whether everything that was read is answered and the client is neither in MULTI nor in CLIENT REPLY OFF."""
-        return self._is_fresh
+    def settle(self) -> None:
+        """Call when what the client holds has been noted."""
+        self.is_settled = self.is_between_requests
 
     @property
     def is_between_replies(self) -> bool:
@@ -114,7 +113,7 @@ class Connection:
     @property
     def held_bytes(self) -> int:
         """The memory of requests that are not answered yet, of the transaction, and of the last run."""
-        pending_bytes = 0 if self._is_fresh else self._reader.held_bytes + self.session.queued_bytes
+        pending_bytes = 0 if self.is_between_requests else self._reader.held_bytes + self.session.queued_bytes
         return pending_bytes + self._runs.held_bytes
 
     @property
@@ -129,7 +128,7 @@ class Connection:
     def receive(self, data: bytes) -> bytes:
         """Takes the bytes that were read and returns the bytes to write; `next` then says how to continue."""
         # Nearly all reads are one run: an INCR takes 0.75 us here, and 4.5 us on the general path.
-        found = self._runs.find_in_read(data) if self._is_fresh else NO_RUN
+        found = self._runs.find_in_read(data) if self.is_between_requests else NO_RUN
         frames = found.frames
         if not frames:
             return self._receive_requests(data)
@@ -154,17 +153,17 @@ class Connection:
         self._feed(data)
         if self.next is not _READ:
             return b""
-        budget = self._budget
-        budget.left_ns -= len(data) // BYTES_PER_NS
+        budget = self.budget
+        budget.left_ns -= READ_NS + len(data) * NS_PER_BYTE
         if budget.left_ns <= 0:
             self.next = _TURN
-            self._is_fresh = False
+            self.is_between_requests = self.is_settled = False
             return b""
         return self._answer_turn()
 
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
-        self._growth.add_received(len(data))
+        self._read_bytes = len(data)
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -174,21 +173,29 @@ class Connection:
 
     def resume(self) -> bytes:
         """Continues where it stopped and returns the bytes to write; `next` then says how to continue."""
-        return self._answer_turn() if self.next in (_TURN, Next.WAIT) else b""
+        output = self._answer_turn() if self.next in (_TURN, Next.WAIT) else b""
+        if self.next is _READ:  # the next read takes about as long as the last one, and cannot be put off any more
+            self.budget.left_ns -= READ_NS + self._read_bytes * NS_PER_BYTE
+        return output
 
     @property
-    def _budget(self) -> Budget:
+    def expects_run(self) -> bool:
+        """Whether the client draws IDs again and again, and does nothing else now."""
+        return self.is_between_requests and self._runs.expects is not None
+
+    @property
+    def budget(self) -> Budget:
         return self._budgets.authenticated if self.session.authenticated else self._budgets.unauthenticated
 
     def _answer_turn(self) -> bytes:
         """Answers for one turn, and takes the time from the budget of the round."""
-        session, budget = self.session, self._budget
+        session, budget = self.session, self.budget
         monotonic_ns = session.worker.clock.monotonic_ns
         begun_ns = monotonic_ns()
         turn_ns = TURN_NS if session.authenticated else UNAUTHENTICATED_TURN_NS
         output = self._answer_until(begun_ns + min(turn_ns, budget.left_ns))
-        budget.left_ns -= monotonic_ns() - begun_ns
-        self._growth.add(len(output))
+        self.is_settled = self.is_settled and self.is_between_requests
+        budget.left_ns -= monotonic_ns() - begun_ns + len(output) * NS_PER_BYTE
         return output
 
     def _answer_until(self, deadline_ns: int) -> bytes:
@@ -216,7 +223,7 @@ class Connection:
         if session.closing:
             self.next = _CLOSE
             self._reader = RequestReader(self._limits)  # frees unread input: the client may be slow to leave
-        self._is_fresh = self.next is _READ and session.is_plain and self._reader.is_empty
+        self.is_between_requests = self.next is _READ and session.is_plain and self._reader.is_empty
         return b"".join(output)
 
     def _answer(self) -> bytes | None:
@@ -272,11 +279,13 @@ class Connection:
         return b"".join(replies)
 
     def _answer_part(self, parts: Parts) -> bytes | None:
-        part = next(parts, b"")
+        try:
+            part = next(parts)
+        except StopIteration:
+            self._parts = None
+            return b""
         if part is None:
             self._wait()
-        elif not part:
-            self._parts = None
         return part
 
     def _find_run(self) -> bool:

@@ -127,35 +127,50 @@ def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "error"),
+    ("sent", "error", "limit"),
     [
-        (b"*1025\r\n", "invalid multibulk length"),
-        (b"*x\r\n", "invalid multibulk length"),
-        (b"*1\r\n$-1\r\n", "invalid bulk length"),
-        (b"*1\r\n$1048577\r\n", "invalid bulk length"),
-        (b"*2\r\n$1048576\r\n" + b"x" * 1048576 + b"\r\n$100\r\n", "invalid bulk length"),
-        (b"*1\r\n:1\r\n", "expected '$', got ':'"),
-        (b"*" + b"1" * 65_537, "too big mbulk count string"),
-        (b"*1\r\n$" + b"1" * 65_537, "too big bulk count string"),
-        (b"x" * 65_538, "too big inline request"),
-        (b"x" * 70_000 + b"\r\n", "too big inline request"),
-        (b"*" + b"1" * 70_000 + b"\r\n", "too big mbulk count string"),
-        (b"x " * 1025 + b"\r\n", "too big inline request"),
-        (b'"\r\n', "unbalanced quotes in request"),
+        (b"*1025\r\n", "invalid multibulk length", "arguments"),
+        (b"*2147483648\r\n", "invalid multibulk length", ""),
+        (b"*x\r\n", "invalid multibulk length", ""),
+        (b"*1\r\n$-1\r\n", "invalid bulk length", ""),
+        (b"*1\r\n$1048577\r\n", "invalid bulk length", "request_bytes"),
+        (b"*2\r\n$1048576\r\n" + b"x" * 1048576 + b"\r\n$100\r\n", "invalid bulk length", "request_bytes"),
+        (request("x" * 1048576, "y"), "invalid bulk length", "request_bytes"),
+        (b"*1\r\n:1\r\n", "expected '$', got ':'", ""),
+        (b"*1\r\n\xff1\r\n", "expected '$', got '\udcff'", ""),
+        (b"*" + b"1" * 65_535 + b"\r\n", "invalid multibulk length", ""),
+        (b"*" + b"1" * 65_536, "too big mbulk count string", ""),
+        (b"*1\r\n$" + b"1" * 65_535 + b"\r\n", "invalid bulk length", ""),
+        (b"*1\r\n$" + b"1" * 65_536, "too big bulk count string", ""),
+        (b"x" * 65_538, "too big inline request", "inline_bytes"),
+        (b"x" * 65_537 + b"\r\n", "too big inline request", "inline_bytes"),
+        (b"*" + b"1" * 70_000 + b"\r\n", "too big mbulk count string", ""),
+        (b"x " * 1025 + b"\r\n", "too big inline request", "arguments"),
+        (b'"\r\n', "unbalanced quotes in request", ""),
     ],
 )
-def test_refuses_with_redis_errors(sent: bytes, error: str) -> None:
+def test_refuses_with_redis_errors(sent: bytes, error: str, limit: str) -> None:
     with pytest.raises(ProtocolError) as refusal:
         read_all(sent)
-    assert str(refusal.value) == error
+    assert (str(refusal.value), refusal.value.limit) == (error, limit)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"*" + b"1" * 65_535, b"*1\r\n$" + b"1" * 65_535, b"x" * 65_537, b"*1\r\n", b"*1\r", b"*1\r\n$1\r"]
+)
+def test_waits_for_the_rest(sent: bytes) -> None:
+    assert read_all(sent) == []
 
 
 @pytest.mark.parametrize(
     ("sent", "error"),
     [
         (b"*11\r\n", "unauthenticated multibulk length"),
+        (b"*2147483647\r\n", "unauthenticated multibulk length"),
+        (b"*2147483648\r\n", "invalid multibulk length"),
         (b"*1\r\n$16385\r\n", "unauthenticated bulk length"),
         (b"*2\r\n$10000\r\n" + b"x" * 10_000 + b"\r\n$6385\r\n", "unauthenticated bulk length"),
+        (b"*1\r\n$536870912\r\n", "unauthenticated bulk length"),
         (b"*1\r\n$536870913\r\n", "invalid bulk length"),
     ],
 )
@@ -173,6 +188,11 @@ def test_accepts_request_at_limit(arguments: list[bytes]) -> None:
 
 def test_accepts_line_at_limit() -> None:
     assert read_all(b"x" * 65_536 + b"\r\n") == [[b"x" * 65_536]]
+    assert read_all(b"x " * 1024 + b"\r\n") == [[b"x"] * 1024]
+
+
+def test_skips_empty_requests() -> None:
+    assert read_all(b"*-5\r\n*0\r\n\r\n\n" + request("PING") + b"*0\r\nPING\n") == [[b"PING"], [b"PING"]]
 
 
 def test_limit_applies_to_each_request() -> None:

@@ -107,6 +107,27 @@ def change_space(world: World, place: Place, detail: int) -> None:
     change(world, place, space="ab"[detail % 2], is_exclusive=False)
 
 
+def meet_in_two_spaces(world: World, place: Place, detail: int) -> None:
+    """Two pods of one StatefulSet with one worker ID, in two ID spaces, start at once.
+
+    As when a node restarts in the middle of a rollback over both the offset and the ID space.
+    """
+    stop(world, place, detail)
+    world.run_for(0.6)
+    kill(world, place, detail)
+    space = "b" if place.settings.space == "a" else "a"
+    sibling = Place(place.host, f"{place.pod.rpartition('-')[0]}-9", replace(place.settings, space=space))
+    world.places.append(sibling)
+    world.api.write_seconds = (2, 0)[detail % 2]  # so that each has listed the Leases before the other has written
+    for each in (place, sibling):
+        world.start(each)
+    world.run_for(2.5)
+    world.api.write_seconds = 0
+    world.run_for((0.5, 2, 5)[detail % 3])
+    kill(world, sibling, detail)
+    world.places.remove(sibling)
+
+
 def change_store(world: World, place: Place, detail: int) -> None:
     change(world, place, store=("file", "lease")[detail % 2])
 

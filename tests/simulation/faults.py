@@ -13,6 +13,7 @@ from tests.simulation.changes import (
     freeze_beside_a_change,
     give_way,
     join_after_a_change,
+    meet_in_two_spaces,
     mix_layouts,
     move_above,
     roll_offset,
@@ -111,5 +112,6 @@ FAULTS = (
     Fault((change_reserve, start)),
     Fault((change_layout, change_layout_of_all)),
     Fault((change_space,)),
+    Fault((meet_in_two_spaces, start), "lease"),
     Fault((change_store,)),
 )

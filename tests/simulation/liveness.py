@@ -7,7 +7,7 @@ from tests.simulation.changes import stop_all
 from tests.simulation.promises import BrokenPromiseError
 from tests.simulation.scheduler import SECOND
 from tests.simulation.verdict import check_history
-from tests.simulation.world import World
+from tests.simulation.world import Incarnation, World
 
 SUPERVISOR_SECONDS = 1.0  # how often it starts what has ended
 MARGIN_SECONDS = 9.0  # for requests that were slow, stops, and restarts
@@ -73,8 +73,11 @@ def restart_the_dead(world: World) -> None:
 
 def unserved(world: World) -> list[str]:
     """The worker IDs of which no ID was drawn since the faults have ended, although the rules permit it."""
-    served = {
-        (one.issuer.store, one.settings.worker_id) for one in world.incarnations if one.issuer.last_ns > world.healed_ns
+    serving = [one for one in world.incarnations if one.issuer.last_ns > world.healed_ns]
+    served = {(one.issuer.store, one.settings.worker_id) for one in serving}
+    # A pod waits for another one of its StatefulSet, whatever ID space that is in.
+    served |= {
+        (f"lease {space}", one.settings.worker_id) for one in serving for space in spaces_of_siblings(world, one)
     }
     return [
         f"worker ID {place.settings.worker_id} in {world.store_name(place)}"
@@ -85,6 +88,18 @@ def unserved(world: World) -> list[str]:
         and world.store_name(place) not in world.damaged
         and not has_ended(world)
     ]
+
+
+def spaces_of_siblings(world: World, one: Incarnation) -> set[str]:
+    """The ID spaces in which the pods of the same StatefulSet want its worker ID."""
+    name, settings = one.place.pod.rpartition("-")[0], one.settings
+    return {
+        place.settings.space
+        for place in world.places
+        if place.pod.rpartition("-")[0] == name
+        and (place.settings.store, place.settings.worker_id) == ("lease", settings.worker_id)
+        and settings.store == "lease"
+    }
 
 
 def is_permitted(world: World) -> bool:

@@ -36,6 +36,7 @@ class Issuer:
     least_wall_ms: int  # the least that its wall clock showed before its first ID
     earliest_ms: int = 0  # when respid was built: a clock that shows an earlier time is not believed
     is_exclusive: bool = False  # its store has the marks of its own former worker IDs only
+    pod: str = ""  # its name, if its store sees the other ID spaces of its namespace
     ended_ns: int | None = None
     least: int = -1
     greatest: int = -1
@@ -90,7 +91,7 @@ def check(issuers: list[Issuer], losses: list[Loss]) -> int:
         for former in issued[:number]:
             if _are_in_order(former, latter):
                 continue
-            if are_kept_apart(former, latter, losses):
+            if are_kept_apart(former, latter, losses) or _moved_apart(former, latter, issuers, losses):
                 ids = f"{former.least} to {former.greatest}, then {latter.least} to {latter.greatest}"
                 raise BrokenPromiseError(f"{former}; {latter}: {ids}")
             overlaps += _could_repeat(former, latter)
@@ -126,6 +127,30 @@ def are_kept_apart(former: Issuer, latter: Issuer, losses: list[Loss]) -> bool:
     return former.layout == latter.layout and latter.least_wall_ms > former.greatest_ms
 
 
+def _moved_apart(former: Issuer, latter: Issuer, issuers: list[Issuer], losses: list[Loss]) -> bool:
+    """Whether the documents promise it since pods of one StatefulSet see each other's ID spaces.
+
+    Not if a pod was deleted by force and still runs, or if the mark is now that of another StatefulSet.
+    """
+    if not are_of_one_set(former, latter) or _is_mark_lost(former, latter, losses):
+        return False
+    if former.pod == latter.pod and former.runs_at(latter.started_ns):
+        return False
+    return not any(
+        other.store in (former.store, latter.store)
+        and other.worker_id == former.worker_id
+        and other.started_ns <= latter.first_ns
+        and not are_of_one_set(other, former)
+        for other in issuers
+    )
+
+
+def are_of_one_set(one: Issuer, other: Issuer) -> bool:
+    """Whether they are pods of one StatefulSet with one worker ID, in any ID spaces."""
+    sets = {each.pod.rpartition("-")[0] for each in (one, other)}
+    return len(sets) == 1 and "" not in sets and one.layout == other.layout and one.worker_id == other.worker_id
+
+
 def _is_mark_lost(one: Issuer, other: Issuer, losses: list[Loss]) -> bool:
     """Whether one of the two may not have found the other's mark.
 
@@ -136,7 +161,7 @@ def _is_mark_lost(one: Issuer, other: Issuer, losses: list[Loss]) -> bool:
     if one.runs_at(other.started_ns) or other.runs_at(one.started_ns):
         end_ns = max(one.last_ns, other.last_ns)
     return any(
-        loss.store == one.store
+        loss.store in (one.store, other.store)
         and loss.worker_id in (None, one.worker_id, other.worker_id)
         and begin_ns <= loss.time_ns <= end_ns
         for loss in losses

@@ -144,3 +144,19 @@ def test_pod_that_is_cut_off_is_replaced_when_it_can_issue_no_more(seed: int) ->
     world.end()
     assert other.issuer.has_issued
     assert other.issuer.first_ns > holder.issuer.last_ns
+
+
+@pytest.mark.parametrize("spaces", ["ab", "aa"])
+@pytest.mark.parametrize("seed", range(5))
+def test_one_worker_id_of_two_pods_that_start_at_once_is_issued_once(spaces: str, seed: int) -> None:
+    pods = [Settings(1, "lease", space, reserve_ms=LONG_RESERVE_MS) for space in spaces]
+    world = World([Place(number, f"respid-{number}", each) for number, each in enumerate(pods)], Random(seed))
+    world.api.write_seconds = 2  # so that each has listed the Leases before the other one has written
+    for place in world.places:
+        world.start(place)
+    world.run_for(6)
+    world.api.write_seconds = 0
+    world.run_for(10)
+    check_history(world)
+    world.end()
+    assert [one.issuer.has_issued for one in world.incarnations].count(True) == 1

@@ -3,7 +3,7 @@
 import itertools
 
 from respid.highwater.stores import HolderLostError
-from tests.simulation.promises import BrokenPromiseError, check
+from tests.simulation.promises import BrokenPromiseError, are_of_one_set, check
 from tests.simulation.rare_states import Rare
 from tests.simulation.scheduler import SECOND
 from tests.simulation.world import Incarnation, World
@@ -55,15 +55,15 @@ def _is_start_above_too_far(one: Incarnation) -> bool:
 
 def _has_rival(world: World, one: Incarnation) -> bool:
     """Whether the store has known another user of its worker ID, of another layout, or of its own directory."""
-    return any(
-        other is not one
-        and other.issuer.store == one.issuer.store
+    others = [other for other in world.incarnations if other is not one]
+    return any(are_of_one_set(other.issuer, one.issuer) for other in others) or any(
+        other.issuer.store == one.issuer.store
         and (
             other.settings.worker_id == one.settings.worker_id
             or other.settings.layout != one.settings.layout
             or one.settings.is_exclusive
         )
-        for other in world.incarnations
+        for other in others
     )
 
 

@@ -205,6 +205,7 @@ class World:
             host.clock.wall_ms(),
             earliest_ms=self.build_ms,
             is_exclusive=settings.is_exclusive and settings.store == "file",
+            pod=place.pod if settings.store == "lease" else "",
         )
         one = Incarnation(
             process, place, settings, worker, Keeper(worker, store), issuer, settings.lead_limit_seconds * 1000 + 2

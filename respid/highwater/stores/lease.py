@@ -4,9 +4,10 @@ Every write is a compare-and-set on the Lease's resourceVersion. A worker that d
 reads the Lease again and looks for the nonce that it wrote: if it finds its own it is still the holder, if it finds
 another it is not. Each write is marked too, which distinguishes it from the writes of a copy of the process.
 
-The Leases of an ID space also show which layouts are in use. A start writes its own Lease first and lists the space
-then, and issues IDs only if no other layout is in use; so of two that start at the same time at least one sees the
-other. A holder that was silent for so long that others may have considered it gone does the same.
+The Leases also show which layouts an ID space uses, and which worker IDs other pods of the same StatefulSet have in
+other ID spaces. A start writes its own Lease first and lists all of them then, and issues IDs only if nothing there
+forbids it; so of two that start at the same time at least one sees the other. A holder that was silent for so long
+that others may have considered it gone does the same.
 
 https://kubernetes.io/docs/concepts/architecture/leases/
 """
@@ -15,6 +16,7 @@ import asyncio
 import logging
 import math
 import secrets
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -112,6 +114,7 @@ class LeaseStore:
         )
         self._current: Lease | None = None  # as it was last read or written
         self._found: Lease | None = None  # as the last holder before this process left it
+        self._elsewhere_ms = 0  # as `_reached_elsewhere_ms`, when the marks were read
         self._writes: set[str] = set()  # the last one that was confirmed, and those since whose outcome is unknown
         self._is_holder = False
         self._written_ns = 0  # boot time at which the last confirmed write was sent
@@ -124,16 +127,14 @@ class LeaseStore:
         """As `Store.load`. StoreUnavailableError while another pod holds the worker ID, or another layout is in use."""
         lease, others = await self._read()
         self._refuse_damaged(others or ())
-        for each in [*([lease] if lease else []), *left_behind(others or (), self._own)]:
-            if each.holder != self._own.holder and not self._silence.is_gone(each):
-                # A pod of the same name is this one before it was restarted or replaced: if it still runs, the ceiling
-                # keeps the two apart.
-                await self._wait("WorkerIDHeld", explain_held(each, self._own))
+        if held := self._find_held([*([lease] if lease else []), *left_behind(others or (), self._own)]):
+            await self._wait("WorkerIDHeld", explain_held(held, self._own))
         await self._refuse_other_layouts(others or ())
         if lease is not None and lease.nonce != self._nonce:  # else a former try of this start wrote it: not used
             self._found = lease
         survey = self._survey(others)
         self._own = replace(self._own, former_id=survey.former_id(self._layout))
+        self._elsewhere_ms = self._reached_elsewhere_ms(others or ())
         return survey
 
     async def extend(self, ceiling_ms: int) -> None:
@@ -142,7 +143,7 @@ class LeaseStore:
         await self._write(wanted)
         # The time is that after the write, which may have taken long.
         if not self._is_holder or self._was_silent(self._boot_ns()):
-            await self._confirm_layout(former or wanted)
+            await self._confirm(former or wanted)
         self._is_holder = True
         self._written_ns = sent_ns
 
@@ -234,24 +235,48 @@ class LeaseStore:
         """Whether others may consider this holder gone; a margin is for the time that their requests take."""
         return (now_ns - self._written_ns) * 4 >= self._own.duration_seconds * 3 * 1_000_000_000
 
-    async def _confirm_layout(self, former: Lease) -> None:
-        """Gives the worker ID back, as it was, if another layout came into use before the own Lease was written."""
+    async def _confirm(self, former: Lease) -> None:
+        """Gives the worker ID back, as it was, if another pod came to use it, or another layout, before the write."""
         others = await self._list_others() or ()
-        lease = find_other_layout(others, self._own, self._silence)
-        neighbours = [each for each in others if each.space == self._own.space and not each.is_damaged]
-        known = Survey(None, tuple(each.mark for each in neighbours))
-        if lease is None and known.former_id(self._layout) <= self._own.former_id:
+        reason, message = self._find_objection(others)
+        if not message:
             return
         await self._write(replace(former, nonce=self._nonce, holder=""))
-        message = (
-            explain_other_layout(lease, self._own) if lease else "the marks of another layout have risen meanwhile"
-        )
         if self._is_holder:
             raise HolderLostError(message)
-        if lease is None:
+        if not reason:
             raise StoreUnavailableError(message)
-        await asyncio.sleep(self._worker_id % STEPS_ASIDE / STEPS_ASIDE)
-        await self._wait("LayoutInUse", message)
+        await asyncio.sleep(zlib.crc32(f"{self._own.pod} {self._worker_id}".encode()) % STEPS_ASIDE / STEPS_ASIDE)
+        await self._wait(reason, message)
+
+    def _find_objection(self, others: Sequence[Lease]) -> tuple[str, str]:
+        """Why the own Lease, which is written, may not be used: the reason for an Event, if any, and a message."""
+        if lease := find_other_layout(others, self._own, self._silence):
+            return "LayoutInUse", explain_other_layout(lease, self._own)
+        elsewhere = left_behind(others, self._own)
+        if lease := self._find_held(elsewhere):
+            return "WorkerIDHeld", explain_held(lease, self._own)
+        if self._reached_elsewhere_ms(others) > self._elsewhere_ms:
+            return "", "the mark of this worker ID in another ID space has risen meanwhile"
+        concerned = [each for each in others if each.space == self._own.space or each in elsewhere]
+        known = Survey(None, tuple(each.mark for each in concerned if not each.is_damaged))
+        if known.former_id(self._layout) > self._own.former_id:
+            return "", "the marks of another layout have risen meanwhile"
+        return "", ""
+
+    def _reached_elsewhere_ms(self, others: Sequence[Lease]) -> int:
+        """The mark of this worker ID in other ID spaces, in this layout and Unix milliseconds; 0 if there is none."""
+        marks = [each.mark for each in left_behind(others, self._own)]
+        return max((mark.ceiling_ms for mark in marks if mark.fingerprint == self._own.fingerprint), default=0)
+
+    def _find_held(self, leases: Sequence[Lease]) -> Lease | None:
+        """A Lease of this worker ID that another pod holds.
+
+        A pod of the same name is this one before it was restarted or replaced: if it still runs, the ceiling keeps the
+        two apart.
+        """
+        held = (each for each in leases if each.holder != self._own.holder and not self._silence.is_gone(each))
+        return next(held, None)
 
     async def _write(self, wanted: Lease) -> None:
         wanted = replace(wanted, write=secrets.token_hex(8))

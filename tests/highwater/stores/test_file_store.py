@@ -18,6 +18,7 @@ from respid.highwater.stores import HolderLostError, Mark, StoreError, Survey, d
 from respid.highwater.stores.disk import Disk, LocalDisk, Lock
 from respid.highwater.stores.file import FileStore
 from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
 
 LAYOUT = Layout()
 MARK_MS = 1_800_000_000_000
@@ -84,6 +85,7 @@ import asyncio, sys
 from pathlib import Path
 from typing import Any
 from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
 from respid.highwater.stores.file import FileStore
 store = FileStore(Path(sys.argv[1]), 3, Layout())
 asyncio.run(store.load())
@@ -681,3 +683,26 @@ async def test_a_holder_of_unknown_layout_is_judged_by_its_mark(tmp_path: Path) 
     with pytest.raises(StoreError, match=f"worker ID 4 .pid 812. runs with layout {OTHER.fingerprint}"):
         await make_store(tmp_path).load()
     lock.release()
+
+
+@pytest.mark.parametrize(("reserve_ms", "lead_ms"), [(10_000, 1000), (1001, 1000), (400, 400)])
+def test_reservation_in_a_lead_is_short(tmp_path: Path, reserve_ms: int, lead_ms: int) -> None:
+    assert make_store(tmp_path, reserve_ms=reserve_ms).spans == ReserveSpans(reserve_ms, lead_ms)
+
+
+async def test_start_waits_for_others_that_are_starting(tmp_path: Path) -> None:
+    starting = LocalDisk().lock(tmp_path / "starting.lock", "pid 7 layout 41/10/12@0")
+    asyncio.get_running_loop().call_later(0.05, starting.release)
+    assert (await make_store(tmp_path).load()).own is None
+
+
+async def test_refused_start_can_be_tried_again(tmp_path: Path) -> None:
+    holder, store = make_store(tmp_path), make_store(tmp_path)
+    await holder.load()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="is in use"):
+            await store.load()
+    await holder.close()
+    await store.load()
+    await store.extend(MARK_MS)
+    assert store.stands()

@@ -6,7 +6,7 @@ from respid.highwater.stores import HolderLostError, Survey
 from respid.highwater.stores import lease as lease_module
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
-from tests.simulation.changes import change_layout, freeze_beside_a_change, mix_layouts
+from tests.simulation.changes import change_layout, freeze_beside_a_change, meet_in_two_spaces, mix_layouts
 from tests.simulation.events import api_fails, api_works, damage_mark, delete_mark_of_a_running_worker, set_clock
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_lease_store
 
@@ -85,7 +85,18 @@ def deleted_lease_taken_for_written(patch: Patch) -> None:
 @in_the_lease_store()
 def layout_not_confirmed(patch: Patch) -> None:
     """Two starts with two layouts may both list the space before either has written."""
-    patch.setattr(LeaseStore, "_confirm_layout", do_nothing)
+    patch.setattr(LeaseStore, "_confirm", do_nothing)
+
+
+@in_the_lease_store(meet_in_two_spaces)
+def other_id_spaces_not_confirmed(patch: Patch) -> None:
+    """Two pods of one StatefulSet may both list the Leases before either has written its own."""
+    find = LeaseStore._find_objection
+
+    def find_in_own_space(store: LeaseStore, others: Sequence[Lease]) -> tuple[str, str]:
+        return find(store, [lease for lease in others if lease.space == store._own.space])
+
+    patch.setattr(LeaseStore, "_find_objection", find_in_own_space)
 
 
 @in_the_lease_store()
