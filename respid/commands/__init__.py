@@ -23,7 +23,7 @@ from respid.commands import diagnostics
 from respid.commands import introspection
 
 # isort: on
-from respid.commands.dispatch import run
+from respid.commands.dispatch import run, run_quickly
 from respid.commands.draw import Draw, Drawn, constant_draw
 from respid.commands.queued import queue_draws
 from respid.commands.refused import REFUSALS, REFUSED
@@ -61,6 +61,7 @@ __all__ = [
     "maintenance",
     "queue_draws",
     "run",
+    "run_quickly",
     "server",
     "tracking",
     "transaction",

@@ -11,19 +11,38 @@ from respid.resp import errors
 
 # Sent by browsers: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
+_MINUS = ord("-")  # begins an error
 _CLIENT = "client|"  # the commands that leave the choice of CLIENT CACHING to the next one
+OnRepeatable = Callable[[Command, list[bytes]], None]
 
 
 def ignore(_command: Command, _arguments: list[bytes]) -> None:
     """Does nothing."""
 
 
-def run(
-    session: Session, arguments: list[bytes], on_repeatable: Callable[[Command, list[bytes]], None] = ignore
-) -> Reply:
+def run_quickly(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
+    """Does what `run` does for a request of a kind that runs are made of, in a plain session.
+
+    Returns None if `run` has to answer it: another command, or one that waits or gets an error.
+    """
+    command = COMMANDS.get(arguments[0])
+    if command is None or not command.runs or len(arguments) != command.least:
+        return None
+    reply = command.handler(session, arguments)
+    if not isinstance(reply, bytes) or reply[0] == _MINUS:
+        return None
+    name = command.name
+    session.worker.stats.commands[name] += 1
+    if session.last_command == name:
+        on_repeatable(command, arguments)
+    session.last_command = name
+    return reply
+
+
+def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable = ignore) -> Reply:
     """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis.
 
-    Calls `on_repeatable` after a command that may be the first one of a run.
+    Calls `on_repeatable` after a command that runs are made of, if the one before was the same.
     """
     if session.tracking is not None and not session.last_command.startswith(_CLIENT):
         session.end_choice()
@@ -37,6 +56,7 @@ def run(
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
+    is_repeated = session.last_command == command.name
     session.last_command = command.name
     if session.transaction is not None and IMMEDIATE not in command.flags:
         reply: Reply = _queue(session, command, arguments, session.transaction)
@@ -48,7 +68,7 @@ def run(
             counts[command.name] -= 1  # it waits for an ID, and will be run again
         elif isinstance(reply, bytes) and reply[:1] == b"-":
             session.worker.stats.failed_calls[command.name] += 1
-    if command.runs and reply is not None:
+    if is_repeated and command.runs and reply is not None:
         on_repeatable(command, arguments)
     return reply
 

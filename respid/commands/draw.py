@@ -28,11 +28,10 @@ class Draw:
     def take(self, session: Session, count: int) -> tuple[int, int]:
         """Draws up to `count` times in the same millisecond: (first ID, number of draws), or (0, 0) if none now."""
         generator, wait = session.worker.generator, session.wait
-        wait.kind = _SINGLE
         if not self.ids:
-            wait.block = wait.ids = 1
+            wait.want_one()
             return 0, count
-        wait.block, wait.ids = self.ids, self.ids * count
+        wait.kind, wait.block, wait.ids = _SINGLE, self.ids, self.ids * count
         if self.ids == 1:
             return generator.take(count, wait.since_ms)
         if self.ids * SMALL_BLOCKS > generator.layout.sequence_size:

@@ -66,6 +66,9 @@ class RequestKind(Enum):
     STREAM = "stream"  # ID.NEXT COUNT or ID.RANGE, which take all IDs of the milliseconds that have passed
 
 
+_SINGLE = RequestKind.SINGLE
+
+
 class Wait:
     """How long a client's requests have waited for an ID, and what kind of request waits."""
 
@@ -73,7 +76,11 @@ class Wait:
 
     def __init__(self) -> None:
         self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
-        self.kind = RequestKind.SINGLE
+        self.want_one()
+
+    def want_one(self) -> None:
+        """Until the next request asks for something else."""
+        self.kind = _SINGLE
         self.block = 1  # how many IDs of one millisecond the client needs to go on
         self.ids = 1  # how many it wants altogether, as far as that is known
 

@@ -38,6 +38,7 @@ class Command:
     since: str
     draw_of: DrawOf | None = None  # of a command that draws one ID or one block
     runs: bool = False  # whether requests that differ in nothing but the free arguments are answered as one run
+    least: int = 0  # the number of words of its shortest form
     free: int = 0  # of such a command: how many arguments after the name do not matter
     subcommands: dict[bytes, "Command"] = field(default_factory=dict)
 
@@ -119,7 +120,7 @@ class CommandGroup:
         name = "|".join(usage.text.lower().split()[: usage.words])
         flag_set = frozenset(flags.split())
         command = Command(name, usage, usage.arity, handler, summary, self.name, flag_set, since)
-        return replace(command, runs=REPEATS in flag_set, free=usage.free)
+        return replace(command, runs=REPEATS in flag_set, free=usage.free, least=abs(usage.arity))
 
 
 def _help(container: Command) -> bytes:

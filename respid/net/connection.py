@@ -9,11 +9,11 @@ from respid.commands import (
     Drawn,
     Parts,
     ReplyMode,
-    RequestKind,
     Session,
     constant_draw,
     queue_draws,
     run,
+    run_quickly,
 )
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
@@ -25,6 +25,7 @@ from respid.worker.worker import Worker
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
+MOST_QUICK = 64  # requests of about 1 us, until the time is checked
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
 UNAUTHENTICATED_TURN_NS = 100_000
 # The time to read and keep what a client sends, and to write replies, in the budget of the round.
@@ -36,7 +37,6 @@ STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID be
 # Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
 _ON, _SKIP_NEXT, _SKIPPING = ReplyMode.ON, ReplyMode.SKIP_NEXT, ReplyMode.SKIPPING
 _READ, _TURN, _CLOSE = Next.READ, Next.TURN, Next.CLOSE
-_SINGLE = RequestKind.SINGLE
 _MINUS = ord("-")  # begins an error
 
 
@@ -234,19 +234,15 @@ class Connection:
         if request is None:
             if self._run_left or (self._runs.expects is not None and self._find_run()):
                 return self._answer_run()
-            # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
-            wait = self.session.wait
-            wait.kind = _SINGLE
-            wait.block = wait.ids = 1
+            if self.session.is_plain and (replies := self._answer_quickly()):
+                return replies
             try:
-                request = self._request = self._reader.next_short_request() or self._read_request()
+                request = self._request = self._request or self._read_request()
             except ProtocolError as error:
                 self.session.closing = True
                 self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
                 return errors.error(f"ERR Protocol error: {error}")
             if request is None:
-                wait.end()
-                self.next = _READ
                 return None
         # A blank line has no reply, but it uses up part of the turn.
         reply = run(self.session, request, self._expect_run) if request else b""
@@ -257,6 +253,30 @@ class Connection:
             return None
         self._parts = reply
         return self._answer_part(reply)
+
+    def _answer_quickly(self) -> bytes:
+        """Answers the next requests as long as they are short and quick, without the detours of other requests.
+
+        It ends before a run. The first request may turn out to be another one, which is then kept.
+        """
+        session, reader, runs, expect = self.session, self._reader, self._runs, self._expect_run
+        replies: list[bytes] = []
+        while len(replies) < MOST_QUICK:
+            if runs.expects is not None and reader.is_at(runs.expects.start):
+                break
+            request = reader.next_short_request()
+            if request is None:
+                break
+            reply = run_quickly(session, request, expect)
+            if reply is None:
+                if replies:
+                    reader.unread_short_request()
+                else:
+                    session.wait.want_one()
+                    self._request = request
+                break
+            replies.append(reply)
+        return b"".join(replies)
 
     def _answer_part(self, parts: Parts) -> bytes | None:
         try:
@@ -310,9 +330,18 @@ class Connection:
             self._runs.learn(arguments, command.free, RunDraw(command.name, drawn))
 
     def _read_request(self) -> list[bytes] | None:
-        reader = self._reader
-        reader.limits = self._limits if self.session.authenticated else unauthenticated_limits(self._limits)
-        return reader.next_request()
+        session, reader = self.session, self._reader
+        # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
+        session.wait.want_one()
+        request = reader.next_short_request()
+        if request is not None:
+            return request
+        reader.limits = self._limits if session.authenticated else unauthenticated_limits(self._limits)
+        request = reader.next_request()
+        if request is None:
+            session.wait.end()
+            self.next = _READ
+        return request
 
     def _change_reply_mode(self) -> None:
         """CLIENT REPLY SKIP holds for one command. A blank line leaves it to the next one."""

@@ -95,6 +95,7 @@ class RequestReader:
         "_pending",
         "_position",
         "_request_bytes",
+        "_short_start",
         "limits",
     )
 
@@ -103,7 +104,7 @@ class RequestReader:
         # Before authentication the limits may be lower, but not lower than that.
         self._accepts_short = limits.arguments >= _SHORT_ARGUMENTS and limits.request_bytes >= _SHORT_BYTES
         self._buffer = b""
-        self._position = 0
+        self._position = self._short_start = 0
         # Bytes received while a bulk string was incomplete. They are joined with the buffer once, not at every read.
         # A list of the reads would take a hundred times as much memory if each read was a single byte.
         self._pending = bytearray()
@@ -166,8 +167,16 @@ class RequestReader:
             end += last + 2
         if end > len(buffer):
             return None
-        self._position = end
+        self._short_start, self._position = self._position, end
         return arguments
+
+    def unread_short_request(self) -> None:
+        """Makes the request that `next_short_request` has returned last the next one again."""
+        self._position = self._short_start
+
+    def is_at(self, start: bytes) -> bool:
+        """Whether the next bytes are these."""
+        return self._buffer.startswith(start, self._position)
 
     def next_run(self, runs: RunReader[Any]) -> int:
         """Returns how many of the next requests are one run, which are then read; 0 if `runs` recognises none."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from respid.commands import Draw, Session, draw, queued
+from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued
+from respid.commands.dispatch import OnRepeatable
 from respid.commands.session import Handler, Queued
 from respid.ids.generator import Generator
 from respid.net.connection import Connection
@@ -258,6 +259,46 @@ def _uncounted(answer: Callable[[Connection], bytes | None]) -> Callable[[Connec
         return reply
 
     return skip
+
+
+@plant
+def state_of_the_session_ignored(patch: Patch) -> None:
+    answer = Connection._answer
+
+    def hurry(connection: Connection) -> bytes | None:
+        if connection._request is None and connection._parts is None and not connection._run_left:
+            return connection._answer_quickly() or answer(connection)
+        return answer(connection)
+
+    patch.setattr(Connection, "_answer", hurry)
+
+
+@plant
+def quick_request_not_counted(patch: Patch) -> None:
+    def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
+        before = dict(session.worker.stats.commands)
+        reply = run_quickly(session, arguments, on_repeatable)
+        session.worker.stats.commands.update(before)
+        return reply
+
+    run_quickly = dispatch.run_quickly
+    patch.setattr("respid.net.connection.run_quickly", run)
+
+
+@plant
+def errors_answered_quickly(patch: Patch) -> None:
+    """They are not counted."""
+
+    def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
+        reply = run_quickly(session, arguments, on_repeatable)
+        command = COMMANDS.get(arguments[0])
+        if reply is None and command is not None and command.runs and command.accepts(len(arguments)):
+            answered = command.handler(session, arguments)
+            return answered if isinstance(answered, bytes) else None
+        return reply
+
+    run_quickly = dispatch.run_quickly
+    patch.setattr("respid.net.connection.run_quickly", run)
 
 
 # In MULTI

@@ -86,8 +86,14 @@ def read_nothing(_reader: RequestReader) -> None:
     """Leaves all requests to `next_request`."""
 
 
+def answer_nothing(_connection: Connection) -> bytes:
+    """Leaves all requests to `run`."""
+    return b""
+
+
 def use_general_path(patch: pytest.MonkeyPatch) -> None:
     """Recognises no run, and no short request either."""
+    patch.setattr(Connection, "_answer_quickly", answer_nothing)
     patch.setattr(RunReader, "find", find_nothing)
     patch.setattr(RunReader, "find_in_read", find_nothing)
     patch.setattr(RequestReader, "next_short_request", read_nothing)
