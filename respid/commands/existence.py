@@ -2,7 +2,6 @@
 
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup
-from respid.commands.values import refuse_lock
 from respid.resp import encoder, errors
 
 _SET_NOT_DONE = encoder.integer(0)
@@ -50,15 +49,7 @@ def object_encoding(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.bulk_string(b"int")
 
 
-@strings.command(
-    "SETNX key value",
-    "Returns 0: every key exists. An error for a lock (a value that is not a number).",
-    "write denyoom fast constant",
-)
-def setnx(_session: Session, arguments: list[bytes]) -> Reply:
-    return refuse_lock("SETNX", arguments[2], may_be_float=True) or _SET_NOT_DONE
-
-
+@strings.command("SETNX key value", "Returns 0: every key exists.", "write denyoom fast constant")
 @hashes.command(
     "HSETNX key field value", "Returns 0: every field exists.", "write denyoom fast constant", since="2.0.0"
 )

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from respid.commands.expiry import refuse_expiry
-from respid.commands.keys import is_float
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup
 from respid.resp import encoder, errors
@@ -11,8 +10,8 @@ from respid.resp.reader import parse_integer
 
 _LONGEST_EXPIRY_MS = (1 << 63) - 1
 NO_VALUES = errors.error("ERR SET is not supported: respid stores no values, and INCR works on every key without it")
-_NO_LOCKS = (
-    "ERR respid is not a lock service: every key exists, so {command} never succeeds. Use a Redis server for locks"
+_NO_LOCKS = errors.error(
+    "ERR respid is not a lock service: every key exists, so SET with NX never succeeds. Use a Redis server for locks"
 )
 _COMMAND_OF_UNIT = {b"EX": "expire", b"PX": "pexpire", b"EXAT": "expireat", b"PXAT": "pexpireat"}
 
@@ -27,8 +26,8 @@ def get(session: Session, _arguments: list[bytes]) -> Reply:
 @group.command(
     "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds"
     " | PXAT unix-time-milliseconds | KEEPTTL]",
-    "With NX, returns null, because every key exists; an error for a lock (a value that is not a number, or with an"
-    " expiry not an integer). Without NX, an error: no values are stored.",
+    "With NX, returns null, because every key exists; an error for a lock (a value that is not an integer)."
+    " Without NX, an error: no values are stored.",
     "write denyoom constant",
 )
 def set_(session: Session, arguments: list[bytes]) -> Reply:
@@ -39,18 +38,8 @@ def set_(session: Session, arguments: list[bytes]) -> Reply:
         return refusal
     if not options.only_if_missing or options.returns_value:
         return NO_VALUES  # with GET, null would mean that the value was set
-    refusal = refuse_lock("SET with NX", arguments[2], may_be_float=options.unit is None)
-    return refusal or encoder.null(session.version)
-
-
-def refuse_lock(command: str, value: bytes, *, may_be_float: bool) -> bytes | None:
-    """The error for a lock, whose owner would retry for ever.
-
-    Its value names the owner, or with an expiry also the time; the first value of a counter is a number.
-    """
-    if parse_integer(value) is not None or (may_be_float and is_float(value)):
-        return None
-    return errors.error(_NO_LOCKS.format(command=command))
+    # The first value of a counter is an integer. That of a lock names its owner, which would retry for ever.
+    return _NO_LOCKS if parse_integer(arguments[2]) is None else encoder.null(session.version)
 
 
 class _SetOptions(NamedTuple):
