@@ -7,8 +7,9 @@ it can. The modules:
 - `servers`: respid and redis-server as processes pinned to a core, with their CPU time and memory.
 - `load`: runs redis-benchmark and reads its output. `sender`: sends from Python what redis-benchmark cannot.
 - `results`: figures, targets and tables. `plan`: the parameters of a run, which every part gets.
-- `pipelines`, `streams`, `connections`, `cut`, `bulk`, `idle`, `optimisations`: the parts of a run, with their cases
-  and targets.
+- `pipelines`, `streams`, `short_replies`, `transports`, `connections`, `cut`, `bulk`, `idle`, `optimisations`: the
+  parts of a run, with their cases and targets.
+- `stripped`: the least server, which respid is compared with for short replies.
 - `against`: this tree compared with another revision.
 - `without`: respid without one of its optimisations.
 - `report`, `plot`: the Markdown page and the SVG.

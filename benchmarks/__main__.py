@@ -8,7 +8,21 @@ from pathlib import Path
 
 import click
 
-from benchmarks import against, bulk, connections, cut, idle, machine, optimisations, pipelines, plot, report, streams
+from benchmarks import (
+    against,
+    bulk,
+    connections,
+    cut,
+    idle,
+    machine,
+    optimisations,
+    pipelines,
+    plot,
+    report,
+    short_replies,
+    streams,
+    transports,
+)
 from benchmarks.plan import Plan
 from benchmarks.results import Curve, Measured, Table
 
@@ -16,6 +30,9 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[[Plan], Measured]] = {
     "pipelines": pipelines.measure,
     "streams": streams.measure,
+    "short-replies": short_replies.measure,
+    "tls": transports.measure_tls,
+    "unix": transports.measure_unix,
     "connections": connections.measure,
     "cut": cut.measure,
     "bulk": bulk.measure,

@@ -11,9 +11,11 @@ from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Row, Table
 from benchmarks.sender import median
 from benchmarks.servers import running_respid
-from benchmarks.streams import STREAMS, cases, paired
+from benchmarks.short_replies import SHORT_REPLIES
+from benchmarks.streams import STREAMS, cases, in_turn
 
 ROOT = Path(__file__).parent.parent
+COMPARED = STREAMS | SHORT_REPLIES
 
 
 def measure(plan: Plan, revision: str) -> Table:
@@ -31,9 +33,8 @@ def measure(plan: Plan, revision: str) -> Table:
         running_respid(plan.cores.server) as now,
         running_respid(plan.cores.server, tree=tree) as before,
     ):
-        for name, depth in cases():
-            batch = STREAMS[name].batch(depth, now)
-            ours, theirs = paired(plan, lambda _server: batch, now, before)  # noqa: B023
+        for name, depth in cases(COMPARED):
+            ours, theirs = in_turn(plan, COMPARED[name], depth, now, before)
             ratios = [our.server_cpu_us / their.server_cpu_us for our, their in zip(ours, theirs, strict=True)]
             change = _describe(ratios)
             costs = tuple(f"{median(each).server_cpu_us:.2f}" for each in (theirs, ours))

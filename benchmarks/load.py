@@ -66,7 +66,7 @@ def parse(output: str) -> Round:
 
 def run(server: Server, load: Load, requests: int) -> Round:
     """Runs redis-benchmark once and also measures the server's CPU time per request."""
-    command = ["redis-benchmark", "-p", str(server.port), "-n", str(requests), *load.arguments()]
+    command = ["redis-benchmark", *server.client_options, "-n", str(requests), *load.arguments()]
     cpu_before, children_before, began = server.cpu_seconds(), _children_seconds(), time.monotonic()
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     elapsed = time.monotonic() - began

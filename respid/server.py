@@ -184,7 +184,7 @@ class Server:
             http.close()
             self._claim.release()
         await self._end_keeping(keeping)
-        _log.info("stopped", extra={"event": "stopped"})
+        _log.info("stopped after %d IDs", self._worker.generator.ids_issued, extra={"event": "stopped"})
         if not released:
             os._exit(0)  # a thread that waits for the disk would keep the process alive
 

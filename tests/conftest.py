@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -37,7 +38,7 @@ NEEDED_MODULES = {
     "chart": ["helm_python"],
     "observability": ["helm_python"],
     "test_page.py": ["axe_playwright_python", "playwright"],
-    "test_lease_store.py": ["lightkube"],
+    "test_lease_api.py": ["lightkube"],
     "test_upgrades.py": ["lightkube"],
 }
 
@@ -83,6 +84,14 @@ def unmeasured() -> Iterator[None]:
     yield
     if measuring:
         measuring.start()
+
+
+@pytest.fixture
+def default_sigint() -> Iterator[None]:
+    """Programs that the test starts do not ignore SIGINT, although a shell's background jobs do."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 @pytest.fixture

@@ -147,6 +147,22 @@ def test_recovers_from_an_interrupted_install(project: Project) -> None:
     assert project.is_installed()
 
 
+@pytest.mark.usefixtures("default_sigint")
+def test_ctrl_c_prints_nothing(project: Project) -> None:
+    """It goes to all processes of the terminal, so pip and Python would print a traceback."""
+    (project.root / "blocked").touch()
+    with project.start() as process:
+        wait_until((project.root / "building").exists)
+        os.killpg(process.pid, signal.SIGINT)
+        _, printed = process.communicate()
+    assert process.returncode == 130
+    assert printed.splitlines() == [
+        "installing respid into .venv (only the first time and after changes to the dependencies)"
+    ]
+    (project.root / "blocked").unlink()
+    assert project.install()[0] == 0
+
+
 def test_names_the_missing_venv_package(project: Project) -> None:
     project.use_python("python3", 'case "$2" in *ensurepip*) exit 1;; esac')
     code, lines = project.install()
@@ -167,11 +183,27 @@ def test_names_the_missing_python(project: Project) -> None:
     assert project.install() == (1, ["scripts/install: no Python 3.11 or newer found: install it and try again"])
 
 
-def test_failure_of_pip_ends_with_advice(project: Project) -> None:
-    backend = project.root / "backend.py"
-    backend.rename(project.root / "gone")
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("OSError: [Errno 28] No space left on device", "the disk is full: free some space and try again"),
+        (
+            "Failed to establish a new connection: [Errno -3] Temporary failure in name resolution",
+            "no network: connect it, or give pip an index that is reachable, and try again",
+        ),
+    ],
+)
+def test_known_failure_of_pip_is_one_line(project: Project, error: str, advice: str) -> None:
+    working = (project.root / "backend.py").read_text()
+    (project.root / "backend.py").write_text(f"raise SystemExit({error!r})")
     code, lines = project.install()
-    advice = "check the network and the free space of the disk, and try again"
-    assert (code, lines[-1]) == (1, f"scripts/install: pip failed: {advice}")
-    (project.root / "gone").rename(backend)
+    assert (code, lines[1:]) == (1, [f"scripts/install: pip failed: {advice}"])
+    (project.root / "backend.py").write_text(working)
     assert project.install()[0] == 0
+
+
+def test_other_failure_of_pip_is_shown(project: Project) -> None:
+    (project.root / "backend.py").unlink()
+    code, lines = project.install()
+    assert (code, lines[-1]) == (1, "scripts/install: pip failed: fix the error above and try again")
+    assert any("backend" in line for line in lines[1:-1])

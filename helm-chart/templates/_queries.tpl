@@ -17,8 +17,8 @@ worker.
 - KEDA's AverageValue asks for value / threshold pods, rounded up. An HPA ignores differences within 10 % of the current number,
   so from 10 pods on, one more would have no effect. The query therefore adds one pod for every ten.
 - Pods are counted by worker ID, so that a pod that is being replaced, and may appear twice, counts once.
-- It asks for at most twice the pods that the rate of IDs needs, or twice minReplicas, because more pods do not help
-  connections that stay where they are.
+- It asks for at most twice the pods that the rate of IDs needs, or twice minReplicas. Traffic follows new pods within a minute or
+  so, and without a limit it would ask for more all the while. No number of pods helps a single connection, or clients that stay.
 - Bulk requests are excluded, because they wait as a result of their size.
 */}}
 {{- define "respid.query.exhausted" -}}

@@ -15,7 +15,7 @@ does not, Helm resets it to its default, 1. So once a revision has rendered it, 
 
 {{/* The maximum age of connections in seconds; 0 means no limit. */}}
 {{- define "respid.maxConnectionAge" -}}
-{{- if kindIs "invalid" .Values.maxConnectionAgeSeconds }}{{ .Values.autoscaling.enabled | ternary 600 0 }}
+{{- if kindIs "invalid" .Values.maxConnectionAgeSeconds }}{{ .Values.autoscaling.enabled | ternary (.Values.moveToNewWorkers | ternary 600 120) 0 }}
 {{- else }}{{ include "respid.number" .Values.maxConnectionAgeSeconds }}
 {{- end }}
 {{- end }}

@@ -15,6 +15,7 @@ def main() -> None:
     """Runs the command line. Every error is one line."""
     # Until the command handles Ctrl-C itself. A KeyboardInterrupt could be lost in an import, or become another error.
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(EXIT_INTERRUPTED))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # scripts/serve blocks it while Python starts
     sys.exit(_run(sys.argv[1:]))
 
 

@@ -23,8 +23,8 @@ from respid.commands import diagnostics
 from respid.commands import introspection
 
 # isort: on
-from respid.commands.dispatch import run
-from respid.commands.draw import Draw
+from respid.commands.dispatch import run, run_quickly
+from respid.commands.draw import Draw, Drawn, constant_draw
 from respid.commands.queued import queue_draws
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
@@ -36,6 +36,7 @@ __all__ = [
     "REFUSED",
     "Command",
     "Draw",
+    "Drawn",
     "Parts",
     "Reply",
     "ReplyMode",
@@ -47,6 +48,7 @@ __all__ = [
     "cluster",
     "config",
     "connection",
+    "constant_draw",
     "diagnostics",
     "existence",
     "expiry",
@@ -59,6 +61,7 @@ __all__ = [
     "maintenance",
     "queue_draws",
     "run",
+    "run_quickly",
     "server",
     "tracking",
     "transaction",

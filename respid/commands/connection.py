@@ -11,7 +11,7 @@ _INT_SIZE = 1 << 31
 group = CommandGroup("connection")
 
 
-@group.command("PING [message]", "Returns PONG, or the given message.", "fast")
+@group.command("PING [message]", "Returns PONG, or the given message.", "fast repeats")
 def ping(session: Session, arguments: list[bytes]) -> Reply:
     if len(arguments) > 2:  # noqa: PLR2004 - the message is the only argument
         return errors.wrong_arity("ping")

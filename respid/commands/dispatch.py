@@ -11,29 +11,52 @@ from respid.resp import errors
 
 # Sent by browsers: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
+_MINUS = ord("-")  # begins an error
+_CLIENT = "client|"  # the commands that leave the choice of CLIENT CACHING to the next one
+OnRepeatable = Callable[[Command, list[bytes]], None]
 
 
 def ignore(_command: Command, _arguments: list[bytes]) -> None:
     """Does nothing."""
 
 
-def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, list[bytes]], None] = ignore) -> Reply:
+def run_quickly(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
+    """Does what `run` does for a request of a kind that runs are made of, in a plain session.
+
+    Returns None if `run` has to answer it: another command, or one that waits or gets an error.
+    """
+    command = COMMANDS.get(arguments[0])
+    if command is None or not command.runs or len(arguments) != command.least:
+        return None
+    reply = command.handler(session, arguments)
+    if not isinstance(reply, bytes) or reply[0] == _MINUS:
+        return None
+    name = command.name
+    session.worker.stats.commands[name] += 1
+    if session.last_command == name:
+        on_repeatable(command, arguments)
+    session.last_command = name
+    return reply
+
+
+def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable = ignore) -> Reply:
     """Runs a request, or queues it for EXEC. The checks are in the same order as in Redis.
 
-    Calls `on_draw` after a command that draws one ID or one block: the next requests may be a run of it.
+    Calls `on_repeatable` after a command that runs are made of, if the one before was the same.
     """
+    if session.tracking is not None and not session.last_command.startswith(_CLIENT):
+        session.end_choice()
     command = COMMANDS.get(arguments[0]) or COMMANDS.get(arguments[0].upper())
+    if command is not None and command.subcommands and len(arguments) > 1:
+        command = command.subcommands.get(arguments[1].upper())
     if command is None:
         return _answer_unknown(session, arguments)
-    if command.subcommands and len(arguments) > 1:
-        container = command.name
-        command = command.subcommands.get(arguments[1].upper())
-        if command is None:
-            return _answer_unknown_subcommand(session, container, arguments[1])
-    if len(arguments) != command.arity and not command.accepts(len(arguments)):
+    count, arity = len(arguments), command.arity
+    if count != arity and not count >= -arity > 0:
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
+    is_repeated = session.last_command == command.name
     session.last_command = command.name
     if session.transaction is not None and IMMEDIATE not in command.flags:
         reply: Reply = _queue(session, command, arguments, session.transaction)
@@ -43,16 +66,18 @@ def run(session: Session, arguments: list[bytes], on_draw: Callable[[Command, li
         reply = command.handler(session, arguments)
         if reply is None:
             counts[command.name] -= 1  # it waits for an ID, and will be run again
-        elif isinstance(reply, bytes) and reply.startswith(b"-"):
+        elif isinstance(reply, bytes) and reply[:1] == b"-":
             session.worker.stats.failed_calls[command.name] += 1
-    if command.draw_of is not None and reply is not None:
-        on_draw(command, arguments)
+    if is_repeated and command.runs and reply is not None:
+        on_repeatable(command, arguments)
     return reply
 
 
 def _answer_unknown(session: Session, arguments: list[bytes]) -> bytes:
-    """Answers a command that is not in the table: refused with advice if Redis has it, else in Redis's words."""
+    """Answers what is not in the table: refused with advice if Redis has it, else in Redis's words."""
     name = arguments[0].upper()
+    if container := COMMANDS.get(name):
+        return _answer_unknown_subcommand(session, container.name, arguments[1])
     if name in _HTTP_WORDS:
         session.closing = True
         return b""
@@ -80,6 +105,8 @@ def _queue(session: Session, command: Command, arguments: list[bytes], transacti
 
 def _reject(session: Session, error: bytes, command: Command | None = None) -> bytes:
     """Returns the error. A request that cannot be queued breaks the transaction; an EXEC ends it."""
+    if command is None or not command.name.startswith(_CLIENT):
+        session.end_choice()
     if command is not None:
         session.worker.stats.rejected_calls[command.name] += 1
     if command is not None and command.name == "exec":

@@ -4,7 +4,8 @@ This is the same for one request and for a run of many, which draw with one call
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
 
 from respid.commands.session import Handler, Reply, RequestKind, Session
 from respid.ids.layout import Layout
@@ -13,10 +14,13 @@ from respid.resp import encoder
 # A block is small if this many of its size fit into a millisecond. Drivers and ORMs reserve 10 to 100 IDs at a time;
 # only an import waits because its blocks are larger than that.
 SMALL_BLOCKS = 16
+_LONGEST_CONSTANT = 32  # bytes of a reply that is repeated hundreds of times
+_SINGLE = RequestKind.SINGLE  # a global is found faster than a member of an enumeration
 
 
-class Draw(NamedTuple):
-    """A number of consecutive IDs, of which the last one is the reply."""
+@dataclass(frozen=True, slots=True)  # its fields are read faster than those of a tuple
+class Draw:
+    """A number of consecutive IDs, of which the last one is the reply; or none, and a constant reply."""
 
     ids: int
     encode: Callable[[int, int, int], bytes]  # the replies, given the first ID, `ids`, and the number of draws
@@ -24,11 +28,14 @@ class Draw(NamedTuple):
     def take(self, session: Session, count: int) -> tuple[int, int]:
         """Draws up to `count` times in the same millisecond: (first ID, number of draws), or (0, 0) if none now."""
         generator, wait = session.worker.generator, session.wait
-        wait.block, wait.ids = self.ids, self.ids * count
-        is_large = self.ids * SMALL_BLOCKS > generator.layout.sequence_size
-        wait.kind = RequestKind.BLOCK if is_large else RequestKind.SINGLE
+        if not self.ids:
+            wait.want_one()
+            return 0, count
+        wait.kind, wait.block, wait.ids = _SINGLE, self.ids, self.ids * count
         if self.ids == 1:
             return generator.take(count, wait.since_ms)
+        if self.ids * SMALL_BLOCKS > generator.layout.sequence_size:
+            wait.kind = RequestKind.BLOCK
         return generator.take_blocks(self.ids, count, wait.since_ms)
 
     def answer(self, session: Session, count: int) -> tuple[int, bytes | None]:
@@ -56,9 +63,24 @@ ONE_INTEGER = Draw(1, _integers)
 ONE_STRING = Draw(1, _strings)
 
 
+@lru_cache(maxsize=256)
 def block(ids: int) -> Draw:
     """A block, of which the last ID is returned as an integer."""
     return Draw(ids, _integers)
+
+
+def constant_draw(session: Session, answer: Handler, arguments: list[bytes]) -> Draw | None:
+    """Returns a draw of no IDs, which is answered as this request is; None if that is an error, or long.
+
+    The handler is called for each run, because its reply depends on the version of the protocol.
+    """
+
+    def encode(_first: int, _ids: int, count: int) -> bytes:
+        reply = answer(session, arguments)
+        return reply * count if isinstance(reply, bytes) else b""
+
+    reply = encode(0, 0, 1)
+    return None if reply.startswith(b"-") or len(reply) > _LONGEST_CONSTANT else Draw(0, encode)
 
 
 # The draw of a request; or another reply: an error, or one that needs the session.

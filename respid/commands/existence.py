@@ -2,6 +2,7 @@
 
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup
+from respid.commands.values import refuse_lock
 from respid.resp import encoder, errors
 
 _SET_NOT_DONE = encoder.integer(0)
@@ -14,24 +15,24 @@ hashes = CommandGroup("hash")
 @generic.command(
     "EXISTS key [key ...]",
     "Returns the number of given keys: every key exists.",
-    "readonly fast constant",
+    "readonly fast constant repeats",
 )
 @generic.command(
     "TOUCH key [key ...]",
     "Returns the number of given keys: every key exists.",
-    "readonly fast constant",
+    "readonly fast constant repeats",
     since="3.2.1",
 )
 def count_keys(_session: Session, arguments: list[bytes]) -> Reply:
     return encoder.integer(len(arguments) - 1)
 
 
-@hashes.command("HEXISTS key field", "Returns 1: every field exists.", "readonly fast constant", since="2.0.0")
+@hashes.command("HEXISTS key field", "Returns 1: every field exists.", "readonly fast constant repeats", since="2.0.0")
 def hexists(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.integer(1)
 
 
-@generic.command("TYPE key", "Returns string, the type of a counter.", "readonly fast constant")
+@generic.command("TYPE key", "Returns string, the type of a counter.", "readonly fast constant repeats")
 def type_(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.simple_string("string")
 
@@ -49,7 +50,15 @@ def object_encoding(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.bulk_string(b"int")
 
 
-@strings.command("SETNX key value", "Returns 0: every key exists.", "write denyoom fast constant")
+@strings.command(
+    "SETNX key value",
+    "Returns 0: every key exists. An error for a lock (a value that is not a number).",
+    "write denyoom fast constant",
+)
+def setnx(_session: Session, arguments: list[bytes]) -> Reply:
+    return refuse_lock("SETNX", arguments[2], may_be_float=True) or _SET_NOT_DONE
+
+
 @hashes.command(
     "HSETNX key field value", "Returns 0: every field exists.", "write denyoom fast constant", since="2.0.0"
 )

@@ -8,6 +8,7 @@ from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
 
 NO_EXPIRY = -1
+_NO_EXPIRY = encoder.integer(NO_EXPIRY)
 _EXPIRY_NOT_SET = 0
 _LARGEST_INTEGER = (1 << 63) - 1
 _LARGEST_HASH_EXPIRY_MS = (1 << 46) - 1
@@ -25,12 +26,12 @@ generic = CommandGroup("generic")
 hashes = CommandGroup("hash")
 
 
-@generic.command("TTL key", "Returns -1: keys do not expire.", "readonly fast constant")
-@generic.command("PTTL key", "Returns -1: keys do not expire.", "readonly fast constant", since="2.6.0")
+@generic.command("TTL key", "Returns -1: keys do not expire.", "readonly fast constant repeats")
+@generic.command("PTTL key", "Returns -1: keys do not expire.", "readonly fast constant repeats", since="2.6.0")
 @generic.command("EXPIRETIME key", "Returns -1: keys do not expire.", "readonly fast constant", since="7.0.0")
 @generic.command("PEXPIRETIME key", "Returns -1: keys do not expire.", "readonly fast constant", since="7.0.0")
 def no_expiry(_session: Session, _arguments: list[bytes]) -> Reply:
-    return encoder.integer(NO_EXPIRY)
+    return _NO_EXPIRY
 
 
 @generic.command("PERSIST key", "Returns 0: keys do not expire.", "write fast constant", since="2.2.0")

@@ -118,8 +118,17 @@ def command_getkeysandflags(session: Session, arguments: list[bytes]) -> Reply:
     found = _find_keys(arguments[2:])
     if isinstance(found, bytes):
         return found
-    access = frozenset(_key_access(found.command))
+    access = frozenset(_request_access(found.command, arguments[2:]))
     return encoder.encode([[key, access] for key in found.keys], session.version)
+
+
+def _request_access(command: Command, words: list[bytes]) -> list[str]:
+    """How a full command uses its keys. Like Redis, takes any word after SET's value for the option GET."""
+    access = _key_access(command)
+    if "variable_flags" not in access:
+        return access
+    reads = any(word.upper() == b"GET" for word in words[3:])
+    return ["RW", "access", "update"] if reads else ["OW", "update"]
 
 
 class _Keys(NamedTuple):

@@ -55,8 +55,13 @@ def _refuse_increment(increment: int, most: int) -> bytes:
 
 @group.draws("INCRBYFLOAT key increment", "Returns the next ID as a string.", "write denyoom fast", since="2.6.0")
 def incrbyfloat(_layout: Layout, arguments: list[bytes]) -> Draw | bytes:
-    if len(arguments[2]) > _MAX_FLOAT_BYTES or _FLOAT.fullmatch(arguments[2]) is None:
+    if not is_float(arguments[2]):
         return errors.NOT_A_FLOAT
     if float(arguments[2]) not in (0, 1):  # incr() of some drivers sends 0.0 or 1.0
         return errors.error("ERR increment must be 1: INCRBYFLOAT returns one ID; use INCRBY for a block of IDs")
     return ONE_STRING
+
+
+def is_float(text: bytes) -> bool:
+    """Whether Redis takes the text for a number."""
+    return len(text) <= _MAX_FLOAT_BYTES and _FLOAT.fullmatch(text) is not None

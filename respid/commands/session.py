@@ -46,6 +46,7 @@ class Tracking(NamedTuple):
     modes: frozenset[bytes]  # of BCAST, OPTIN, OPTOUT and NOLOOP
     redirect: int  # the identifier of the client that invalidations would go to; 0 for itself
     prefixes: tuple[bytes, ...]
+    is_next_chosen: bool = False  # CLIENT CACHING was sent, and applies to the next command or transaction
 
 
 class Queued(Protocol):
@@ -65,6 +66,9 @@ class RequestKind(Enum):
     STREAM = "stream"  # ID.NEXT COUNT or ID.RANGE, which take all IDs of the milliseconds that have passed
 
 
+_SINGLE = RequestKind.SINGLE
+
+
 class Wait:
     """How long a client's requests have waited for an ID, and what kind of request waits."""
 
@@ -72,7 +76,11 @@ class Wait:
 
     def __init__(self) -> None:
         self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
-        self.kind = RequestKind.SINGLE
+        self.want_one()
+
+    def want_one(self) -> None:
+        """Until the next request asks for something else."""
+        self.kind = _SINGLE
         self.block = 1  # how many IDs of one millisecond the client needs to go on
         self.ids = 1  # how many it wants altogether, as far as that is known
 
@@ -172,6 +180,11 @@ class Session:
         self.transaction_broken = False
         self.queued_bytes = 0
         self.queued_requests = -1
+
+    def end_choice(self) -> None:
+        """Ends what CLIENT CACHING has chosen, unless a transaction is being queued, to which it applies as a whole."""
+        if self.tracking is not None and self.transaction is None:
+            self.tracking = self.tracking._replace(is_next_chosen=False)
 
     def take(self, count: int) -> tuple[int, int]:
         """As `Generator.take`, for a session that may have waited."""

@@ -17,7 +17,10 @@ IMMEDIATE = "immediate"  # runs at once inside MULTI
 DRAWS_IDS = "draws"
 OWN_PREFIX = "id."  # of the names of commands that Redis does not have
 CONSTANT = "constant"  # always has the same answer, which is true because nothing is stored
-INTERNAL_FLAGS = frozenset({IMMEDIATE, DRAWS_IDS, CONSTANT})  # flags that Redis does not have: not shown to clients
+REPEATS = "repeats"  # has the same answer as a request before it that differs in nothing but keys and fields
+INTERNAL_FLAGS = frozenset(
+    {IMMEDIATE, DRAWS_IDS, CONSTANT, REPEATS}
+)  # flags that Redis does not have: not shown to clients
 ALWAYS = "noscript loading stale allow_busy"  # flags of commands that Redis runs even while it can run no others
 
 
@@ -34,6 +37,8 @@ class Command:
     flags: frozenset[str]
     since: str
     draw_of: DrawOf | None = None  # of a command that draws one ID or one block
+    runs: bool = False  # whether requests that differ in nothing but the free arguments are answered as one run
+    least: int = 0  # the number of words of its shortest form
     free: int = 0  # of such a command: how many arguments after the name do not matter
     subcommands: dict[bytes, "Command"] = field(default_factory=dict)
 
@@ -74,9 +79,9 @@ class CommandGroup:
         """
 
         def declare(draw_of: DrawOf) -> DrawOf:
-            parsed = Usage.parse(usage)
-            command = self._make(parsed, handler(draw_of), summary, f"{flags} {DRAWS_IDS}", since)
-            COMMANDS[command.name.upper().encode()] = replace(command, draw_of=draw_of, free=parsed.free)
+            flags_of_draws = f"{flags} {DRAWS_IDS} {REPEATS}"
+            command = self._make(Usage.parse(usage), handler(draw_of), summary, flags_of_draws, since)
+            COMMANDS[command.name.upper().encode()] = replace(command, draw_of=draw_of)
             return draw_of
 
         return declare
@@ -113,7 +118,9 @@ class CommandGroup:
 
     def _make(self, usage: Usage, handler: Handler, summary: str, flags: str, since: str) -> Command:
         name = "|".join(usage.text.lower().split()[: usage.words])
-        return Command(name, usage, usage.arity, handler, summary, self.name, frozenset(flags.split()), since)
+        flag_set = frozenset(flags.split())
+        command = Command(name, usage, usage.arity, handler, summary, self.name, flag_set, since)
+        return replace(command, runs=REPEATS in flag_set, free=usage.free, least=abs(usage.arity))
 
 
 def _help(container: Command) -> bytes:

@@ -82,7 +82,7 @@ def _turn_on(session: Session, wanted: Tracking) -> bytes:
         if error := _refuse_prefixes(wanted.prefixes, current.prefixes):
             return error
         prefixes = {*current.prefixes, *(wanted.prefixes or (b"",))}
-    session.tracking = wanted._replace(prefixes=tuple(sorted(prefixes)))
+    session.tracking = wanted._replace(prefixes=tuple(sorted(prefixes)), is_next_chosen=current.is_next_chosen)
     return encoder.OK
 
 
@@ -139,6 +139,7 @@ def client_caching(session: Session, arguments: list[bytes]) -> Reply:
     if mode is None:
         return errors.SYNTAX
     if mode in session.tracking.modes:
+        session.tracking = session.tracking._replace(is_next_chosen=True)
         return encoder.OK
     return errors.error(b"ERR CLIENT CACHING %s is only valid when tracking is enabled in %s mode." % (answer, mode))
 
@@ -157,18 +158,25 @@ def client_getredir(session: Session, _arguments: list[bytes]) -> Reply:
     "CLIENT TRACKINGINFO", "Returns the connection's tracking modes.", "noscript loading stale", since="6.2.0"
 )
 def client_trackinginfo(session: Session, _arguments: list[bytes]) -> Reply:
-    tracking = session.tracking
-    modes, prefixes = ["off"], list[Value]()
-    if tracking is not None:
-        named = (b"BCAST", b"OPTIN", b"OPTOUT", b"NOLOOP")
-        modes = ["on", *(mode.decode().lower() for mode in named if mode in tracking.modes)]
-        prefixes = list[Value](tracking.prefixes)
-    version = session.version
+    tracking, version = session.tracking, session.version
+    flags = [b"off"] if tracking is None else _flags(tracking)
+    prefixes = list[Value]() if tracking is None else list[Value](tracking.prefixes)
     members = [
-        (b"flags", encoder.set_header(len(modes), version) + b"".join(encoder.bulk_string(m.encode()) for m in modes)),
+        (b"flags", encoder.set_header(len(flags), version) + b"".join(map(encoder.bulk_string, flags))),
         (b"redirect", encoder.integer(NO_REDIRECT if tracking is None else tracking.redirect)),
         (b"prefixes", encoder.encode(prefixes, version)),
     ]
     return encoder.map_header(len(members), version) + b"".join(
         [encoder.bulk_string(name) + value for name, value in members]
     )
+
+
+def _flags(tracking: Tracking) -> list[bytes]:
+    """The flags of CLIENT TRACKINGINFO, in Redis's order."""
+    flags = [b"on"]
+    for mode, chosen in ((b"BCAST", b""), (b"OPTIN", b"caching-yes"), (b"OPTOUT", b"caching-no"), (b"NOLOOP", b"")):
+        if mode in tracking.modes:
+            flags.append(mode.lower())
+            if chosen and tracking.is_next_chosen:
+                flags.append(chosen)
+    return flags

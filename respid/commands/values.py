@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from respid.commands.expiry import refuse_expiry
+from respid.commands.keys import is_float
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup
 from respid.resp import encoder, errors
@@ -10,15 +11,15 @@ from respid.resp.reader import parse_integer
 
 _LONGEST_EXPIRY_MS = (1 << 63) - 1
 NO_VALUES = errors.error("ERR SET is not supported: respid stores no values, and INCR works on every key without it")
-NO_LOCKS = errors.error(
-    "ERR respid is not a lock service: every key exists, so SET with NX never succeeds. Use a Redis server for locks"
+_NO_LOCKS = (
+    "ERR respid is not a lock service: every key exists, so {command} never succeeds. Use a Redis server for locks"
 )
 _COMMAND_OF_UNIT = {b"EX": "expire", b"PX": "pexpire", b"EXAT": "expireat", b"PXAT": "pexpireat"}
 
 group = CommandGroup("string")
 
 
-@group.command("GET key", "Returns null: no values are stored.", "readonly fast constant")
+@group.command("GET key", "Returns null: no values are stored.", "readonly fast constant repeats")
 def get(session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.null(session.version)
 
@@ -26,8 +27,8 @@ def get(session: Session, _arguments: list[bytes]) -> Reply:
 @group.command(
     "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds"
     " | PXAT unix-time-milliseconds | KEEPTTL]",
-    "With NX, returns null, because every key exists; an error for a lock (an expiry, and a non-integer value)."
-    " Without NX, an error: no values are stored.",
+    "With NX, returns null, because every key exists; an error for a lock (a value that is not a number, or with an"
+    " expiry not an integer). Without NX, an error: no values are stored.",
     "write denyoom constant",
 )
 def set_(session: Session, arguments: list[bytes]) -> Reply:
@@ -38,9 +39,18 @@ def set_(session: Session, arguments: list[bytes]) -> Reply:
         return refusal
     if not options.only_if_missing or options.returns_value:
         return NO_VALUES  # with GET, null would mean that the value was set
-    # The first value of a counter is an integer. That of a lock names its owner, which would retry for ever.
-    is_lock = options.unit is not None and parse_integer(arguments[2]) is None
-    return NO_LOCKS if is_lock else encoder.null(session.version)
+    refusal = refuse_lock("SET with NX", arguments[2], may_be_float=options.unit is None)
+    return refusal or encoder.null(session.version)
+
+
+def refuse_lock(command: str, value: bytes, *, may_be_float: bool) -> bytes | None:
+    """The error for a lock, whose owner would retry for ever.
+
+    Its value names the owner, or with an expiry also the time; the first value of a counter is a number.
+    """
+    if parse_integer(value) is not None or (may_be_float and is_float(value)):
+        return None
+    return errors.error(_NO_LOCKS.format(command=command))
 
 
 class _SetOptions(NamedTuple):

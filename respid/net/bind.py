@@ -6,12 +6,14 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from respid.net.address import ALL, ALL_IPV4, ALL_IPV6, host_port
 
 BACKLOG = 1024
 # Errors of a machine that has no IPv4 or no IPv6: disabled in the kernel, or on the loopback interface only.
 _NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+_ALL = (ALL_IPV4, ALL_IPV6)
 _Resolved = tuple[socket.AddressFamily, tuple[str, int]]
 
 
@@ -31,25 +33,43 @@ def bind(
     """Returns listening sockets for all these addresses. Raises StartError, which names the options to change.
 
     IPv4 and IPv6 have a socket each, so that IPv4 clients have IPv4 addresses. `*`, or a host name with addresses of
-    both, is satisfied with one of them where the machine lacks the other. Two names of one address share a socket.
+    both, is satisfied with one of them where the machine lacks the other. Two names of one address share a socket,
+    and an address shares the socket of all addresses of its family.
     With `reuse_port`, several processes can listen on the port.
     """
+    explain = partial(_start_errors, bind_option=bind_option, port_option=port_option)
+    targets: list[tuple[str, list[_Resolved]]] = []
+    for address in addresses:
+        with explain(host_port(address, port)):
+            targets.append((host_port(address, port), _resolve(address, port)))
+    targets.sort(key=lambda target: not any(sockname[0] in _ALL for _, sockname in target[1]))
     sockets: list[socket.socket] = []
     bound: set[_Resolved] = set()
     try:
-        for address in addresses:
-            with _start_errors(host_port(address, port), bind_option, port_option):
-                found = [each for each in _resolve(address, port) if each not in bound]
-                sockets += _bind(found, reuse_port=reuse_port)
-                bound.update(found)
+        for name, found in targets:
+            with explain(name):
+                new = [each for each in found if each not in bound and each[0] not in _covered(sockets)]
+                served = {each[0] for each in found if each not in new}
+                opened = _bind(new, served, reuse_port=reuse_port)
+                bound.update(each for each in new if each[0] in _families(opened))
+                sockets += opened
     except StartError:
         _close(sockets)
         raise
     return sockets
 
 
-def _bind(found: list[_Resolved], *, reuse_port: bool) -> list[socket.socket]:
-    """Raises OSError."""
+def _covered(sockets: list[socket.socket]) -> set[socket.AddressFamily]:
+    """The families of which all addresses have a socket already."""
+    return {each.family for each in sockets if each.getsockname()[0] in _ALL}
+
+
+def _families(sockets: list[socket.socket]) -> set[socket.AddressFamily]:
+    return {each.family for each in sockets}
+
+
+def _bind(found: list[_Resolved], served: set[socket.AddressFamily], *, reuse_port: bool) -> list[socket.socket]:
+    """Binds the addresses of one name, which has sockets already in the families `served`. Raises OSError."""
     sockets: list[socket.socket] = []
     missing: dict[socket.AddressFamily, OSError] = {}
     try:
@@ -60,8 +80,9 @@ def _bind(found: list[_Resolved], *, reuse_port: bool) -> list[socket.socket]:
                 if error.errno not in _NO_SUCH_FAMILY:
                     raise
                 missing.setdefault(family, error)
+        present = served | _families(sockets)
         for family, lack in missing.items():
-            if not sockets or family in {each.family for each in sockets}:  # the machine does not lack the family
+            if not present or family in present:  # the machine does not lack the family
                 raise lack
     except OSError:
         _close(sockets)

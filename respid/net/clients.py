@@ -15,7 +15,9 @@ from respid.resp.reader import RequestLimits
 from respid.worker.worker import Worker
 
 STOPPED_POLL_SECONDS = 0.01  # how often the queue is served while no ID can be issued
-EARLY_TURNS = 2  # in which a client authenticates; after them it waits for those that have had fewer
+# In which a client authenticates, or gets the answers to some requests. Before further ones, it waits for clients that
+# have had fewer: those that send most cannot keep others from a short request.
+EARLY_TURNS = 2
 TRANSACTION_SECONDS = 1.0  # how long a drain waits for EXEC: Lettuce would send it to the next worker, where it fails
 STREAM_POLL_SECONDS = 0.005  # how often while only ID.NEXT COUNT and ID.RANGE wait
 
@@ -33,12 +35,11 @@ class ClientSocket(Waiter, Holder, Protocol):
     def is_between_requests(self) -> bool: ...
 
     @property
-    def base_bytes(self) -> int: ...
-
-    @property
-    def early_turns(self) -> int: ...
+    def turns(self) -> int: ...
 
     def take_turn(self) -> None: ...
+
+    def hold_back(self) -> None: ...
 
     def stop_timing(self) -> None: ...
 
@@ -115,7 +116,7 @@ class Clients:
         self._turns = Turns(loop.call_soon, ROUND_NS)
         self._unauthenticated_turns = Turns(loop.call_soon, UNAUTHENTICATED_ROUND_NS)
         self.budgets = Budgets(self._turns.budget, self._unauthenticated_turns.budget)
-        self.memory = ClientMemory(loop, self.sockets, config.max_client_memory_bytes or 0, worker.stats)
+        self.memory = ClientMemory(config.max_client_memory_bytes or 0, worker.stats)
         self._queue = WaitingQueue(worker)
         self._ticker = QueueTicker(self._queue, worker, loop, self.budgets.authenticated)
 
@@ -127,13 +128,14 @@ class Clients:
         self._newcomers.add(client, client.session.address)
         self.worker.clients[client.session.identifier] = client.session
         self.worker.stats.connections += 1
-        self.memory.growth.add(client.base_bytes)
+        self.memory.add(client)
 
     def remove(self, client: ClientSocket) -> None:
         """Does nothing for a client that was never added."""
         if client in self.sockets:
             self.sockets.remove(client)
             self._newcomers.discard(client)
+            self.memory.remove(client)
             del self.worker.clients[client.session.identifier]
             client.stop_timing()
             client.session.describe_socket = None  # it refers to the socket, which would be kept until a collection
@@ -153,13 +155,20 @@ class Clients:
         client.abort()
         return True
 
-    def close_unauthenticated(self, seconds: float) -> None:
-        """Closes the clients that have not authenticated this many seconds after they connected."""
+    def close_unauthenticated(self, seconds: float, most: int) -> bool:
+        """Closes clients that have not authenticated this many seconds after they connected.
+
+        Looks at up to `most` clients that have connected so long ago. Returns whether there may be more.
+        """
         latest_ns = self.worker.clock.monotonic_ns() - round(seconds * 1e9)
-        while (client := self._newcomers.oldest()) and client.session.connected_ns <= latest_ns:
+        for _ in range(most):
+            client = self._newcomers.oldest()
+            if client is None or client.session.connected_ns > latest_ns:
+                return False
             self._newcomers.discard(client)
             if not client.session.authenticated:
                 client.give_up("auth_timeout")
+        return True
 
     def _longest_waiting(self) -> ClientSocket | None:
         while self._newcomers:
@@ -171,10 +180,17 @@ class Clients:
 
     def wait_for_turn(self, client: ClientSocket) -> None:
         """Arranges for one call of the client's `take_turn`, after the clients that already wait for theirs."""
-        if client.session.authenticated:
-            self._turns.join(client)
-        else:
-            self._unauthenticated_turns.join(client, is_early=client.early_turns <= EARLY_TURNS)
+        turns = self._turns if client.session.authenticated else self._unauthenticated_turns
+        turns.join(client, is_early=client.turns <= EARLY_TURNS)
+
+    def hold_back(self, budget: Budget) -> None:
+        """Ends a pass of the event loop over its sockets, which reads from all clients that are not paused.
+
+        Those that just draw IDs go on. The others wait for their turns, in the rounds to come.
+        """
+        budget.left_ns = 0
+        for client in self.sockets:
+            client.hold_back()
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""

@@ -41,19 +41,19 @@ class Departures:
         jitter = random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - not a secret
         return Departure(opened_at, opened_at + self._age_seconds * jitter)
 
-    def begin_look(self, now: float, ttl_seconds: int | None = None) -> None:
+    def begin_look(self, ttl_seconds: int | None = None) -> None:
         """Starts a look at all connections. Clients that it asks to leave have `ttl_seconds` to follow.
 
         All of them get the same number, so that a pool with several connections moves once.
         """
         number = self._numbers.next(self._worker.clock.wall_ms() // 1000)
         self._message = message(number, ttl_seconds or self._ttl_seconds)
-        self._opened_before = self._rounds.begin(now)
+        self._opened_before = self._rounds.begin()
 
     def look(self, client: ClientSocket, departure: Departure, now: float, *, is_active: bool) -> None:
         """Asks the client to leave, or closes its connection, if it is time."""
         if departure.opened_at < self._opened_before and moves_silently(client.session):
-            departure.reconnect_at(self._rounds.moment(now))
+            departure.reconnect_at(self._rounds.moment(departure.opened_at, now))
         if now < departure.leaves_at:
             return
         step = departure.step(

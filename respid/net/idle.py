@@ -58,10 +58,10 @@ class Sweep:
             await asyncio.sleep(SWEEP_SECONDS)
             if self._is_draining:
                 return
-            if self._auth_seconds:
-                self._clients.close_unauthenticated(self._auth_seconds)
+            while self._auth_seconds and self._clients.close_unauthenticated(self._auth_seconds, SLICE):
+                await asyncio.sleep(0)
             if looks:
-                self._departures.begin_look(time.monotonic())
+                self._departures.begin_look()
                 await self._look(self._sweep)
 
     async def drain(self, seconds: float) -> None:
@@ -74,9 +74,8 @@ class Sweep:
         asked_before = sum(watched.departure.is_asked for watched in self._watched.values())
         while (left := ends_at - time.monotonic()) > 0:
             await asyncio.sleep(min(left, DRAIN_SWEEP_SECONDS))
-            now = time.monotonic()
-            if ttl_seconds := drain_ttl_seconds(ends_at - now):
-                self._departures.begin_look(now, ttl_seconds)
+            if ttl_seconds := drain_ttl_seconds(ends_at - time.monotonic()):
+                self._departures.begin_look(ttl_seconds)
                 await self._look(partial(self._ask_to_leave, ends_at))
         self._forget_gone()
         if asked := asked_before + moves["announced"] - announced:

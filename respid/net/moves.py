@@ -13,7 +13,7 @@ NEVER = math.inf
 TTL_SECONDS = 10  # for a client to follow; it does so after half of them
 LEAST_DRAIN_TTL_SECONDS = 2  # with less, clients that follow would find the worker still in the load balancer
 DRAIN_MARGIN_SECONDS = 1.0  # between the moment when clients follow and the end of the drain
-ROUND_SECONDS = 60.0  # within which all connections reconnect after a worker appeared; the next round begins later
+ROUND_SECONDS = 60.0  # within which all connections reconnect after a worker appeared, and that each one lasts at least
 _WORKER_BITS = 20  # of a number; with the seconds since 1970 it stays below 2^53, which a JavaScript number holds
 
 
@@ -66,8 +66,11 @@ class Departure:
     is_asked: bool = False
 
     def reconnect_at(self, at: float) -> None:
-        """Leaves at this time, because there is a new worker, unless it leaves earlier anyway."""
-        if at < self.leaves_at and not self.is_asked:
+        """Leaves at this time, because there is a new worker, unless it leaves for another one or earlier anyway.
+
+        So a moment stays as random as it was when several workers appear one after the other.
+        """
+        if at < self.leaves_at and not self.is_asked and self.reason != "new_worker":
             self.leaves_at, self.reason = at, "new_worker"
 
     def step(self, now: float, *, is_active: bool, can_be_asked: bool, may_be_closed: bool) -> Step:
@@ -95,25 +98,27 @@ class Departure:
 
 
 class Rounds:
-    """Lets connections reconnect after new workers have appeared: within a minute, at most once a minute."""
+    """Lets connections reconnect after new workers have appeared: within a minute, and each at most once a minute."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         """`random` returns numbers from 0 to 1."""
         self._random = random
         self._appeared_at = -NEVER  # when the last worker appeared that has had no round yet
-        self._next_at = -NEVER
 
     def note_new_worker(self, now: float) -> None:
         self._appeared_at = now
 
-    def begin(self, now: float) -> float:
+    def begin(self) -> float:
         """Begins a round if one is due. Connections that were opened before the returned time have to reconnect."""
-        if self._appeared_at == -NEVER or now < self._next_at:
-            return -NEVER
         appeared_at, self._appeared_at = self._appeared_at, -NEVER
-        self._next_at = now + ROUND_SECONDS
         return appeared_at
 
-    def moment(self, now: float) -> float:
-        """A random moment of a round that begins now, early enough for a client to follow within it."""
-        return now + self._random() * (ROUND_SECONDS - TTL_SECONDS / 2)
+    def moment(self, opened_at: float, now: float) -> float:
+        """A random moment of a round that begins now, early enough for a client to follow within it.
+
+        A connection that was opened less than a minute ago, perhaps because an earlier worker appeared, first becomes a
+        minute old. Its moment is random as well where there is time left, so that many do not move at once.
+        """
+        earliest = max(now, opened_at + ROUND_SECONDS)
+        latest = max(earliest, now + ROUND_SECONDS - TTL_SECONDS / 2)
+        return earliest + self._random() * (latest - earliest)

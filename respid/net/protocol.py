@@ -19,13 +19,16 @@ _PUSHABLE = frozenset({State.READING, State.TURN, State.QUEUED})
 # The size of uvloop's buffer. While reads fill it, uvloop reads from the same client up to 32 times before any other
 # client has its turn: four clients that sent what takes 5 ms a read delayed another one by 0.6 s.
 FULL_READ_BYTES = 256_000
+# Such a read of an unfinished request takes longer than a turn. Its client waits for one before it is read again, since
+# one pass of the event loop reads from all clients that are not paused.
+LONG_READ_BYTES = 16_000
 BASE_BYTES = 4096  # measured: 2.7 KB, without what the kernel holds
 
 
 class RespProtocol(FlowControl):
     """One client's socket."""
 
-    __slots__ = ("_clients", "_connection", "_untimed", "early_turns")
+    __slots__ = ("_clients", "_connection", "_untimed", "turns")
 
     _connection: Connection  # or what stands in for it while its next batch is timed; not if the client was rejected
     _untimed: Connection
@@ -33,7 +36,7 @@ class RespProtocol(FlowControl):
     def __init__(self, clients: Clients) -> None:
         super().__init__(clients.loop)
         self._clients = clients
-        self.early_turns = 0  # that it waited for before it had authenticated
+        self.turns = 0  # that it waited for since it was last between two requests
 
     @property
     def session(self) -> Session:
@@ -52,11 +55,10 @@ class RespProtocol(FlowControl):
             address,
             clients.limits,
             budgets=clients.budgets,
-            growth=clients.memory.growth,
         )
         self.session.describe_socket = self._describe_socket
-        clients.add(self)
         keep_alive(self._transport.get_extra_info("socket"), worker.config.tcp_keepalive_seconds)
+        clients.add(self)  # it may be closed at once to free memory
 
     def _reject(self, reason: str, address: str, reply: bytes) -> None:
         """Closes a connection that does not become a client."""
@@ -73,17 +75,21 @@ class RespProtocol(FlowControl):
         output = connection.receive(data)
         if output:
             self._transport.write(output)
-        if connection.next is not _READ or len(data) >= FULL_READ_BYTES or self._clients.is_attentive:
+        if not connection.is_settled or len(data) >= FULL_READ_BYTES or self._clients.is_attentive:
             self._go_on_after(data)
 
     def _go_on_after(self, data: bytes) -> None:
-        if self._connection.next is not _READ:
-            self._step(self._connection.next)
-        elif len(data) >= FULL_READ_BYTES:
+        connection = self._connection
+        self._note_memory()
+        if connection.budget.is_overdrawn:
+            self._clients.hold_back(connection.budget)
+        if connection.next is not _READ:
+            self._step(connection.next)
+        elif len(data) >= (FULL_READ_BYTES if connection.is_between_requests else LONG_READ_BYTES):
             self._step(Next.TURN)
         elif self._clients.draining:
             self._step(self._next())
-        else:
+        elif self._clients.is_attentive:
             self._connection = self._clients.time_next_batch(self._connection, self._end_timing)
 
     def _end_timing(self) -> None:
@@ -101,12 +107,34 @@ class RespProtocol(FlowControl):
 
     def answer(self) -> Next:
         self._write(self._connection.resume())
+        if self._connection.is_between_requests:
+            self.turns = 0
+        self._note_memory()
         return self._next()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._clients.memory.note(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._clients.memory.note(self)
+
+    def _note_memory(self) -> None:
+        """Notes what the client holds, if it holds a part of a request or a transaction, or did until now."""
+        if not self._connection.is_settled:
+            self._connection.settle()
+            self._clients.memory.note(self)
+
     def schedule_turn(self) -> None:
-        if not self.session.authenticated:
-            self.early_turns += 1
+        self.turns += 1
         self._clients.wait_for_turn(self)
+
+    def hold_back(self) -> None:
+        """Reads from the client after a turn only, unless it just draws IDs."""
+        if self._state is _READING and not self._connection.expects_run:
+            self.turns -= 1  # it may not have sent anything, so this is none of its turns
+            self._step(Next.TURN)
 
     def join_queue(self) -> None:
         self._clients.wait_for_id(self)
@@ -167,10 +195,6 @@ class RespProtocol(FlowControl):
         return self.session.is_newcomer
 
     @property
-    def number(self) -> int:
-        return self.session.identifier
-
-    @property
     def unsent_bytes(self) -> int:
         return self._transport.get_write_buffer_size()
 
@@ -198,6 +222,7 @@ class RespProtocol(FlowControl):
         """Takes data that the transport had read before reading was paused, as TLS may. The next turn answers it."""
         if self._state is not State.CLOSING:
             self._write(self._connection.receive(data))
+            self._clients.memory.note(self)
 
     def _describe_socket(self) -> SocketState:
         connected = self._transport.get_extra_info("socket")

@@ -13,11 +13,16 @@ from respid.net.flow_control import LINGER_SECONDS, FlowControl, State
 from respid.net.peer import describe_peer
 from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
+from respid.net.turns import Budget, Turns
 from respid.resp import errors
 
 # A connection is not a client before its handshake is complete, so max clients does not bound these.
 HANDSHAKE_SECONDS = 10.0
 MAX_HANDSHAKES = 256
+# A handshake takes about a millisecond, most of it to sign with an RSA key. So many may begin in one pass of the event
+# loop, although those that wait for bytes may all get them at once.
+HANDSHAKE_NS = 1_000_000
+ROUND_NS = 4_000_000
 TLS_BASE_BYTES = 24 * 1024  # measured: 22.4 KB after the handshake, without what the kernel holds
 # How much the kernel keeps for us to read: it takes twice as much. The TLS state of each client keeps 7/3 of the most
 # that was ever read at once, and in one pass of the event loop all clients may be read.
@@ -49,8 +54,8 @@ class _TlsProtocol(RespProtocol):
 
     def data_received(self, data: bytes) -> None:
         if len(data) > self._largest_read_bytes:
-            self._clients.memory.growth.add(3 * (len(data) - self._largest_read_bytes))
             self._largest_read_bytes = len(data)
+            self._clients.memory.note(self)
         if self._state is State.READING:
             self._write(self._connection.receive(data))
             self._go_on_after(data)
@@ -73,6 +78,18 @@ class _TlsProtocol(RespProtocol):
             self._reject("tls_client_name", describe_peer(self._transport), _NAME_REFUSED)
 
 
+class _HandshakeTurn:
+    """The turn of a client whose first bytes have arrived."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.begun = asyncio.Event()
+
+    def take_turn(self) -> None:
+        self._budget.left_ns -= HANDSHAKE_NS
+        self.begun.set()
+
+
 class TlsListener:
     """Accepts connections itself, to bound the number of handshakes and to use the newest certificate for each.
 
@@ -87,6 +104,7 @@ class TlsListener:
         self._accepting: list[asyncio.Task[None]] = []
         self._silent: Crowd[asyncio.Task[None]] = Crowd()  # they have sent nothing yet
         self._handshakes: Crowd[asyncio.Task[None]] = Crowd()  # the others
+        self._turns = Turns(clients.loop.call_soon, ROUND_NS)
 
     def open(self, sockets: list[socket.socket]) -> None:
         self.sockets = sockets
@@ -137,6 +155,9 @@ class TlsListener:
         try:
             await self._wait_for_bytes(connected)
             self._begin(address)
+            turn = _HandshakeTurn(self._turns.budget)
+            self._turns.join(turn)
+            await turn.begun.wait()
             await self._clients.loop.connect_accepted_socket(
                 partial(_TlsProtocol, self._clients, self._tls),
                 connected,

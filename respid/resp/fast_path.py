@@ -32,6 +32,7 @@ class Run(NamedTuple):
 
 NO_RUN = Run(0, 0)
 LONGEST_ARGUMENT = 99  # a frame with a longer argument takes the general path
+_UNKNOWN_BYTES = 1 << 62
 _MOST_ARGUMENTS = 8  # so that a template is small: ID.NEXT accepts AS STRING any number of times
 _LONGEST_RUN = 512  # frames; other clients have their turn after that
 _MOST_UNPACKED = 128  # frames at once, a power of two
@@ -43,6 +44,7 @@ _MOST_KEPT = 16  # frames whose headers each connection keeps: 2 KB. Those of 12
 _PARSED = 1  # the doubts about a request that was parsed and is unlike the one before
 _LEARNING = 24  # about a new template
 _WASTED = 8  # about one that was tried in vain
+_SINGLE = 16  # about one that recognises a single frame among others, which the general path answers as fast
 _OTHER_LENGTHS = 8  # about one whose keys have other lengths
 _SAVED = 8  # the trust in it for each frame
 _MOST_DOUBTS = 512
@@ -55,13 +57,15 @@ class Template:
     The free arguments come directly after the name of the command, the fixed ones after them.
     """
 
-    __slots__ = ("_opening", "_pattern", "_tail", "expected", "format", "frame_bytes", "start")
+    __slots__ = ("_opening", "_pattern", "_shared_bytes", "_tail", "expected", "format", "frame_bytes", "start")
 
     def __init__(self, name: bytes, free_lengths: Sequence[int], fixed: Sequence[bytes]) -> None:
         opening = b"*%d\r\n" % (1 + len(free_lengths) + len(fixed)) + _bulk_string(name)
         tail = b"".join(map(_bulk_string, fixed))
         self._opening, self._tail = opening, tail
         self._pattern = _MIXED_RUNS.get(len(free_lengths))
+        # Of a frame with one free argument: all but the argument and its header.
+        self._shared_bytes = len(opening) + 2 + len(tail) if len(free_lengths) == 1 else _UNKNOWN_BYTES
         self.start = opening + (b"$" if free_lengths else tail)
         headers = [b"$%d\r\n" % length for length in free_lengths]
         pieces = [opening + headers[0], *headers[1:], tail] if headers else [opening + tail]
@@ -93,6 +97,13 @@ class Template:
                 break
         return Run(buffer.count(b"*", position, end), end) if end > position else NO_RUN  # an asterisk begins a frame
 
+    def is_last_frame(self, buffer: bytes, position: int) -> bool:
+        """Whether the rest of the buffer is one frame with a free argument of any length, as its size tells."""
+        header = _HEADERS_BY_SIZE.get(len(buffer) - position - self._shared_bytes)
+        return (
+            header is not None and buffer.startswith(self._opening + header, position) and buffer.endswith(self._tail)
+        )
+
 
 @lru_cache(maxsize=512)
 def headers_of(template: Template, count: int) -> tuple[Struct, tuple[bytes, ...]]:
@@ -103,6 +114,12 @@ def headers_of(template: Template, count: int) -> tuple[Struct, tuple[bytes, ...
 @lru_cache(maxsize=256)
 def _template(name: bytes, free_lengths: tuple[int, ...], fixed: tuple[bytes, ...]) -> Template:
     return Template(name, free_lengths, fixed)
+
+
+# The header of an argument, by the size of both without the two bytes at the end.
+_HEADERS_BY_SIZE = {
+    len(header) + length: header for length in range(LONGEST_ARGUMENT + 1) for header in [b"$%d\r\n" % length]
+}
 
 
 def _bulk_string(content: bytes) -> bytes:
@@ -218,31 +235,37 @@ class RunReader(Generic[Subject]):
         template = self.expects
         if template is None or not buffer.startswith(template.start, position):
             return NO_RUN
-        frames = self._count_equal(template, buffer, position)
-        end = position + frames * template.frame_bytes
-        if frames:
-            self._doubts = max(0, self._doubts - _SAVED * frames)
-            self._guess = min(frames, _MOST_UNPACKED)
-            if frames >= _LONGEST_RUN or not buffer.startswith(template.start, end):
-                return Run(frames, end)
-        mixed = template.mixed_run(buffer, end)
+        if template.is_last_frame(buffer, position):
+            run = Run(1, len(buffer))
+        else:
+            frames = self._count_equal(template, buffer, position)
+            run = Run(frames, position + frames * template.frame_bytes) if frames else NO_RUN
+            if not frames or (frames < _LONGEST_RUN and buffer.startswith(template.start, run.end)):
+                run = self._extend(template, buffer, position, run)
+        if run.frames == 1 and (position or run.end < len(buffer)):
+            self._doubt(_SINGLE, _PAUSE)
+        return run
+
+    def _extend(self, template: Template, buffer: bytes, position: int, run: Run) -> Run:
+        """Adds the frames after a run, which have arguments of other lengths."""
+        mixed = template.mixed_run(buffer, run.end or position)
         if not mixed.frames:
             self._doubt(_WASTED, _PAUSE)
-            return Run(frames, end) if frames else NO_RUN
-        if not frames:
+            return run
+        if not run.frames:
             self._guess = 1
             self._doubt(_OTHER_LENGTHS, 0)
-        return Run(frames + mixed.frames, mixed.end)
+        return Run(run.frames + mixed.frames, mixed.end)
 
     def _count_equal(self, template: Template, buffer: bytes, position: int) -> int:
         """Counts the frames with the lengths of the template, in steps as large as the frames that they may add to.
 
         So a step that fails costs no more than the frames that were recognised before it.
         """
-        most = min((len(buffer) - position) // template.frame_bytes, _LONGEST_RUN)
-        frames, wanted = 0, self._guess
         if not buffer.startswith(template.expected[0], position):
             return 0
+        most = min((len(buffer) - position) // template.frame_bytes, _LONGEST_RUN)
+        frames, wanted = 0, self._guess
         while rest := min(wanted, most - frames, _MOST_UNPACKED):
             step = 1 << rest.bit_length() - 1
             found = template.equal_frames(buffer, position + frames * template.frame_bytes, step)
@@ -250,6 +273,9 @@ class RunReader(Generic[Subject]):
             if found < step or not buffer.startswith(template.start, position + frames * template.frame_bytes):
                 break
             wanted = max(wanted - step, frames)
+        if frames:
+            self._guess = min(frames, _MOST_UNPACKED)
+            self._doubts = max(0, self._doubts - _SAVED * frames)
         return frames
 
     def _remember(self, data: bytes, run: Run) -> None:

@@ -27,6 +27,14 @@ _INTEGER = re.compile(rb"-?[1-9][0-9]{0,18}|0")
 # are checked against the limit of the whole request only once all received bytes are used.
 _SHORT_ARRAY_HEADERS = {b"*%d\r\n" % length: length for length in range(1, 10)}
 _SHORT_BULK_HEADERS = {b"$%d\r\n" % length: length for length in range(100)}
+# The first two headers of nearly all requests, looked up at once: the number of arguments, and the length of the name.
+_OPENINGS = {b"*%d\r\n$%d\r\n" % (count, length): (count, length) for count in range(1, 10) for length in range(1, 10)}
+_OPENING_BYTES = 8
+# Where the content of an argument begins and ends, by its first five bytes, of which the last is any after one digit.
+_ARGUMENTS = {b"$%d\r\n" % length: (5, 5 + length) for length in range(10, 100)} | {
+    b"$%d\r\n%c" % (length, byte): (4, 4 + length) for length in range(10) for byte in range(256)
+}
+_SHORT_ARGUMENTS, _SHORT_BYTES = 9, 9 * 99  # the largest request with such headers
 
 
 class ProtocolError(Exception):
@@ -79,6 +87,7 @@ class RequestReader:
     """
 
     __slots__ = (
+        "_accepts_short",
         "_arguments",
         "_buffer",
         "_missing",
@@ -86,13 +95,16 @@ class RequestReader:
         "_pending",
         "_position",
         "_request_bytes",
+        "_short_start",
         "limits",
     )
 
     def __init__(self, limits: RequestLimits) -> None:
         self.limits = limits
+        # Before authentication the limits may be lower, but not lower than that.
+        self._accepts_short = limits.arguments >= _SHORT_ARGUMENTS and limits.request_bytes >= _SHORT_BYTES
         self._buffer = b""
-        self._position = 0
+        self._position = self._short_start = 0
         # Bytes received while a bulk string was incomplete. They are joined with the buffer once, not at every read.
         # A list of the reads would take a hundred times as much memory if each read was a single byte.
         self._pending = bytearray()
@@ -134,6 +146,37 @@ class RequestReader:
             return None
         arguments, self._arguments = self._arguments, []
         return arguments
+
+    def next_short_request(self) -> list[bytes] | None:
+        """Returns what `next_request` would, if that is a request with short headers only; None in all other cases."""
+        if self._missing or not self._accepts_short:
+            return None
+        buffer, start = self._buffer, self._position + _OPENING_BYTES
+        opening = _OPENINGS.get(buffer[self._position : start])
+        if opening is None:
+            return None
+        count, length = opening
+        end = start + length + 2
+        arguments = [buffer[start : end - 2]]
+        while len(arguments) < count:
+            argument = _ARGUMENTS.get(buffer[end : end + 5])
+            if argument is None:
+                return None
+            first, last = argument
+            arguments.append(buffer[end + first : end + last])
+            end += last + 2
+        if end > len(buffer):
+            return None
+        self._short_start, self._position = self._position, end
+        return arguments
+
+    def unread_short_request(self) -> None:
+        """Makes the request that `next_short_request` has returned last the next one again."""
+        self._position = self._short_start
+
+    def is_at(self, start: bytes) -> bool:
+        """Whether the next bytes are these."""
+        return self._buffer.startswith(start, self._position)
 
     def next_run(self, runs: RunReader[Any]) -> int:
         """Returns how many of the next requests are one run, which are then read; 0 if `runs` recognises none."""

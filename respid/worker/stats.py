@@ -49,7 +49,7 @@ class Stats:
 
     def __init__(self) -> None:
         self.auth_failures = 0
-        self.client_memory_bytes = 0  # that clients held at the last check
+        self.client_memory_bytes = 0  # that clients hold
         self.connections = 0  # accepted since the start
         self.connections_closed: Counter[str] = Counter(dict.fromkeys(_CLOSED, 0))
         self.connections_rejected: Counter[str] = Counter(dict.fromkeys(_REJECTED, 0))

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from unittest.mock import Mock
 
 import pytest
 
 from benchmarks.load import Load, Round, interleaved, load_core, median, parse, ratio
 from benchmarks.machine import Cores
-from benchmarks.servers import Server, running_redis, running_respid
+from benchmarks.servers import Server, Transport, running_redis, running_respid
 from tests.support.needed_tools import need_tool
 
 RunningServer = Callable[[int], AbstractContextManager[Server]]
@@ -54,6 +55,11 @@ def test_load_sends_the_drivers_command() -> None:
     assert Load("INCR", "fixed", 16).arguments() == ["-c", "50", "-P", "16", "INCR", "k"]
     arguments = Load("INCRBY", "random", 1, 500).arguments()
     assert arguments == ["-c", "500", "-P", "1", "-r", "1000000", "INCRBY", "key:__rand_int__", "1"]
+
+
+def test_transport_replaces_the_port() -> None:
+    assert Server("respid", 1234, Mock(), 0).client_options == ("-p", "1234")
+    assert Server("respid", 1234, Mock(), 0, Transport(client=("-s", "path"))).client_options == ("-s", "path")
 
 
 def test_median_ignores_one_bad_round() -> None:

@@ -3,15 +3,18 @@
 import itertools
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks import against, cut, streams
+from benchmarks import against, cut, load, short_replies, streams, transports
 from benchmarks.against import has_changed
 from benchmarks.bulk import percentile
+from benchmarks.load import Load
 from benchmarks.machine import Cores
 from benchmarks.plan import Plan
+from benchmarks.results import Measured
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
 
@@ -41,7 +44,10 @@ def test_partial_run_writes_only_its_output(tmp_path: Path) -> None:
 def test_unknown_part_is_refused() -> None:
     done = bench("--only", "bulk,nonsense")
     assert done.returncode == 2
-    assert "unknown part nonsense: choose from pipelines, streams, connections, cut, bulk, idle" in done.stderr
+    assert (
+        "unknown part nonsense: choose from pipelines, streams, short-replies, tls, unix, connections, cut, bulk"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("depth", cut.DEPTHS)
@@ -63,8 +69,28 @@ def test_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in cpu.rows] == list(streams.STREAMS)
 
 
+def test_short_replies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stream, by respid, the stripped server and Redis."""
+    need_tool("redis-benchmark")
+    monkeypatch.setattr(short_replies, "DEPTHS", (1, 16))
+    throughput, cpu, long = short_replies.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.002)).tables
+    names = list(short_replies.SHORT_REPLIES)
+    assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in long.rows] == names
+    assert [row.labels for row in cpu.rows if row.target] == [(name, "16") for name in names]
+
+
+@pytest.mark.parametrize("measure", [transports.measure_tls, transports.measure_unix], ids=["tls", "unix"])
+def test_other_transports_are_measured(measure: Callable[[Plan], Measured], monkeypatch: pytest.MonkeyPatch) -> None:
+    for program in ("redis-benchmark", "redis-server", "openssl"):
+        need_tool(program)
+    monkeypatch.setattr(transports, "CASES", [Load("INCR", "fixed", 16)])
+    monkeypatch.setattr(load, "PROBE_REQUESTS", 1000)
+    [table] = measure(Plan(Cores.of_this_process(), rounds=1, scale=0.002)).tables
+    assert [row.labels for row in table.rows] == [("fixed", "16")]
+
+
 def test_revisions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(against, "cases", lambda: [("INCR", 1), ("the same, cut", 100)])
+    monkeypatch.setattr(against, "cases", lambda _: [("INCR", 1), ("the same, cut", 100)])
     plan = Plan(Cores.of_this_process(), rounds=1, scale=0.002)
     assert [row.labels for row in against.measure(plan, "HEAD").rows] == [("INCR", "1"), ("the same, cut", "100")]
     with pytest.raises(subprocess.CalledProcessError):

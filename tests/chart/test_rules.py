@@ -214,6 +214,7 @@ def test_autoscaler_owns_replicas_from_the_start() -> None:
 
 def test_only_autoscaling_limits_connection_age() -> None:
     assert render().environment["RESPID_MAX_CONNECTION_AGE"] == "600"
+    assert render({"moveToNewWorkers": False}).environment["RESPID_MAX_CONNECTION_AGE"] == "120"
     assert render(FIXED).environment["RESPID_MAX_CONNECTION_AGE"] == "0"
     assert render({"maxConnectionAgeSeconds": 0}).environment["RESPID_MAX_CONNECTION_AGE"] == "0"
     assert render(FIXED | {"maxConnectionAgeSeconds": 30}).environment["RESPID_MAX_CONNECTION_AGE"] == "30"

@@ -138,7 +138,7 @@ def test_ctrl_c_stops_the_server(start_server: StartServer) -> None:
     server = start_server()
     assert server.stop(signal.SIGINT) == 0
     assert "SIGINT: draining" in server.log
-    assert server.log.endswith("stopped\n")
+    assert server.log.endswith("stopped after 0 IDs\n")
 
 
 @pytest.mark.parametrize("module", ["click", "respid.cli.group", "respid.worker.config", "respid.server", "uvloop"])

@@ -7,11 +7,16 @@ import pytest
 
 from respid.commands import Session
 from respid.commands.names import MAX_NAME_BYTES
+from respid.net.connection import Budgets, Connection
+from respid.net.states import Next
+from respid.net.turns import Budget
 from respid.resp import encoder
-from respid.worker.client_list import FEW_CLIENTS
+from respid.worker.client_list import FEW_CLIENTS, SLICE
+from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
 from tests.support.reply_parser import parse_replies
+from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, converse
 
@@ -112,3 +117,21 @@ def test_long_client_list_has_own_line_as_it_is_now(client: CommandClient) -> No
     assert listed.text is not None
     numbers = [line.split(b" ")[0] for line in listed.text.splitlines()]
     assert (numbers[-1], len(numbers)) == (b"id=%d" % late.session.identifier, FEW_CLIENTS + 2)
+
+
+def test_long_client_list_lets_others_have_their_turn(worker: Worker) -> None:
+    for _ in range(2 * FEW_CLIENTS):
+        connect(worker)
+    listing = [request("CLIENT", "LIST"), request("CLIENT", "LIST", "ID", *map(str, worker.clients))]
+    for sent in listing:
+        no_time = Budget(0)
+        client = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(no_time, no_time))
+        client.receive(sent)
+        silent_turns = 0
+        while not (reply := client.resume()):
+            assert client.next is Next.TURN
+            silent_turns += 1
+        assert silent_turns >= 2 * FEW_CLIENTS // SLICE - 2
+        (listed,) = parse_replies(reply)
+        assert listed.text is not None
+        assert len(listed.text.splitlines()) == 2 * FEW_CLIENTS

@@ -71,3 +71,19 @@ def test_keys_exist_without_values(client: CommandClient) -> None:
     assert client.tell("EXISTS a b a") == b":3\r\n"
     assert client.tell("SET a 0 NX; set a 0 ex 5 nx") == b"$-1\r\n$-1\r\n"
     assert client.tell("SET a 0").startswith(b"-ERR SET is not supported: respid stores no values")
+
+
+@pytest.mark.parametrize("lock", ["SET a owner NX", "SET a owner NX PX 10", "SET a 1.5 PX 10 NX", "SETNX a owner"])
+def test_lock_is_refused(client: CommandClient, lock: str) -> None:
+    """Its owner would retry for ever, as redis-py's does without a timeout."""
+    assert client.tell(lock).startswith(b"-ERR respid is not a lock service: every key exists, so ")
+
+
+@pytest.mark.parametrize("start", ["SET a 0 NX", "SET a 0.0 NX", "SET a 0 NX EX 5"])
+def test_first_value_of_a_counter_is_not_a_lock(client: CommandClient, start: str) -> None:
+    assert client.tell(start) == b"$-1\r\n"
+
+
+@pytest.mark.parametrize("start", ["SETNX a 0", "SETNX a -1.5e3"])
+def test_setnx_of_a_number_is_not_a_lock(client: CommandClient, start: str) -> None:
+    assert client.tell(start) == b":0\r\n"

@@ -28,3 +28,12 @@ def test_redirect_needs_a_connected_client(client: CommandClient) -> None:
 def test_reset_turns_tracking_off(client: CommandClient) -> None:
     client.tell("CLIENT TRACKING ON; RESET")
     assert client.integers("CLIENT GETREDIR; CLIENT GETREDIR")[0] == -1
+
+
+def test_choice_of_caching_ends_with_a_run(client: CommandClient) -> None:
+    """Requests that are answered as a run do not pass the dispatcher."""
+    draws = "; ".join(["INCR k"] * 10)
+    client.tell(f"{draws}; CLIENT TRACKING ON OPTIN; CLIENT CACHING YES")
+    assert b"caching-yes" in client.tell("CLIENT TRACKINGINFO")
+    client.tell(draws)
+    assert b"caching-yes" not in client.tell("CLIENT GETNAME; CLIENT TRACKINGINFO")

@@ -19,6 +19,7 @@ class Declaration(NamedTuple):
     keys: tuple[int, ...]  # first, last, step
     categories: frozenset[str]
     tips: frozenset[str]
+    key_specs: list[tuple[frozenset[str], Reply, Reply]]  # flags, begin_search, find_keys
 
 
 def test_every_redis_command_is_decided(redis_port: int) -> None:
@@ -99,11 +100,16 @@ def declarations(port: int) -> dict[str, Declaration]:
     found: dict[str, Declaration] = {}
     pending = list(only_reply(port, "COMMAND").elements)
     while pending:
-        name, arity, flags, first, last, step, categories, tips, _, subcommands = pending.pop().elements
+        name, arity, flags, first, last, step, categories, tips, specs, subcommands = pending.pop().elements
         keys = tuple(int(text(number)) for number in (first, last, step))
-        found[text(name)] = Declaration(int(text(arity)), texts(flags), keys, texts(categories), texts(tips))
+        key_specs = [key_spec(members(spec)) for spec in specs.elements]
+        found[text(name)] = Declaration(int(text(arity)), texts(flags), keys, texts(categories), texts(tips), key_specs)
         pending += subcommands.elements
     return found
+
+
+def key_spec(spec: dict[str, Reply]) -> tuple[frozenset[str], Reply, Reply]:
+    return texts(spec["flags"]), spec["begin_search"], spec["find_keys"]
 
 
 def only_reply(port: int, *arguments: str) -> Reply:

@@ -28,7 +28,7 @@ LIMITS = replace(DEFAULT_LIMITS, request_bytes=64 * 1024)
 LARGEST_REPLY_BYTES = 64 * 1024  # COMMAND, and an echo as large as LIMITS allow
 KEPT_BYTES = LIMITS.request_bytes + 70_000  # an incomplete request and an incomplete line
 RUNS = [request(*words.split()) for words in ("INCR key", "INCRBY key 5", "HINCRBY key field 1", "INCRBYFLOAT key 1")]
-RUNS += [request("ID.NEXT"), request("ID.NEXT", "AS", "STRING")]
+RUNS += [request("ID.NEXT"), request("ID.NEXT", "AS", "STRING"), request("GET", "key"), request("PING")]
 WORDS = re.compile(rb"client|reply|quit|reset|auth|hello|post|host:", re.IGNORECASE)
 
 

@@ -24,8 +24,8 @@ NAMES = [name for name, command in COMMANDS.items() if not command.subcommands]
 NAMES += [name + b" " + sub for name, command in COMMANDS.items() for sub in command.subcommands]
 ARGUMENTS = [b"", b"key", b"1", b"2", b"3", b"16", b"17", b"COUNT", b"AS", b"STRING", b"ON", b"OFF", b"SKIP", b"AUTH"]
 ARGUMENTS += [b"default", PASSWORD.encode(), b"SETNAME", b"\r\n", b"*1\r\n$4\r\nPING\r\n", b"x" * 99, b"x" * 100, b"*"]
-DRAWING = [b"INCR KEY", b"INCRBY KEY 1", b"incr KEY", b"INCRBY KEY 7", b"HINCRBY KEY KEY 2", b"INCRBYFLOAT KEY 1"]
-DRAWING += [b"ID.NEXT", b"ID.NEXT AS STRING"]
+RUNNING = [b"INCR KEY", b"INCRBY KEY 1", b"incr KEY", b"INCRBY KEY 7", b"HINCRBY KEY KEY 2", b"INCRBYFLOAT KEY 1"]
+RUNNING += [b"ID.NEXT", b"ID.NEXT AS STRING", b"PING", b"GET KEY", b"HEXISTS KEY KEY"]
 PIECES = [
     b"\r\n",
     b"\n",
@@ -50,7 +50,7 @@ def insert_requests(data: bytes, most: int, seed: int) -> bytes:
         return bytes(atheris.Mutate(data, most))
     words = random.choice(NAMES).split() + random.choices(ARGUMENTS, k=random.choice([0, 1, 1, 2, 2, 3]))
     if random.random() < 0.4:
-        words = random.choice(DRAWING).split()
+        words = random.choice(RUNNING).split()
         words = [random.choice(ARGUMENTS) if word == b"KEY" and random.random() < 0.5 else word for word in words]
     sent = request(*words) * random.choice([1, 1, 1, 2, 3, 20, 45])
     if random.random() < 0.2:  # equal reads of whole requests

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from respid.highwater.keeper import LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
-from respid.highwater.stores import Mark, StoreError
+from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError
 from respid.highwater.stores.none import NoStore
 from respid.ids.generator import NOTHING, Generator, Obstacle
 from respid.ids.layout import YEAR_MS, Layout
@@ -272,6 +272,7 @@ def test_retries_failing_store_and_logs_once(
 
     run_scripted(clock, keep_through_an_outage())
     assert events(caplog, "ERROR") == ["reservation_failed"]
+    assert "cannot be extended: disk full" in caplog.text
     assert events(caplog, "INFO") == ["reservation_restored"]
 
 
@@ -418,3 +419,88 @@ def test_start_that_fails_after_its_write_lowers_no_mark(
     assert found_ms is not None
     assert store.mark_ms is not None
     assert store.mark_ms >= found_ms
+
+
+def test_start_waits_for_store_and_logs_once(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.error, store.error_kind = "away", StoreUnavailableError
+
+    async def begin_during_an_outage() -> None:
+        beginning = asyncio.create_task(Keeper(worker, store).begin())
+        await asyncio.sleep(20 * RETRY_SECONDS + 0.1)
+        assert worker.reservation.extensions_failed == pytest.approx(21, abs=1)
+        assert worker.not_ready() == "the reservation cannot be extended: away"
+        store.error = ""
+        await asyncio.sleep(RETRY_SECONDS)
+        await beginning
+        assert worker.not_ready() is None
+        assert worker.reservation.last_error is None
+
+    run_scripted(clock, begin_during_an_outage())
+    assert events(caplog, "ERROR") == ["reservation_failed"]
+
+
+def test_end_before_the_start_releases_nothing(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
+    store.error, store.error_kind = "away", StoreUnavailableError
+
+    async def end_during_the_start() -> None:
+        keeper = Keeper(worker, store)
+        beginning = asyncio.create_task(keeper.begin())
+        await asyncio.sleep(RETRY_SECONDS / 2)
+        store.error = ""
+        await keeper.end()
+        await beginning
+
+    run_scripted(clock, end_during_the_start())
+    assert store.events == []
+    assert worker.generator.take(1) == NOTHING
+
+
+def test_lost_holder_stops_at_once(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
+    async def lose_the_worker_id() -> None:
+        keeper = Keeper(worker, store)
+        await keeper.begin()
+        store.error, store.error_kind = "taken", HolderLostError
+        with pytest.raises(HolderLostError, match="taken"):
+            await keeper.keep()
+        assert worker.generator.obstacle() is Obstacle.SEALED
+        assert worker.reservation.last_error == "taken"
+        store.error = ""
+        await keeper.end()
+
+    run_scripted(clock, lose_the_worker_id())
+    assert [event for event, _ in store.events] == ["extending", "extended", "extending"], "it releases nothing"
+
+
+def test_reports_mark_too_far_ahead(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.mark_ms = clock.wall_ms() + 3_600_000
+    run_scripted(clock, Keeper(worker, store).begin())
+    assert (events(caplog, "ERROR"), events(caplog, "WARNING")) == (["mark_too_far_ahead"], [])
+    assert "is 3600 s ahead of the wall clock: no ID is issued until the clock comes within 600 s" in caplog.text
+
+
+def test_step_by_more_than_the_lead_must_last(clock: ScriptedClock, store: ScriptedStore) -> None:
+    config = Config(worker_id=1, worker_id_source="test", store="none", clock_jump_confirm_seconds=1000)
+    worker = make_worker(config, store, clock)
+
+    async def set_the_clock_far_ahead() -> None:
+        async with keeping(Keeper(worker, store)):
+            clock.step_ms(YEAR_MS)
+            await asyncio.sleep(999)
+            assert worker.clock is not clock
+            await asyncio.sleep(1.5)
+            assert worker.clock is clock
+
+    run_scripted(clock, set_the_clock_far_ahead())
+
+
+def test_marks_of_others_are_found(clock: ScriptedClock, store: ScriptedStore) -> None:
+    store.mark_ms = None
+    store.others = (Mark(clock.wall_ms(), Layout.parse("41/11/11").fingerprint),)
+    config = Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=True)
+    worker = make_worker(config, store, clock)
+    run_scripted(clock, Keeper(worker, store).begin())
+    assert worker.reservation.found_mark is True

@@ -193,3 +193,17 @@ def test_wrong_clock_stores_no_mark(
             assert worker.generator.lead_ms == 0
 
     run_scripted(clock, keep_while_the_clock_is_wrong())
+
+
+def test_step_waits_for_the_extension_that_it_needs(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
+    async def set_the_clock_during_an_outage() -> None:
+        async with keeping(Keeper(worker, store)):
+            store.error = AWAY
+            clock.step_ms(RESERVE_MS * 3 // 4)
+            await asyncio.sleep(2 * LOOK_SECONDS)
+            assert worker.clock is not clock
+            store.error = ""
+            await asyncio.sleep(1)
+            assert worker.clock is clock
+
+    run_scripted(clock, set_the_clock_during_an_outage())

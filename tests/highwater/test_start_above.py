@@ -1,6 +1,7 @@
 """`--start-above`: every ID of a start, and of later starts, is greater than the given one."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -65,6 +66,14 @@ def test_every_id_is_above(
 def test_small_numbers_cost_nothing(clock: ScriptedClock, above: int) -> None:
     worker = start(clock, ScriptedStore(), above)
     assert LAYOUT.decompose(draw(worker)).timestamp_ms == clock.wall_ms()
+
+
+def test_logs_the_bound(clock: ScriptedClock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    above = LAYOUT.compose(clock.wall_ms(), 1, 0)
+    start(clock, ScriptedStore(mark_ms=clock.wall_ms()), above)
+    (record,) = [record for record in caplog.records if getattr(record, "event", "") == "start_above"]
+    assert record.getMessage().endswith(f"greater than {above}")
 
 
 @pytest.mark.parametrize("stops_cleanly", [True, False])

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.hostile.observer import cpu_seconds as cpu_seconds_of
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient, are_rising, integers
 from tests.support.running import RunningServer, wait_until
@@ -61,8 +62,7 @@ class Bystander(threading.Thread):
 
 def cpu_seconds(server: RunningServer) -> float:
     """The CPU time of the server's event loop thread."""
-    pid = server.process.pid
-    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+    return cpu_seconds_of(server.process.pid)
 
 
 @contextlib.contextmanager

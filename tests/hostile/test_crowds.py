@@ -5,15 +5,20 @@
 
 import contextlib
 import os
+import select
+import signal
+import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.hostile.bystander import INCR, cpu_seconds, is_kept_alive, unnoticed
 from tests.support.byte_streams import request
+from tests.support.certificates import CertificateFiles, client_hello
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import RunningServer, StartServer, free_port, wait_until
 
 CONNECTIONS = int(os.environ.get("RESPID_TEST_CONNECTIONS", "2000"))
 PING = request("PING")
@@ -136,6 +141,25 @@ def test_unauthenticated_crowd_delays_no_newcomer(guarded: RunningServer, sent: 
                 assert cpu_seconds(guarded) - before < most_seconds
         for client in clients:
             client.vanish()
+
+
+def test_simultaneous_handshakes_delay_no_other(start_server: StartServer, tmp_path: Path) -> None:
+    files, port = CertificateFiles(tmp_path), free_port()
+    server = start_server(*files.options(port), measured=False)
+    idle = server.open_files()
+    with contextlib.ExitStack() as stack, RawClient(server.port) as user:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(250)]
+        wait_until(lambda: server.open_files() > idle + len(clients))
+        server.process.send_signal(signal.SIGSTOP)  # so that it gets them all at once
+        for client in clients:
+            client.sendall(client_hello())
+        server.process.send_signal(signal.SIGCONT)
+        busy = []
+        while len(select.select(clients, [], [], 0)[0]) < len(clients):
+            before = cpu_seconds(server)
+            assert user.draw(INCR, 1)
+            busy.append(cpu_seconds(server) - before)
+    assert max(busy) < 0.04
 
 
 def test_lists_of_clients_delay_no_other(target: RunningServer) -> None:

@@ -1,5 +1,7 @@
 """The generator with any clock: IDs never repeat, only rise, and stay below the ceiling."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,6 +199,7 @@ def test_stops_while_lead_exceeds_limit(clock: ScriptedClock) -> None:
     clock.pass_ms(2 * SECOND_MS)
     assert generator.stopped_for_ms() == 2 * SECOND_MS
     assert generator.obstacle() is None
+    assert generator.stopped_for_ms() == 0
     assert generator.take(1)[1] == 1
     assert generator.stopped_for_ms() == 0
 
@@ -261,6 +264,7 @@ def test_seal_stops_it_for_good(clock: ScriptedClock) -> None:
     last, _ = generator.take(1)
     mark_ms = generator.seal()
     assert mark_ms == timestamp_ms(generator, last) + 1
+    assert generator.ceiling_ms == 0
     generator.raise_ceiling(clock.wall_ms() + FAR_MS)
     for _ in range(3):
         assert generator.take(1) == generator.take_block(1) == NOTHING
@@ -308,9 +312,12 @@ def test_counts_exhausted_millisecond_once(clock: ScriptedClock) -> None:
     generator = begin(clock)
     generator.take(4096)
     assert generator.milliseconds_exhausted == 0, "no request has missed one yet"
-    for _ in range(3):
-        generator.take(1)
-    assert generator.milliseconds_exhausted == 1
+    for count in (1, 2):
+        for _ in range(3):
+            generator.take(1)
+        assert generator.milliseconds_exhausted == count
+        clock.pass_ms(1)
+        generator.take(4096)
 
 
 def test_has_ids_now_agrees_with_take(clock: ScriptedClock) -> None:
@@ -344,12 +351,12 @@ def test_goes_on_below_ceiling_after_step_forward(clock: ScriptedClock, issued_b
     generator.take(issued_before)
     clock.pass_ms(20 * SECOND_MS)
     clock.step_ms(RESERVED_MS + 10 * SECOND_MS)
-    for passed_ms in range(20 * SECOND_MS, RESERVED_MS, 7):
+    for passed_ms in range(20 * SECOND_MS, RESERVED_MS, 77):
         assert generator.obstacle() is None
         assert generator.remaining_ms(clock.wall_ms()) == RESERVED_MS - passed_ms
         first, count = generator.take(1)
         assert (timestamp_ms(generator, first), count) == (began_ms + passed_ms, 1)
-        clock.pass_ms(7)
+        clock.pass_ms(77)
     clock.pass_ms(RESERVED_MS)
     assert generator.obstacle() is Obstacle.CEILING
     assert generator.take(1) == NOTHING
@@ -461,7 +468,10 @@ def test_has_ids_now_while_some_of_the_millisecond_are_left(clock: ScriptedClock
     generator = begin(clock, SMALL)
     generator.take(1)
     assert generator.has_ids_now()
-    generator.take(15)
+    generator.take(14)
+    assert generator.has_ids_now()
+    assert not generator.has_ids_now(2)
+    generator.take(1)
     assert not generator.has_ids_now()
     clock.step_ms(-5)
     clock.monotonic += 999_999
@@ -482,3 +492,107 @@ def test_counts_whole_milliseconds_without_ids(clock: ScriptedClock) -> None:
     generator.obstacle()
     clock.monotonic += 2_999_999
     assert repr(generator.stopped_for_ms()) == "2"
+
+
+@pytest.mark.parametrize("draws", [Generator.take, Generator.take_block])
+def test_last_ids_of_the_millisecond_go_to_anybody_while_others_wait(
+    clock: ScriptedClock, draws: Callable[[Generator, int], tuple[int, int]]
+) -> None:
+    generator = begin(clock, SMALL)
+    generator.take(10)
+    generator.queued = True
+    assert draws(generator, 7) == NOTHING, "that request waits, too"
+    assert draws(generator, 6)[1] == 6
+
+
+def test_goes_on_up_to_the_lead_limit(clock: ScriptedClock) -> None:
+    generator = begin(clock)
+    generator.take(1)
+    clock.step_ms(-generator.lead_limit_ms)
+    assert generator.obstacle() is None
+    assert generator.take(1)[1] == 1
+    clock.step_ms(-1)
+    assert generator.obstacle() is Obstacle.LEAD
+    assert generator.take(1) == NOTHING
+
+
+def test_stop_ends_with_the_next_id(clock: ScriptedClock) -> None:
+    """Whether or not somebody asks for the obstacle in between."""
+    generator = begin(clock)
+    generator.take(1)
+    for milliseconds in (-1, 2):  # the rest of the last millisecond, and the next one
+        clock.step_ms(-601 * SECOND_MS)
+        assert generator.take(1) == NOTHING
+        clock.monotonic += 5_000_000
+        assert generator.stopped_for_ms() == 5
+        clock.step_ms(601 * SECOND_MS + milliseconds)
+        assert generator.take(1)[1] == 1
+        assert generator.stopped_for_ms() == 0
+
+
+def test_block_that_just_fits_keeps_its_random_start(clock: ScriptedClock) -> None:
+    generator = Generator(Layout(), 1, clock, random_bits=lambda bits: (1 << bits) - 1)
+    generator.begin(0, clock.wall_ms() + FAR_MS)
+    assert generator.take_block(4096 - 255)[0] % 4096 == 255
+    clock.pass_ms(2)
+    assert generator.take_block(4096 - 254)[0] % 4096 == 0
+
+
+def test_knows_which_clocks_can_be_right(clock: ScriptedClock) -> None:
+    earliest_ms, end_ms = clock.wall_ms(), Layout().end_ms
+    generator = Generator(Layout(), 1, clock, earliest_ms=earliest_ms)
+    shown = (earliest_ms - 1, earliest_ms, end_ms - 1, end_ms)
+    assert [generator.is_plausible(wall_ms) for wall_ms in shown] == [False, True, True, False]
+    generator.begin(0, clock.wall_ms() + FAR_MS)
+    assert generator.obstacle() is None
+    assert generator.take(1)[1] == 1
+
+
+def test_reservation_lasts_to_the_ceiling_in_whole_milliseconds(clock: ScriptedClock) -> None:
+    generator = begin(clock, reserved_ms=3 * SECOND_MS)
+    assert generator.remaining_ms(clock.wall_ms()) == 3 * SECOND_MS
+    generator.take(1)
+    assert generator.remaining_ms(clock.wall_ms() - SECOND_MS) == 3 * SECOND_MS, "the last timestamp counts, too"
+    generator.expire_at(clock.boot_ns() + 2_999_999)
+    assert repr(generator.remaining_ms(clock.wall_ms())) == "2"
+
+
+def test_lower_ceiling_ends_after_the_last_timestamp(clock: ScriptedClock) -> None:
+    generator, began_ms = begin(clock), clock.wall_ms()
+    generator.take(1)
+    generator.lower_ceiling(began_ms + 5)
+    generator.lower_ceiling(began_ms + 9)
+    assert generator.ceiling_ms == began_ms + 5
+    generator.lower_ceiling(began_ms - 1000)
+    assert generator.ceiling_ms == began_ms + 1
+    assert generator.take(1)[1] == 1, "of the millisecond that was begun"
+    clock.pass_ms(1)
+    assert generator.take(1) == NOTHING
+
+
+def test_goes_on_below_the_ceiling_that_the_clock_was_set_to(clock: ScriptedClock) -> None:
+    generator, began_ms = begin_limited(clock), clock.wall_ms()
+    clock.step_ms(RESERVED_MS)
+    assert generator.obstacle() is None
+    assert timestamp_ms(generator, generator.take(1)[0]) == began_ms
+
+
+def test_new_generator_has_issued_nothing(clock: ScriptedClock) -> None:
+    generator, epoch_ms = Generator(Layout(), 1, clock), Layout().epoch_ms
+    assert (generator.timestamp_ms, generator.ceiling_ms, generator.queued) == (epoch_ms - 1, 0, False)
+    assert (generator.ids_issued, generator.last_id, generator.sequence) == (0, None, 0)
+    assert (generator.milliseconds_exhausted, generator.stopped_for_ms()) == (0, 0)
+    assert generator.seal() == epoch_ms
+
+
+def test_clock_before_the_epoch_is_wrong(clock: ScriptedClock) -> None:
+    generator, clock.wall = begin(clock), Layout().epoch_ms
+    assert generator.obstacle() is None
+    clock.wall -= 1
+    assert generator.obstacle() is Obstacle.CLOCK
+
+
+@pytest.mark.parametrize("worker_id", [0, 1023])
+def test_takes_every_worker_id_of_the_layout(clock: ScriptedClock, worker_id: int) -> None:
+    first, _ = begin(clock, worker_id=worker_id).take(1)
+    assert Layout().decompose(first).worker_id == worker_id

@@ -145,11 +145,30 @@ def test_pasted_text_is_never_html(page: Page, server: RunningServer, text: str)
 
 def test_many_ids_are_decoded_at_once(page: Page, server: RunningServer) -> None:
     open_page(page, server)
-    text = "\n".join(str(384149074816823426 + number) for number in range(20_000))
-    page.locator("#pasted").evaluate("(field, text) => { field.value = text; }", text)  # typing it takes a minute
-    page.dispatch_event("#pasted", "input")
+    paste(page, "\n".join(str(384149074816823426 + number) for number in range(20_000)))
     expect(page.locator("#found")).to_have_text("20,000 IDs found, the first 500 of them below")
     assert page.locator("#decoded tr.id").count() == 500
+
+
+def paste(page: Page, text: str) -> None:
+    """Typing a long text would take a minute."""
+    page.locator("#pasted").evaluate("(field, text) => { field.value = text; }", text)
+    page.dispatch_event("#pasted", "input")
+
+
+def test_long_text_is_not_cut_within_an_id(page: Page, server: RunningServer) -> None:
+    open_page(page, server)
+    paste(page, " ".join(["384149074816823426", "x" * 999_970, "384149074816823427"]))
+    expect(page.locator("#found")).to_have_text("1 ID found in the first 1,000,000 characters")
+    paste(page, "x" * 1_000_001)
+    expect(page.locator("#found")).to_have_text("No ID found in the first 1,000,000 characters")
+
+
+def test_excerpt_cannot_disguise_the_page(page: Page, server: RunningServer) -> None:
+    """Characters that reverse the text, or hide a part of it, are replaced."""
+    open_page(page, server)
+    page.fill("#pasted", "a\n\u202eb\0c")
+    expect(page.locator("#found")).to_have_text("No ID found in “a \ufffdb\ufffdc”")
 
 
 @pytest.mark.parametrize(("zone", "hours_ahead"), [("utc", 0.0), ("local", 3.5)])
@@ -170,6 +189,7 @@ def test_time_range_gives_its_ids(page: Page, server: RunningServer, zone: str, 
     [
         ("2026-01-02T00:00", "2026-01-02T00:00", "The range is empty: the second time must be later than the first."),
         ("", "2026-01-02T00:00", "Enter both times."),
+        ("2026-01-01T00:00", "12026-01-02T00:00", "Enter years of four digits."),
         (
             "2023-12-31T00:00",
             "2026-01-02T00:00",

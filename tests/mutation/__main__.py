@@ -1,120 +1,104 @@
 """Runs mutmut for a while, and lists the mutants that no test has killed. Started by scripts/mutate.
 
-What mutmut has found out before is kept in the directory mutants, so a run goes on where the last one has stopped.
-Mutants that behave like the original are listed in equivalent.toml, each with the reason.
+What has been found out before is kept in the directory mutants, so a run goes on where the last one has stopped. It
+tries the mutants that have survived again. modules.toml has the modules and their tests, and equivalent.toml the
+mutants that behave like the original, each with the reason.
 """
 
 import argparse
-import difflib
-import json
-import re
+import contextlib
+import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
-import tomllib
-from collections import Counter
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
-ROOT = Path(__file__).parents[2]
+from tests.mutation.report import known_equivalents, print_report, retry_survivors
+from tests.mutation.selection import ROOT, Module, read_modules
+
 MUTMUT = str(Path(sys.executable).parent / "mutmut")
-EQUIVALENT = Path(__file__).parent / "equivalent.toml"
+HISTORIES = "10"  # of the simulation, for each mutant
 STOP_SECONDS = 30  # that mutmut gets to write down its results
-OUTCOMES = {0: "survived", 1: "killed", 3: "killed", 5: "not covered", 33: "not covered", None: "not tried"}
-
-
-class Change(NamedTuple):
-    """What a mutant changes: lines of a function, without their indentation."""
-
-    function: str
-    before: str
-    after: str
+PYTEST_ARGUMENTS = (
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:cacheprovider",
+    "--no-header",
+    "-q",
+    "-m",
+    "not kubernetes and not server",
+)
+# A mutant that takes this many times as long as the tests took, and these seconds more, is taken to hang.
+TIMEOUT_MULTIPLIER = 3
+TIMEOUT_SECONDS = 5
+IMPORT_SECONDS = 30  # the same, where a mutant imports everything anew
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/mutate", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30, help="how long to try mutants (30)")
     parser.add_argument("--processes", type=int, default=2, help="how many to try at a time (2)")
+    parser.add_argument("--sample", type=int, help="how many mutants of each module to draw at random (all)")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample (1)")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as respid.ids.generator (all if none)")
     arguments = parser.parse_args()
-    patterns = [f"{module}*" for module in arguments.modules]
-    run(["run", "--max-children", str(arguments.processes), *patterns], arguments.minutes * 60)
-    return report(arguments.modules)
+    modules = [module for module in read_modules() if module.name in (arguments.modules or [module.name])]
+    deadline = time.monotonic() + arguments.minutes * 60
+    known = known_equivalents()
+    for module in modules:
+        prepare(module)
+        retry_survivors(module, known)
+        names = draw(module, arguments.sample, arguments.seed) if arguments.sample else []
+        run(module, ["run", "--max-children", str(arguments.processes), *names], deadline - time.monotonic())
+    return print_report(modules, known)
 
 
-def run(arguments: list[str], seconds: float) -> None:
+def prepare(module: Module) -> None:
+    """Makes the directory in which mutmut works on this module, with its own configuration."""
+    module.directory.mkdir(parents=True, exist_ok=True)
+    for name in ("respid", "tests", "pyproject.toml"):
+        if not (module.directory / name).is_symlink():
+            (module.directory / name).symlink_to(ROOT / name)
+    arguments, tests = ("".join(f"\n  {each}" for each in values) for values in (PYTEST_ARGUMENTS, module.tests))
+    isolation = "process_isolation = forkserver\nforkserver_warmup = none\n" if module.is_fresh else ""
+    timeout = IMPORT_SECONDS if module.is_fresh else TIMEOUT_SECONDS
+    (module.directory / "setup.cfg").write_text(
+        f"[mutmut]\nsource_paths = respid\nonly_mutate = {module.source}\npytest_add_cli_args ={arguments}\n"
+        f"pytest_add_cli_args_test_selection ={tests}\ntimeout_multiplier = {TIMEOUT_MULTIPLIER}\n"
+        f"timeout_constant = {timeout}\ntrack_dependencies = false\nuse_git_change_detection = false\n"
+        f"{isolation}"
+    )
+    # Tests may have changed, and call other functions now.
+    shutil.rmtree(module.directory / "mutants" / "tests", ignore_errors=True)
+    (module.directory / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
+
+
+def draw(module: Module, size: int, seed: int) -> list[str]:
+    """Draws that many mutants of a module."""
+    with contextlib.chdir(module.directory):  # its configuration decides which mutants there are
+        mutated = import_module("mutmut.mutation.file_mutation").mutate_file_contents(
+            module.source, Path(module.source).read_text()
+        )
+    names = [f"{module.name}.{name}" for name in mutated.mutant_names]
+    return random.Random(seed).sample(names, min(size, len(names)))
+
+
+def run(module: Module, arguments: list[str], seconds: float) -> None:
     """Lets mutmut run until it is done or the time is up."""
-    process = subprocess.Popen([MUTMUT, *arguments], cwd=ROOT)
-    deadline = time.monotonic() + seconds
+    if seconds <= 0:
+        return
+    environment = os.environ | {"RESPID_TEST_HISTORIES": HISTORIES}
+    process = subprocess.Popen([MUTMUT, *arguments], cwd=module.directory, env=environment)
     try:
-        process.wait(max(0, deadline - time.monotonic()))
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
         process.wait(STOP_SECONDS)
-
-
-def report(modules: list[str]) -> int:
-    """Prints the score of each module, and the survivors that are not known to be equivalent. 1 if there are any."""
-    known = known_equivalents()
-    survivors: list[tuple[str, Change]] = []
-    for path in sorted((ROOT / "mutants").glob("respid/**/*.py.meta")):
-        module = ".".join(path.relative_to(ROOT / "mutants").with_suffix("").with_suffix("").parts)
-        results: dict[str, int | None] = json.loads(path.read_text())["exit_code_by_key"]
-        if not results or (modules and module not in modules):
-            continue
-        outcomes = Counter(outcome(code) for code in results.values())
-        alive = [name for name, code in results.items() if outcome(code) in ("survived", "not covered")]
-        changes = {name: change_of(name, path.with_suffix("")) for name in alive}
-        unknown = {name: change for name, change in changes.items() if change not in known}
-        survivors += unknown.items()
-        tried = outcomes.total() - outcomes["not tried"]
-        found = tried - len(alive)
-        equivalent = len(alive) - len(unknown)
-        share = f"{100 * found / (tried - equivalent):.0f} %" if tried > equivalent else "-"
-        print(f"{module}: {share} of {tried} killed, {equivalent} equivalent, {outcomes['not tried']} not tried yet")
-    for name, change in survivors:
-        print(f"\n{name}\n- {change.before}\n+ {change.after}")
-    return 1 if survivors else 0
-
-
-def outcome(code: int | None) -> str:
-    """A mutant that makes the tests hang or crash counts as killed."""
-    return OUTCOMES.get(code, "killed")
-
-
-def known_equivalents() -> set[Change]:
-    entries = tomllib.loads(EQUIVALENT.read_text()).get("equivalent", [])
-    return {Change(entry["function"], entry["before"].strip(), entry["after"].strip()) for entry in entries}
-
-
-def change_of(name: str, path: Path) -> Change:
-    """What a mutant changes, read from the file that mutmut has made."""
-    function = re.sub(r"__mutmut_\d+$", "", name.rpartition(".")[2])
-    source = path.read_text()
-    original, mutant = (function_lines(source, each) for each in (f"{function}__mutmut_orig", name.rpartition(".")[2]))
-    changed = list(difflib.ndiff(original, mutant))
-    before, after = ("\n".join(line[2:].strip() for line in changed if line.startswith(sign)) for sign in ("- ", "+ "))
-    readable = function.removeprefix("x").replace("ǁ", ".").replace("_", "", not function.startswith("xǁ"))
-    return Change(f"{name.rpartition('.')[0]}.{readable.strip('.')}", before, after)
-
-
-def function_lines(source: str, name: str) -> list[str]:
-    """The lines of a function's body."""
-    return list(_body(source.splitlines(), re.compile(rf"(\s*)(async )?def {re.escape(name)}\(")))
-
-
-def _body(lines: list[str], head: re.Pattern[str]) -> Iterator[str]:
-    indent = None
-    for line in lines:
-        if indent is None:
-            match = head.match(line)
-            indent = len(match[1]) if match else None
-        elif line.strip() and len(line) - len(line.lstrip()) <= indent and not line.lstrip().startswith(")"):
-            return
-        else:
-            yield line
 
 
 if __name__ == "__main__":

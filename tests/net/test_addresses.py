@@ -82,10 +82,27 @@ def bound_addresses(*addresses: str, port: int) -> list[str]:
         ([ALL_IPV6], [ALL_IPV6]),
         (["127.0.0.1", "127.0.0.1", "::1"], ["127.0.0.1", "::1"]),
         (["0:0:0:0:0:0:0:1", "::1"], ["::1"]),
+        (["*", "127.0.0.1", "::1", "localhost", "*"], [ALL_IPV4, ALL_IPV6]),
+        (["::1", "127.0.0.1", ALL_IPV4, "127.0.0.2"], [ALL_IPV4, "::1"]),
+        ([ALL_IPV6, "*"], [ALL_IPV6, ALL_IPV4]),
     ],
 )
 def test_each_address_has_a_socket(addresses: list[str], bound: list[str], port: int) -> None:
     assert bound_addresses(*addresses, port=port) == bound
+
+
+@pytest.mark.usefixtures("_no_ipv6")
+def test_name_is_satisfied_with_an_address_that_is_bound(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(host: str, port: int, **_options: Any) -> list[Any]:
+        hosts = ["::1", "127.0.0.1"] if host == "both" else [host]
+        return [(socket.AF_INET6 if ":" in each else socket.AF_INET, 1, 6, "", (each, port)) for each in hosts]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert bound_addresses("127.0.0.1", "both", port=port) == ["127.0.0.1"]
+    assert bound_addresses("both", "*", port=port) == [ALL_IPV4]
+    for explicit in ("::1", "::"):
+        with pytest.raises(StartError, match=rf"^cannot listen on \[{explicit}\]:\d+: Address family not supported"):
+            bound_addresses("*", explicit, port=port)
 
 
 @pytest.mark.usefixtures("_no_ipv6")
@@ -100,12 +117,14 @@ def test_all_addresses_are_those_of_the_kernel(port: int) -> None:
 def test_name_with_an_address_of_another_machine_is_an_error(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not only a missing family: clients would be sent to an address that nothing listens on."""
 
-    def resolve(_host: str, port: int, **_options: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.1", "203.0.113.1")]
+    def resolve(host: str, port: int, **_options: Any) -> list[Any]:
+        hosts = ("127.0.0.1", "203.0.113.1") if host == "two-machines" else (host,)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in hosts]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    with pytest.raises(StartError, match=r"^cannot listen on two-machines:\d+: Cannot assign requested address; "):
-        bound_addresses("two-machines", port=port)
+    for others in ([], ["127.0.0.1"]):
+        with pytest.raises(StartError, match=r"^cannot listen on two-machines:\d+: Cannot assign requested address; "):
+            bound_addresses(*others, "two-machines", port=port)
     with socket.create_server(("127.0.0.1", port)):  # the error has closed the first socket
         pass
 

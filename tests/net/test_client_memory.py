@@ -1,17 +1,19 @@
 """The memory that all clients together may hold, and which of them is closed above it."""
 
+import asyncio
 import socket
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from respid.net import memory_limit
-from respid.net.client_memory import Held, Holder, above_limit
+from respid.net import client_memory, memory_limit
+from respid.net.client_memory import ClientMemory
 from respid.net.memory_limit import default_limit_bytes
 from respid.net.protocol import BASE_BYTES
 from respid.net.states import Next
 from respid.net.tls_listener import TLS_BASE_BYTES
+from respid.worker.stats import Stats
 from respid.worker.worker import Worker
 from tests.hostile.bystander import INCR, unnoticed
 from tests.support.byte_streams import request
@@ -26,21 +28,46 @@ HELD = "id_generator_client_memory_bytes"
 UNFINISHED = b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + b"x" * 900_000
 
 
-class Named:
-    """A client that does nothing."""
+class Client:
+    """A client without a socket, which counts how often it is looked at."""
 
-    held_bytes = number = 0
-    is_newcomer = False
-
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, memory: ClientMemory, held_bytes: int, *, is_newcomer: bool) -> None:
         self.name = name
+        self.is_newcomer = is_newcomer
+        self.looks = 0
+        self.bytes = held_bytes
+        self._memory = memory
+
+    def hold(self, held_bytes: int) -> None:
+        self.bytes = held_bytes
+        self._memory.note(self)
+
+    @property
+    def held_bytes(self) -> int:
+        self.looks += 1
+        return self.bytes
 
     def give_up_memory(self) -> None:
-        raise NotImplementedError
+        self._memory.remove(self)
 
 
-def names(holders: list[Holder]) -> list[str]:
-    return [holder.name for holder in holders if isinstance(holder, Named)]
+class Crowd:
+    """Clients that share a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.stats = Stats()
+        self.memory = ClientMemory(limit, self.stats)
+        self.clients: list[Client] = []
+
+    def add(self, held_bytes: int, *, is_newcomer: bool = False) -> Client:
+        client = Client(str(len(self.clients)), self.memory, held_bytes, is_newcomer=is_newcomer)
+        self.clients.append(client)
+        self.memory.add(client)
+        return client
+
+    def closed(self) -> list[str]:
+        """The names of those that were closed."""
+        return [client.name for client in self.clients if client not in self.memory._noted]
 
 
 @pytest.fixture(scope="module")
@@ -49,26 +76,75 @@ def small(start_module_server: StartServer) -> RunningServer:
     return start_module_server("--max-client-memory", str(LIMIT))
 
 
-@pytest.mark.parametrize(
-    ("limit", "chosen"), [(60, []), (59, ["c"]), (30, ["c"]), (29, ["c", "b"]), (0, ["c", "b", "a"])]
-)
-def test_largest_are_chosen_first(limit: int, chosen: list[str]) -> None:
-    held = [Held(size, size, is_newcomer=False, holder=Named(name)) for size, name in ((10, "a"), (20, "b"), (30, "c"))]
-    assert names(above_limit(limit, held)) == chosen
+@pytest.mark.parametrize(("limit", "closed"), [(70, ""), (69, "2"), (30, "2"), (29, "12"), (9, "012")])
+def test_largest_are_closed_first(limit: int, closed: str) -> None:
+    crowd = Crowd(limit)
+    clients = [crowd.add(0) for _ in range(3)]
+    for client, held_bytes in zip(clients, (10, 20, 40), strict=True):
+        client.hold(held_bytes)
+    assert crowd.closed() == list(closed)
+    assert crowd.stats.client_memory_bytes == sum(client.bytes for client in clients if client.name not in closed)
 
 
-def test_last_of_equals_is_chosen_first() -> None:
-    held = [Held(10, number, is_newcomer=False, holder=Named(str(number))) for number in range(4)]
-    assert names(above_limit(25, held)) == ["3", "2"]
+def test_last_of_equals_is_closed_first() -> None:
+    crowd = Crowd(25)
+    for _ in range(4):
+        crowd.add(10)
+    assert crowd.closed() == ["2", "3"]
+
+
+def test_client_that_holds_less_now_is_not_closed() -> None:
+    crowd = Crowd(100)
+    shrunk, large = crowd.add(70), crowd.add(1)
+    shrunk.bytes = 1
+    large.hold(40)
+    assert crowd.closed() == []
+    assert crowd.stats.client_memory_bytes == 41
 
 
 def test_newcomers_keep_their_part_only() -> None:
     """A crowd of silent newcomers does not make the others go, nor do those make all newcomers go."""
-    newcomers = [Held(10, number, is_newcomer=True, holder=Named(str(number))) for number in range(10)]
-    user = Held(20, 10, is_newcomer=False, holder=Named("user"))
-    assert names(above_limit(100, [user, *newcomers])) == ["0", "1", "2", "3", "4"]
-    hoarder = Held(60, 11, is_newcomer=False, holder=Named("hoarder"))
-    assert names(above_limit(100, [user, hoarder, *newcomers[:5]])) == ["hoarder"]
+    crowd = Crowd(100)
+    crowd.add(20)
+    for _ in range(10):
+        crowd.add(10, is_newcomer=True)
+    assert crowd.closed() == ["1", "2"]
+    crowd.add(0).hold(60)
+    assert crowd.closed() == ["1", "2", "3", "4", "5", "11"]
+
+
+def test_client_that_has_run_a_command_is_no_newcomer() -> None:
+    crowd = Crowd(100)
+    crowd.add(30, is_newcomer=True).is_newcomer = False
+    crowd.add(60, is_newcomer=True)
+    crowd.add(30, is_newcomer=True)
+    assert crowd.closed() == ["1"]
+
+
+def test_large_crowd_costs_no_more_per_client() -> None:
+    """All clients once were looked at whenever a hundredth of them had grown."""
+    crowd = Crowd(100_000)
+    clients = [crowd.add(10) for _ in range(2_000)]
+    for client in clients:
+        client.hold(1_000)
+    assert len(crowd.closed()) == 1_900
+    assert sum(client.looks for client in clients) < 3 * len(clients)
+
+
+async def test_client_that_is_not_noted_is_recounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_memory, "RECOUNT_SECONDS", 0.001)
+    crowd = Crowd(100)
+    crowd.add(10).bytes = 101
+    recounting = asyncio.create_task(crowd.memory.run())
+    while not crowd.closed():
+        await asyncio.sleep(0)
+    recounting.cancel()
+
+
+def test_no_limit_counts_all_the_same() -> None:
+    crowd = Crowd(0)
+    crowd.add(1 << 40)
+    assert (crowd.closed(), crowd.stats.client_memory_bytes) == ([], 1 << 40)
 
 
 def test_connections_are_held_memory(small: RunningServer) -> None:
@@ -92,7 +168,7 @@ def test_silent_crowd_makes_room_for_users(start_server: StartServer) -> None:
     with RawClient(server.port) as user:
         user.draw(INCR, 1)
         crowd = [RawClient(server.port) for _ in range(60)]
-        wait_until(lambda: server.metric(CLOSED) > 20)
+        wait_until(lambda: server.metric(CLOSED) > 10)
         assert crowd[0].receive() == b""
         assert user.draw(INCR, 1)
         for client in crowd:

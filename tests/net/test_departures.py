@@ -162,7 +162,7 @@ def after_new_worker(departures: Departures, client: FakeSocket) -> list[float]:
     departures.note_new_worker(now)
     acted = []
     for second in range(200):
-        departures.begin_look(now + second)
+        departures.begin_look()
         before = len(client.pushed) + len(client.given_up)
         departures.look(socket, departure, now + second, is_active=True)
         acted += [float(second)] * (len(client.pushed) + len(client.given_up) - before)
@@ -203,6 +203,6 @@ def test_connection_of_a_later_time_has_chosen(worker: Worker, client: CommandCl
     recent.session.connected_ns += 150_000_000_000
     departures.note_new_worker(recent.session.connected_ns / 1e9 - 1)
     departure = departures.plan(cast("Any", recent))
-    departures.begin_look(recent.session.connected_ns / 1e9 + 5)
+    departures.begin_look()
     departures.look(cast("Any", recent), departure, recent.session.connected_ns / 1e9 + 100, is_active=True)
     assert (recent.pushed, recent.given_up) == ([], [])

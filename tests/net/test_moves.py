@@ -1,5 +1,7 @@
 """When connections leave for another worker, and the bytes that ask their clients to."""
 
+import random
+
 import pytest
 
 from respid.net.moves import (
@@ -114,25 +116,77 @@ def test_new_worker_makes_connections_leave_earlier() -> None:
     assert (departure.leaves_at, departure.reason) == (60, "not_moved")
 
 
+def test_new_worker_does_not_change_a_moment_that_is_set() -> None:
+    departure = Departure(0, leaves_at=600)
+    departure.reconnect_at(50)
+    departure.reconnect_at(30)
+    assert departure.leaves_at == 50
+
+
 def test_round_begins_once_for_a_new_worker() -> None:
     rounds = Rounds(lambda: 0.5)
-    assert rounds.begin(0) == -NEVER
     rounds.note_new_worker(5)
-    assert rounds.begin(6) == 5
-    assert rounds.begin(1e6) == -NEVER
+    assert rounds.begin() == 5
+    assert rounds.begin() == -NEVER
 
 
-def test_next_round_waits_for_the_end_of_the_first() -> None:
+def test_worker_that_appears_during_a_round_has_one_at_once() -> None:
     rounds = Rounds(lambda: 0.5)
     rounds.note_new_worker(5)
-    rounds.begin(5)
+    rounds.begin()
     rounds.note_new_worker(10)
     rounds.note_new_worker(20)
-    assert rounds.begin(5 + ROUND_SECONDS - 1) == -NEVER
-    assert rounds.begin(5 + ROUND_SECONDS) == 20
+    assert rounds.begin() == 20
+
+
+@pytest.mark.parametrize(
+    ("opened_at", "random", "moment"), [(60, 0, 120), (60, 1, 155), (90, 0, 150), (90, 1, 155), (99, 1, 159)]
+)
+def test_new_connection_stays_for_a_minute(opened_at: float, random: float, moment: float) -> None:
+    assert Rounds(lambda: random).moment(opened_at, now=100) == moment
 
 
 @pytest.mark.parametrize("random", [0.0, 1.0])
 def test_asked_client_follows_within_the_round(random: float) -> None:
-    moment = Rounds(lambda: random).moment(100)
+    moment = Rounds(lambda: random).moment(0, 100)
     assert 100 <= moment <= 100 + ROUND_SECONDS - TTL_SECONDS / 2
+
+
+@pytest.mark.parametrize(("workers", "apart_seconds"), [(4, 0), (8, 8), (8, 15)])
+def test_new_workers_get_their_share_although_others_follow(workers: int, apart_seconds: int) -> None:
+    simulated = SimulatedFleet(workers, apart_seconds)
+    for second in range((workers - 1) * apart_seconds + 90):
+        simulated.pass_second(second)
+    assert len(simulated.share_after) == workers - 1
+    assert max(simulated.share_after.values()) <= 70
+
+
+class SimulatedFleet:
+    """One worker with many connections, and others that appear one after the other. Each notices it after 5 s."""
+
+    def __init__(self, workers: int, apart_seconds: int) -> None:
+        self.share_after: dict[int, int] = {}  # seconds until a worker had 80 % of its fair share of the connections
+        self._random = random.Random(1)
+        self._rounds = [Rounds(self._random.random) for _ in range(workers)]
+        self._connections = [[Departure(-600.0) for _ in range(600)], *([] for _ in range(workers - 1))]
+        self._appear_at = {number: number * apart_seconds for number in range(1, workers)}
+
+    def pass_second(self, now: int) -> None:
+        ready = [0, *(number for number, at in self._appear_at.items() if at <= now)]
+        for number in ready:
+            if any(at + 5 == now for other, at in self._appear_at.items() if other != number):
+                self._rounds[number].note_new_worker(now)
+            self._look(number, ready, now)
+        for number in ready[1:]:
+            if len(self._connections[number]) >= 0.8 * 600 / len(ready):
+                self.share_after.setdefault(number, now - self._appear_at[number])
+
+    def _look(self, number: int, ready: list[int], now: int) -> None:
+        rounds, connections = self._rounds[number], self._connections[number]
+        opened_before = rounds.begin()
+        for departure in list(connections):
+            if departure.opened_at < opened_before:
+                departure.reconnect_at(rounds.moment(departure.opened_at, now))
+            if departure.leaves_at + TTL_SECONDS / 2 <= now:
+                connections.remove(departure)
+                self._connections[self._random.choice(ready)].append(Departure(now))

@@ -1,11 +1,16 @@
 """Clients that get nowhere make room for others, and do not stay."""
 
+import asyncio
 import time
 
 import pytest
 
 from respid.commands.handshake import MOST_WRONG_PASSWORDS
+from respid.net.clients import Clients
+from respid.net.protocol import RespProtocol
+from respid.worker.worker import Worker
 from tests.support.byte_streams import request
+from tests.support.mock_transport import mock_transport
 from tests.support.raw_client import RawClient
 from tests.support.running import RunningServer, StartServer, wait_until
 
@@ -78,6 +83,17 @@ def test_auth_timeout_closes_unauthenticated(start_server: StartServer) -> None:
         assert say(user, request("AUTH", "secret-of-the-orders")) == OK
     assert server.metric(CLOSED.format("auth_timeout")) == 1
     assert server.log.count(": not authenticated in time (--auth-timeout)\n") == 1
+
+
+async def test_unauthenticated_crowd_is_closed_in_slices(worker: Worker) -> None:
+    worker.credentials.use([b"secret-of-the-orders"])
+    clients = Clients(worker, asyncio.get_running_loop())
+    for _ in range(5):
+        RespProtocol(clients).connection_made(mock_transport())
+    assert clients.close_unauthenticated(0, 3)
+    assert worker.stats.connections_closed["auth_timeout"] == 3
+    assert not clients.close_unauthenticated(0, 3)
+    assert worker.stats.connections_closed["auth_timeout"] == 5
 
 
 @pytest.mark.parametrize(

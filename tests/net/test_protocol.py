@@ -3,16 +3,19 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
-from unittest.mock import Mock, create_autospec
+from unittest.mock import Mock
 
 import pytest
 
 from respid.ids.clock import SystemClock
 from respid.ids.layout import Layout
 from respid.net.clients import Clients
-from respid.net.protocol import RespProtocol
+from respid.net.protocol import LONG_READ_BYTES, RespProtocol
+from respid.net.states import State
+from respid.net.turns import ROUND_NS
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
+from tests.support.mock_transport import mock_transport
 from tests.support.raw_client import RawClient, are_rising, exchange, integers
 from tests.support.running import RunningServer, StartServer, wait_until
 
@@ -138,12 +141,49 @@ def test_reset_during_replies_is_harmless(server: RunningServer) -> None:
 @pytest.fixture
 async def protocol(worker: Worker) -> RespProtocol:
     """A connected client whose transport is a mock."""
-    transport = create_autospec(asyncio.Transport, instance=True)
-    transport.get_extra_info.return_value = None
-    transport.get_write_buffer_size.return_value = 0
     protocol = RespProtocol(Clients(worker, asyncio.get_running_loop()))
-    protocol.connection_made(transport)
+    protocol.connection_made(mock_transport())
     return protocol
+
+
+async def test_long_part_of_a_request_pauses_reading_until_the_next_turn(protocol: RespProtocol) -> None:
+    transport = cast("Mock", protocol._transport)
+    protocol.data_received(b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + bytes(LONG_READ_BYTES))
+    transport.pause_reading.assert_called_once()
+    transport.resume_reading.assert_not_called()
+    await asyncio.sleep(0)
+    transport.resume_reading.assert_called_once()
+    protocol.data_received(bytes(1000))
+    transport.pause_reading.assert_called_once()
+
+
+async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: RespProtocol) -> None:
+    clients = protocol._clients
+    silent, drawing, sending = (RespProtocol(clients) for _ in range(3))
+    for each in (silent, drawing, sending):
+        each.connection_made(mock_transport())
+    drawing.data_received(INCR * 3)
+    paused = [cast("Mock", each._transport).pause_reading for each in (silent, sending, drawing)]
+    clients.budgets.authenticated.left_ns = -ROUND_NS
+    sending.data_received(PING)
+    assert [pause.call_count for pause in paused] == [1, 1, 0]
+    while silent._state is not State.READING:
+        await asyncio.sleep(0)
+    assert cast("Mock", sending._transport).write.call_args.args == (PONG,)
+    assert silent.turns == 0  # else a client that waits to authenticate would lose its early turns
+
+
+async def test_request_is_held_until_it_is_complete(worker: Worker, protocol: RespProtocol) -> None:
+    before = worker.stats.client_memory_bytes
+    protocol.data_received(b"*2\r\n$4\r\nECHO\r\n$10000\r\n" + bytes(5_000))
+    assert worker.stats.client_memory_bytes > before + 5_000
+    protocol.data_received(bytes(5_000) + b"\r\n")
+    assert worker.stats.client_memory_bytes == before
+
+
+async def test_queued_commands_count_as_what_they_take(worker: Worker, protocol: RespProtocol) -> None:
+    protocol.data_received(request("MULTI") + PING * 200)
+    assert worker.stats.client_memory_bytes > 200 * 200
 
 
 async def test_slow_reader_joins_the_queue_once(worker: Worker, protocol: RespProtocol) -> None:

@@ -1,13 +1,19 @@
-"""Workers that share a port (--reuse-port)."""
+"""Workers that share a port (--reuse-port).
 
+`RESPID_TEST_KILLS` is how often workers are killed, `RESPID_TEST_KILLS_SEED` selects the random run.
+"""
+
+import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -22,6 +28,8 @@ from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="--reuse-port needs Linux")
 
+KILLS = int(os.environ.get("RESPID_TEST_KILLS", "4"))
+SEED = int(os.environ.get("RESPID_TEST_KILLS_SEED", "1"))
 StartShared = Callable[..., RunningServer]
 
 
@@ -51,18 +59,24 @@ def test_kernel_spreads_the_connections(start_shared: StartShared, tmp_path: Pat
     assert answering_workers(tls_port, f"--tls --tls-ca-cert-file {files.ca_file}") == {1, 2}
 
 
-def test_killed_workers_repeat_nothing(start_shared: StartShared, tmp_path: Path) -> None:
-    """Both workers are killed and started again, one after the other, while a check draws from the shared port."""
-    state = ["--state-dir", str(tmp_path)]
+@pytest.mark.timeout(60 + 10 * KILLS)
+def test_workers_killed_at_random_repeat_nothing(start_shared: StartShared, tmp_path: Path) -> None:
+    """While a check draws from the shared port, one worker or both are killed at random moments and started again."""
+    random, state = Random(SEED), ["--state-dir", str(tmp_path)]
     workers = {number: start_shared(*state, worker_id=number) for number in ("1", "2")}
     address = f"127.0.0.1:{workers['1'].port}"
-    options = ["--connections", "32", "--rate", "10000", "--seconds", "60", "--json"]
+    options = ["--connections", "32", "--rate", "10000", "--seconds", str(60 + 10 * KILLS), "--json"]
     command = [sys.executable, "-m", "respid", "check", address, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as checking:
-        for number, server in workers.items():
-            wait_until(partial(has_connections, server))
-            assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-            start_shared(*state, worker_id=number)
+        for _ in range(KILLS):
+            drawing = wait_for_drawing(workers)
+            time.sleep(random.uniform(0, 0.3))
+            for number in random.sample(drawing, random.randint(1, len(drawing))):
+                assert workers[number].stop(signal.SIGKILL) == -signal.SIGKILL
+                workers[number] = start_shared(*state, worker_id=number, wait=False)
+        for server in workers.values():
+            server.wait_until_ready()
+        wait_for_drawing(workers)
         checking.send_signal(signal.SIGINT)
         output, _ = checking.communicate(timeout=WAIT_SECONDS)
     summary = json.loads(output)
@@ -71,9 +85,23 @@ def test_killed_workers_repeat_nothing(start_shared: StartShared, tmp_path: Path
     assert summary["connections_ended"] > 0
 
 
+def wait_for_drawing(workers: dict[str, RunningServer]) -> list[str]:
+    """Returns the workers from which the check draws, once there are any."""
+    found: list[str] = []
+
+    def look() -> bool:
+        found[:] = [number for number, server in workers.items() if has_connections(server)]
+        return bool(found)
+
+    wait_until(look)
+    return found
+
+
 def has_connections(server: RunningServer) -> bool:
     """Whether the check draws: its first connection, of which there is one, only finds out who answers."""
-    return server.metric("id_generator_connections") > 1
+    with contextlib.suppress(OSError, KeyError):  # it starts
+        return server.metric("id_generator_connections") > 1
+    return False
 
 
 def test_refuses_the_same_worker_id(start_shared: StartShared) -> None:

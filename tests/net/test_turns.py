@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from respid.net.connection import Budgets, Connection
+from respid.net.connection import NS_PER_BYTE, Budgets, Connection
 from respid.net.states import Next
-from respid.net.turns import Budget, Turns
+from respid.net.turns import LATE_SHARE, Budget, Turns
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
@@ -87,6 +87,18 @@ def test_early_turns_go_first() -> None:
     assert [player.taken for player in crowd] == [10] * 5
 
 
+def test_early_turns_do_not_stop_others() -> None:
+    loop = Loop()
+    turns = Turns(loop.call_soon, 4)
+    long = Player(turns)
+    turns.join(long)
+    for _ in range(10):
+        turns.join(Player(turns), is_early=True)
+    for _ in range(LATE_SHARE):
+        loop.run_once()
+    assert long.taken == 1
+
+
 def test_failing_turn_stops_no_other() -> None:
     loop = Loop()
     turns = Turns(loop.call_soon, 100)
@@ -122,6 +134,17 @@ def test_answer_takes_its_time_from_the_budget(worker: Worker, monkeypatch: pyte
     assert connection.next is Next.TURN
     assert budgets.authenticated.left_ns <= 0
     assert budgets.unauthenticated.left_ns == 100
+
+
+def test_next_long_read_takes_its_time_from_the_budget(worker: Worker) -> None:
+    """It comes after the turn and cannot be stopped, so a round lets few of a crowd go on to theirs."""
+    budgets = Budgets(Budget(1_000_000), Budget(100))
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=budgets)
+    connection.receive(b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + bytes(250_000))
+    assert connection.next is Next.READ
+    budgets.authenticated.begin_round()
+    connection.resume()
+    assert budgets.authenticated.left_ns <= 1_000_000 - 250_000 * NS_PER_BYTE
 
 
 def test_pipeline_of_blocks_is_bulk_between_two_of_them(clock: ScriptedClock, worker: Worker) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from respid.commands import Draw, Session, draw, queued
-from respid.commands.session import Queued
+from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued
+from respid.commands.dispatch import OnRepeatable
+from respid.commands.session import Handler, Queued
 from respid.ids.generator import Generator
 from respid.net.connection import Connection
 from respid.resp import encoder, fast_path
@@ -113,7 +114,82 @@ def run_found_within_a_request(patch: Patch) -> None:
     patch.setattr(RequestReader, "next_run", find)
 
 
+@plant
+def frame_longer_than_the_read(patch: Patch) -> None:
+    def ignore(template: Template, buffer: bytes, position: int) -> bool:
+        return buffer.startswith(template._opening, position) and buffer.endswith(template._tail)
+
+    patch.setattr(Template, "is_last_frame", ignore)
+
+
+@plant
+def short_request_before_its_last_bytes(patch: Patch) -> None:
+    read = RequestReader.next_short_request
+
+    def hasten(reader: RequestReader) -> list[bytes] | None:
+        request = read(reader)
+        if request is None and not reader._missing and reader._buffer.endswith(b"\r"):
+            reader._buffer += b"\n"
+            request = read(reader)
+        return request
+
+    patch.setattr(RequestReader, "next_short_request", hasten)
+
+
+@plant
+def short_request_within_a_request(patch: Patch) -> None:
+    read = RequestReader.next_short_request
+
+    def forget(reader: RequestReader) -> list[bytes] | None:
+        missing, reader._missing = reader._missing, 0
+        request = read(reader)
+        if request is None:
+            reader._missing = missing
+        return request
+
+    patch.setattr(RequestReader, "next_short_request", forget)
+
+
 # Answering
+
+
+@plant
+def reply_of_another_version_repeated(patch: Patch) -> None:
+    """The reply is that to the request from which the run was learned."""
+
+    def remember(session: Session, answer: Handler, arguments: list[bytes]) -> Draw | None:
+        reply = answer(session, arguments)
+        if not isinstance(reply, bytes) or reply.startswith(b"-"):
+            return None
+        return Draw(0, lambda _first, _ids, count: reply * count)
+
+    patch.setattr("respid.net.connection.constant_draw", remember)
+
+
+@plant
+def error_repeated(patch: Patch) -> None:
+    """It is counted once for a whole run."""
+
+    def accept(session: Session, answer: Handler, arguments: list[bytes]) -> Draw:
+        def encode(_first: int, _ids: int, count: int) -> bytes:
+            reply = answer(session, arguments)
+            return reply * count if isinstance(reply, bytes) else b""
+
+        return Draw(0, encode)
+
+    patch.setattr("respid.net.connection.constant_draw", accept)
+
+
+@plant
+def constants_queued_as_draws(patch: Patch) -> None:
+    def find(connection: Connection) -> bool:
+        if connection.session.takes_runs:
+            connection._run_left = connection._reader.next_run(connection._runs)
+        if connection._run_left:
+            connection.session.last_command = connection._runs.subject.command
+        return connection._run_left > 0
+
+    patch.setattr(Connection, "_find_run", find)
 
 
 @plant
@@ -183,6 +259,46 @@ def _uncounted(answer: Callable[[Connection], bytes | None]) -> Callable[[Connec
         return reply
 
     return skip
+
+
+@plant
+def state_of_the_session_ignored(patch: Patch) -> None:
+    answer = Connection._answer
+
+    def hurry(connection: Connection) -> bytes | None:
+        if connection._request is None and connection._parts is None and not connection._run_left:
+            return connection._answer_quickly() or answer(connection)
+        return answer(connection)
+
+    patch.setattr(Connection, "_answer", hurry)
+
+
+@plant
+def quick_request_not_counted(patch: Patch) -> None:
+    def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
+        before = dict(session.worker.stats.commands)
+        reply = run_quickly(session, arguments, on_repeatable)
+        session.worker.stats.commands.update(before)
+        return reply
+
+    run_quickly = dispatch.run_quickly
+    patch.setattr("respid.net.connection.run_quickly", run)
+
+
+@plant
+def errors_answered_quickly(patch: Patch) -> None:
+    """They are not counted."""
+
+    def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
+        reply = run_quickly(session, arguments, on_repeatable)
+        command = COMMANDS.get(arguments[0])
+        if reply is None and command is not None and command.runs and command.accepts(len(arguments)):
+            answered = command.handler(session, arguments)
+            return answered if isinstance(answered, bytes) else None
+        return reply
+
+    run_quickly = dispatch.run_quickly
+    patch.setattr("respid.net.connection.run_quickly", run)
 
 
 # In MULTI

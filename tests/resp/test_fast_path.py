@@ -30,15 +30,40 @@ FUZZ_SECONDS = float(os.environ.get("RESPID_TEST_FUZZ_SECONDS", "1"))
 FAKE_FRAMES = [request("INCR", "a"), request("INCRBY", "a", "1"), request("HINCRBY", "a", "b", "1"), request("ID.NEXT")]
 KEYS = [b"a", b"7", b"", b"\r\n", b"*", b"$1\r\n1", b"\r\n$1\r\n1\r\n", b"x" * 9, b"x" * 10, b"x" * 98, b"x" * 99]
 KEYS += [b"x" * 100, b"key:000000000042", b"INCR", b"\0", b"\xff" * 20, *FAKE_FRAMES]
-# Of each command that draws, its words; KEY is free. Each must be recognised.
+# Of each command that runs are made of, its words; KEY is free. Each must be recognised.
 DRAWING = ["INCR KEY", "incr KEY", "InCr KEY", "INCRBY KEY 1", "incrby KEY 1", "INCRBY KEY 7", "INCRBY KEY 100"]
 DRAWING += ["HINCRBY KEY KEY 1", "hincrby KEY KEY 16", "INCRBYFLOAT KEY 1", "INCRBYFLOAT KEY 1.0", "ID.NEXT"]
 DRAWING += ["id.next", "ID.NEXT AS STRING", "id.next as integer"]
+REPEATED = ["PING", "ping hello", "GET KEY", "get KEY", "HEXISTS KEY KEY", "EXISTS KEY", "EXISTS KEY other"]
+REPEATED += ["TOUCH KEY", "TYPE KEY", "TTL KEY", "PTTL KEY"]
+RUNNING = DRAWING + REPEATED
 # They resemble runs, but are errors or replies of several parts.
 OTHERS = ["INCRBY KEY 0", "INCRBY KEY 01", "INCRBY KEY -1", "INCRBY KEY 5000", "INCRBY KEY x", "INCRBYFLOAT KEY 2"]
 OTHERS += ["ID.NEXT COUNT 3", "ID.NEXT COUNT 40 AS STRING", "ID.NEXT AS", "ID.NEXT COUNT x", "INCR", "INCR KEY KEY"]
-OTHERS += ["DECR KEY", "PING", "GET KEY", "HINCRBY KEY KEY KEY", "INCRBx KEY 1", "ID.RANGE 20"]
-MODES = ["AUTH secret", "HELLO 3", "HELLO 2", "RESET", "RESET", "MULTI", "MULTI", "EXEC", "EXEC", "DISCARD", "QUIT"]
+OTHERS += [
+    "DECR KEY",
+    "SETNX KEY 1",
+    "HINCRBY KEY KEY KEY",
+    "INCRBx KEY 1",
+    "ID.RANGE 20",
+    "PING a b",
+    "GET",
+    "ECHO KEY",
+]
+MODES = [
+    "AUTH secret",
+    "HELLO 3",
+    "HELLO 3",
+    "HELLO 2",
+    "RESET",
+    "RESET",
+    "MULTI",
+    "MULTI",
+    "EXEC",
+    "EXEC",
+    "DISCARD",
+    "QUIT",
+]
 MODES += ["CLIENT REPLY OFF", "CLIENT REPLY ON", "CLIENT REPLY SKIP", "PING", "BOGUS"]
 SETTINGS = [
     Setting(),
@@ -58,11 +83,11 @@ def frame(words: str, *keys: bytes) -> bytes:
 
 def pieces_of_stream(random: Random) -> list[bytes]:
     """Returns runs of one or several frames, commands that affect the fast path, and damaged frames, cut into reads."""
-    vocabulary = random.sample(DRAWING, 2)
+    vocabulary = random.sample(RUNNING, 2)
     parts = [request("AUTH", "secret")]
     for _ in range(random.randint(1, 8)):
         keys = random.choices(KEYS, k=2)
-        words = random.choice(vocabulary if random.random() < 0.7 else DRAWING + OTHERS)
+        words = random.choice(vocabulary if random.random() < 0.7 else RUNNING + OTHERS)
         one = frame(words, *keys)
         run = one * random.choice([1, 2, 3, 3, 20, 60])
         shape = random.random()
@@ -72,12 +97,12 @@ def pieces_of_stream(random: Random) -> list[bytes]:
             like = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
             run = b"".join(random.choices([one, frame(words, *like), frame(words, *KEYS[:2])], k=30))
         elif shape < 0.6:
-            parts.append(request(*random.choice(MODES).split()))
+            parts += [run] * random.randint(0, 1) + [request(*random.choice(MODES).split())]
         elif shape < 0.7:
             position = random.randrange(len(run))
             run = run[:position] + random.choice([b"", b"*", b"9", b"\r\n"]) + run[position + random.randint(0, 2) :]
         elif shape < 0.8:
-            parts.append(one[: random.randrange(len(one))])
+            parts.append(one[: random.choice([random.randrange(len(one)), one.find(b"$"), one.rfind(b"$")])])
         elif shape < 0.9:
             position = random.randrange(len(run))
             parts += [run, run, run[:position] + random.choice([b"1", b"7", b"x"]) + run[position + 1 :]]
@@ -108,12 +133,12 @@ def test_random_streams_get_same_replies() -> None:
         seed += 1
 
 
-def test_every_command_that_draws_is_compared() -> None:
-    drawing = {name.decode() for name, command in COMMANDS.items() if command.draw_of is not None}
-    assert {words.split()[0].upper() for words in DRAWING} == drawing
+def test_every_command_of_runs_is_compared() -> None:
+    running = {name.decode() for name, command in COMMANDS.items() if command.runs}
+    assert {words.split()[0].upper() for words in RUNNING} == running
 
 
-@pytest.mark.parametrize("words", DRAWING)
+@pytest.mark.parametrize("words", [*DRAWING, "PING", "GET KEY", "HEXISTS KEY KEY"])
 @pytest.mark.parametrize("around", ["{} PING", "MULTI {} EXEC", "HELLO.3 {} PING", "CLIENT.REPLY.SKIP {} PING"])
 def test_cut_stream_gets_same_replies(words: str, around: str) -> None:
     run = frame(words, b"a", b"b") * 3 + frame(words, b"*", b"b") + frame(words, b"key", b"\r\n") + frame(words, b"a")
@@ -143,7 +168,7 @@ def test_run_after_broken_frame(begun: bytes, repeated: int, words: str) -> None
         check_equality([run, run + begun[:place], run])
 
 
-@pytest.mark.parametrize("words", DRAWING)
+@pytest.mark.parametrize("words", RUNNING)
 @pytest.mark.parametrize("setting", SETTINGS[2:], ids=repr)
 def test_run_that_waits(words: str, setting: Setting) -> None:
     run = frame(words, b"key", b"field") * 150
@@ -157,7 +182,7 @@ def test_run_longer_than_millisecond(words: str) -> None:
 
 
 @pytest.mark.parametrize("mode", sorted(set(MODES)))
-@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 7", "ID.NEXT AS STRING"])
+@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 7", "ID.NEXT AS STRING", "GET KEY"])
 def test_run_after_change_of_mode(mode: str, words: str) -> None:
     change, run = request(*mode.split()), frame(words, b"key") * 40
     for pieces in ([change, run, run], [run + change + run, change, run], [run, change + run]):
@@ -173,11 +198,11 @@ def recognised(words: str, *sent: bytes) -> list[Run]:
     return [runs.find_in_read(data) for data in sent]
 
 
-@pytest.mark.parametrize("words", DRAWING)
+@pytest.mark.parametrize("words", RUNNING)
 @pytest.mark.parametrize("frames", [1, 2, 3, 16, 100, 127, 128, 129, 500])
 def test_finds_run(words: str, frames: int) -> None:
     one = frame(words, b"a", b"b")
-    for followed in (b"", one[:-1], request("PING")):
+    for followed in (b"", one[:-1], request("ECHO", "a")):
         sent = one * frames + followed
         assert recognised(words, sent, sent, sent)[-1] == (frames, len(one) * frames)
 
@@ -189,6 +214,14 @@ def test_finds_run_with_keys_of_any_length(words: str) -> None:
     assert recognised(words, sent, sent, frames[0] * 3 + frames[4]) == [(99, len(sent))] * 2 + [
         (4, len(frames[0]) * 3 + len(frames[4]))
     ]
+
+
+@pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 10"])
+@pytest.mark.parametrize("key", [b"", b"k", b"*", b"k" * 9, b"k" * 10, b"\r\n" * 49, b"*" * 99], ids=repr)
+def test_finds_single_frame_with_key_of_any_length(words: str, key: bytes) -> None:
+    """That is the rest of a read, whatever its key contains."""
+    sent = frame(words, key)
+    assert recognised(words, sent, sent[:-1]) == [(1, len(sent)), NO_RUN]
 
 
 @pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 10", "HINCRBY KEY KEY 20"])
@@ -213,7 +246,7 @@ def test_finds_no_run_of_another_command(other: str) -> None:
     assert recognised("INCRBY KEY 1", sent, one + sent) == [NO_RUN, (1, len(one))]
 
 
-@pytest.mark.parametrize("words", DRAWING)
+@pytest.mark.parametrize("words", RUNNING)
 def test_connection_takes_fast_path(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first two requests of a command are parsed."""
     parsed: list[list[bytes]] = []
@@ -226,6 +259,15 @@ def test_connection_takes_fast_path(words: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Connection, "_expect_run", note)
     play([frame(words, b"a", b"b") * 40, frame(words, b"c", b"d") * 60], Setting())
     assert len(parsed) == 2
+
+
+def test_single_frames_among_others_take_general_path(worker: Worker) -> None:
+    """They take no longer there. A client that sends one at a time keeps the fast path."""
+    connection, one = connect(worker), request("INCR", "a")
+    converse(connection, *[one] * 100)
+    assert connection._runs.expects is not None
+    converse(connection, *[request("PING") + one] * 100)
+    assert connection._runs.expects is None
 
 
 @pytest.mark.parametrize("request_", [[b"ID.NEXT", *[b"AS", b"STRING"] * 4], [b"INCRBYFLOAT", b"k", b"0" * 100]])
@@ -281,7 +323,7 @@ class Compared(bytes):
         return super().startswith(*given)
 
 
-@pytest.mark.parametrize("words", DRAWING)
+@pytest.mark.parametrize("words", RUNNING)
 def test_miss_costs_one_comparison(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At every place in the stream, and in every read."""
     arguments = [word.encode() for word in words.split()]
@@ -289,7 +331,7 @@ def test_miss_costs_one_comparison(words: str, monkeypatch: pytest.MonkeyPatch) 
     runs.learn(arguments, words.count("KEY"), words)
     for method in ("equal_frames", "mixed_run"):
         monkeypatch.delattr(Template, method)
-    for other in [each for each in DRAWING + OTHERS if each.split()[0] != words.split(maxsplit=1)[0]]:
+    for other in [each for each in RUNNING + OTHERS if each.split()[0] != words.split(maxsplit=1)[0]]:
         sent = Compared(b"".join(frame(other, bytes([place])) for place in range(20)))
         frame_bytes = len(sent) // 20
         for place in range(20):

@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import hiredis
 import pytest
@@ -58,6 +59,33 @@ def test_equals_hiredis_wherever_cut(requests: list[list[bytes]], places: list[i
     assert read(RequestReader(DEFAULT_LIMITS), cut(sent, places)) == expected == requests
 
 
+@given(REQUESTS, st.lists(st.integers(min_value=0), max_size=20))
+@settings(max_examples=100)
+def test_short_requests_are_read_alike(requests: list[list[bytes]], places: list[int]) -> None:
+    sent = b"".join([request(*arguments) for arguments in requests])
+    assert outcome(cut(sent, places)) == (requests, "")
+
+
+@pytest.mark.parametrize("arguments", [[b"x"], [b"GET", b""], [b"x" * 9, b"y" * 99], [b"x", *[b"y" * 99] * 8]], ids=len)
+def test_short_request_is_read_whole_or_not_at_all(arguments: list[bytes]) -> None:
+    sent = request(*arguments)
+    for place in range(len(sent)):
+        reader = RequestReader(DEFAULT_LIMITS)
+        reader.feed(sent[:place])
+        assert reader.next_short_request() is None
+        reader.feed(sent[place:])
+        assert reader.next_short_request() == arguments
+        assert reader.is_empty
+
+
+def test_low_limit_applies_to_short_requests() -> None:
+    reader = RequestReader(replace(DEFAULT_LIMITS, request_bytes=700))
+    reader.feed(request("x", *["y" * 99] * 8))
+    assert reader.next_short_request() is None
+    with pytest.raises(ProtocolError, match="invalid bulk length"):
+        reader.next_request()
+
+
 @given(REQUESTS.filter(bool))
 @settings(max_examples=60)
 def test_waits_for_last_byte(requests: list[list[bytes]]) -> None:
@@ -86,12 +114,12 @@ def test_cuts_do_not_matter_if_malformed(parts: list[bytes], places: list[int]) 
 
 
 def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
-    """Returns the requests in the pieces, and the error that ends them, if any."""
+    """Returns the requests in the pieces, read as a connection does, and the error that ends them, if any."""
     reader, found = RequestReader(DEFAULT_LIMITS), []
     for piece in pieces:
         reader.feed(piece)
         try:
-            while (arguments := reader.next_request()) is not None:
+            while (arguments := reader.next_short_request() or reader.next_request()) is not None:
                 found += [arguments] if arguments else []
         except ProtocolError as error:
             return found, str(error)
@@ -99,35 +127,51 @@ def outcome(pieces: list[bytes]) -> tuple[list[list[bytes]], str]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "error"),
+    ("sent", "error", "limit"),
     [
-        (b"*1025\r\n", "invalid multibulk length"),
-        (b"*x\r\n", "invalid multibulk length"),
-        (b"*1\r\n$-1\r\n", "invalid bulk length"),
-        (b"*1\r\n$1048577\r\n", "invalid bulk length"),
-        (b"*2\r\n$1048576\r\n" + b"x" * 1048576 + b"\r\n$100\r\n", "invalid bulk length"),
-        (b"*1\r\n:1\r\n", "expected '$', got ':'"),
-        (b"*" + b"1" * 65_537, "too big mbulk count string"),
-        (b"*1\r\n$" + b"1" * 65_537, "too big bulk count string"),
-        (b"x" * 65_538, "too big inline request"),
-        (b"x" * 70_000 + b"\r\n", "too big inline request"),
-        (b"*" + b"1" * 70_000 + b"\r\n", "too big mbulk count string"),
-        (b"x " * 1025 + b"\r\n", "too big inline request"),
-        (b'"\r\n', "unbalanced quotes in request"),
+        (b"*1025\r\n", "invalid multibulk length", "arguments"),
+        (b"*2147483648\r\n", "invalid multibulk length", ""),
+        (b"*x\r\n", "invalid multibulk length", ""),
+        (b"*1\r\n$-1\r\n", "invalid bulk length", ""),
+        (b"*1\r\n$1048577\r\n", "invalid bulk length", "request_bytes"),
+        (b"*2\r\n$1048576\r\n" + b"x" * 1048576 + b"\r\n$100\r\n", "invalid bulk length", "request_bytes"),
+        (request("x" * 1048576, "y"), "invalid bulk length", "request_bytes"),
+        (b"*1\r\n:1\r\n", "expected '$', got ':'", ""),
+        (b"*1\r\n\xff1\r\n", "expected '$', got '\udcff'", ""),
+        (b"*" + b"1" * 65_535 + b"\r\n", "invalid multibulk length", ""),
+        (b"*" + b"1" * 65_536 + b"\r\n", "too big mbulk count string", ""),
+        (b"*" + b"1" * 65_536, "too big mbulk count string", ""),
+        (b"*1\r\n$" + b"1" * 65_535 + b"\r\n", "invalid bulk length", ""),
+        (b"*1\r\n$" + b"1" * 65_536, "too big bulk count string", ""),
+        (b"x" * 65_538, "too big inline request", "inline_bytes"),
+        (b"x" * 65_537 + b"\r\n", "too big inline request", "inline_bytes"),
+        (b"*" + b"1" * 70_000 + b"\r\n", "too big mbulk count string", ""),
+        (b"x " * 1025 + b"\r\n", "too big inline request", "arguments"),
+        (b'"\r\n', "unbalanced quotes in request", ""),
     ],
 )
-def test_refuses_with_redis_errors(sent: bytes, error: str) -> None:
+def test_refuses_with_redis_errors(sent: bytes, error: str, limit: str) -> None:
     with pytest.raises(ProtocolError) as refusal:
         read_all(sent)
-    assert str(refusal.value) == error
+    assert (str(refusal.value), refusal.value.limit) == (error, limit)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"*" + b"1" * 65_535, b"*1\r\n$" + b"1" * 65_535, b"x" * 65_537, b"*1\r\n", b"*1\r", b"*1\r\n$1\r"]
+)
+def test_waits_for_the_rest(sent: bytes) -> None:
+    assert read_all(sent) == []
 
 
 @pytest.mark.parametrize(
     ("sent", "error"),
     [
         (b"*11\r\n", "unauthenticated multibulk length"),
+        (b"*2147483647\r\n", "unauthenticated multibulk length"),
+        (b"*2147483648\r\n", "invalid multibulk length"),
         (b"*1\r\n$16385\r\n", "unauthenticated bulk length"),
         (b"*2\r\n$10000\r\n" + b"x" * 10_000 + b"\r\n$6385\r\n", "unauthenticated bulk length"),
+        (b"*1\r\n$536870912\r\n", "unauthenticated bulk length"),
         (b"*1\r\n$536870913\r\n", "invalid bulk length"),
     ],
 )
@@ -145,6 +189,20 @@ def test_accepts_request_at_limit(arguments: list[bytes]) -> None:
 
 def test_accepts_line_at_limit() -> None:
     assert read_all(b"x" * 65_536 + b"\r\n") == [[b"x" * 65_536]]
+    assert read_all(b"x " * 1024 + b"\r\n") == [[b"x"] * 1024]
+
+
+@pytest.mark.parametrize("following", [b"\r\n", b"\r" + b"x" * 70_000])
+def test_refuses_empty_header_at_the_beginning_of_a_read(following: bytes) -> None:
+    assert outcome([b"*1\r\n", following]) == ([], "expected '$', got '\r'")
+
+
+def test_accepts_any_byte_after_a_carriage_return() -> None:
+    assert read_all(b"*2\rX$0\rX..$1\rXa..") == [[b"", b"a"]]
+
+
+def test_skips_empty_requests() -> None:
+    assert read_all(b"*-5\r\n*0\r\n\r\n\n" + request("PING") + b"*0\r\nPING\n") == [[b"PING"], [b"PING"]]
 
 
 def test_limit_applies_to_each_request() -> None:
@@ -255,7 +313,22 @@ def test_parses_integer(number: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"-", b"-0", b"+1", b"01", b"1 ", b" 1", b"1.0", b"1_0", b"1\n", b"0x1", b"9223372036854775808", b"1" * 99],
+    [
+        b"",
+        b"-",
+        b"-0",
+        b"+1",
+        b"01",
+        b"1 ",
+        b" 1",
+        b"1.0",
+        b"1_0",
+        b"1\n",
+        b"0x1",
+        b"9223372036854775808",
+        b"-9223372036854775809",
+        b"1" * 99,
+    ],
 )
 def test_refuses_lenient_integer(text: bytes) -> None:
     assert parse_integer(text) is None

@@ -8,6 +8,7 @@ from respid.ids.layout import Layout
 from respid.net.connection import Connection
 from respid.net.states import Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader
+from respid.resp.reader import RequestReader
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
@@ -81,9 +82,21 @@ def find_nothing(_runs: RunReader[object], _data: bytes, _position: int = 0) -> 
     return NO_RUN
 
 
+def read_nothing(_reader: RequestReader) -> None:
+    """Leaves all requests to `next_request`."""
+
+
+def answer_nothing(_connection: Connection) -> bytes:
+    """Leaves all requests to `run`."""
+    return b""
+
+
 def use_general_path(patch: pytest.MonkeyPatch) -> None:
+    """Recognises no run, and no short request either."""
+    patch.setattr(Connection, "_answer_quickly", answer_nothing)
     patch.setattr(RunReader, "find", find_nothing)
     patch.setattr(RunReader, "find_in_read", find_nothing)
+    patch.setattr(RequestReader, "next_short_request", read_nothing)
 
 
 DEFAULT = Setting()

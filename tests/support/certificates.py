@@ -1,5 +1,6 @@
 """Creates certificate files for a test."""
 
+import contextlib
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -65,3 +66,11 @@ class CertificateFiles:
         if shows_certificate:
             context.load_cert_chain(self.client_file)
         return context
+
+
+def client_hello() -> bytes:
+    """The first bytes of a TLS handshake."""
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(received, sent, server_hostname="localhost").do_handshake()
+    return sent.read()

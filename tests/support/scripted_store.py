@@ -17,6 +17,7 @@ class ScriptedStore:
     mark_ms: int | None = None
     delay_seconds: float = 0
     error: str = ""  # the error of every call; empty when they succeed
+    error_kind: type[StoreError] = StoreError
     look: Callable[[], None] = lambda: None  # called while an extension is written
     events: list[tuple[str, int]] = field(default_factory=list)
     name: str = "scripted"
@@ -52,4 +53,4 @@ class ScriptedStore:
     async def _answer(self) -> None:
         await asyncio.sleep(self.delay_seconds)
         if self.error:
-            raise StoreError(self.error)
+            raise self.error_kind(self.error)

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from respid.highwater.stores import HolderLostError, Mark, StoreError, Survey, disk, file
-from respid.highwater.stores.disk import Disk, LocalDisk, Lock
+from respid.highwater.stores.disk import Disk, LocalDisk, Lock, LockedError
 from respid.highwater.stores.file import FileStore
 from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
 
 LAYOUT = Layout()
 MARK_MS = 1_800_000_000_000
@@ -84,6 +85,7 @@ import asyncio, sys
 from pathlib import Path
 from typing import Any
 from respid.ids.layout import Layout
+from respid.ids.reservation import ReserveSpans
 from respid.highwater.stores.file import FileStore
 store = FileStore(Path(sys.argv[1]), 3, Layout())
 asyncio.run(store.load())
@@ -446,11 +448,10 @@ async def test_start_above_permits_offset_change(tmp_path: Path) -> None:
         await store.close()
     store = make_store(tmp_path, is_exclusive=True, start_above=greatest)
     survey = await store.load()
-    assert survey.own is None
-    assert survey.former_id(LAYOUT) == MARK.greatest_id()
+    assert survey == Survey(None, (Mark(0, LAYOUT.fingerprint, MARK.greatest_id()),))
     assert (tmp_path / "worker-6.json").exists(), "kept until the own mark includes its bound"
     await store.extend(MARK_MS + 1000)
-    assert not (tmp_path / "worker-6.json").exists()
+    assert not list(tmp_path.glob("worker-6.*"))
     await store.close()
 
     again = make_store(tmp_path, is_exclusive=True)
@@ -680,4 +681,50 @@ async def test_a_holder_of_unknown_layout_is_judged_by_its_mark(tmp_path: Path) 
     lock = LocalDisk().lock(tmp_path / "worker-4.lock", "pid 812")
     with pytest.raises(StoreError, match=f"worker ID 4 .pid 812. runs with layout {OTHER.fingerprint}"):
         await make_store(tmp_path).load()
+    lock.release()
+
+
+@pytest.mark.parametrize(("reserve_ms", "lead_ms"), [(10_000, 1000), (1001, 1000), (400, 400)])
+def test_reservation_in_a_lead_is_short(tmp_path: Path, reserve_ms: int, lead_ms: int) -> None:
+    assert make_store(tmp_path, reserve_ms=reserve_ms).spans == ReserveSpans(reserve_ms, lead_ms)
+
+
+async def test_start_waits_for_others_that_are_starting(tmp_path: Path) -> None:
+    starting = LocalDisk().lock(tmp_path / "starting.lock", "pid 7 layout 41/10/12@0")
+    asyncio.get_running_loop().call_later(0.05, starting.release)
+    assert (await make_store(tmp_path).load()).own is None
+
+
+async def test_refused_start_can_be_tried_again(tmp_path: Path) -> None:
+    holder, store = make_store(tmp_path), make_store(tmp_path)
+    await holder.load()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="is in use"):
+            await store.load()
+    await holder.close()
+    await store.load()
+    await store.extend(MARK_MS)
+    assert store.stands()
+
+
+async def test_moved_lock_is_released_once_a_new_one_is_taken(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "state")
+    await store.load()
+    (tmp_path / "state").rename(tmp_path / "moved")
+    await store.extend(MARK_MS)
+    LocalDisk().lock(tmp_path / "moved" / "worker-3.lock", "pid 7").release()
+    with pytest.raises(LockedError):
+        LocalDisk().lock(tmp_path / "state" / "worker-3.lock", "pid 7")
+
+
+async def test_mark_that_may_not_be_read_makes_others_unknown(tmp_path: Path) -> None:
+    class PrivateDisk(LocalDisk):
+        def read(self, path: Path) -> bytes | None:
+            if path.name == "worker-4.json":
+                raise PermissionError(errno.EACCES, "not permitted", str(path))
+            return super().read(path)
+
+    await leave_mark(tmp_path, 4)
+    lock = LocalDisk().lock(tmp_path / "worker-4.lock", "pid 812")
+    assert await make_store(tmp_path, disk=PrivateDisk()).load() == Survey(None, is_layout_in_use=True, knows_all=False)
     lock.release()

@@ -1,63 +1,47 @@
-"""The lease store against a real API server, whose responses a test can drop."""
+"""The lease store with Leases in this process and at a real API server. A test can drop requests and replies."""
 
 import asyncio
-import contextlib
 import copy
-import itertools
-import os
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TypeVar
+from importlib.util import find_spec
 
 import pytest
 
-from respid.highwater.stores import (
-    HolderLostError,
-    Mark,
-    StoreError,
-    StoreUnavailableError,
-    Survey,
-    lease_api,
-)
+from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, Survey
 from respid.highwater.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
-from respid.highwater.stores.lease_api import KubernetesLeaseApi
 from respid.ids.layout import Layout
-from tests.support.kubernetes_api_server import UNPRIVILEGED_TOKEN, write_kubeconfig
-from tests.support.running import free_port
+from respid.ids.reservation import ReserveSpans
+from tests.highwater.stores.leases import (
+    LAYOUT,
+    MARK,
+    MARK_MS,
+    RESERVE_MS,
+    Leases,
+    LeasesInMemory,
+    leases_at_server,
+    make_store,
+)
+from tests.support.needed_tools import leave_out
 from tests.support.scripted_clock import ScriptedClock
 
-pytestmark = pytest.mark.kubernetes
-Result = TypeVar("Result")
-LAYOUT = Layout()
-MARK_MS = 1_800_000_000_000
-MARK = Mark(MARK_MS, LAYOUT.fingerprint)
-RESERVE_MS = 300_000
-_numbers = itertools.count(time.time_ns() // 1_000_000)
+
+@pytest.fixture(params=["memory", pytest.param("server", marks=pytest.mark.kubernetes)])
+async def leases(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Leases]:
+    if request.param == "memory":
+        yield LeasesInMemory()
+        return
+    if find_spec("lightkube") is None:
+        leave_out("lightkube is not installed")
+    monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("kubeconfig")))
+    async with leases_at_server() as leases:
+        yield leases
 
 
 @pytest.fixture
-async def namespace(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """A namespace for one test."""
-    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
-    from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
-    from lightkube.resources import core_v1  # noqa: PLC0415
-
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    name = f"store-{next(_numbers)}"
-    async with AsyncClient() as client:
-        await client.create(core_v1.Namespace(metadata=ObjectMeta(name=name)))
-        yield name
-        await client.delete(core_v1.Namespace, name)
-
-
-@pytest.fixture
-async def api(namespace: str) -> AsyncIterator["FaultyApi"]:
-    api = FaultyApi(KubernetesLeaseApi(namespace, pod="respid-3", pod_uid="an-uid"))
-    yield api
-    await api.close()
+def api(leases: Leases) -> "FaultyApi":
+    return FaultyApi(leases.api)
 
 
 @pytest.fixture
@@ -107,27 +91,6 @@ class FaultyApi:
         if loses:
             raise StoreUnavailableError("the reply was lost")
         return written
-
-
-def make_store(
-    api: LeaseApi,
-    space: str,
-    pod: str = "respid-3",
-    clock: ScriptedClock | None = None,
-    *,
-    worker_id: int = 3,
-    layout: Layout = LAYOUT,
-) -> LeaseStore:
-    return LeaseStore(
-        api,
-        space=space,
-        worker_id=worker_id,
-        pod=pod,
-        layout=layout,
-        reserve_ms=RESERVE_MS,
-        monotonic_ns=(clock := clock or ScriptedClock()).monotonic_ns,
-        boot_ns=clock.boot_ns,
-    )
 
 
 async def test_next_start_finds_last_stored_mark(api: FaultyApi, space: str) -> None:
@@ -220,16 +183,11 @@ async def test_restored_copy_of_process_stops(api: FaultyApi, space: str) -> Non
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 2000, LAYOUT.fingerprint)
 
 
-async def test_unrelated_lease_changes_are_not_takeover(api: FaultyApi, namespace: str, space: str) -> None:
-    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
-    from lightkube.resources import coordination_v1  # noqa: PLC0415
-
+async def test_unrelated_lease_changes_are_not_takeover(api: FaultyApi, leases: Leases, space: str) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
-    async with AsyncClient(namespace=namespace) as client:
-        labels = {"metadata": {"labels": {"team": "billing"}}}
-        await client.patch(coordination_v1.Lease, f"respid-{space}-3", labels)
+    await leases.label(f"respid-{space}-3")
     await store.extend(MARK_MS + 1000)
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
@@ -265,20 +223,20 @@ async def test_detects_takeover_after_lost_reply(api: FaultyApi, space: str) -> 
         await former.extend(MARK_MS + 3000)
 
 
-async def test_recreates_deleted_lease_with_ceiling(api: FaultyApi, namespace: str, space: str) -> None:
+async def test_recreates_deleted_lease_with_ceiling(api: FaultyApi, leases: Leases, space: str) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
-    await delete_lease(namespace, f"respid-{space}-3")
+    await leases.delete(f"respid-{space}-3")
     await store.extend(MARK_MS + 1000)
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
-async def test_lease_recreated_by_another_is_lost(api: FaultyApi, namespace: str, space: str) -> None:
+async def test_lease_recreated_by_another_is_lost(api: FaultyApi, leases: Leases, space: str) -> None:
     store, other = make_store(api, space), make_store(api, space, pod="release-two-3")
     await store.load()
     await store.extend(MARK_MS)
-    await delete_lease(namespace, f"respid-{space}-3")
+    await leases.delete(f"respid-{space}-3")
     assert (await other.load()).own is None
     await other.extend(MARK_MS + 500)
     with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
@@ -292,7 +250,7 @@ async def test_one_of_many_concurrent_starts_holds_lease(api: FaultyApi, space: 
     assert sorted(map(repr, map(type, outcomes))) == sorted([repr(type(None))] + [repr(StoreUnavailableError)] * 7)
 
 
-async def test_write_to_stale_version_conflicts(api: FaultyApi, namespace: str, space: str) -> None:
+async def test_write_to_stale_version_conflicts(api: FaultyApi, leases: Leases, space: str) -> None:
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
@@ -303,130 +261,9 @@ async def test_write_to_stale_version_conflicts(api: FaultyApi, namespace: str, 
         await api.replace(lease)
     with pytest.raises(ConflictError):
         await api.create(replace(lease, version="", identifier=""))
-    await delete_lease(namespace, lease.name)
+    await leases.delete(lease.name)
     with pytest.raises(ConflictError):
         await api.replace(lease)
-
-
-@pytest.mark.parametrize("ceiling", [None, "", "-1", "1e3", "9" * 5000])
-async def test_leaves_foreign_lease_alone(api: FaultyApi, namespace: str, space: str, ceiling: str | None) -> None:
-    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
-    from lightkube.models.meta_v1 import ObjectMeta  # noqa: PLC0415
-    from lightkube.resources import coordination_v1  # noqa: PLC0415
-
-    name = f"respid-{space}-3"
-    async with AsyncClient(namespace=namespace) as client:
-        annotations = (
-            {"respid.io/ceiling-ms": ceiling, "respid.io/layout": LAYOUT.fingerprint} if ceiling is not None else {}
-        )
-        await client.create(coordination_v1.Lease(metadata=ObjectMeta(name=name, annotations=annotations)))
-    with pytest.raises(StoreError, match=f"Lease {name} holds no high-water mark of respid") as caught:
-        await make_store(api, space).load()
-    assert not isinstance(caught.value, StoreUnavailableError)
-
-
-async def test_retries_unreachable_api_server(tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_kubeconfig(tmp_path / "kubeconfig", f"https://127.0.0.1:{free_port()}", "token")
-    monkeypatch.setenv("KUBECONFIG", str(path))
-    store = make_store(KubernetesLeaseApi(), space)
-    with pytest.raises(StoreUnavailableError, match="the Kubernetes API server does not answer: "):
-        await store.load()
-    await store.close()
-
-
-async def test_error_names_missing_permission(
-    kubeconfig: Path, tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if "KUBECONFIG" in os.environ:
-        pytest.skip("only the API server started here knows the unprivileged user")
-    (server,) = re.findall(r'server: "(.*?)"', kubeconfig.read_text())
-    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server, UNPRIVILEGED_TOKEN)))
-    store = make_store(KubernetesLeaseApi(), space)
-    with pytest.raises(StoreUnavailableError) as caught:
-        await store.load()
-    await store.close()
-    assert str(caught.value) == (
-        "the service account may not get leases.coordination.k8s.io in namespace default:"
-        " its Role needs the verbs get, list, create and update"
-    )
-
-
-@contextlib.asynccontextmanager
-async def answering(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LeaseApi]:
-    """A fake API server: a real one cannot be made to answer like this."""
-    conversations: set[asyncio.Task[None] | None] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversations.add(asyncio.current_task())
-        await reader.readuntil(b"\r\n\r\n")
-        if not answer:
-            await reader.read()  # until the client gives up
-        writer.write(answer)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    port = server.sockets[0].getsockname()[1]
-    path = write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}", "token")
-    monkeypatch.setenv("KUBECONFIG", str(path))
-    api = KubernetesLeaseApi()
-    yield api
-    await api.close()
-    server.close()
-    await server.wait_closed()
-    await asyncio.gather(*filter(None, conversations))
-
-
-def http_answer(status: int, body: bytes, content_type: str = "application/json") -> bytes:
-    headers = f"Content-Length: {len(body)}\r\n"
-    headers += f"Content-Type: {content_type}\r\n" if content_type else ""
-    return f"HTTP/1.1 {status} X\r\n{headers}\r\n".encode() + body
-
-
-@pytest.mark.parametrize("status", [401, 403, 409, 410, 429, 500, 503, 504])
-async def test_error_status_is_reported_and_retried(
-    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
-    body = b'{"kind": "Status", "apiVersion": "v1", "message": "out of order"}'
-    async with answering(http_answer(status, body), tmp_path, monkeypatch) as api:
-        with pytest.raises(StoreUnavailableError, match=f"answers {status} to get Lease respid-{space}-3: out of ord"):
-            await make_store(api, space).load()
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        http_answer(200, b"<html>", "text/html"),
-        http_answer(200, b"{", "application/json"),
-        http_answer(200, b'{"metadata": 5}', "application/json"),
-        http_answer(404, b"<html>", "text/html"),
-        http_answer(502, b"", ""),
-        http_answer(500, b"[]", "application/json"),
-        b"what\r\n\r\n",
-    ],
-)
-async def test_invalid_response_is_reported_and_retried(
-    tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch, answer: bytes
-) -> None:
-    async with answering(answer, tmp_path, monkeypatch) as api:
-        with pytest.raises(StoreUnavailableError, match=r"the Kubernetes API server (answers|does not answer)"):
-            await make_store(api, space).load()
-
-
-async def test_missing_response_times_out(tmp_path: Path, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease_api, "TIMEOUT_SECONDS", 0.2)
-    async with answering(b"", tmp_path, monkeypatch) as api:
-        with pytest.raises(StoreUnavailableError, match=r"the Kubernetes API server did not answer within 0\.2 s"):
-            await make_store(api, space).load()
-
-
-async def delete_lease(namespace: str, name: str) -> None:
-    from lightkube import AsyncClient  # noqa: PLC0415
-    from lightkube.resources import coordination_v1  # noqa: PLC0415
-
-    async with AsyncClient(namespace=namespace) as client:
-        await client.delete(coordination_v1.Lease, name)
 
 
 # Layouts, ID spaces and offsets that change.
@@ -453,7 +290,7 @@ async def test_surveys_marks_of_its_id_space(api: FaultyApi, space: str) -> None
     assert survey.former_id(LAYOUT) == bound
 
 
-async def test_keeps_floor_of_former_layouts(api: FaultyApi, namespace: str, space: str) -> None:
+async def test_keeps_floor_of_former_layouts(api: FaultyApi, leases: Leases, space: str) -> None:
     former = make_store(api, space, "respid-5", worker_id=5, layout=OTHER)
     await former.load()
     await former.extend(MARK_MS)
@@ -461,7 +298,7 @@ async def test_keeps_floor_of_former_layouts(api: FaultyApi, namespace: str, spa
     store = make_store(api, space)
     await store.load()
     await store.extend(MARK_MS)
-    await delete_lease(namespace, f"respid-{space}-5")
+    await leases.delete(f"respid-{space}-5")
     survey = await make_store(api, space, "respid-7", worker_id=7).load()
     assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
 
@@ -645,29 +482,6 @@ async def test_begins_above_own_mark_in_other_id_space(api: FaultyApi, *, is_rel
     assert await again.load() == Survey(MARK)
 
 
-async def test_blocked_offset_rollout_says_why(api: FaultyApi, namespace: str, space: str) -> None:
-    from lightkube import AsyncClient  # noqa: PLC0415
-    from lightkube.resources import core_v1  # noqa: PLC0415
-
-    holder = make_store(api, space, "respid-1")
-    await holder.load()
-    await holder.extend(MARK_MS)
-    store = make_store(api, space)
-    for _ in range(3):
-        with pytest.raises(
-            StoreUnavailableError, match=r"the worker ID offset was changed .* go back to the former off"
-        ):
-            await store.load()
-    async with AsyncClient(namespace=namespace) as client:
-        events = [event async for event in client.list(core_v1.Event)]
-    (event,) = events
-    assert (event.reason, event.type, event.involvedObject.name) == ("WorkerIDHeld", "Warning", "respid-3")
-    assert event.involvedObject.uid == "an-uid"
-    assert str(event.message).startswith(
-        "worker ID 3 is held by pod respid-1 (Lease respid-test-3): both belong to one Stat"
-    )
-
-
 async def test_offset_and_id_space_that_change_together_are_seen(api: FaultyApi, space: str) -> None:
     """As in a rollback over both: the worker ID belonged to another pod of the StatefulSet, in another ID space."""
     former = make_store(api, f"{space}-a", "respid-4")
@@ -696,23 +510,13 @@ async def test_starts_without_permission_to_list(
     assert [getattr(record, "event", "") for record in caplog.records] == ["leases_unknown"] * 2, "once per worker"
 
 
-async def damage(namespace: str, name: str) -> None:
-    """Takes the mark out of a Lease."""
-    from lightkube import AsyncClient  # noqa: PLC0415 - not installed everywhere
-    from lightkube.resources import coordination_v1  # noqa: PLC0415
-
-    async with AsyncClient(namespace=namespace) as client:
-        patch = {"metadata": {"annotations": {"respid.io/ceiling-ms": None}}}
-        await client.patch(coordination_v1.Lease, name, patch)
-
-
 async def test_damaged_lease_of_another_worker_is_ignored(
-    api: FaultyApi, namespace: str, space: str, caplog: pytest.LogCaptureFixture
+    api: FaultyApi, leases: Leases, space: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for worker_id, layout in ((4, LAYOUT), (5, LAYOUT), (6, OTHER)):
         other = make_store(api, space, f"pod-{worker_id}", worker_id=worker_id, layout=layout)
         await api.create(replace(other._own, ceiling_ms=MARK_MS, write="w"))
-    await damage(namespace, f"respid-{space}-4")
+    await leases.damage(f"respid-{space}-4")
     store = make_store(api, space)
     for _ in range(2):
         with pytest.raises(StoreUnavailableError, match=r"layout 41/11/11@\d+ is in use by pod pod-6"):
@@ -727,11 +531,11 @@ async def test_damaged_lease_of_another_worker_is_ignored(
 
 
 @pytest.mark.parametrize("own_space", ["test", "former"])
-async def test_refuses_own_damaged_lease(api: FaultyApi, namespace: str, own_space: str) -> None:
+async def test_refuses_own_damaged_lease(api: FaultyApi, leases: Leases, own_space: str) -> None:
     former = make_store(api, own_space)
     await former.load()
     await former.extend(MARK_MS)
-    await damage(namespace, f"respid-{own_space}-3")
+    await leases.damage(f"respid-{own_space}-3")
     with pytest.raises(StoreError, match=f"Lease respid-{own_space}-3.* holds no high-water mark of respid"):
         await make_store(api, "test").load()
 
@@ -763,12 +567,12 @@ async def test_looks_for_other_layouts_after_a_write_that_took_long(
 
 
 async def test_gives_back_the_whole_mark_after_its_lease_vanished(
-    api: FaultyApi, namespace: str, space: str, clock: ScriptedClock
+    api: FaultyApi, leases: Leases, space: str, clock: ScriptedClock
 ) -> None:
     store, other_clock = make_store(api, space, clock=clock), ScriptedClock()
     await store.load()
     await store.extend(MARK_MS)
-    await delete_lease(namespace, f"respid-{space}-3")
+    await leases.delete(f"respid-{space}-3")
     create_lease = api.real.create
 
     async def lose(lease: Lease) -> Lease:
@@ -803,3 +607,201 @@ async def test_a_holder_below_the_ids_of_another_layout_stops(api: FaultyApi, sp
     clock.pass_ms(RESERVE_MS)
     with pytest.raises(HolderLostError, match="another layout"):
         await store.extend(MARK_MS + 2 * RESERVE_MS)
+
+
+# What no real server can be made to do, or takes no server to see.
+
+
+@pytest.fixture
+def memory() -> LeasesInMemory:
+    return LeasesInMemory()
+
+
+@pytest.mark.parametrize(
+    ("reserve_ms", "lead_ms", "seconds"), [(300_000, 10_000, 300), (10_001, 10_000, 11), (2000, 2000, 2)]
+)
+async def test_lease_lasts_as_long_as_a_reservation(
+    memory: LeasesInMemory, space: str, reserve_ms: int, lead_ms: int, seconds: int
+) -> None:
+    store = make_store(memory, space, reserve_ms=reserve_ms)
+    assert store.spans == ReserveSpans(reserve_ms, lead_ms)
+    await store.load()
+    await store.extend(MARK_MS)
+    lease = memory.leases[f"respid-{space}-3"]
+    assert (lease.duration_seconds, lease.holder, lease.pod) == (seconds, "respid-3", "respid-3")
+    await store.release(MARK_MS)
+    lease = memory.leases[lease.name]
+    assert (lease.holder, lease.pod) == ("", "respid-3")
+
+
+async def test_reports_again_after_five_minutes(memory: LeasesInMemory, space: str, clock: ScriptedClock) -> None:
+    holder = make_store(memory, space, "respid-1", reserve_ms=3_600_000)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    store = make_store(memory, space, clock=clock)
+    reports = []
+    for passed_ms in (0, 299_999, 1):
+        clock.pass_ms(passed_ms)
+        with pytest.raises(StoreUnavailableError) as waits:
+            await store.load()
+        reports.append(len(memory.reported))
+    assert reports == [1, 1, 2]
+    assert memory.reported[0] == ("WorkerIDHeld", str(waits.value))
+
+
+async def test_damaged_lease_is_logged_each_time_it_is_damaged(
+    memory: LeasesInMemory, space: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = make_store(memory, space, "respid-4", worker_id=4)
+    await other.load()
+    await other.extend(MARK_MS)
+    sound = memory.leases[f"respid-{space}-4"]
+    store = make_store(memory, space)
+    for logged in (1, 2):
+        await memory.damage(sound.name)
+        await store.load()
+        await store.load()
+        assert [getattr(record, "event", "") for record in caplog.records] == ["lease_damaged"] * logged
+        memory.leases[sound.name] = sound
+        await store.load()
+
+
+async def test_missing_permission_is_logged_each_time_it_goes(
+    memory: LeasesInMemory, space: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> Sequence[Lease]:
+        raise StoreError("the service account may not list leases")
+
+    store = make_store(memory, space)
+    for logged in (1, 2):
+        monkeypatch.setattr(memory, "list_all", refuse)
+        await store.load()
+        await store.load()
+        assert [getattr(record, "event", "") for record in caplog.records] == ["leases_unknown"] * logged
+        monkeypatch.undo()
+        await store.load()
+
+
+async def test_starts_that_met_wait_for_different_times(
+    memory: LeasesInMemory, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [make_store(memory, space, f"respid-{number}", worker_id=number) for number in range(8)]
+    other = make_store(memory, space, "respid-9", worker_id=9, layout=OTHER)
+    for store in [*stores, other]:
+        await store.load()
+    await other.extend(MARK_MS)
+    slept: list[float] = []
+
+    async def sleep(delay: float) -> None:
+        slept.append(delay)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    for store in stores:
+        with pytest.raises(StoreUnavailableError, match="is in use by pod respid-9"):
+            await store.extend(MARK_MS)
+    assert len(set(slept)) > len(stores) // 2
+    assert 0 <= min(slept) < max(slept) < 1
+
+
+@pytest.mark.parametrize(("passed_ms", "lists"), [(RESERVE_MS * 3 // 4 - 1, 0), (RESERVE_MS * 3 // 4, 1)])
+async def test_looks_for_other_layouts_after_silence(
+    memory: LeasesInMemory,
+    space: str,
+    clock: ScriptedClock,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    passed_ms: int,
+    lists: int,
+) -> None:
+    store = make_store(memory, space, clock=clock)
+    await store.load()
+    await store.extend(MARK_MS)
+    listed = 0
+
+    async def list_all() -> Sequence[Lease]:
+        nonlocal listed
+        listed += 1
+        return []
+
+    monkeypatch.setattr(memory, "list_all", list_all)
+    clock.pass_ms(passed_ms)
+    await store.extend(MARK_MS + 1)
+    assert listed == lists
+
+
+async def test_start_whose_lease_vanishes_begins_again(memory: LeasesInMemory, space: str) -> None:
+    former, store = make_store(memory, space), make_store(memory, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    await store.load()
+    await memory.delete(f"respid-{space}-3")
+    with pytest.raises(StoreUnavailableError, match=f"Lease respid-{space}-3 has vanished"):
+        await store.extend(MARK_MS + 1000)
+    assert (await store.load()).own == MARK, "of the former holder, found before"
+    await store.extend(MARK_MS + 1000)
+
+
+async def test_lease_that_changes_all_the_time_is_written_later(
+    memory: LeasesInMemory, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(memory, space)
+    await store.load()
+    await store.extend(MARK_MS)
+
+    async def conflict(_lease: Lease) -> Lease:
+        raise ConflictError
+
+    monkeypatch.setattr(memory, "replace", conflict)
+    with pytest.raises(StoreUnavailableError, match=f"Lease respid-{space}-3 changes while it is being written"):
+        await store.extend(MARK_MS + 1000)
+    monkeypatch.undo()
+    await store.extend(MARK_MS + 1000)
+
+
+@pytest.mark.parametrize(("here_ms", "there_ms"), [(MARK_MS, MARK_MS + 7), (MARK_MS + 7, MARK_MS)])
+async def test_begins_above_the_marks_of_both_id_spaces(memory: LeasesInMemory, here_ms: int, there_ms: int) -> None:
+    for space, mark_ms in (("here", here_ms), ("there", there_ms)):
+        store = make_store(LeasesInMemory(), space)
+        await store.load()
+        await memory.create(replace(store._own, ceiling_ms=mark_ms, former_id=mark_ms % 1000, holder=""))
+    assert await make_store(memory, "here").load() == Survey(Mark(MARK_MS + 7, LAYOUT.fingerprint, 7))
+
+
+async def test_keeps_marks_of_two_layouts_apart(memory: LeasesInMemory) -> None:
+    for space, layout in (("here", LAYOUT), ("there", OTHER)):
+        store = make_store(LeasesInMemory(), space, layout=layout)
+        await memory.create(replace(store._own, ceiling_ms=MARK_MS, holder=""))
+    assert await make_store(memory, "here").load() == Survey(MARK, (Mark(MARK_MS, OTHER.fingerprint),))
+
+
+async def test_reports_at_once_on_a_host_that_has_just_started(memory: LeasesInMemory, space: str) -> None:
+    holder = make_store(memory, space, "respid-1")
+    await holder.load()
+    await holder.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError):
+        await make_store(memory, space, clock=ScriptedClock(monotonic=0)).load()
+    assert [reason for reason, _ in memory.reported] == ["WorkerIDHeld"]
+
+
+async def test_reports_whether_another_worker_runs(memory: LeasesInMemory, space: str) -> None:
+    neighbour = make_store(memory, space, "respid-4", worker_id=4)
+    await neighbour.load()
+    await neighbour.extend(MARK_MS)
+    assert (await make_store(memory, space).load()).is_layout_in_use
+    await neighbour.release(MARK_MS)
+    assert not (await make_store(memory, space).load()).is_layout_in_use
+
+
+async def test_mark_that_is_given_back_names_who_wrote_it(memory: LeasesInMemory, space: str) -> None:
+    former, store = make_store(memory, space), make_store(memory, space, layout=OTHER)
+    await former.load()
+    await former.extend(MARK_MS)
+    await store.load()
+    other = make_store(memory, space, "respid-4", worker_id=4)
+    await other.load()
+    await other.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-4"):
+        await store.extend(MARK_MS + RESERVE_MS)
+    assert memory.leases[f"respid-{space}-3"].nonce == store._nonce
+    with pytest.raises(HolderLostError, match=r"was taken by pod unknown \(Lease"):
+        await former.extend(MARK_MS + RESERVE_MS)

@@ -1,0 +1,86 @@
+"""Compares respid with Redis and with a stripped server for commands that have constant or short replies.
+
+These take the general path, since they are no runs, except for HINCRBY.
+"""
+
+import statistics
+from collections.abc import Sequence
+
+from benchmarks.plan import Plan
+from benchmarks.results import RATIO, Measured, Row, Table, at_least, at_most
+from benchmarks.sender import Cost, median
+from benchmarks.servers import running_redis, running_respid, running_stripped
+from benchmarks.streams import CONNECTIONS, STREAMS, Stream, in_turn
+
+ROUND_SECONDS = 0.4
+DEPTHS = (1, 16, 100)
+
+FOUR = ("PING", "GET missing", "EXISTS missing", "TTL missing")
+SHORT_REPLIES = {
+    **{words.split()[0]: Stream((words,), ids=0, target=None) for words in FOUR},
+    "these four in turn": Stream(FOUR, ids=0, target=None),
+    "INCR and PING in turn": Stream(("INCR orders", "PING"), target=None),
+    "HINCRBY": STREAMS["HINCRBY"],
+}
+
+THROUGHPUT = at_least(0.95)  # of Redis, at depth 1
+CPU = at_most(1.5)  # of the stripped server, at depth 16
+LONG_CPU = at_most(1.5)  # microseconds, at depth 100
+
+
+def measure(plan: Plan) -> Measured:
+    tables = Tables()
+    core = plan.cores.server
+    with running_respid(core) as respid, running_stripped(core) as stripped, running_redis(core) as redis:
+        for name, stream in SHORT_REPLIES.items():
+            for depth in DEPTHS:
+                costs = in_turn(plan, stream, depth, respid, stripped, redis, seconds=ROUND_SECONDS)
+                tables.add(name, depth, *costs)
+                shown = ", ".join(f"{median(each).server_cpu_us:.2f}" for each in costs)
+                plan.say(f"  {name}, depth {depth}: CPU {shown} us (respid, stripped, Redis)")
+    return Measured((tables.throughput, tables.cpu, tables.long))
+
+
+class Tables:
+    """The three tables that are filled from one set of rounds."""
+
+    def __init__(self) -> None:
+        self.throughput = Table(
+            "Short replies, one request in flight",
+            f"{CONNECTIONS} connections. Thousand requests per second, and the share of its core that the sender used "
+            "for respid. If that core is full, the server may be faster than shown.",
+            ("stream", "respid", "Redis", "load, respid", "respid / Redis"),
+            RATIO,
+        )
+        self.cpu = Table(
+            "CPU time of short replies",
+            "User and system time of the server process in microseconds per request. The stripped server consists of "
+            "uvloop, hiredis and a table of constant replies.",
+            ("stream", "depth", "respid", "stripped", "Redis", "respid / stripped"),
+            RATIO,
+        )
+        self.long = Table(
+            "CPU time of short replies in pipelines of 100",
+            "The same figures of respid, with another target.",
+            ("stream", "respid"),
+            "{:.2f} µs",
+        )
+
+    def add(self, name: str, depth: int, ours: list[Cost], stripped: list[Cost], redis: list[Cost]) -> None:
+        our, least, their = (median(each) for each in (ours, stripped, redis))
+        if depth == 1:
+            rates = tuple(f"{cost.requests_per_second / 1000:,.0f}" for cost in (our, their))
+            load = f"{our.load_core * 100:.0f} %"
+            throughput = ratio(ours, redis, "requests_per_second")
+            self.throughput.rows.append(Row((name,), (*rates, load), throughput, THROUGHPUT))
+        shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in (our, least, their))
+        target = CPU if depth == 16 else None
+        self.cpu.rows.append(Row((name, str(depth)), shown, ratio(ours, stripped, "server_cpu_us"), target))
+        if depth == DEPTHS[-1]:
+            self.long.rows.append(Row((name,), (), our.server_cpu_us, LONG_CPU))
+
+
+def ratio(ours: Sequence[Cost], theirs: Sequence[Cost], name: str) -> float:
+    """Returns ours divided by theirs: the median of the ratios of consecutive rounds."""
+    ratios: list[float] = [getattr(our, name) / getattr(their, name) for our, their in zip(ours, theirs, strict=True)]
+    return statistics.median(ratios)

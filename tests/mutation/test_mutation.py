@@ -1,0 +1,73 @@
+"""The lists of modules, tests and equivalent mutants are those of the code as it is now."""
+
+import pytest
+
+from tests.mutation.report import Change, change_of, known_equivalents
+from tests.mutation.selection import ROOT, Module, read_modules
+
+MODULES = read_modules()
+MUTATED = """
+class Store:
+    def xǁStoreǁload__mutmut_orig(self, least: int = 1) -> int:
+        return max(least, 2)
+
+    def xǁStoreǁload__mutmut_1(self, least: int = 2) -> int:
+        return max(least, 2)
+
+    def xǁStoreǁload__mutmut_2(self, least: int = 1) -> int:
+        return max(least, None)
+
+def x__open__mutmut_orig() -> None:
+    pass
+
+def x__open__mutmut_1() -> None:
+    return
+"""
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_modules_and_their_tests_exist(module: Module) -> None:
+    assert (ROOT / module.source).exists()
+    assert all((ROOT / test.partition("::")[0]).exists() for test in module.tests)
+
+
+@pytest.mark.parametrize("change", sorted(known_equivalents()), ids=lambda change: change.function)
+def test_equivalent_mutants_change_todays_code(change: Change) -> None:
+    (module,) = [module for module in MODULES if change.function.startswith(f"{module.name}.")]
+    lines = [line.strip() for line in (ROOT / module.source).read_text().splitlines()]
+    assert f"def {change.function.rpartition('.')[2]}(" in "\n".join(lines)
+    assert [line for line in change.before.splitlines() if line not in lines] == []
+
+
+@pytest.mark.parametrize(
+    ("mutant", "change"),
+    [
+        ("xǁStoreǁload__mutmut_1", ("Store.load", "self, least: int = 1) -> int:", "self, least: int = 2) -> int:")),
+        ("xǁStoreǁload__mutmut_2", ("Store.load", "return max(least, 2)", "return max(least, None)")),
+        ("x__open__mutmut_1", ("_open", "pass", "return")),
+    ],
+)
+def test_finds_change_of_mutant(mutant: str, change: tuple[str, str, str]) -> None:
+    function, before, after = change
+    assert change_of(f"respid.module.{mutant}", MUTATED) == Change(f"respid.module.{function}", before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_wording"),
+    [
+        ('_log.info("it is back", extra=extra)', '_log.info("XXit is backXX", extra=extra)', True),
+        ('raise StoreError(f"no room: {error}")', "raise StoreError(None)", True),
+        ('"a sentence"\n"of two parts"', "None", True),
+        ('raise StoreError(f"no room: {error}")', 'raise StoreError(f"no room: {None}")', True),
+        ('_log.info("it is %s", state)', "_log.info(state)", True),
+        ('text = "" if state else ": it is back"', 'text = "" if state else "XX: it is backXX"', True),
+        ('text = "" if state else "back"', 'text = "" if state else "BACK"', False),
+        ("load(None, state)", "load(state)", False),
+        ('extra={"event": "clock_step"}', 'extra={"event": "CLOCK_STEP"}', False),
+        ("return 1", "return 2", False),
+        ("", "", False),
+    ],
+)
+def test_tells_wording_from_behaviour(before: str, after: str, *, is_wording: bool) -> None:
+    assert Change("respid.module.function", before, after).is_wording == is_wording
+    assert not Change("respid.resp.reader.function", before, after).is_wording

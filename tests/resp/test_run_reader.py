@@ -1,0 +1,185 @@
+"""When the fast path learns, doubts and gives up a template, and how much of a run it recognises at once.
+
+The numbers are those of `fast_path`: 512 doubts are too many, learning costs 24, a frame that is recognised saves 8.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from tests.support.byte_streams import request
+
+WASTED_AFTER_LEARNING = (512 - 24) // 8  # that many attempts in vain are too many
+
+
+def incrby(key: str, increment: int = 1) -> bytes:
+    return request("INCRBY", key, str(increment))
+
+
+def learned(key: bytes = b"k") -> RunReader[str]:
+    """A reader that expects `INCRBY key 1`."""
+    runs = RunReader[str]()
+    runs.learn([b"INCRBY", key, b"1"], 1, "INCRBY")
+    return runs
+
+
+def waste(runs: RunReader[str], most: int = 1000) -> int:
+    """Returns how many attempts in vain it takes until the template is given up."""
+    for attempts in range(most):
+        if runs.expects is None:
+            return attempts
+        assert runs.find(incrby("k", 2), 0) is NO_RUN
+    return most
+
+
+def compares_after_pause(runs: RunReader[str]) -> bool:
+    """Whether it compares requests again after 2000 of them, and not earlier."""
+    return [runs.repeats([b"PING"], 0) for _ in range(2002)] == [False] * 2001 + [True]
+
+
+def test_gives_up_template_that_does_not_help() -> None:
+    runs = learned()
+    assert runs.subject == "INCRBY"
+    assert waste(runs) == WASTED_AFTER_LEARNING
+
+
+@pytest.mark.parametrize(("frames", "saved"), [(2, 2), (3, 3), (100, 3)])
+def test_trusts_template_that_helps(frames: int, saved: int) -> None:
+    runs = learned()
+    assert runs.find(incrby("a") * frames, 0).frames == frames
+    assert waste(runs) == WASTED_AFTER_LEARNING + saved
+
+
+def test_learning_the_same_costs_nothing() -> None:
+    runs = learned()
+    for _ in range(100):
+        runs.learn([b"INCRBY", b"x", b"1"], 1, "INCRBY")
+    assert waste(runs) == WASTED_AFTER_LEARNING
+
+
+def test_gives_up_learning_after_many_templates() -> None:
+    runs = RunReader[str]()
+    for length in range(1, 22):
+        runs.learn([b"INCRBY", b"x" * length, b"1"], 1, "INCRBY")
+        assert runs.expects is not None
+    runs.learn([b"INCRBY", b"x" * 22, b"1"], 1, "INCRBY")
+    assert runs.expects is None
+    assert compares_after_pause(runs)
+
+
+def test_other_lengths_are_doubted_without_a_pause() -> None:
+    runs = learned()
+    for _ in range(WASTED_AFTER_LEARNING):
+        assert runs.expects is not None
+        assert runs.find(incrby("ab") * 2, 0) == (2, 2 * len(incrby("ab")))
+    assert runs.expects is None
+    assert not runs.repeats([b"INCRBY", b"k", b"1"], 1)
+    assert runs.repeats([b"INCRBY", b"k", b"1"], 1)
+
+
+def test_long_argument_is_not_learned() -> None:
+    runs = learned()
+    runs.learn([b"INCRBY", b"x" * 99, b"1"], 1, "INCRBY")
+    assert runs.expects is not None
+    runs.learn([b"INCRBY", b"x" * 100, b"1"], 1, "INCRBY")
+    assert runs.expects is None
+    assert compares_after_pause(runs)
+
+
+def test_requests_that_all_differ_are_compared_again_after_a_pause() -> None:
+    runs = RunReader[str]()
+    differing = [[b"INCRBY", b"k", b"%d" % number] for number in range(512)]
+    assert not any(runs.repeats(arguments, 1) for arguments in differing)
+    assert [runs.repeats(differing[-1], 1) for _ in range(2001)] == [False] * 2000 + [True]
+
+
+@pytest.mark.parametrize(("arguments", "repeats"), [(8, True), (9, False)])
+def test_compares_requests_of_few_arguments(arguments: int, *, repeats: bool) -> None:
+    runs = RunReader[str]()
+    runs.repeats([b"x"] * arguments, 1)
+    assert runs.repeats([b"x", b"y", *[b"x"] * (arguments - 2)], 1) == repeats
+
+
+def test_compares_long_arguments_unless_they_are_free() -> None:
+    runs = RunReader[str]()
+    for fixed, repeats in ((b"x" * 99, True), (b"x" * 100, False)):
+        runs.repeats([b"SET", b"k" * 200, fixed], 1)
+        assert runs.repeats([b"SET", b"q", fixed], 1) == repeats
+
+
+@pytest.mark.parametrize("followed", [b"", incrby("k", 2), request("PING")])
+def test_run_ends_after_512_frames(followed: bytes) -> None:
+    assert learned().find(incrby("a") * 600 + followed, 0) == Run(512, 512 * len(incrby("a")))
+
+
+def test_run_with_keys_of_other_lengths_ends_after_512_frames() -> None:
+    pair = incrby("ab") + incrby("abc")
+    assert learned().find(pair * 300, 0) == Run(512, 256 * len(pair))
+
+
+def test_run_begins_at_the_position() -> None:
+    one = incrby("a")
+    for sent in (request("PING") + one * 3, request("PING") + one + incrby("ab") + incrby("c")):
+        start = len(request("PING"))
+        assert learned().find(sent, start) == Run(3, len(sent))
+    runs = learned()
+    runs.find(request("PING") + one * 3, start)
+    assert waste(runs) == WASTED_AFTER_LEARNING + 3
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, method: str) -> list[tuple[object, ...]]:
+    """Returns the calls of a method of templates, as they come."""
+    calls: list[tuple[object, ...]] = []
+    original: Callable[..., object] = getattr(Template, method)
+
+    def count(template: Template, *given: object) -> object:
+        calls.append(given)
+        return original(template, *given)
+
+    monkeypatch.setattr(Template, method, count)
+    return calls
+
+
+def test_run_as_long_as_the_last_one_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, sent = learned(), incrby("a") * 100
+    calls = counted(monkeypatch, "equal_frames")
+    runs.find(sent, 0)
+    assert [most for _, _, most in calls] == [1, 1, 2, 4, 8, 16, 32, 32, 4]
+    calls.clear()
+    runs.find(sent, 0)
+    assert [most for _, _, most in calls] == [64, 32, 4]
+    calls.clear()
+    runs.find(incrby("a") * 300, 0)
+    assert [most for _, _, most in calls] == [64, 64, 128, 32, 8, 4]
+    calls.clear()
+    runs.find(incrby("a") * 300, 0)
+    assert [most for _, _, most in calls] == [128, 128, 32, 8, 4]
+
+
+def test_read_like_the_last_one_is_recognised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = learned()
+    for frames in (3, 16, 17, 128):
+        sent, alike, other = (incrby(key) * frames for key in ("a", "b", "ab"))
+        runs.find_in_read(sent)
+        with monkeypatch.context() as patch:
+            patch.delattr(RunReader, "find")
+            assert runs.find_in_read(sent) == runs.find_in_read(alike) == Run(frames, len(sent))
+        assert runs.find_in_read(other) == Run(frames, len(other))
+
+
+def test_read_of_the_same_size_need_not_be_a_run() -> None:
+    runs, one = learned(), incrby("a")
+    runs.find_in_read(one * 3)
+    for sent in (one * 2 + incrby("a", 2), one * 2 + request("INCRBX", "a", "1"), incrby("a", 3) + one * 2):
+        assert len(sent) == 3 * len(one)
+        assert runs.find_in_read(sent) == learned().find(sent, 0)
+
+
+@pytest.mark.parametrize(("frames", "held"), [(128, 4096), (129, 0)])
+def test_holds_a_read_of_up_to_4096_bytes(frames: int, held: int) -> None:
+    runs = learned(b"abc")
+    runs.find_in_read(incrby("abc") * frames)
+    assert runs.held_bytes == held
+    runs.learn([b"INCRBY", b"xy", b"1"], 1, "INCRBY")
+    assert runs.held_bytes == 0
