@@ -81,8 +81,6 @@ class RespProtocol(FlowControl):
     def _go_on_after(self, data: bytes) -> None:
         connection = self._connection
         self._note_memory()
-        if connection.budget.is_overdrawn:
-            self._clients.hold_back(connection.budget)
         if connection.next is not _READ:
             self._step(connection.next)
         elif len(data) >= (FULL_READ_BYTES if connection.is_between_requests else LONG_READ_BYTES):
@@ -91,6 +89,8 @@ class RespProtocol(FlowControl):
             self._step(self._next())
         elif self._clients.is_attentive:
             self._connection = self._clients.time_next_batch(self._connection, self._end_timing)
+        if connection.budget.is_overdrawn:  # last, so that a client which already waits for its turn gets one only
+            self._clients.hold_back(connection.budget)
 
     def _end_timing(self) -> None:
         self._connection = self._untimed

@@ -173,6 +173,14 @@ async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: R
     assert silent.turns == 0  # else a client that waits to authenticate would lose its early turns
 
 
+async def test_client_that_ends_a_pass_waits_for_one_turn(protocol: RespProtocol) -> None:
+    clients = protocol._clients
+    clients.budgets.authenticated.left_ns = -ROUND_NS
+    protocol.data_received(PING)
+    assert list(clients._turns._early) == [protocol]  # twice, it would get twice the time of others
+    assert protocol.turns == 1
+
+
 async def test_request_is_held_until_it_is_complete(worker: Worker, protocol: RespProtocol) -> None:
     before = worker.stats.client_memory_bytes
     protocol.data_received(b"*2\r\n$4\r\nECHO\r\n$10000\r\n" + bytes(5_000))
