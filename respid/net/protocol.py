@@ -9,6 +9,7 @@ from respid.net.connection import Connection
 from respid.net.flow_control import FlowControl
 from respid.net.peer import describe_local_end, describe_peer, idle_seconds, keep_alive
 from respid.net.states import Next, State
+from respid.net.turns import Budget
 from respid.resp import errors
 
 # Looking up a member of an enumeration takes 80 ns more than a global, in a request of 850.
@@ -130,9 +131,10 @@ class RespProtocol(FlowControl):
         self.turns += 1
         self._clients.wait_for_turn(self)
 
-    def hold_back(self) -> None:
-        """Reads from the client after a turn only, unless it just draws IDs."""
-        if self._state is _READING and not self._connection.expects_run:
+    def hold_back(self, budget: Budget) -> None:
+        """Reads from the client after a turn only, if it uses this budget and does not just draw IDs."""
+        connection = self._connection
+        if self._state is _READING and connection.budget is budget and not connection.expects_run:
             self.turns -= 1  # it may not have sent anything, so this is none of its turns
             self._step(Next.TURN)
 

@@ -12,7 +12,8 @@ from respid.ids.layout import Layout
 from respid.net.clients import Clients
 from respid.net.protocol import LONG_READ_BYTES, RespProtocol
 from respid.net.states import State
-from respid.net.turns import ROUND_NS
+from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS
+from respid.worker.credentials import Credentials
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.mock_transport import mock_transport
@@ -179,6 +180,17 @@ async def test_client_that_ends_a_pass_waits_for_one_turn(protocol: RespProtocol
     protocol.data_received(PING)
     assert list(clients._turns._early) == [protocol]  # twice, it would get twice the time of others
     assert protocol.turns == 1
+
+
+async def test_unauthenticated_crowd_holds_back_no_other_client(worker: Worker, protocol: RespProtocol) -> None:
+    clients = protocol._clients
+    worker.credentials = Credentials("secret")
+    unauthenticated, silent = RespProtocol(clients), RespProtocol(clients)
+    for each in (unauthenticated, silent):
+        each.connection_made(mock_transport())
+    clients.budgets.unauthenticated.left_ns = -UNAUTHENTICATED_ROUND_NS
+    unauthenticated.data_received(PING)
+    assert [each._state for each in (unauthenticated, silent, protocol)] == [State.TURN, State.TURN, State.READING]
 
 
 async def test_request_is_held_until_it_is_complete(worker: Worker, protocol: RespProtocol) -> None:
