@@ -42,17 +42,18 @@ def client_list(session: Session, arguments: list[bytes]) -> Reply:
 
 def _all_lines(session: Session) -> Reply:
     worker = session.worker
-    if worker.client_list.make_some(worker.clock.monotonic_ns()):
+    asked_ns = worker.clock.monotonic_ns()
+    if worker.client_list.make_some(asked_ns):
         return encoder.text_pieces(worker.client_list.pieces(session.identifier), session.version)
-    return _all_lines_in_time(session)
+    return _all_lines_in_time(session, asked_ns)
 
 
-def _all_lines_in_time(session: Session) -> Parts:
+def _all_lines_in_time(session: Session, asked_ns: int) -> Parts:
     """The lines once all are made, with turns of other clients meanwhile."""
-    worker = session.worker
-    while not worker.client_list.make_some(worker.clock.monotonic_ns()):
+    lines = session.worker.client_list
+    while not lines.make_some(asked_ns):
         yield b""
-    yield encoder.text_pieces(worker.client_list.pieces(session.identifier), session.version)
+    yield encoder.text_pieces(lines.pieces(session.identifier), session.version)
 
 
 def _chosen_lines(session: Session, identifiers: list[int]) -> Parts:

@@ -39,7 +39,7 @@ class ClientSocket(Waiter, Holder, Protocol):
 
     def take_turn(self) -> None: ...
 
-    def hold_back(self) -> None: ...
+    def hold_back(self, budget: Budget) -> None: ...
 
     def stop_timing(self) -> None: ...
 
@@ -186,11 +186,12 @@ class Clients:
     def hold_back(self, budget: Budget) -> None:
         """Ends a pass of the event loop over its sockets, which reads from all clients that are not paused.
 
-        Those that just draw IDs go on. The others wait for their turns, in the rounds to come.
+        Those that just draw IDs go on, and so do those with another budget: an unauthenticated crowd pauses no
+        authenticated client. The others wait for their turns, in the rounds to come.
         """
         budget.left_ns = 0
         for client in self.sockets:
-            client.hold_back()
+            client.hold_back(budget)
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""

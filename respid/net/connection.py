@@ -145,9 +145,8 @@ class Connection:
         if count == frames and found.end == len(data):
             return output
         self._run_left = frames - count
-        if found.end < len(data):
-            self._feed(data[found.end :])
-        return output + self._answer_turn()
+        rest = data[found.end :]  # may take long, unlike a run
+        return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
     def _receive_requests(self, data: bytes) -> bytes:
         self._feed(data)

@@ -9,6 +9,7 @@ from respid.net.connection import Connection
 from respid.net.flow_control import FlowControl
 from respid.net.peer import describe_local_end, describe_peer, idle_seconds, keep_alive
 from respid.net.states import Next, State
+from respid.net.turns import Budget
 from respid.resp import errors
 
 # Looking up a member of an enumeration takes 80 ns more than a global, in a request of 850.
@@ -81,8 +82,6 @@ class RespProtocol(FlowControl):
     def _go_on_after(self, data: bytes) -> None:
         connection = self._connection
         self._note_memory()
-        if connection.budget.is_overdrawn:
-            self._clients.hold_back(connection.budget)
         if connection.next is not _READ:
             self._step(connection.next)
         elif len(data) >= (FULL_READ_BYTES if connection.is_between_requests else LONG_READ_BYTES):
@@ -91,6 +90,8 @@ class RespProtocol(FlowControl):
             self._step(self._next())
         elif self._clients.is_attentive:
             self._connection = self._clients.time_next_batch(self._connection, self._end_timing)
+        if connection.budget.is_overdrawn:  # last, so that a client which already waits for its turn gets one only
+            self._clients.hold_back(connection.budget)
 
     def _end_timing(self) -> None:
         self._connection = self._untimed
@@ -130,9 +131,10 @@ class RespProtocol(FlowControl):
         self.turns += 1
         self._clients.wait_for_turn(self)
 
-    def hold_back(self) -> None:
-        """Reads from the client after a turn only, unless it just draws IDs."""
-        if self._state is _READING and not self._connection.expects_run:
+    def hold_back(self, budget: Budget) -> None:
+        """Reads from the client after a turn only, if it uses this budget and does not just draw IDs."""
+        connection = self._connection
+        if self._state is _READING and connection.budget is budget and not connection.expects_run:
             self.turns -= 1  # it may not have sent anything, so this is none of its turns
             self._step(Next.TURN)
 

@@ -81,13 +81,14 @@ class _TlsProtocol(RespProtocol):
 class _HandshakeTurn:
     """The turn of a client whose first bytes have arrived."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, budget: Budget) -> None:
         self._budget = budget
-        self.begun = asyncio.Event()
+        self.begun: asyncio.Future[None] = loop.create_future()  # cancelled with the task that awaits it
 
     def take_turn(self) -> None:
-        self._budget.left_ns -= HANDSHAKE_NS
-        self.begun.set()
+        if not self.begun.cancelled():  # else the handshake has made room for others, and takes no time from them
+            self._budget.left_ns -= HANDSHAKE_NS
+            self.begun.set_result(None)
 
 
 class TlsListener:
@@ -155,9 +156,9 @@ class TlsListener:
         try:
             await self._wait_for_bytes(connected)
             self._begin(address)
-            turn = _HandshakeTurn(self._turns.budget)
+            turn = _HandshakeTurn(self._clients.loop, self._turns.budget)
             self._turns.join(turn)
-            await turn.begun.wait()
+            await turn.begun
             await self._clients.loop.connect_accepted_socket(
                 partial(_TlsProtocol, self._clients, self._tls),
                 connected,

@@ -34,12 +34,16 @@ class ClientList:
         self._lines: dict[int, bytes] = {}
         self._missing: list[int] = []  # the clients whose lines are not made yet, the last one first
 
-    def make_some(self, now_ns: int) -> bool:
-        """Makes some lines if they are too old. Returns whether `pieces` can be called now."""
-        if len(self._clients) <= FEW_CLIENTS or self._is_young(self._made_ns, now_ns):
+    def make_some(self, asked_ns: int) -> bool:
+        """Makes some lines if they are too old. Returns whether `pieces` can be called now.
+
+        `asked_ns` is when the request came, in nanoseconds of the monotonic clock. It stays the same while the request
+        makes lines: a busy worker may take longer to make them than they may be old.
+        """
+        if len(self._clients) <= FEW_CLIENTS or self._is_young(self._made_ns, asked_ns):
             return True
-        if not self._missing or not self._is_young(self._begun_ns, now_ns):
-            self._begun_ns = now_ns
+        if not self._missing or not self._is_young(self._begun_ns, asked_ns):
+            self._begun_ns = asked_ns
             self._missing = list(self._clients)[::-1]
             self._lines = {}
         for identifier in reversed(self._missing[-SLICE:]):
@@ -59,8 +63,8 @@ class ClientList:
         lines = memoryview(self._text)
         return [lines[:begin], clients[identifier].describe().encode(), lines[end:]]
 
-    def _is_young(self, made_ns: int, now_ns: int) -> bool:
-        return bool(made_ns) and now_ns - made_ns < max(LEAST_AGE_NS, len(self._clients) * AGE_NS_PER_CLIENT)
+    def _is_young(self, made_ns: int, asked_ns: int) -> bool:
+        return bool(made_ns) and asked_ns - made_ns < max(LEAST_AGE_NS, len(self._clients) * AGE_NS_PER_CLIENT)
 
     def _join(self) -> None:
         end = 0

@@ -119,6 +119,18 @@ def test_long_client_list_has_own_line_as_it_is_now(client: CommandClient) -> No
     assert (numbers[-1], len(numbers)) == (b"id=%d" % late.session.identifier, FEW_CLIENTS + 2)
 
 
+def test_long_client_list_ends_however_late_its_turns_are(worker: Worker, clock: ScriptedClock) -> None:
+    for _ in range(2 * FEW_CLIENTS):
+        connect(worker)
+    no_time = Budget(0)
+    client = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(no_time, no_time))
+    output = client.receive(request("CLIENT", "LIST"))
+    for _ in range(2 * FEW_CLIENTS):  # enough turns for one line each
+        clock.pass_ms(1000)
+        output += client.resume()
+    assert output.count(b"id=") == 2 * FEW_CLIENTS
+
+
 def test_long_client_list_lets_others_have_their_turn(worker: Worker) -> None:
     for _ in range(2 * FEW_CLIENTS):
         connect(worker)

@@ -12,7 +12,8 @@ from respid.ids.layout import Layout
 from respid.net.clients import Clients
 from respid.net.protocol import LONG_READ_BYTES, RespProtocol
 from respid.net.states import State
-from respid.net.turns import ROUND_NS
+from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS
+from respid.worker.credentials import Credentials
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.mock_transport import mock_transport
@@ -171,6 +172,25 @@ async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: R
         await asyncio.sleep(0)
     assert cast("Mock", sending._transport).write.call_args.args == (PONG,)
     assert silent.turns == 0  # else a client that waits to authenticate would lose its early turns
+
+
+async def test_client_that_ends_a_pass_waits_for_one_turn(protocol: RespProtocol) -> None:
+    clients = protocol._clients
+    clients.budgets.authenticated.left_ns = -ROUND_NS
+    protocol.data_received(PING)
+    assert list(clients._turns._early) == [protocol]  # twice, it would get twice the time of others
+    assert protocol.turns == 1
+
+
+async def test_unauthenticated_crowd_holds_back_no_other_client(worker: Worker, protocol: RespProtocol) -> None:
+    clients = protocol._clients
+    worker.credentials = Credentials("secret")
+    unauthenticated, silent = RespProtocol(clients), RespProtocol(clients)
+    for each in (unauthenticated, silent):
+        each.connection_made(mock_transport())
+    clients.budgets.unauthenticated.left_ns = -UNAUTHENTICATED_ROUND_NS
+    unauthenticated.data_received(PING)
+    assert [each._state for each in (unauthenticated, silent, protocol)] == [State.TURN, State.TURN, State.READING]
 
 
 async def test_request_is_held_until_it_is_complete(worker: Worker, protocol: RespProtocol) -> None:

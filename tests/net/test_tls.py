@@ -1,5 +1,6 @@
 """TLS with real handshakes and real certificates, which are renewed while the server runs."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from respid.net.tls_listener import MAX_HANDSHAKES
+from respid.net.tls_listener import HANDSHAKE_NS, MAX_HANDSHAKES, ROUND_NS, _HandshakeTurn
+from respid.net.turns import Turns
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.command_line import run_command_line
@@ -71,6 +73,18 @@ def serial(port: int, files: CertificateFiles) -> str:
         certificate = connection.getpeercert()
         assert certificate is not None
         return str(certificate["serialNumber"])
+
+
+async def test_handshakes_that_made_room_take_no_time_from_others() -> None:
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop.call_soon, ROUND_NS)
+    *gone, last = [_HandshakeTurn(loop, turns.budget) for _ in range(ROUND_NS // HANDSHAKE_NS + 1)]
+    for turn in (*gone, last):
+        turns.join(turn)
+    for turn in gone:
+        turn.begun.cancel()
+    await asyncio.sleep(0)
+    assert last.begun.done()
 
 
 def test_tls_and_plain_port_serve_ids(server: RunningServer, files: CertificateFiles, tls_port: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from respid.net.connection import NS_PER_BYTE, Budgets, Connection
 from respid.net.states import Next
-from respid.net.turns import LATE_SHARE, Budget, Turns
+from respid.net.turns import LATE_SHARE, ROUND_NS, Budget, Turns
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
@@ -14,6 +14,7 @@ from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 
 PING = request("PING")
+INCR = request("INCR", "orders")
 
 
 class Loop:
@@ -123,6 +124,18 @@ def test_used_up_budget_delays_the_answer(worker: Worker) -> None:
     while connection.next is Next.TURN:
         answered += connection.resume()
     assert (answered, connection.next) == (b"+PONG\r\n" * 2, Next.READ)
+
+
+def test_used_up_budget_delays_the_answer_after_a_run(worker: Worker) -> None:
+    budget = Budget(ROUND_NS)
+    client = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(0)))
+    client.receive(INCR * 3)
+    assert client.expects_run  # so it is not held back when others use up the time
+    budget.left_ns = 0
+    assert client.receive(INCR + PING).count(b"\r\n") == 1
+    assert client.next is Next.TURN
+    budget.begin_round()
+    assert client.resume() == b"+PONG\r\n"
 
 
 def test_answer_takes_its_time_from_the_budget(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
