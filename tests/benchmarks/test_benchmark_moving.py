@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from benchmarks.moving import Recording, read, seconds_to_share, table, write
+from benchmarks.moving import Recording, read, render, seconds_to_share, table, write
+from tests.cluster.load import KINDS
 
+DOCS = Path(__file__).parents[2] / "docs"
 READY = [(1, 0)] * 3 + [(1, 1)] * 12
 # The second pod gets a third of the IDs from second 6, and half of them from second 9.
 COUNTS = [(30, 0)] * 6 + [(20, 10)] * 3 + [(15, 15)] * 6
@@ -56,3 +58,9 @@ def test_table_has_a_row_for_each_driver_and_the_mix() -> None:
 def test_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
     write(tmp_path / "recording.csv", recording())
     assert read(tmp_path / "recording.csv") == recording()
+
+
+def test_page_shows_what_was_recorded() -> None:
+    recorded = read(DOCS / "scale-out.csv")
+    assert (DOCS / "scale-out.svg").read_text() == render(recorded)
+    assert table(recorded, [kind.name for kind in KINDS if kind.moves]) in (DOCS / "scaling.md").read_text()

@@ -89,6 +89,8 @@ class Program:
         finally:
             self._process.kill()
         self._reader.join()
+        if self._process.stdout:
+            self._process.stdout.close()
         if self._process.returncode:
             self.errors.append((time.time(), f"ended with {self._process.returncode}"))
 

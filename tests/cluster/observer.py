@@ -61,6 +61,8 @@ class Observer:
         self._thread.join()
         self._proxy.kill()
         self._proxy.wait()
+        if self._proxy.stdout:
+            self._proxy.stdout.close()
 
     def issued(self) -> int:
         """Returns the number of IDs that all pods have issued, those that have stopped included."""
