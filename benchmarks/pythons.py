@@ -10,10 +10,11 @@ import subprocess
 
 import click
 
+from benchmarks.against import COMPARED
 from benchmarks.machine import Cores, pinned_to
 from benchmarks.sender import send_for
 from benchmarks.servers import running_respid
-from benchmarks.streams import CONNECTIONS, STREAMS
+from benchmarks.streams import CONNECTIONS
 
 ROUNDS = 5
 ROUND_SECONDS = 0.4
@@ -39,7 +40,7 @@ def main(pythons: tuple[str, ...]) -> None:
         servers = [stack.enter_context(running_respid(cores.server, python=python)) for python in pythons]
         stack.enter_context(pinned_to(cores.load))
         for name, depth in CASES:
-            batch = STREAMS[name].batch(depth, servers[0])
+            batch = COMPARED[name].batch(depth, servers[0])
             rounds = [
                 [send_for(server, [batch], ROUND_SECONDS, CONNECTIONS).server_cpu_us for server in servers]
                 for _ in range(ROUNDS)

@@ -1,6 +1,6 @@
 """Compares respid with Redis and with a stripped server for commands that have constant or short replies.
 
-These take the general path, since they are no runs, except for HINCRBY.
+Streams of a single command are runs. Those of several commands in turn take the general path.
 """
 
 import statistics

@@ -44,6 +44,11 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
     return name
 """
 
+RETRIED = (
+    "WARNING: Retrying after connection broken by"
+    " 'Failed to establish a new connection: [Errno -3] Temporary failure in name resolution'"
+)
+
 # Creates an environment with the pip of these tests, in a tenth of the time that a copy of pip takes.
 QUICK_VENV = f"""\
 case "$*" in
@@ -188,7 +193,11 @@ def test_names_the_missing_python(project: Project) -> None:
     [
         ("OSError: [Errno 28] No space left on device", "the disk is full: free some space and try again"),
         (
-            "Failed to establish a new connection: [Errno -3] Temporary failure in name resolution",
+            f"{RETRIED}\nERROR: No matching distribution found for hatchling",
+            "no network: connect it, or give pip an index that is reachable, and try again",
+        ),
+        (
+            "OSError: Max retries exceeded with url: / (Failed to establish a new connection: Connection refused)",
             "no network: connect it, or give pip an index that is reachable, and try again",
         ),
     ],
@@ -207,3 +216,10 @@ def test_other_failure_of_pip_is_shown(project: Project) -> None:
     code, lines = project.install()
     assert (code, lines[-1]) == (1, "scripts/install: pip failed: fix the error above and try again")
     assert any("backend" in line for line in lines[1:-1])
+
+
+def test_failure_after_a_retried_connection_is_shown(project: Project) -> None:
+    (project.root / "backend.py").write_text(f"raise SystemExit({RETRIED + ' THE REAL ERROR'!r})")
+    code, lines = project.install()
+    assert (code, lines[-1]) == (1, "scripts/install: pip failed: fix the error above and try again")
+    assert any("THE REAL ERROR" in line for line in lines[1:-1])

@@ -25,12 +25,13 @@ SILENT_CODES = {-signal.SIGINT, 130}  # the first while there is only the shell
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone in which respid is installed: in the environment of these tests."""
-    (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / SERVE, tmp_path / SERVE)
-    (tmp_path / "scripts/install").symlink_to(shutil.which("true") or "")
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    return tmp_path
+    """A clone in which respid is installed: in the environment of these tests. Its path is not a simple one."""
+    clone = tmp_path / "label=linux, a clone"
+    (clone / "scripts").mkdir(parents=True)
+    shutil.copy(ROOT / SERVE, clone / SERVE)
+    (clone / "scripts/install").symlink_to(shutil.which("true") or "")
+    (clone / ".venv").symlink_to(sys.prefix)
+    return clone
 
 
 @pytest.mark.usefixtures("default_sigint")

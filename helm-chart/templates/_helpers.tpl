@@ -49,9 +49,12 @@
 {{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "respid.fullname" .) "default") }}
 {{- end }}
 
-{{/* A number as text. Helm reads 1704067200000 as a float and would print 1.7040672e+12. */}}
+{{/*
+A number as text; empty for null, which Helm 3 would print as "<no value>". Helm reads 1704067200000 as a float and would print
+1.7040672e+12.
+*/}}
 {{- define "respid.number" -}}
-{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else if not (kindIs "invalid" .) }}{{ . }}{{ end }}
 {{- end }}
 
 {{/* The number of values that fit into this many bits. */}}

@@ -1,6 +1,8 @@
 """The values that platform teams expect: what they change in the pods, the Services and the objects around them."""
 
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import helm_python
@@ -34,6 +36,14 @@ def test_a_variable_is_set_only_if_it_is_not_the_default(value: str, variable: s
     assert variable not in render().environment
     assert variable not in render({value: CONFIG_DEFAULTS[field]}).environment
     assert render({value: other}).environment[variable] == str(other)
+
+
+def test_null_is_no_number(tmp_path: Path) -> None:
+    """Helm 3 passes a null of values.yaml on to the templates, and prints it as "<no value>"; Helm 4 leaves it out."""
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    (chart / "templates" / "number.yaml").write_text('length: {{ include "respid.number" nil | len }}')
+    with helm_python.Chart.load(chart) as loaded:
+        assert loaded.render({}, name="demo")["respid/templates/number.yaml"] == "length: 0"
 
 
 def test_an_umbrella_chart_can_switch_it_on_and_share_anchors() -> None:

@@ -48,6 +48,8 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as respid.ids.generator (all if none)")
     arguments = parser.parse_args()
     modules = [module for module in read_modules() if module.name in (arguments.modules or [module.name])]
+    if unknown := set(arguments.modules) - {module.name for module in modules}:
+        parser.error(f"{', '.join(sorted(unknown))} is not in tests/mutation/modules.toml")
     deadline = time.monotonic() + arguments.minutes * 60
     known = known_equivalents()
     for module in modules:

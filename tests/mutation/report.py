@@ -39,14 +39,26 @@ def _without_sentences(code: str) -> str:
 
 
 def print_report(modules: list[Module], known: set[Change]) -> int:
-    """Prints the score of each module, and the survivors that are not known to be equivalent. 1 if there are any."""
+    """Prints the score of each module, and the survivors that are not known to be equivalent.
+
+    Returns 1 if there are any, or if no mutant of a module was tried: its tests may fail without a mutant, too.
+    """
     survivors: list[tuple[str, Change]] = []
+    untried = [module for module in modules if not _was_tried(module)]
     for module in modules:
-        if module.results.exists():
+        if module in untried:
+            print(f"{module.name}: no mutant was tried")
+        else:
             survivors += _print_score(module, known)
     for name, change in survivors:
         print(f"\n{name}\n- {change.before}\n+ {change.after}")
-    return 1 if survivors else 0
+    return 1 if survivors or untried else 0
+
+
+def _was_tried(module: Module) -> bool:
+    if not module.results.exists():
+        return False
+    return any(outcome(code) != "not tried" for code in _results(module)["exit_code_by_key"].values())
 
 
 def _print_score(module: Module, known: set[Change]) -> list[tuple[str, Change]]:

@@ -1,8 +1,13 @@
 """The lists of modules, tests and equivalent mutants are those of the code as it is now."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from tests.mutation.report import Change, change_of, known_equivalents
+from tests.mutation import selection
+from tests.mutation.__main__ import main
+from tests.mutation.report import Change, change_of, known_equivalents, print_report
 from tests.mutation.selection import ROOT, Module, read_modules
 
 MODULES = read_modules()
@@ -71,3 +76,25 @@ def test_finds_change_of_mutant(mutant: str, change: tuple[str, str, str]) -> No
 def test_tells_wording_from_behaviour(before: str, after: str, *, is_wording: bool) -> None:
     assert Change("respid.module.function", before, after).is_wording == is_wording
     assert not Change("respid.resp.reader.function", before, after).is_wording
+
+
+def test_module_without_results_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(selection, "ROOT", tmp_path)
+    module = MODULES[0]
+    assert print_report([module], set()) == 1
+    module.results.parent.mkdir(parents=True)
+    module.results.write_text(json.dumps({"exit_code_by_key": {f"{module.name}.x_a__mutmut_1": None}}))
+    assert print_report([module], set()) == 1
+    assert capsys.readouterr().out == f"{module.name}: no mutant was tried\n" * 2
+    module.mutated.write_text("")
+    module.results.write_text(json.dumps({"exit_code_by_key": {f"{module.name}.x_a__mutmut_1": 1}}))
+    assert print_report([module], set()) == 0
+
+
+def test_unknown_module_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["scripts/mutate", "respid.ids.generators"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "respid.ids.generators is not in tests/mutation/modules.toml" in capsys.readouterr().err
