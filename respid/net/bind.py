@@ -49,6 +49,7 @@ def bind(
         for name, found in targets:
             with explain(name):
                 new = [each for each in found if each not in bound and each[0] not in _covered(sockets)]
+                _need([each for each in found if each not in bound and each not in new])
                 served = {each[0] for each in found if each not in new}
                 opened = _bind(new, served, reuse_port=reuse_port)
                 bound.update(each for each in new if each[0] in _families(opened))
@@ -88,6 +89,13 @@ def _bind(found: list[_Resolved], served: set[socket.AddressFamily], *, reuse_po
         _close(sockets)
         raise
     return sockets
+
+
+def _need(addresses: list[_Resolved]) -> None:
+    """Raises OSError unless the machine has these addresses, which share the socket of all."""
+    for family, address in addresses:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address[0], 0, *address[2:]))
 
 
 def _resolve(address: str, port: int) -> list[_Resolved]:

@@ -122,7 +122,7 @@ def test_name_with_an_address_of_another_machine_is_an_error(port: int, monkeypa
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in hosts]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    for others in ([], ["127.0.0.1"]):
+    for others in ([], ["127.0.0.1"], [ALL_IPV4]):
         with pytest.raises(StartError, match=r"^cannot listen on two-machines:\d+: Cannot assign requested address; "):
             bound_addresses(*others, "two-machines", port=port)
     with socket.create_server(("127.0.0.1", port)):  # the error has closed the first socket
