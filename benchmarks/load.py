@@ -113,8 +113,8 @@ def median(rounds: Sequence[Round], name: str) -> float:
     return statistics.median(values)
 
 
-def ratio(ours: Sequence[Round], theirs: Sequence[Round], name: str) -> float:
-    """Returns ours divided by theirs: the median of the ratios of consecutive rounds.
+def ratio(ours: Sequence[object], theirs: Sequence[object], name: str) -> float:
+    """Returns one field of ours divided by that of theirs: the median of the ratios of consecutive rounds.
 
     This is not the ratio of the medians. A machine that is slower for a while slows both rounds of a pair, but perhaps
     only one of the medians.

@@ -5,16 +5,17 @@ that of a virtual environment made by `scripts/install`. The interpreters take t
 """
 
 import contextlib
-import statistics
 import subprocess
 
 import click
 
 from benchmarks.against import COMPARED
+from benchmarks.load import ratio
 from benchmarks.machine import Cores, pinned_to
-from benchmarks.sender import send_for
+from benchmarks.plan import Plan
+from benchmarks.sender import Cost, median
 from benchmarks.servers import running_respid
-from benchmarks.streams import CONNECTIONS
+from benchmarks.streams import in_turn
 
 ROUNDS = 5
 ROUND_SECONDS = 0.4
@@ -33,28 +34,19 @@ CASES = (
 @click.argument("pythons", metavar="PYTHON...", nargs=-1, required=True)
 def main(pythons: tuple[str, ...]) -> None:
     """Compare the CPU time per request of these interpreters. The first one is the base of the ratios."""
-    cores = Cores.of_this_process()
+    plan = Plan(Cores.of_this_process(), ROUNDS, 1)
     click.echo(f"| stream | depth | {' | '.join(_version(python) for python in pythons)} |")
     click.echo(f"|---|---|{'---:|' * len(pythons)}")
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(running_respid(cores.server, python=python)) for python in pythons]
-        stack.enter_context(pinned_to(cores.load))
+        servers = [stack.enter_context(running_respid(plan.cores.server, python=python)) for python in pythons]
+        stack.enter_context(pinned_to(plan.cores.load))
         for name, depth in CASES:
-            batch = COMPARED[name].batch(depth, servers[0])
-            rounds = [
-                [send_for(server, [batch], ROUND_SECONDS, CONNECTIONS).server_cpu_us for server in servers]
-                for _ in range(ROUNDS)
-            ]
-            cells = [
-                _cell([each[place] for each in rounds], [each[0] for each in rounds]) for place in range(len(servers))
-            ]
-            click.echo(f"| {name} | {depth} | {' | '.join(cells)} |")
+            costs = in_turn(plan, COMPARED[name], depth, *servers, seconds=ROUND_SECONDS)
+            click.echo(f"| {name} | {depth} | {' | '.join(_cell(each, costs[0]) for each in costs)} |")
 
 
-def _cell(costs: list[float], base: list[float]) -> str:
-    """The median, and the median of the ratios of each round to the base in that round."""
-    ratio = statistics.median(cost / one for cost, one in zip(costs, base, strict=True))
-    return f"{statistics.median(costs):.2f} µs, {ratio:.2f} x"
+def _cell(costs: list[Cost], base: list[Cost]) -> str:
+    return f"{median(costs).server_cpu_us:.2f} µs, {ratio(costs, base, 'server_cpu_us'):.2f} x"
 
 
 def _version(python: str) -> str:

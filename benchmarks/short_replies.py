@@ -3,9 +3,7 @@
 Streams of a single command are runs. Those of several commands in turn take the general path.
 """
 
-import statistics
-from collections.abc import Sequence
-
+from benchmarks.load import ratio
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, at_least, at_most
 from benchmarks.sender import Cost, median
@@ -78,9 +76,3 @@ class Tables:
         self.cpu.rows.append(Row((name, str(depth)), shown, ratio(ours, stripped, "server_cpu_us"), target))
         if depth == DEPTHS[-1]:
             self.long.rows.append(Row((name,), (), our.server_cpu_us, LONG_CPU))
-
-
-def ratio(ours: Sequence[Cost], theirs: Sequence[Cost], name: str) -> float:
-    """Returns ours divided by theirs: the median of the ratios of consecutive rounds."""
-    ratios: list[float] = [getattr(our, name) / getattr(their, name) for our, their in zip(ours, theirs, strict=True)]
-    return statistics.median(ratios)
