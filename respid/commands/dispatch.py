@@ -11,7 +11,6 @@ from respid.resp import errors
 
 # Sent by browsers: https://redis.io/docs/latest/operate/oss_and_stack/management/security/
 _HTTP_WORDS = (b"POST", b"HOST:")
-_MINUS = ord("-")  # begins an error
 _CLIENT = "client|"  # the commands that leave the choice of CLIENT CACHING to the next one
 OnRepeatable = Callable[[Command, list[bytes]], None]
 
@@ -29,7 +28,7 @@ def run_quickly(session: Session, arguments: list[bytes], on_repeatable: OnRepea
     if command is None or not command.runs or len(arguments) != command.least:
         return None
     reply = command.handler(session, arguments)
-    if not isinstance(reply, bytes) or reply[0] == _MINUS:
+    if not isinstance(reply, bytes) or reply[0] == errors.FIRST_BYTE:
         return None
     name = command.name
     session.worker.stats.commands[name] += 1
@@ -51,8 +50,7 @@ def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable = 
         command = command.subcommands.get(arguments[1].upper())
     if command is None:
         return _answer_unknown(session, arguments)
-    count, arity = len(arguments), command.arity
-    if count != arity and not count >= -arity > 0:
+    if len(arguments) != command.arity and not command.accepts(len(arguments)):
         return _reject(session, command.wrong_arity(), command)
     if not session.authenticated and NO_AUTH not in command.flags:
         return _reject(session, errors.NOT_AUTHENTICATED, command)
@@ -66,7 +64,7 @@ def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable = 
         reply = command.handler(session, arguments)
         if reply is None:
             counts[command.name] -= 1  # it waits for an ID, and will be run again
-        elif isinstance(reply, bytes) and reply[:1] == b"-":
+        elif isinstance(reply, bytes) and reply and reply[0] == errors.FIRST_BYTE:
             session.worker.stats.failed_calls[command.name] += 1
     if is_repeated and command.runs and reply is not None:
         on_repeatable(command, arguments)

@@ -48,8 +48,9 @@ def bind(
     try:
         for name, found in targets:
             with explain(name):
-                new = [each for each in found if each not in bound and each[0] not in _covered(sockets)]
-                _need([each for each in found if each not in bound and each not in new])
+                unbound, covered = [each for each in found if each not in bound], _covered(sockets)
+                new = [each for each in unbound if each[0] not in covered]
+                _need([each for each in unbound if each[0] in covered])
                 served = {each[0] for each in found if each not in new}
                 opened = _bind(new, served, reuse_port=reuse_port)
                 bound.update(each for each in new if each[0] in _families(opened))

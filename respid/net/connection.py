@@ -37,7 +37,6 @@ STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID be
 # Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
 _ON, _SKIP_NEXT, _SKIPPING = ReplyMode.ON, ReplyMode.SKIP_NEXT, ReplyMode.SKIPPING
 _READ, _TURN, _CLOSE = Next.READ, Next.TURN, Next.CLOSE
-_MINUS = ord("-")  # begins an error
 
 
 class Budgets(NamedTuple):
@@ -211,7 +210,7 @@ class Connection:
                 if session.reply_mode is _ON or session.reply_mode is _SKIP_NEXT:
                     output.append(reply)
                     output_bytes += len(reply)
-                if reply[0] == _MINUS:
+                if reply[0] == errors.FIRST_BYTE:
                     session.worker.stats.errors[reply[1:].split(maxsplit=1)[0].decode("ascii", "replace")] += 1
             if self._parts is None:
                 if session.reply_mode is not _ON:
@@ -233,8 +232,12 @@ class Connection:
         if request is None:
             if self._run_left or (self._runs.expects is not None and self._find_run()):
                 return self._answer_run()
-            if self.session.is_plain and (replies := self._answer_quickly()):
+            if not self.session.is_plain:
+                self._request = self._reader.next_short_request()
+            elif replies := self._answer_quickly():
                 return replies
+            # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
+            self.session.wait.want_one()
             try:
                 request = self._request = self._request or self._read_request()
             except ProtocolError as error:
@@ -271,7 +274,6 @@ class Connection:
                 if replies:
                     reader.unread_short_request()
                 else:
-                    session.wait.want_one()
                     self._request = request
                 break
             replies.append(reply)
@@ -311,7 +313,7 @@ class Connection:
             return None
         self._run_left -= answered
         self._commands[command] += answered
-        if replies.startswith(b"-"):
+        if replies[0] == errors.FIRST_BYTE:
             session.worker.stats.failed_calls[command] += answered
         return replies
 
@@ -332,11 +334,6 @@ class Connection:
 
     def _read_request(self) -> list[bytes] | None:
         session, reader = self.session, self._reader
-        # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
-        session.wait.want_one()
-        request = reader.next_short_request()
-        if request is not None:
-            return request
         reader.limits = self._limits if session.authenticated else unauthenticated_limits(self._limits)
         request = reader.next_request()
         if request is None:

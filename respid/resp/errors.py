@@ -1,5 +1,6 @@
 """Error replies, in the texts of Redis, so that drivers recognise them."""
 
+FIRST_BYTE = ord("-")  # of an error, and of no other reply
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 _SHOWN_ARGUMENT_BYTES = 128  # Redis repeats no more of a request
 
