@@ -32,7 +32,13 @@ MIDDLE = """
 echo 0 >cgroup/$GROUP/cgroup.procs
 exec unshare --cgroup sh -euc "$INNER"
 """
-INNER = """
+# Changes of /etc go to memory.
+OVERLAY = """
+mount -t tmpfs tmpfs changes
+mkdir changes/upper changes/work
+mount -t overlay -o "lowerdir=/etc,upperdir=$PWD/changes/upper,workdir=$PWD/changes/work" overlay /etc
+"""
+INNER = f"""
 ip link set lo up
 mount -t proc proc /proc
 for directory in /proc/sys /sys; do mount --bind -o ro $directory $directory; done
@@ -43,9 +49,7 @@ mount --bind "$PYTHON" /opt/python
 mount --bind "$PACKAGES" /opt/packages
 mount --bind "$SOURCE" /opt/source/respid
 install -D program /opt/respid/bin/respid
-mount -t tmpfs tmpfs changes
-mkdir changes/upper changes/work
-mount -t overlay -o "lowerdir=/etc,upperdir=$PWD/changes/upper,workdir=$PWD/changes/work" overlay /etc
+{OVERLAY}
 rm -rf /etc/systemd/system
 cp -r units /etc/systemd/system
 systemd-sysusers "$UNITS/respid.conf"
@@ -54,13 +58,11 @@ exec env -i container=test SYSTEMD_UNIT_PATH=/etc/systemd/system PATH=/usr/sbin:
   /lib/systemd/systemd --unit=multi-user.target --show-status=no --log-target=null
 """
 # What only a root with all privileges may do. A container's CI has no other.
-PRIVILEGED = """
+PRIVILEGED = f"""
 mount -t cgroup2 cgroup2 cgroup
 mkdir cgroup/$GROUP
 rmdir cgroup/$GROUP
-mount -t tmpfs tmpfs changes
-mkdir changes/upper changes/work
-mount -t overlay -o "lowerdir=/etc,upperdir=$PWD/changes/upper,workdir=$PWD/changes/work" overlay /etc
+{OVERLAY}
 """
 CLEAN_UP = """
 mount -t cgroup2 cgroup2 cgroup

@@ -322,16 +322,23 @@ async def test_waits_while_other_layout_is_in_use(api: FaultyApi, space: str, cl
     assert not survey.is_layout_in_use
 
 
-async def test_silent_holder_releases_its_layout(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
-    silent_clock = ScriptedClock()
-    silent = make_store(api, space, "respid-4", silent_clock, worker_id=4, layout=OTHER)
+async def fall_silent(
+    silent: LeaseStore, silent_clock: ScriptedClock, store: LeaseStore, clock: ScriptedClock, *, refusal: str
+) -> None:
+    """The first store issues and is then silent for so long that another one, which it has refused, may start."""
     await silent.load()
     await silent.extend(MARK_MS)
-    store = make_store(api, space, clock=clock)
-    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-4"):
+    with pytest.raises(StoreUnavailableError, match=refusal):
         await store.load()
     clock.pass_ms(RESERVE_MS)
     silent_clock.pass_ms(RESERVE_MS)
+
+
+async def test_silent_holder_releases_its_layout(api: FaultyApi, space: str, clock: ScriptedClock) -> None:
+    silent_clock = ScriptedClock()
+    silent = make_store(api, space, "respid-4", silent_clock, worker_id=4, layout=OTHER)
+    store = make_store(api, space, clock=clock)
+    await fall_silent(silent, silent_clock, store, clock, refusal="is in use by pod respid-4")
     assert (await store.load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
     await store.extend(MARK_MS + 5000)
     with pytest.raises(HolderLostError, match=f"layout {LAYOUT.widths}@.* is in use by pod respid-3"):
@@ -426,13 +433,8 @@ async def test_silent_holder_stops_once_another_id_space_has_its_worker_id(
 ) -> None:
     silent_clock = ScriptedClock()
     silent = make_store(api, f"{space}-a", "respid-4", silent_clock)
-    await silent.load()
-    await silent.extend(MARK_MS)
     store = make_store(api, space, clock=clock)
-    with pytest.raises(StoreUnavailableError, match="held by pod respid-4"):
-        await store.load()
-    clock.pass_ms(RESERVE_MS)
-    silent_clock.pass_ms(RESERVE_MS)
+    await fall_silent(silent, silent_clock, store, clock, refusal="held by pod respid-4")
     assert (await store.load()).own == MARK
     await store.extend(MARK_MS + RESERVE_MS)
     with pytest.raises(HolderLostError, match="is held by pod respid-3"):
