@@ -1,7 +1,9 @@
 """Runs servers and other programs in processes of their own."""
 
 import contextlib
+import itertools
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,14 +19,30 @@ import redis
 
 from tests.support.environment import clean_environment
 
+# Below those of outgoing connections: a crowd that reopens its connections would take one before its server listens.
+PORTS = range(10_000, 30_000)
+MOST_PROCESSES = 8  # of a parallel run
 WAIT_SECONDS = 60  # for what takes a fraction of a second on an idle machine
+
+
+def _ports_of_this_process() -> Iterator[int]:
+    """All ports that no other process of a parallel run tries, again and again, from a random one on."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MOST_PROCESSES
+    ports = PORTS[number::MOST_PROCESSES]
+    start = secrets.randbelow(len(ports))
+    return itertools.cycle([*ports[start:], *ports[:start]])
+
+
+_ports = _ports_of_this_process()
 
 
 def free_port() -> int:
     """Returns a port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = next(_ports)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(
