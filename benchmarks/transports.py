@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from benchmarks.load import Load, fill, interleaved, load_core, median, ratio
 from benchmarks.machine import redis_server_version
 from benchmarks.plan import Plan
+from benchmarks.ports import free_port
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least
-from benchmarks.servers import Transport, free_port, redis_with_tls, running_redis, running_respid
+from benchmarks.servers import Transport, redis_with_tls, running_redis, running_respid
 
 ROUND_SECONDS = 0.8
 CASES = [Load("INCR", keys, depth) for keys in ("random", "fixed") for depth in (1, 16)]

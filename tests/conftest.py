@@ -13,6 +13,7 @@ import coverage
 import hypothesis
 import pytest
 
+from benchmarks.ports import free_port
 from respid.worker.worker import Worker
 from tests.support.byte_streams import requests
 from tests.support.command_client import CommandClient
@@ -20,14 +21,7 @@ from tests.support.kubernetes_api_server import ApiServer, running_api_server, w
 from tests.support.needed_tools import leave_out
 from tests.support.raw_client import RawClient, exchange
 from tests.support.redis_oracle import running_redis
-from tests.support.running import (
-    RunningServer,
-    StartServer,
-    accepts_connections,
-    free_port,
-    launch_server,
-    wait_until,
-)
+from tests.support.running import RunningServer, StartServer, accepts_connections, launch_server, wait_until
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.support.documents import ROOT
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import leave_out
-from tests.support.running import free_port
 
 SERVE = "scripts/serve"
 MOMENTS = int(os.environ.get("RESPID_TEST_MOMENTS", "16"))

@@ -13,6 +13,7 @@ from unittest import mock
 
 import pytest
 
+from benchmarks.ports import free_port
 from respid.highwater.stores import StoreError
 from respid.ids.layout import Layout
 from respid.server import SIGNAL_REPEAT_SECONDS, Server, log_loop_error, make_store, report_task_error
@@ -20,7 +21,7 @@ from respid.worker.config import Config
 from tests.support.byte_streams import request
 from tests.support.environment import clean_environment
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, free_port, wait_until
+from tests.support.running import RunningServer, wait_until
 
 DEFECT_IN_PROTOCOL = """
 from respid.cli.main import main

@@ -65,7 +65,7 @@ def test_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every stream, by respid and by Redis."""
     need_tool("redis-benchmark")
     monkeypatch.setattr(streams, "DEPTHS", (16,))
-    throughput, cpu = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.002)).tables
+    throughput, cpu = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in cpu.rows] == list(streams.STREAMS)
 
 
@@ -73,7 +73,7 @@ def test_short_replies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every stream, by respid, the stripped server and Redis."""
     need_tool("redis-benchmark")
     monkeypatch.setattr(short_replies, "DEPTHS", (1, 16))
-    throughput, cpu, long = short_replies.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.002)).tables
+    throughput, cpu, long = short_replies.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     names = list(short_replies.SHORT_REPLIES)
     assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in long.rows] == names
     assert [row.labels for row in cpu.rows if row.target] == [(name, "16") for name in names]
@@ -85,13 +85,13 @@ def test_other_transports_are_measured(measure: Callable[[Plan], Measured], monk
         need_tool(program)
     monkeypatch.setattr(transports, "CASES", [Load("INCR", "fixed", 16)])
     monkeypatch.setattr(load, "PROBE_REQUESTS", 1000)
-    [table] = measure(Plan(Cores.of_this_process(), rounds=1, scale=0.002)).tables
+    [table] = measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels for row in table.rows] == [("fixed", "16")]
 
 
 def test_revisions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(against, "cases", lambda _: [("INCR", 1), ("the same, cut", 100)])
-    plan = Plan(Cores.of_this_process(), rounds=1, scale=0.002)
+    plan = Plan(Cores.of_this_process(), rounds=1, scale=0.02)
     assert [row.labels for row in against.measure(plan, "HEAD").rows] == [("INCR", "1"), ("the same, cut", "100")]
     with pytest.raises(subprocess.CalledProcessError):
         against.measure(plan, "no-such-revision")

@@ -12,9 +12,10 @@ from types import ModuleType
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.chart.rendering import CHART, render
 from tests.support.needed_tools import need_tool
-from tests.support.running import StartServer, free_port
+from tests.support.running import StartServer
 
 PROGRAM = CHART / "files" / "draw_from_every_pod.py"
 Check = Callable[..., int]

@@ -13,12 +13,13 @@ from collections.abc import Callable
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.support.command_line import Outcome, run_command_line
 from tests.support.documents import CHECK, code_blocks
 from tests.support.environment import clean_environment
 from tests.support.fake_worker import LOADING, FakeWorker, serving
 from tests.support.proxy import proxy
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 
 MILLISECOND = 1 << 22  # from one ID to the same one of the next millisecond
 HERE = "127.0.0.1"

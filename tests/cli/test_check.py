@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from benchmarks.ports import free_port
 from tests.support.certificates import CertificateFiles
 from tests.support.command_line import Outcome, run_command_line
-from tests.support.running import StartServer, free_port
+from tests.support.running import StartServer
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.support.command_line import run_command_line
-from tests.support.running import RunningServer, free_port
+from tests.support.running import RunningServer
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 import respid
+from benchmarks.ports import free_port
 from respid.worker.config import Config
 from tests.support.command_line import Outcome, run_command_line, run_process
 from tests.support.documents import REFERENCE, code_blocks
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
-from tests.support.running import StartServer, free_port
+from tests.support.running import StartServer
 
 RUN = "\nfrom respid.cli.main import main\nmain()"
 DEFECT = "import respid.server\nrespid.server.serve = lambda config: config.bogus" + RUN

@@ -8,8 +8,9 @@ from unittest import mock
 import pytest
 
 import respid
+from benchmarks.ports import free_port
 from tests.support.command_line import run_command_line, run_process
-from tests.support.running import StartServer, free_port
+from tests.support.running import StartServer
 
 SERVE = ["serve", "--worker-id", "1", "--max-clients", "100"]
 

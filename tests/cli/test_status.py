@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.support.command_line import Outcome, run_command_line
 from tests.support.environment import clean_environment
-from tests.support.running import RunningServer, StartServer, free_port
+from tests.support.running import RunningServer, StartServer
 
 HERE = "127.0.0.1"
 

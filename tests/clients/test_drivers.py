@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.clients.drivers import Driver, NoAnswerError, Program, StepError, all_drivers
 from tests.support.certificates import CertificateFiles
 from tests.support.raw_client import are_rising
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 DRIVERS = all_drivers()

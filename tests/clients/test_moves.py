@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from respid.ids.layout import Layout
 from tests.clients.drivers import Driver, Program, all_drivers
 from tests.support.certificates import CertificateFiles
 from tests.support.gaps import FROM_ZERO, has_gaps
 from tests.support.proxy import proxy
-from tests.support.running import RunningServer, StartServer, free_port
+from tests.support.running import RunningServer, StartServer
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 MOVERS = [driver for driver in all_drivers() if driver.moves]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, are_rising
-from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, running_program, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, running_program, wait_until
 
 PASSWORD = "correct horse"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.support.byte_streams import request
 from tests.support.drawer import Drawer, are_disjoint_and_rising
 from tests.support.faked_clock import faked_clock
@@ -21,7 +22,7 @@ from tests.support.hanging_disk import HangingDisk
 from tests.support.needed_tools import need_tool
 from tests.support.outage import READY, through_an_outage
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 
 
 @pytest.fixture

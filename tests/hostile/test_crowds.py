@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.hostile.bystander import INCR, cpu_seconds, is_kept_alive, unnoticed
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles, client_hello
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 
 CONNECTIONS = int(os.environ.get("RESPID_TEST_CONNECTIONS", "2000"))
 PING = request("PING")

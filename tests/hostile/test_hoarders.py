@@ -18,13 +18,14 @@ from typing import NamedTuple
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.hostile.bystander import MIB
 from tests.hostile.observer import Times, observing, percentile_99
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles, client_hello
 from tests.support.memory_cgroup import memory_cgroup
 from tests.support.raw_client import are_rising
-from tests.support.running import RunningServer, free_port, launch_server, wait_until
+from tests.support.running import RunningServer, launch_server, wait_until
 
 CROWD = int(os.environ.get("RESPID_TEST_CROWD", "400"))
 LIMIT_BYTES = 256 * MIB

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.hostile.bystander import unnoticed
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.raw_client import RawClient
-from tests.support.running import StartServer, free_port, wait_until
+from tests.support.running import StartServer, wait_until
 
 PING = request("PING")
 PONG = b"+PONG\r\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from respid.monitoring.history import History
 from respid.monitoring.systemd import SystemdReport
 from respid.worker.worker import Worker
@@ -21,7 +22,7 @@ from tests.support.documents import ROOT
 from tests.support.environment import clean_environment
 from tests.support.faked_clock import faked_clock
 from tests.support.needed_tools import need_tool
-from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 UNITS = ROOT / "packaging/systemd"
 

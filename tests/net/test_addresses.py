@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.ports import free_port
 from respid.net.bind import StartError, bind
 from tests.support.command_line import run_command_line
 from tests.support.network_namespace import DUAL_STACK, IPV4_ONLY, IPV6_ONLY, run_in_network
-from tests.support.running import free_port
 
 ALL_IPV4, ALL_IPV6 = "0.0.0.0", "::"
 

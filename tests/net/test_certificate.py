@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from benchmarks.ports import free_port
 from respid.net.certificate import end_seconds
 from tests.support.certificates import CertificateFiles
-from tests.support.running import StartServer, free_port
+from tests.support.running import StartServer
 
 END = "id_generator_tls_certificate_end_timestamp_seconds"
 

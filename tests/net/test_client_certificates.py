@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import trustme
 
+from benchmarks.ports import free_port
 from respid.net.revocation import lists_end_seconds
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.command_line import run_command_line
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 
 PONG = b"+PONG\r\n"
 DENIED = b"-DENIED the client certificate has none of the names that this server lets in\r\n"

@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 
+from benchmarks.ports import free_port
 from respid.net import client_memory, memory_limit
 from respid.net.client_memory import ClientMemory
 from respid.net.memory_limit import default_limit_bytes
@@ -19,7 +20,7 @@ from tests.hostile.bystander import INCR, unnoticed
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 from tests.support.scripted_worker import connect, converse
 
 LIMIT = 2_000_000

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from respid.net.clients import Clients
 from respid.net.drivers import reconnects_silently
 from respid.net.protocol import RespProtocol
@@ -15,7 +16,7 @@ from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.command_client import CommandClient
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 
 INCR = request("INCR", "orders")
 PING = request("PING")

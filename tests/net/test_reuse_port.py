@@ -17,6 +17,7 @@ from random import Random
 
 import pytest
 
+from benchmarks.ports import free_port
 from respid.net.bind import StartError
 from respid.net.port_claim import PortClaim
 from respid.worker.config import Config
@@ -24,7 +25,7 @@ from tests.support.certificates import CertificateFiles
 from tests.support.command_line import run_command_line
 from tests.support.documents import ROOT, code_blocks
 from tests.support.environment import clean_environment
-from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="--reuse-port needs Linux")
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 import redis
 
+from benchmarks.ports import free_port
 from respid.net.tls_listener import HANDSHAKE_NS, MAX_HANDSHAKES, ROUND_NS, _HandshakeTurn
 from respid.net.turns import Turns
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.command_line import run_command_line
 from tests.support.needed_tools import need_tool
-from tests.support.running import RunningServer, StartServer, free_port, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 
 INCR = request("INCR", "orders")
 PING = request("PING")

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.ports import free_port
 from tests.chart.rendering import CHART, NAMESPACE, render
 from tests.observability.promtool import SERVICE, alert_rules, queries
 from tests.support.byte_streams import request, requests
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, exchange
-from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, free_port, running_program, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, running_program, wait_until
 
 DASHBOARD = json.loads((CHART / "dashboards" / "respid.json").read_text())
 PANELS = [

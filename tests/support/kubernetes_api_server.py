@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from ssl import CERT_NONE, create_default_context
 
+from benchmarks.ports import free_port
 from tests.support.needed_tools import need_tool
-from tests.support.running import free_port, wait_until
+from tests.support.running import wait_until
 
 TOKEN = "test-token"
 UNPRIVILEGED_TOKEN = "unprivileged-token"  # of a user without any permission

@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.ports import free_port
 from tests.support.needed_tools import leave_out
-from tests.support.running import accepts_connections, free_port, running_program, wait_until
+from tests.support.running import accepts_connections, running_program, wait_until
 
 
 def _redis_server() -> str:

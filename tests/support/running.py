@@ -1,9 +1,7 @@
 """Runs servers and other programs in processes of their own."""
 
 import contextlib
-import itertools
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -17,32 +15,10 @@ from pathlib import Path
 
 import redis
 
+from benchmarks.ports import free_port
 from tests.support.environment import clean_environment
 
-# Below those of outgoing connections: a crowd that reopens its connections would take one before its server listens.
-PORTS = range(10_000, 30_000)
-MOST_PROCESSES = 8  # of a parallel run
 WAIT_SECONDS = 60  # for what takes a fraction of a second on an idle machine
-
-
-def _ports_of_this_process() -> Iterator[int]:
-    """All ports that no other process of a parallel run tries, again and again, from a random one on."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MOST_PROCESSES
-    ports = PORTS[number::MOST_PROCESSES]
-    start = secrets.randbelow(len(ports))
-    return itertools.cycle([*ports[start:], *ports[:start]])
-
-
-_ports = _ports_of_this_process()
-
-
-def free_port() -> int:
-    """Returns a port of the loopback interface that nothing listens on."""
-    while True:
-        port = next(_ports)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def wait_until(

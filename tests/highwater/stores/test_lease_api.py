@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from respid.highwater.stores import StoreError, StoreUnavailableError, lease_api
 from respid.highwater.stores.lease import LeaseApi
 from respid.highwater.stores.lease_api import KubernetesLeaseApi
 from tests.highwater.stores.leases import LAYOUT, MARK_MS, LeasesAtServer, leases_at_server, make_store
 from tests.support.kubernetes_api_server import UNPRIVILEGED_TOKEN, write_kubeconfig
-from tests.support.running import free_port
 
 pytestmark = pytest.mark.kubernetes
 
