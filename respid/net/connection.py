@@ -7,11 +7,15 @@ from respid.commands import (
     Command,
     Draw,
     Drawn,
+    Known,
     Parts,
     ReplyMode,
     Session,
+    answer_known,
     constant_draw,
+    known_kinds,
     queue_draws,
+    refuse_known,
     run,
     run_quickly,
 )
@@ -19,6 +23,7 @@ from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
 from respid.resp.fast_path import LONGEST_ARGUMENT, NO_RUN, RunReader
+from respid.resp.known_frames import KnownFrames
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
 from respid.worker.worker import Worker
 
@@ -60,11 +65,14 @@ class Connection:
     __slots__ = (
         "_budgets",
         "_commands",
+        "_follows_other",
         "_generator",
+        "_known",
         "_limits",
         "_parts",
         "_read_bytes",
         "_reader",
+        "_recognised",
         "_request",
         "_run_left",
         "_runs",
@@ -94,6 +102,9 @@ class Connection:
         self._parts: Parts | None = None  # the rest of a reply that has begun
         self._run_left = 0  # commands of a run that are not answered yet
         self._runs = RunReader[RunDraw]()
+        self._known = KnownFrames[Known]()
+        self._recognised: list[Known] = []  # known requests that are not answered yet
+        self._follows_other = False  # none is looked for after a request that is none: another one may follow
         self._generator = worker.generator
         self._commands = worker.stats.commands
         # Everything that was read is answered, and the client is neither in MULTI nor in CLIENT REPLY OFF.
@@ -157,11 +168,16 @@ class Connection:
             self.next = _TURN
             self.is_between_requests = self.is_settled = False
             return b""
-        return self._answer_turn()
+        # Most reads that are no run are answered here: a GET takes 2.4 us, and 4.5 us with the detours of a turn.
+        output = self._answer_quickly() if self.is_between_requests and not self._run_left else b""
+        if output and not self._recognised and self._reader.finish():
+            return output
+        return output + self._answer_turn()
 
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
         self._read_bytes = len(data)
+        self._follows_other = False
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -228,24 +244,34 @@ class Connection:
         """The next reply, several replies, or part of one. None when there is none now; `next` says why."""
         if self._parts is not None:
             return self._answer_part(self._parts)
-        request = self._request
-        if request is None:
-            if self._run_left or (self._runs.expects is not None and self._find_run()):
-                return self._answer_run()
-            if not self.session.is_plain:
-                self._request = self._reader.next_short_request()
-            elif replies := self._answer_quickly():
-                return replies
-            # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
-            self.session.wait.want_one()
-            try:
-                request = self._request = self._request or self._read_request()
-            except ProtocolError as error:
-                self.session.closing = True
-                self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
-                return errors.error(f"ERR Protocol error: {error}")
-            if request is None:
-                return None
+        if self._request is not None:
+            return self._answer_request(self._request)
+        if self._recognised:
+            return self._answer_known()
+        if self._run_left or (self._runs.expects is not None and self._find_run()):
+            return self._answer_run()
+        if self._reader.finish():
+            self._end_read()
+            return None
+        if self.session.is_plain and (replies := self._answer_quickly()):
+            return replies
+        return self._answer_known() if self._recognised else self._answer_next()
+
+    def _answer_next(self) -> bytes | None:
+        # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
+        self.session.wait.want_one()
+        try:
+            request = self._request = self._request or self._read_request()
+        except ProtocolError as error:
+            self.session.closing = True
+            self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
+            return errors.error(f"ERR Protocol error: {error}")
+        if request is not None:
+            return self._answer_request(request)
+        self._end_read()
+        return None
+
+    def _answer_request(self, request: list[bytes]) -> bytes | None:
         # A blank line has no reply, but it uses up part of the turn.
         reply = run(self.session, request, self._expect_run) if request else b""
         if isinstance(reply, bytes):
@@ -256,12 +282,39 @@ class Connection:
         self._parts = reply
         return self._answer_part(reply)
 
+    def _end_read(self) -> None:
+        """Call when all that was read is answered, but for an incomplete request."""
+        self.session.wait.want_one()
+        self.session.wait.end()
+        self.next = _READ
+
+    def _answer_recognised(self) -> bytes:
+        """Answers known requests up to one that gets no ID now."""
+        answered, replies = answer_known(self.session, self._recognised)
+        del self._recognised[:answered]
+        return replies
+
+    def _answer_known(self) -> bytes | None:
+        replies = self._answer_recognised()
+        if replies:
+            return replies
+        refusal = refuse_known(self.session, self._recognised[0])
+        if refusal is None:
+            self._wait()
+        else:
+            del self._recognised[0]
+        return refusal
+
     def _answer_quickly(self) -> bytes:
         """Answers the next requests as long as they are short and quick, without the detours of other requests.
 
         It ends before a run. The first request may turn out to be another one, which is then kept.
         """
         session, reader, runs, expect = self.session, self._reader, self._runs, self._expect_run
+        if not self._follows_other:
+            self._recognised = reader.next_known(self._known, known_kinds(session))
+            if self._recognised:
+                return self._answer_recognised()
         replies: list[bytes] = []
         while len(replies) < MOST_QUICK:
             if runs.expects is not None and reader.is_at(runs.expects.start):
@@ -277,6 +330,7 @@ class Connection:
                     self._request = request
                 break
             replies.append(reply)
+        self._follows_other = not replies
         return b"".join(replies)
 
     def _answer_part(self, parts: Parts) -> bytes | None:
@@ -335,11 +389,8 @@ class Connection:
     def _read_request(self) -> list[bytes] | None:
         session, reader = self.session, self._reader
         reader.limits = self._limits if session.authenticated else unauthenticated_limits(self._limits)
-        request = reader.next_request()
-        if request is None:
-            session.wait.end()
-            self.next = _READ
-        return request
+        # In a plain session, `_answer_quickly` has looked for a short one.
+        return (None if session.is_plain else reader.next_short_request()) or reader.next_request()
 
     def _change_reply_mode(self) -> None:
         """CLIENT REPLY SKIP holds for one command. A blank line leaves it to the next one."""

@@ -7,11 +7,13 @@ import pytest
 
 from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued
 from respid.commands.dispatch import OnRepeatable
+from respid.commands.known import Known, answer_known, known_kinds
 from respid.commands.session import Handler, Queued
 from respid.ids.generator import Generator
 from respid.net.connection import Connection
-from respid.resp import encoder, fast_path
+from respid.resp import encoder, fast_path, known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import RequestReader
 
 Patch = pytest.MonkeyPatch
@@ -148,6 +150,41 @@ def short_request_within_a_request(patch: Patch) -> None:
         return request
 
     patch.setattr(RequestReader, "next_short_request", forget)
+
+
+@plant
+def known_frame_longer_than_the_read(patch: Patch) -> None:
+    find = KnownFrames.find
+
+    def hasten(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[list[Any], int]:
+        found, end = find(known, kinds, buffer + bytes(5), position)
+        return found, min(end, len(buffer))
+
+    patch.setattr(KnownFrames, "find", hasten)
+
+
+@plant
+def known_frame_within_a_request(patch: Patch) -> None:
+    def find(reader: RequestReader, known: KnownFrames[Any], kinds: Kinds[Any]) -> list[Any]:
+        found, reader._position = known.find(kinds, reader._buffer, reader._position)
+        return found
+
+    patch.setattr(RequestReader, "next_known", find)
+
+
+@plant
+def increment_of_known_frame_ignored(patch: Patch) -> None:
+    find = KnownFrames.find
+
+    def ignore(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[list[Any], int]:
+        return find(known, kinds, buffer.replace(b"$1\r\n7\r\n", b"$1\r\n1\r\n"), position)
+
+    patch.setattr(KnownFrames, "find", ignore)
+
+
+@plant
+def known_frame_with_a_key_of_20_bytes_too_long(patch: Patch) -> None:
+    patch.setitem(known_frames._ARGUMENT_BYTES, b"$20\r", known_frames._ARGUMENT_BYTES[b"$20\r"] + 1)
 
 
 # Answering
@@ -299,6 +336,70 @@ def errors_answered_quickly(patch: Patch) -> None:
 
     run_quickly = dispatch.run_quickly
     patch.setattr("respid.net.connection.run_quickly", run)
+
+
+@plant
+def known_request_of_another_version(patch: Patch) -> None:
+    def find(session: Session) -> Kinds[Known]:
+        version, session.version = session.version, 2
+        kinds = known_kinds(session)
+        session.version = version
+        return kinds
+
+    patch.setattr("respid.net.connection.known_kinds", find)
+
+
+@plant
+def known_request_not_counted(patch: Patch) -> None:
+    def answer(session: Session, requests: list[Known]) -> tuple[int, bytes]:
+        before = dict(session.worker.stats.commands)
+        answered = answer_known(session, requests)
+        session.worker.stats.commands.update(before)
+        return answered
+
+    patch.setattr("respid.net.connection.answer_known", answer)
+
+
+@plant
+def waiting_known_request_forgotten(patch: Patch) -> None:
+    def answer(session: Session, requests: list[Known]) -> tuple[int, bytes]:
+        answered, replies = answer_known(session, requests)
+        return answered + (0 < answered < len(requests)), replies
+
+    patch.setattr("respid.net.connection.answer_known", answer)
+
+
+@plant
+def one_refusal_for_all_known_requests(patch: Patch) -> None:
+    answer = Connection._answer_known
+
+    def refuse(connection: Connection) -> bytes | None:
+        reply = answer(connection)
+        if reply is not None and reply.startswith(b"-"):
+            connection._recognised.clear()
+        return reply
+
+    patch.setattr(Connection, "_answer_known", refuse)
+
+
+@plant
+def refusal_of_known_request_not_counted(patch: Patch) -> None:
+    patch.setattr("respid.net.connection.refuse_known", lambda session, _request: session.refusal())
+
+
+@plant
+def known_requests_before_a_run_that_waits(patch: Patch) -> None:
+    """They are answered at once, although the run before them lacks IDs."""
+    receive = Connection._receive_requests
+
+    def hurry(connection: Connection, data: bytes) -> bytes:
+        left, connection._run_left = connection._run_left, 0
+        connection._feed(data)
+        output = connection._answer_quickly()
+        connection._run_left = left
+        return output + receive(connection, b"")
+
+    patch.setattr(Connection, "_receive_requests", hurry)
 
 
 # In MULTI
