@@ -3,7 +3,10 @@
 They are answered many at once, without their handlers. Knows no frames; `resp.known_frames` recognises them.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from respid.commands.draw import ONE_INTEGER
 from respid.commands.session import Session
@@ -53,26 +56,40 @@ def _kind(session: Session, arguments: list[bytes], *, has_key: bool) -> tuple[b
     return kind_of(arguments, Known(command.name, reply), has_key=has_key)
 
 
-def answer_known(session: Session, requests: list[Known]) -> tuple[int, bytes]:
+class _Plan(NamedTuple):
+    """How to answer these requests, one after the other."""
+
+    template: bytes
+    ids: int
+    counts: tuple[tuple[str, int], ...]  # by command
+
+
+@lru_cache(maxsize=256)
+def _plan(requests: tuple[Known, ...]) -> _Plan:
+    template = b"".join([request.reply for request in requests])
+    counts = Counter([request.command for request in requests])
+    return _Plan(template, template.count(_ID), tuple(counts.items()))
+
+
+def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
     """Answers the requests before the first one that gets no ID now: (number of these, their replies)."""
-    replies = b"".join([request.reply for request in requests])
-    wanted = replies.count(_ID)
-    if wanted:
-        first, drawn = ONE_INTEGER.take(session, wanted)
-        if drawn < wanted:
+    template, ids, counts = _plan(requests)
+    if ids:
+        first, drawn = ONE_INTEGER.take(session, ids)
+        if drawn < ids:
             session.last_command = requests[0].command
             requests = _before_draw(requests, drawn)
-            replies = b"".join([request.reply for request in requests])
-        replies %= tuple(range(first, first + drawn))
-    counts = session.worker.stats.commands
-    for request in requests:
-        counts[request.command] += 1
+            template, _, counts = _plan(requests)
+        template %= tuple(range(first, first + drawn))
+    commands = session.worker.stats.commands
+    for command, count in counts:
+        commands[command] += count
     if requests:
         session.last_command = requests[-1].command
-    return len(requests), replies
+    return len(requests), template
 
 
-def _before_draw(requests: list[Known], number: int) -> list[Known]:
+def _before_draw(requests: tuple[Known, ...], number: int) -> tuple[Known, ...]:
     """The requests before the draw with this number, the first one having 0."""
     draws = [place for place, request in enumerate(requests) if _ID in request.reply]
     return requests[: draws[number]]

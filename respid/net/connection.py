@@ -103,7 +103,7 @@ class Connection:
         self._run_left = 0  # commands of a run that are not answered yet
         self._runs = RunReader[RunDraw]()
         self._known = KnownFrames[Known]()
-        self._recognised: list[Known] = []  # known requests that are not answered yet
+        self._recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
         self._follows_other = False  # none is looked for after a request that is none: another one may follow
         self._generator = worker.generator
         self._commands = worker.stats.commands
@@ -122,9 +122,9 @@ class Connection:
 
     @property
     def held_bytes(self) -> int:
-        """The memory of requests that are not answered yet, of the transaction, and of the last run."""
+        """The memory of requests that are not answered yet, of the transaction, and of what the last read was like."""
         pending_bytes = 0 if self.is_between_requests else self._reader.held_bytes + self.session.queued_bytes
-        return pending_bytes + self._runs.held_bytes
+        return pending_bytes + self._runs.held_bytes + self._known.held_bytes
 
     @property
     def unread_bytes(self) -> int:
@@ -291,7 +291,7 @@ class Connection:
     def _answer_recognised(self) -> bytes:
         """Answers known requests up to one that gets no ID now."""
         answered, replies = answer_known(self.session, self._recognised)
-        del self._recognised[:answered]
+        self._recognised = self._recognised[answered:]
         return replies
 
     def _answer_known(self) -> bytes | None:
@@ -302,7 +302,7 @@ class Connection:
         if refusal is None:
             self._wait()
         else:
-            del self._recognised[0]
+            self._recognised = self._recognised[1:]
         return refusal
 
     def _answer_quickly(self) -> bytes:

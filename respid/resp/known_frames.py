@@ -5,18 +5,26 @@ requests are of a few kinds, and differ in nothing but a key, which does not mat
 its first bytes name its kind, and the header of its key tells where it ends. With its reply, that takes 0.4 us; to
 parse it and to call its handler takes 1.1 us.
 
+Most of these clients send the same pipeline again and again, with other keys of the same lengths. So the shape of a
+read is kept once it was repeated, and the next read is compared with it as a whole. That leaves 0.15 us for each of
+sixteen requests.
+
 Like the runs of `fast_path`, it must equal the general path: it looks up or compares all bytes that matter, and skips
 exactly the length that the header of a key announces, and the two bytes after it, which the reader ignores as well.
 """
 
 from collections.abc import Mapping
+from struct import Struct
 from typing import Generic, NamedTuple, TypeVar
 
 Subject = TypeVar("Subject")
 
 OPENING_BYTES = 14  # a whole PING; of other frames, as much as names the command, if its name has up to six letters
 _MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after that
-_MOST_ALIKE = 16  # in a row; a run of more is worth learning
+_MOST_ALIKE = 32  # in a row; a run of more is worth learning
+_MOST_IN_SHAPE = 64  # frames of a read whose shape is kept
+_MOST_MISSES = 16
+_PIECE_BYTES = 100  # memory of a piece of a shape
 # The bytes of an argument, by the first four of its header. A reader ignores the byte behind a carriage return.
 _ARGUMENT_BYTES = {b"$%d\r\n" % length: 4 + length + 2 for length in range(10)} | {
     b"$%d\r" % length: 5 + length + 2 for length in range(10, 100)
@@ -59,21 +67,45 @@ def _bulk_string(content: bytes) -> bytes:
 class KnownFrames(Generic[Subject]):
     """Finds the known frames of one client."""
 
-    __slots__ = ("_alike", "_last")
+    __slots__ = ("_alike", "_expected", "_kinds", "_last", "_misses", "_read", "_read_bytes", "_struct")
 
     def __init__(self) -> None:
         self._last: Subject | None = None
         self._alike = 0  # how many of the frames before the next one are like the one before them
+        # The previous read, if it was known frames of several kinds and nothing else.
+        self._read: tuple[Subject, ...] = ()
+        self._read_bytes = 0
+        self._kinds: Kinds[Subject] = {}
+        # Its shape, once it was repeated: what extracts all of its bytes but the keys, and these bytes.
+        self._struct: Struct | None = None
+        self._expected: tuple[bytes, ...] = ()
+        self._misses = 0  # repeated reads that had other shapes, since one had the expected shape
 
-    def find(self, kinds: Kinds[Subject], buffer: bytes, position: int) -> tuple[list[Subject], int]:
+    @property
+    def held_bytes(self) -> int:
+        """The memory of the shape of a read."""
+        return _PIECE_BYTES * len(self._expected)
+
+    def find(self, kinds: Kinds[Subject], buffer: bytes, position: int) -> tuple[tuple[Subject, ...], int]:
         """Returns the subjects of the frames from this position on, and where the last one of them ends.
 
         It ends at a frame that is not known, or incomplete, and where a run may begin.
         """
-        found: list[Subject] = []
+        if len(buffer) == self._read_bytes and not position and self._has_shape(kinds, buffer):
+            return self._read, len(buffer)
         kind = kinds.get(buffer[position : position + OPENING_BYTES])
         if kind is None:
-            return found, position
+            return (), position
+        found, end = self._scan(kinds, kind, buffer, position)
+        if not position and end == len(buffer) and self._alike < len(found) - 1:
+            self._remember(kinds, buffer, found)
+        return found, end
+
+    def _scan(
+        self, kinds: Kinds[Subject], kind: Kind[Subject] | None, buffer: bytes, position: int
+    ) -> tuple[tuple[Subject, ...], int]:
+        """Does what `find` does, frame by frame. The first one is of this kind."""
+        found: list[Subject] = []
         last, alike, end_of_buffer = self._last, self._alike, len(buffer)
         while kind is not None and len(found) < _MOST_FRAMES:
             key_start, has_key, tail, subject = kind
@@ -83,10 +115,9 @@ class KnownFrames(Generic[Subject]):
                 if argument_bytes is None:
                     break
                 end += argument_bytes
-            if tail:
-                if not buffer.startswith(tail, end):
-                    break
-                end += len(tail)
+            if tail and not buffer.startswith(tail, end):
+                break
+            end += len(tail)
             if end > end_of_buffer:
                 break
             if subject is not last:
@@ -100,4 +131,42 @@ class KnownFrames(Generic[Subject]):
             position = end
             kind = kinds.get(buffer[position : position + OPENING_BYTES])
         self._last, self._alike = last, alike
-        return found, position
+        return tuple(found), position
+
+    def _has_shape(self, kinds: Kinds[Subject], buffer: bytes) -> bool:
+        """Whether a read of the same size as the previous one differs from it in nothing but keys."""
+        if self._struct is None or kinds is not self._kinds or self._struct.unpack(buffer) != self._expected:
+            return False
+        self._misses = 0
+        return True
+
+    def _remember(self, kinds: Kinds[Subject], buffer: bytes, subjects: tuple[Subject, ...]) -> None:
+        """Keeps the shape of a read if the subjects of the previous one were the same.
+
+        It costs as much as it saves in four reads, so it is no longer tried if it was in vain many times.
+        """
+        if subjects == self._read and self._misses < _MOST_MISSES and len(subjects) <= _MOST_IN_SHAPE:
+            self._misses += 1
+            self._struct = _shape_of(kinds, buffer)
+            self._expected = self._struct.unpack(buffer)
+            self._kinds, self._read_bytes = kinds, len(buffer)
+        else:
+            self._struct, self._expected, self._read_bytes = None, (), 0
+        self._read = subjects
+
+
+def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
+    """Returns what extracts all bytes but the keys from a buffer that consists of known frames."""
+    pieces: list[str] = []
+    position = begun = 0
+    while position < len(buffer):
+        key_start, has_key, tail, _ = kinds[buffer[position : position + OPENING_BYTES]]
+        position += key_start
+        if has_key:
+            header = buffer[position : position + 4]
+            key = position + (4 if header.endswith(b"\n") else 5)
+            position += _ARGUMENT_BYTES[header]
+            pieces.append(f"{key - begun}s{position - key}x")
+            begun = position
+        position += len(tail)
+    return Struct("".join(pieces) + f"{len(buffer) - begun}s")

@@ -188,10 +188,10 @@ class RequestReader:
             self._position = run.end
         return run.frames
 
-    def next_known(self, known: KnownFrames[Subject], kinds: Kinds[Subject]) -> list[Subject]:
+    def next_known(self, known: KnownFrames[Subject], kinds: Kinds[Subject]) -> tuple[Subject, ...]:
         """Returns the subjects of the next requests, as far as `known` recognises them. These are then read."""
         if self._missing or not self._accepts_short:
-            return []
+            return ()
         found, self._position = known.find(kinds, self._buffer, self._position)
         return found
 

@@ -156,7 +156,7 @@ def short_request_within_a_request(patch: Patch) -> None:
 def known_frame_longer_than_the_read(patch: Patch) -> None:
     find = KnownFrames.find
 
-    def hasten(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[list[Any], int]:
+    def hasten(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
         found, end = find(known, kinds, buffer + bytes(5), position)
         return found, min(end, len(buffer))
 
@@ -165,7 +165,7 @@ def known_frame_longer_than_the_read(patch: Patch) -> None:
 
 @plant
 def known_frame_within_a_request(patch: Patch) -> None:
-    def find(reader: RequestReader, known: KnownFrames[Any], kinds: Kinds[Any]) -> list[Any]:
+    def find(reader: RequestReader, known: KnownFrames[Any], kinds: Kinds[Any]) -> tuple[Any, ...]:
         found, reader._position = known.find(kinds, reader._buffer, reader._position)
         return found
 
@@ -176,10 +176,45 @@ def known_frame_within_a_request(patch: Patch) -> None:
 def increment_of_known_frame_ignored(patch: Patch) -> None:
     find = KnownFrames.find
 
-    def ignore(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[list[Any], int]:
+    def ignore(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
         return find(known, kinds, buffer.replace(b"$1\r\n7\r\n", b"$1\r\n1\r\n"), position)
 
     patch.setattr(KnownFrames, "find", ignore)
+
+
+@plant
+def shape_of_known_frames_ignored(patch: Patch) -> None:
+    """A read is taken for one like the last if it only has its size."""
+
+    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], _buffer: bytes) -> bool:
+        return known._struct is not None
+
+    patch.setattr(KnownFrames, "_has_shape", ignore)
+
+
+@plant
+def byte_of_a_shape_ignored(patch: Patch) -> None:
+    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], buffer: bytes) -> bool:
+        return known._struct is not None and known._struct.unpack(buffer)[:-1] == known._expected[:-1]
+
+    patch.setattr(KnownFrames, "_has_shape", ignore)
+
+
+@plant
+def shape_of_another_version(patch: Patch) -> None:
+    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], buffer: bytes) -> bool:
+        return known._struct is not None and known._struct.unpack(buffer) == known._expected
+
+    patch.setattr(KnownFrames, "_has_shape", ignore)
+
+
+@plant
+def last_shape_kept_with_new_subjects(patch: Patch) -> None:
+    def keep(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, subjects: tuple[Any, ...]) -> None:
+        remember(known, kinds, buffer, known._read if len(known._read) == len(subjects) else subjects)
+
+    remember = KnownFrames._remember
+    patch.setattr(KnownFrames, "_remember", keep)
 
 
 @plant
@@ -351,7 +386,7 @@ def known_request_of_another_version(patch: Patch) -> None:
 
 @plant
 def known_request_not_counted(patch: Patch) -> None:
-    def answer(session: Session, requests: list[Known]) -> tuple[int, bytes]:
+    def answer(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
         before = dict(session.worker.stats.commands)
         answered = answer_known(session, requests)
         session.worker.stats.commands.update(before)
@@ -362,7 +397,7 @@ def known_request_not_counted(patch: Patch) -> None:
 
 @plant
 def waiting_known_request_forgotten(patch: Patch) -> None:
-    def answer(session: Session, requests: list[Known]) -> tuple[int, bytes]:
+    def answer(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
         answered, replies = answer_known(session, requests)
         return answered + (0 < answered < len(requests)), replies
 
@@ -376,7 +411,7 @@ def one_refusal_for_all_known_requests(patch: Patch) -> None:
     def refuse(connection: Connection) -> bytes | None:
         reply = answer(connection)
         if reply is not None and reply.startswith(b"-"):
-            connection._recognised.clear()
+            connection._recognised = ()
         return reply
 
     patch.setattr(Connection, "_answer_known", refuse)

@@ -37,6 +37,18 @@ DRAWING += ["id.next", "ID.NEXT AS STRING", "id.next as integer"]
 REPEATED = ["PING", "ping hello", "GET KEY", "get KEY", "HEXISTS KEY KEY", "EXISTS KEY", "EXISTS KEY other"]
 REPEATED += ["TOUCH KEY", "TYPE KEY", "TTL KEY", "PTTL KEY"]
 RUNNING = DRAWING + REPEATED
+KNOWN = [
+    "INCR KEY",
+    "INCRBY KEY 1",
+    "ID.NEXT",
+    "PING",
+    "ping",
+    "GET KEY",
+    "GET KEY",
+    "get KEY",
+    "TTL KEY",
+    "EXISTS KEY",
+]
 # They resemble runs, but are errors or replies of several parts.
 OTHERS = ["INCRBY KEY 0", "INCRBY KEY 01", "INCRBY KEY -1", "INCRBY KEY 5000", "INCRBY KEY x", "INCRBYFLOAT KEY 2"]
 OTHERS += ["ID.NEXT COUNT 3", "ID.NEXT COUNT 40 AS STRING", "ID.NEXT AS", "ID.NEXT COUNT x", "INCR", "INCR KEY KEY"]
@@ -72,8 +84,8 @@ SETTINGS = [
     Setting(reserved_ms=3),
     Setting(layout=FEW_IDS, reserved_ms=20),
     Setting(layout=FEW_IDS, max_queued_commands=25),
-    Setting(most_alike=16),
-    Setting(layout=FEW_IDS, reserved_ms=20, most_alike=16),
+    Setting(most_alike=32),
+    Setting(layout=FEW_IDS, reserved_ms=20, most_alike=32),
 ]
 
 
@@ -85,6 +97,8 @@ def frame(words: str, *keys: bytes) -> bytes:
 
 def pieces_of_stream(random: Random) -> list[bytes]:
     """Returns runs of one or several frames, commands that affect the fast path, and damaged frames, cut into reads."""
+    if random.random() < 0.3:
+        return similar_reads(random)
     vocabulary = random.sample([*RUNNING, "GET KEY", "GET KEY"], 2)  # whose reply depends on the version
     parts = [request("AUTH", "secret")]
     for _ in range(random.randint(1, 8)):
@@ -95,9 +109,6 @@ def pieces_of_stream(random: Random) -> list[bytes]:
         shape = random.random()
         if shape < 0.1:
             run += frame(random.choice(OTHERS), *keys)
-        elif shape < 0.2:
-            others = [frame(random.choice(vocabulary + RUNNING), *random.choices(KEYS, k=2)) for _ in range(8)]
-            run = b"".join(random.choices([one, *others], k=random.choice([3, 20, 200])))
         elif shape < 0.3:
             like = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
             run = b"".join(random.choices([one, frame(words, *like), frame(words, *KEYS[:2])], k=30))
@@ -115,6 +126,27 @@ def pieces_of_stream(random: Random) -> list[bytes]:
     if random.random() < 0.4:
         return parts
     return cut(b"".join(parts), [random.randrange(1 << 16) for _ in range(random.randrange(6))])
+
+
+def similar_reads(random: Random) -> list[bytes]:
+    """Returns reads of several commands in turn, each like the one before but for keys, a byte or a command."""
+    several = random.choices(KNOWN, k=random.randint(2, 5)) * random.choice([1, 1, 5, 20])
+    keys = [random.choice(KEYS) for _ in several]
+    parts = [request("AUTH", "secret")]
+    for _ in range(12):
+        change = random.randrange(10)
+        if change == 0:
+            several[random.randrange(len(several))] = random.choice(KNOWN)
+        elif change == 1:
+            keys[random.randrange(len(keys))] = random.choice(KEYS)
+        elif change == 2:
+            parts.append(request(*random.choice(MODES).split()))
+        read = bytearray().join(frame(words, key) for words, key in zip(several, keys, strict=True))
+        if change == 3:
+            read[random.choice([-3, random.randrange(len(read))])] = random.choice(b"1279axG*$\r\n")
+        parts.append(bytes(read))
+        keys = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
+    return parts
 
 
 def cut(sent: bytes, places: list[int]) -> list[bytes]:

@@ -67,19 +67,54 @@ def test_finds_no_other_request(other: str, worker: Worker) -> None:
 
 
 def test_stops_where_a_run_may_begin(worker: Worker) -> None:
-    """The 17th frame in a row is left to the general path, wherever reads end. Others may follow it."""
-    connection, one = connect(worker), request("INCR", "key")
-    kinds, known = known_kinds(connection.session), KnownFrames[Known]()
-    assert len(known.find(kinds, FOUR + one * 10, 0)[0]) == 14
-    assert len(known.find(kinds, one * 100, 0)[0]) == 7
-    assert known.find(kinds, one * 100, 0) == ([], 0)
-    assert len(known.find(kinds, one * 100, 0)[0]) == 1
-    assert known.find(kinds, one + FOUR, 0) == ([], 0)
-    assert len(known.find(kinds, one + FOUR, 0)[0]) == 5
+    """The 34th frame in a row is left to the general path, wherever reads end. Others may follow it."""
+    one = request("INCR", "key")
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    numbers = [len(known.find(kinds, sent, 0)[0]) for sent in (FOUR + one * 10, one * 100, one * 100, one * 100)]
+    assert numbers == [14, 23, 0, 1]
+    assert [len(known.find(kinds, one + FOUR, 0)[0]) for _ in range(2)] == [0, 5]
 
 
 def test_finds_up_to_128_frames(worker: Worker) -> None:
     assert find(connect(worker), FOUR * 33)[1] == 32 * len(FOUR)
+
+
+def read(keys: str) -> bytes:
+    return b"".join(request("GET", key) + request("PING") for key in keys.split())
+
+
+def test_read_like_the_last_one_is_recognised_at_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it was repeated, whatever its keys, but only with keys of the same lengths, and in the same version."""
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    known.find(kinds, read("one other"), 0)
+    found = known.find(kinds, read("two other"), 0)
+    with monkeypatch.context() as patch:
+        patch.delattr(KnownFrames, "_scan")
+        assert known.find(kinds, read("$1* #####"), 0) == found
+        for sent in (read("four four"), read("two other").replace(b"GET", b"TTL", 1)):
+            with pytest.raises(AttributeError):
+                known.find(kinds, sent, 0)
+        with pytest.raises(AttributeError):
+            known.find(dict(kinds), read("two other"), 0)
+
+
+def test_shape_that_does_not_help_is_given_up(worker: Worker) -> None:
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    for _ in range(100):
+        assert len(known.find(kinds, read("a bb"), 0)[0]) == 4
+        assert len(known.find(kinds, read("aa b"), 0)[0]) == 4
+    assert known._misses == 16
+    assert known.held_bytes == 0
+
+
+def test_shape_is_held_by_its_client(worker: Worker) -> None:
+    connection = connect(worker)
+    converse(connection, FOUR * 4, FOUR * 4)
+    assert connection.held_bytes == 1300
+    converse(connection, FOUR)
+    assert connection.held_bytes == 0
+    converse(connection, *[FOUR * 17] * 3)
+    assert connection.held_bytes == 0
 
 
 class Counted(dict[bytes, Kind[Known]]):
@@ -97,7 +132,7 @@ def test_miss_costs_one_lookup(miss: str, worker: Worker) -> None:
     """However much follows it in the buffer."""
     kinds = Counted(known_kinds(connect(worker).session))
     sent = (request(*miss.split()) + FOUR) * 100
-    assert KnownFrames[Known]().find(kinds, sent, 0) == ([], 0)
+    assert KnownFrames[Known]().find(kinds, sent, 0) == ((), 0)
     assert kinds.lookups == 1
     assert len(KnownFrames[Known]().find(kinds, FOUR + sent, 0)[0]) == 4
     assert kinds.lookups == 1 + 5

@@ -91,8 +91,8 @@ def read_nothing(_reader: RequestReader) -> None:
 
 def recognise_nothing(
     _known: KnownFrames[object], _kinds: Kinds[object], _buffer: bytes, position: int
-) -> tuple[list[object], int]:
-    return [], position
+) -> tuple[tuple[object, ...], int]:
+    return (), position
 
 
 def answer_nothing(_connection: Connection) -> bytes:
