@@ -163,7 +163,7 @@ async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: R
     silent, drawing, sending = (RespProtocol(clients) for _ in range(3))
     for each in (silent, drawing, sending):
         each.connection_made(mock_transport())
-    drawing.data_received(INCR * 20)
+    drawing.data_received(INCR * 40)
     paused = [cast("Mock", each._transport).pause_reading for each in (silent, sending, drawing)]
     clients.budgets.authenticated.left_ns = -ROUND_NS
     sending.data_received(PING)
