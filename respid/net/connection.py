@@ -165,7 +165,9 @@ class Connection:
             output, position = output + replies, end
             if position == len(data) or self._parts is not None or len(output) >= TURN_OUTPUT_BYTES:
                 break
-        if position == len(data) and self._parts is None:
+        if self._parts is not None:
+            self.is_between_requests = False  # the rest of a reply comes before all others
+        elif position == len(data):
             return output
         rest = data[position:]
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
