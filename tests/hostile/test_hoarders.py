@@ -62,7 +62,7 @@ KINDS = {
     "unread IDs": Kind(AUTH + request("ID.NEXT", "COUNT", "4096000"), size=CROWD // 8, is_closed=False),
     "unread lists of clients": Kind(AUTH + request("CLIENT", "LIST") * 1_000, is_closed=CROWD > 1_000),
     "unfinished TLS handshakes": Kind(CLIENT_HELLO, port="raw TLS", is_closed=False),
-    "TLS": Kind(b"", port="TLS", is_closed=CROWD > 2_600),
+    "TLS": Kind(b"", port="TLS", is_closed=CROWD > 1_300),
     "unfinished requests over TLS": Kind(UNFINISHED, port="TLS"),
     "HTTP": Kind(b"GET /metrics HTTP/1.1\r\nHost: respid\r\nX: " + b"x" * 9_000, port="HTTP", is_closed=False),
 }
