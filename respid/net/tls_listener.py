@@ -26,8 +26,8 @@ ROUND_NS = 4_000_000
 # What TLS adds to the time of a read, most of it spent before anyone sees the data.
 TLS_READ_NS = 20_000
 TLS_NS_PER_BYTE = 1
-# Measured: 22.4 KB after the handshake, without what the kernel holds. A client whose reading is paused is read once more,
-# which takes another 22 KB.
+# Measured: 22.4 KB after the handshake, without what the kernel holds. A client whose reading is paused is read once
+# more, which takes another 22 KB.
 TLS_BASE_BYTES = 48 * 1024
 # How much uvloop reads from a client whose reading is paused before it stops. The default is 256 KB for each client.
 READ_AHEAD_BYTES = 1
