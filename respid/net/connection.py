@@ -176,7 +176,9 @@ class Connection:
             output, position = output + replies, end
             if position == len(data) or self._parts is not None or len(output) >= TURN_OUTPUT_BYTES:
                 break
-        if position == len(data) and self._parts is None:
+        if self._parts is not None:
+            self.is_between_requests = False  # the rest of a reply comes before all others
+        elif position == len(data):
             return output
         rest = data[position:]
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
@@ -439,9 +441,10 @@ class Connection:
             session.reply_mode = _SKIPPING
 
     def _wait(self) -> None:
-        worker = self.session.worker
+        worker, wait = self.session.worker, self.session.wait
         self.next = Next.WAIT
-        self.session.wait.begin(worker.clock.wall_ms())
+        wait.begin(worker.clock.wall_ms())
+        wait.is_followed = self._parts is not None or not self._reader.is_empty
         if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
             self.session.closing = True
             self.next = _CLOSE

@@ -46,8 +46,8 @@ class TransactionReader:
         ending = ENDINGS.get(buffer[position:start])
         if ending is None:
             return NO_RUN
-        end = buffer.find(ending, start)
-        run = self._runs.find_in_read(buffer[start:end]) if end > start else NO_RUN
+        end = buffer.find(ending, start)  # -1 without EXEC: no run ends there
+        run = self._runs.find_in_read(buffer[start:end])
         if run.frames and start + run.end == end:
             self._doubts = max(0, self._doubts - 1)
             return run.frames, end + _ENDING_BYTES

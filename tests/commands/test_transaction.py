@@ -248,16 +248,18 @@ def test_exec_at_once_fails_whole(repeating: CommandClient, clock: ScriptedClock
 
 @pytest.mark.parametrize("left", [0, 1, 4])
 def test_exec_at_once_waits_for_the_rest(repeating: CommandClient, clock: ScriptedClock, left: int) -> None:
-    """Its memory is held until then."""
+    """Its memory is held until then. Requests after it wait, too."""
     repeating.tell(f"INCRBY a {4096 - 4 - left}")
-    replies = repeating.tell("MULTI; INCR a; INCR a; INCR a; INCR a; INCR a; EXEC")
+    replies = repeating.tell("MULTI; INCR a; INCR a; INCR a; INCR a; INCR a; EXEC; PING")
+    assert encoder.PONG not in replies
     assert replies.startswith(encoder.OK + encoder.QUEUED * 5 + b"*5\r\n")
     assert replies.count(b":") == left
     assert repeating.needs() is Next.WAIT
     assert repeating.connection.session.queued_bytes > 0
     assert repeating.connection.session.worker.stats.commands["incr"] == 4 + left
     clock.pass_ms(1)
-    *_, result = parse_replies(replies + repeating.connection.resume())
+    *_, result, pong = parse_replies(replies + repeating.connection.resume())
+    assert pong.text == b"PONG"
     numbers = [int(element.text or b"") for element in result.elements]
     assert numbers == sorted(set(numbers))
     assert len(numbers) == 5
