@@ -121,6 +121,8 @@ class LeaseStore:
         self._silence = Silence(monotonic_ns)
         self._can_list = True
         self._damaged: set[str] = set()  # the names of other workers' Leases without a mark, as last listed
+        self._readable: dict[str, Lease] = {}  # other workers' Leases, as they were when they last had a mark
+        self._surveyed_damage: set[str] = set()  # `_damaged` when the marks were surveyed
         self._reported: dict[str, int] = {}  # reasons of Events, and when they were created
 
     async def load(self) -> Survey:
@@ -133,6 +135,7 @@ class LeaseStore:
         if lease is not None and lease.nonce != self._nonce:  # else a former try of this start wrote it: not used
             self._found = lease
         survey = self._survey(others)
+        self._surveyed_damage = self._damaged
         self._own = replace(self._own, former_id=survey.former_id(self._layout))
         self._elsewhere_ms = self._reached_elsewhere_ms(others or ())
         return survey
@@ -189,6 +192,7 @@ class LeaseStore:
         self._can_list = True
         others = [lease for lease in leases if lease.name != self._own.name]
         self._note_damaged({lease.name for lease in others if lease.is_damaged})
+        self._readable |= {lease.name: lease for lease in others if not lease.is_damaged}
         return others
 
     def _note_damaged(self, names: set[str]) -> None:
@@ -216,7 +220,7 @@ class LeaseStore:
             return Survey(own, knows_all=False)
         neighbours = [lease for lease in others if lease.space == self._own.space]
         readable = [lease for lease in neighbours if not lease.is_damaged]
-        marks = [lease.mark for lease in readable]
+        marks = [self._readable[lease.name].mark for lease in neighbours if lease.name in self._readable]
         for lease in left_behind(others, self._own):
             own, *rest = _merge(own, lease.mark)
             marks += rest
@@ -259,10 +263,18 @@ class LeaseStore:
         if self._reached_elsewhere_ms(others) > self._elsewhere_ms:
             return "", "the mark of this worker ID in another ID space has risen meanwhile"
         concerned = [each for each in others if each.space == self._own.space or each in elsewhere]
+        # A holder that stopped for another worker's Lease would only start again without it.
+        if lease := self._find_damaged_since(elsewhere if self._is_holder else concerned):
+            return "", f"Lease {lease.name} lost its high-water mark meanwhile"
         known = Survey(None, tuple(each.mark for each in concerned if not each.is_damaged))
         if known.former_id(self._layout) > self._own.former_id:
             return "", "the marks of another layout have risen meanwhile"
         return "", ""
+
+    def _find_damaged_since(self, leases: Sequence[Lease]) -> Lease | None:
+        """A Lease that had a mark when the marks were surveyed. It may have risen before it was lost."""
+        damaged = (lease for lease in leases if lease.is_damaged and lease.name not in self._surveyed_damage)
+        return next(damaged, None)
 
     def _reached_elsewhere_ms(self, others: Sequence[Lease]) -> int:
         """The mark of this worker ID in other ID spaces, in this layout and Unix milliseconds; 0 if there is none."""

@@ -542,6 +542,54 @@ async def test_refuses_own_damaged_lease(api: FaultyApi, leases: Leases, own_spa
         await make_store(api, "test").load()
 
 
+async def test_start_surveys_again_after_a_lease_was_damaged(api: FaultyApi, leases: Leases, space: str) -> None:
+    other = make_store(api, space, "respid-4", worker_id=4, layout=OTHER)
+    await other.load()
+    await other.extend(MARK_MS)
+    await other.release(MARK_MS)
+    store = make_store(api, space)
+    await store.load()
+    await leases.damage(f"respid-{space}-4")
+    with pytest.raises(StoreUnavailableError, match=f"Lease respid-{space}-4 lost its high-water mark"):
+        await store.extend(MARK_MS + 1000)
+    survey = await store.load()
+    assert not survey.knows_all
+    assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1), "its mark, as it was read before"
+    await store.extend(MARK_MS + 1000)
+
+
+async def test_refuses_own_lease_that_is_damaged_during_the_start(api: FaultyApi, leases: Leases, space: str) -> None:
+    former = make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    store = make_store(api, space)
+    await store.load()
+    await leases.damage(f"respid-{space}-3")
+    with pytest.raises(StoreError, match="holds no high-water mark") as refusal:
+        await store.extend(MARK_MS + 1000)
+    assert not isinstance(refusal.value, StoreUnavailableError), "it is not tried again"
+
+
+@pytest.mark.parametrize("is_holder", [False, True])
+async def test_refuses_own_lease_elsewhere_that_is_damaged_later(
+    api: FaultyApi, leases: Leases, space: str, clock: ScriptedClock, *, is_holder: bool
+) -> None:
+    former = make_store(api, "former")
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.release(MARK_MS)
+    store = make_store(api, space, clock=clock)
+    await store.load()
+    if is_holder:
+        await store.extend(MARK_MS + 1000)
+        clock.pass_ms(RESERVE_MS)
+    await leases.damage("respid-former-3")
+    with pytest.raises(HolderLostError if is_holder else StoreUnavailableError, match="lost its high-water mark"):
+        await store.extend(MARK_MS + 2000)
+    with pytest.raises(StoreError, match=r"Lease respid-former-3, .* holds no high-water mark"):
+        await make_store(api, space).load()
+
+
 async def test_looks_for_other_layouts_after_a_write_that_took_long(
     api: FaultyApi, space: str, clock: ScriptedClock
 ) -> None:
