@@ -29,6 +29,7 @@ from respid.highwater.stores.lease_space import (
     explain_other_layout,
     find_other_layout,
     left_behind,
+    related,
 )
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
@@ -218,13 +219,15 @@ class LeaseStore:
         own = self._found.mark if self._found else None
         if others is None:
             return Survey(own, knows_all=False)
-        neighbours = [lease for lease in others if lease.space == self._own.space]
+        elsewhere = left_behind(others, self._own)
+        neighbours = [lease for lease in related(others, self._own) if lease not in elsewhere]
         readable = [lease for lease in neighbours if not lease.is_damaged]
         marks = [self._readable[lease.name].mark for lease in neighbours if lease.name in self._readable]
-        for lease in left_behind(others, self._own):
+        for lease in elsewhere:
             own, *rest = _merge(own, lease.mark)
             marks += rest
-        is_layout_in_use = any(not self._silence.is_gone(lease) for lease in readable)
+        alike = [lease for lease in readable if lease.fingerprint == self._own.fingerprint]
+        is_layout_in_use = any(not self._silence.is_gone(lease) for lease in alike)
         return Survey(own, tuple(marks), is_layout_in_use, knows_all=len(readable) == len(neighbours))
 
     async def _wait(self, reason: str, message: str) -> None:
@@ -262,7 +265,7 @@ class LeaseStore:
             return "WorkerIDHeld", explain_held(lease, self._own)
         if self._reached_elsewhere_ms(others) > self._elsewhere_ms:
             return "", "the mark of this worker ID in another ID space has risen meanwhile"
-        concerned = [each for each in others if each.space == self._own.space or each in elsewhere]
+        concerned = related(others, self._own)
         # A holder that stopped for another worker's Lease would only start again without it.
         if lease := self._find_damaged_since(elsewhere if self._is_holder else concerned):
             return "", f"Lease {lease.name} lost its high-water mark meanwhile"
@@ -313,7 +316,7 @@ class LeaseStore:
         if lease is not None and (lease.nonce != self._nonce or lease.write not in self._writes):
             taken = f"worker ID {self._worker_id} was taken by pod {printable(lease.holder) or 'unknown'}"
             if lease.nonce == self._nonce:
-                taken += ", a copy of this process (was a snapshot restored?)"
+                taken += ", a copy of this process (was a snapshot or a backup restored?)"
             if not self._is_holder:
                 raise StoreUnavailableError(taken)
             raise HolderLostError(f"{taken} (Lease {lease.name})")

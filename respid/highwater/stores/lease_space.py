@@ -85,10 +85,22 @@ class Silence:
         return not lease.holder or was_silent
 
 
+def related(others: Sequence[Lease], own: Lease) -> list[Lease]:
+    """The Leases of the workers whose IDs must differ from those of this one.
+
+    They are those of the same ID space, and those that pods of this StatefulSet have held in other ID spaces.
+    """
+    return [lease for lease in others if lease.space == own.space or _is_of_same_set(lease, own)]
+
+
 def find_other_layout(others: Sequence[Lease], own: Lease, silence: Silence) -> Lease | None:
-    """A Lease of the same ID space whose holder uses another layout. A damaged one does not say."""
-    for lease in others:
-        is_other = lease.space == own.space and lease.fingerprint != own.fingerprint and not lease.is_damaged
+    """A related Lease whose holder uses another layout. A damaged one does not say.
+
+    A holder of this pod's name in another ID space is this pod before it was replaced.
+    """
+    for lease in related(others, own):
+        is_former_self = lease.space != own.space and lease.holder == own.holder
+        is_other = lease.fingerprint != own.fingerprint and not lease.is_damaged and not is_former_self
         if is_other and not silence.is_gone(lease):
             return lease
     return None
@@ -102,9 +114,7 @@ def left_behind(others: Sequence[Lease], own: Lease) -> list[Lease]:
     return [
         lease
         for lease in others
-        if lease.space != own.space
-        and lease.worker_id == own.worker_id
-        and _set_of(own.holder) in (_set_of(lease.holder), _set_of(lease.pod))
+        if lease.space != own.space and lease.worker_id == own.worker_id and _is_of_same_set(lease, own)
     ]
 
 
@@ -130,6 +140,11 @@ def explain_held(lease: Lease, own: Lease) -> str:
         f"worker ID {own.worker_id} is held by pod {printable(lease.holder)} (Lease {lease.name}): {advice}; if that"
         f" pod is gone, the worker ID is free once its Lease has not changed for {lease.duration_seconds} s"
     )
+
+
+def _is_of_same_set(lease: Lease, own: Lease) -> bool:
+    """Whether a pod of this StatefulSet holds the Lease, or was the last one to hold it."""
+    return _set_of(own.holder) in (_set_of(lease.holder), _set_of(lease.pod))
 
 
 def _set_of(pod: str) -> str:

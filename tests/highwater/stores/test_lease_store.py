@@ -232,6 +232,30 @@ async def test_recreates_deleted_lease_with_ceiling(api: FaultyApi, leases: Leas
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
+async def test_stop_recreates_deleted_lease(api: FaultyApi, leases: Leases, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS + 1000)
+    await leases.delete(f"respid-{space}-3")
+    await store.release(MARK_MS)
+    assert (await make_store(api, space).load()).own == MARK
+
+
+async def test_lease_restored_from_a_backup_stops_its_holder(api: FaultyApi, leases: Leases, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    backup = await api.get(f"respid-{space}-3")
+    assert backup is not None
+    await store.extend(MARK_MS + 1000)
+    await leases.delete(backup.name)
+    await api.create(replace(backup, version="", identifier=""))
+    for write in (store.extend, store.release):
+        with pytest.raises(HolderLostError, match="was a snapshot or a backup restored"):
+            await write(MARK_MS + 2000)
+    assert (await make_store(api, space).load()).own == MARK
+
+
 async def test_lease_recreated_by_another_is_lost(api: FaultyApi, leases: Leases, space: str) -> None:
     store, other = make_store(api, space), make_store(api, space, pod="release-two-3")
     await store.load()
@@ -494,6 +518,32 @@ async def test_offset_and_id_space_that_change_together_are_seen(api: FaultyApi,
     assert (await make_store(api, space, "billing-3").load()).own is None, "another release, with IDs of its own"
     await former.release(MARK_MS - 1000)
     assert (await make_store(api, space).load()).own == Mark(MARK_MS - 1000, LAYOUT.fingerprint)
+
+
+async def test_layout_and_id_space_that_change_together_are_seen(api: FaultyApi, space: str) -> None:
+    """As in a rollback over both: other pods of the StatefulSet still use the other layout, in another ID space."""
+    running = make_store(api, f"{space}-a", "respid-1", worker_id=1, layout=OTHER)
+    await running.load()
+    await running.extend(MARK_MS + 5000)
+    store = make_store(api, space, "respid-2", worker_id=2)
+    with pytest.raises(StoreUnavailableError, match=r"layout 41/11/11@\d+ is in use by pod respid-1"):
+        await store.load()
+    assert await make_store(api, space, "billing-2", worker_id=2).load() == Survey(None), "another release"
+    await running.release(MARK_MS)
+    survey = await store.load()
+    assert survey == Survey(None, (Mark(MARK_MS, OTHER.fingerprint),))
+    await store.extend(MARK_MS + 1000)
+    with pytest.raises(StoreUnavailableError, match=f"layout {LAYOUT.widths}@.* is in use by pod respid-2"):
+        await make_store(api, f"{space}-a", "respid-1", worker_id=1, layout=OTHER).load()
+
+
+async def test_layouts_in_two_id_spaces_that_write_at_once_both_wait(
+    api: FaultyApi, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [make_store(api, f"{space}-a", "respid-1", worker_id=1, layout=OTHER)]
+    stores.append(make_store(api, space, "respid-2", worker_id=2))
+    outcomes = await _extend_at_once(api, monkeypatch, stores)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 2
 
 
 async def test_starts_without_permission_to_list(
