@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.cluster.check_pod import CheckPod
-from tests.cluster.installation import SMALL, WAIT_SECONDS, Client, Release, Values, repeated, wait_for
+from tests.cluster.installation import BY_FORCE, SMALL, WAIT_SECONDS, Client, Release, Values, repeated, wait_for
 
 TRANSITIONS = int(os.environ.get("RESPID_TEST_TRANSITIONS", "4"))
 SECONDS = float(os.environ.get("RESPID_TEST_TRANSITIONS_SECONDS", "0"))
@@ -152,7 +152,7 @@ class Operator:
 
     def kill_pod(self) -> None:
         pod = self._some_pod()
-        self.release.namespace.kubectl("delete", pod, "--force", "--grace-period=0", "--ignore-not-found")
+        self.release.namespace.kubectl("delete", pod, *BY_FORCE, "--ignore-not-found")
 
     def _some_pod(self) -> str:
         return self.random.choice(self.release.pods())
