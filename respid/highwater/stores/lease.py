@@ -129,6 +129,7 @@ class LeaseStore:
     async def load(self) -> Survey:
         """As `Store.load`. StoreUnavailableError while another pod holds the worker ID, or another layout is in use."""
         lease, others = await self._read()
+        self._silence.recall(lease.gone_writes if lease else frozenset())
         self._refuse_damaged(others or ())
         if held := self._find_held([*([lease] if lease else []), *left_behind(others or (), self._own)]):
             await self._wait("WorkerIDHeld", explain_held(held, self._own))
@@ -137,7 +138,9 @@ class LeaseStore:
             self._found = lease
         survey = self._survey(others)
         self._surveyed_damage = self._damaged
-        self._own = replace(self._own, former_id=survey.former_id(self._layout))
+        self._own = replace(
+            self._own, former_id=survey.former_id(self._layout), gone_writes=self._find_gone_writes(others or ())
+        )
         self._elsewhere_ms = self._reached_elsewhere_ms(others or ())
         return survey
 
@@ -214,6 +217,12 @@ class LeaseStore:
     async def _refuse_other_layouts(self, others: Sequence[Lease]) -> None:
         if lease := find_other_layout(others, self._own, self._silence):
             await self._wait("LayoutInUse", explain_other_layout(lease, self._own))
+
+    def _find_gone_writes(self, others: Sequence[Lease]) -> frozenset[str]:
+        """The last writes of the holders of other layouts that are gone, so that a later start need not wait again."""
+        held = (each for each in related(others, self._own) if each.holder and not each.is_damaged)
+        strange = (each for each in held if each.fingerprint != self._own.fingerprint)
+        return frozenset(each.write for each in strange if each.write and self._silence.is_gone(each))
 
     def _survey(self, others: Sequence[Lease] | None) -> Survey:
         own = self._found.mark if self._found else None

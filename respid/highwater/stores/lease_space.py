@@ -30,6 +30,7 @@ class Lease:
     duration_seconds: int  # its holder promises to change it at least this often
     former_id: int = NO_ID
     pod: str = ""  # the last holder's name, which stays when it gives the Lease up
+    gone_writes: frozenset[str] = frozenset()  # writes of other Leases whose holders were gone when it was made
 
     @property
     def is_damaged(self) -> bool:
@@ -59,6 +60,7 @@ class Silence:
         self._asked_ns = 0
         self._read_ns: int | None = None  # when the last answer was there
         self._unchanged: dict[str, tuple[str, int]] = {}  # by name: the version, and for how many ns
+        self._gone_writes: frozenset[str] = frozenset()
 
     def ask(self) -> None:
         """The Leases are about to be read."""
@@ -67,6 +69,10 @@ class Silence:
     def interrupt(self) -> None:
         """The Leases could not be read: the time until they can be does not count."""
         self._read_ns = None
+
+    def recall(self, gone_writes: frozenset[str]) -> None:
+        """What a former process has seen: the holders of Leases that nobody has written since are gone."""
+        self._gone_writes = gone_writes
 
     def note(self, leases: Iterable[Lease]) -> None:
         """All Leases as they have just been read."""
@@ -82,7 +88,7 @@ class Silence:
         """Whether the holder of this Lease, in this version, is considered gone. A Lease without a holder is free."""
         version, unchanged_ns = self._unchanged.get(lease.name, ("", 0))
         was_silent = version == lease.version and unchanged_ns >= lease.duration_seconds * 1_000_000_000
-        return not lease.holder or was_silent
+        return not lease.holder or was_silent or lease.write in self._gone_writes
 
 
 def related(others: Sequence[Lease], own: Lease) -> list[Lease]:

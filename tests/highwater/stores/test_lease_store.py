@@ -1,6 +1,7 @@
 """The lease store with Leases in this process and at a real API server. A test can drop requests and replies."""
 
 import asyncio
+import contextlib
 import copy
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -344,6 +345,30 @@ async def test_waits_while_other_layout_is_in_use(api: FaultyApi, space: str, cl
     survey = await store.load()
     assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS + 9)
     assert not survey.is_layout_in_use
+
+
+async def test_waits_once_for_a_killed_worker_of_another_layout(api: FaultyApi, space: str) -> None:
+    """Its worker ID is not used any more, so that its Lease stays as it is."""
+    killed = make_store(api, space, "respid-9", worker_id=9, layout=OTHER)
+    await killed.load()
+    await killed.extend(MARK_MS)
+    store = make_store(api, space, clock=(clock := ScriptedClock()))
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-9"):
+        await store.load()
+    clock.pass_ms(RESERVE_MS)
+    for _ in range(3):
+        await store.load()
+        await store.extend(MARK_MS + RESERVE_MS)
+        store = make_store(api, space)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-9"):
+        await make_store(api, space, "respid-4", worker_id=4).load()
+    with contextlib.suppress(HolderLostError):
+        await killed.extend(MARK_MS + 1000)
+    lease = await api.get(f"respid-{space}-9")
+    assert lease is not None
+    await api.replace(replace(lease, holder="respid-9", write="another"))
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-9"):
+        await store.load()
 
 
 async def fall_silent(
