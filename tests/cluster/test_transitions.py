@@ -65,6 +65,28 @@ def test_rollback_to_another_offset_waits_and_says_why(release: Release) -> None
     assert drawn.worker_ids == {1, 2}
 
 
+def test_rollback_to_another_layout_and_id_space_waits_and_says_why(release: Release) -> None:
+    lease = {"idSpace": "former", "reserveSeconds": RESERVE_SECONDS}
+    release.install(SMALL, {"layout": "41/11/11", "lease": lease})
+    release.wait_for_rollout()
+    stop_all(release)
+    release.upgrade(SMALL, {"acceptLayoutChange": True})
+    client = Client(release.namespace, release.name)
+
+    release.namespace.helm("rollback", release.name, "1")
+    reason = "layout 41/10/12@1704067200000 is in use by pod respid-0"
+    wait_for(lambda: reason in release.namespace.kubectl("logs", "respid-1"), "the log says why it waits")
+    wait_for(lambda: reason in release.namespace.kubectl("get", "events"), "an Event says why it waits")
+    draws_on(client)
+
+    release.namespace.helm("rollback", release.name, "2")
+    release.wait_for_rollout()
+    draws_on(client)
+    drawn = client.finish()
+    assert repeated(drawn) == 0
+    assert drawn.worker_ids == {0, 1}
+
+
 @dataclass
 class Operator:
     """Changes a release at random, as a person may who follows the documents, or only partly does."""
