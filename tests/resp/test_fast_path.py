@@ -99,7 +99,7 @@ def pieces_of_stream(random: Random) -> list[bytes]:
     """Returns runs of one or several frames, commands that affect the fast path, and damaged frames, cut into reads."""
     if random.random() < 0.3:
         return similar_reads(random)
-    vocabulary = random.sample([*RUNNING, "GET KEY", "GET KEY"], 2)  # whose reply depends on the version
+    vocabulary = random.sample([*RUNNING, *["GET KEY"] * 8], 2)  # its reply depends on the version
     parts = [request("AUTH", "secret")]
     for _ in range(random.randint(1, 8)):
         keys = random.choices(KEYS, k=2)
