@@ -115,7 +115,7 @@ def pieces_of_stream(random: Random) -> list[bytes]:
     """Returns runs of one or several frames, commands that affect the fast path, and damaged frames, cut into reads."""
     if random.random() < 0.3:
         return similar_reads(random)
-    vocabulary = random.sample([*RUNNING, "GET KEY", "GET KEY"], 2)  # whose reply depends on the version
+    vocabulary = random.sample([*RUNNING, *["GET KEY"] * 8], 2)  # its reply depends on the version
     parts = [request("AUTH", "secret")]
     share = random.choice([0, 0, 0.7])  # of transactions
     for _ in range(random.randint(1, 8)):
