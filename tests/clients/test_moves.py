@@ -89,9 +89,30 @@ def draw_during_the_drain(program: Program, server: RunningServer) -> list[int]:
     return drawn
 
 
+@pytest.mark.parametrize("workers", [True], indirect=True, ids=["TLS and password"])
+def test_go_redis_does_not_use_connections_that_were_closed_while_idle(workers: Workers) -> None:
+    """Over TLS it does not notice that. They are closed a while after their last use, when it no longer uses them."""
+    leaving, _ = workers.servers
+    driver = mover("go-redis-9")
+    with proxy(choose=workers.choose) as port, driver.start(**workers.client_options, port=str(port)) as program:
+        program.step("connect")
+        program.ids("pool")
+        program.ids("pipeline")
+        workers.chosen = 1
+        assert leaving.stop() == 0
+        for step in ("transaction", "pipeline", "incr"):
+            assert program.ids(step)
+        program.step("close")
+
+
+def mover(name: str) -> Driver:
+    (driver,) = (driver for driver in MOVERS if driver.name == name)
+    return driver
+
+
 def test_node_redis_with_defaults_is_left_alone(start_server: StartServer) -> None:
     """It asks for messages, but a message without an endpoint would end its process."""
-    (driver,) = (driver for driver in MOVERS if driver.name == "node-redis-6")
+    driver = mover("node-redis-6")
     server = start_server("--max-connection-age", "0.5")
     with driver.start(host="127.0.0.1", port=str(server.port)) as program:
         program.step("connect")
