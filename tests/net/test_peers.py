@@ -105,7 +105,7 @@ async def test_unusable_addresses_do_not_end_the_looks(monkeypatch: pytest.Monke
                 raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
             super().__init__(family, kind)
 
-    monkeypatch.setattr(peers_module.socket, "socket", SocketWithoutIpv6)
+    monkeypatch.setattr(socket, "socket", SocketWithoutIpv6)
     assert await noticed([[FIRST], [FIRST, *unusable], [FIRST], [FIRST, SECOND]], monkeypatch) == 2
 
 
