@@ -37,6 +37,14 @@ PYTEST_ARGUMENTS = (
 TIMEOUT_MULTIPLIER = 3
 TIMEOUT_SECONDS = 5
 IMPORT_SECONDS = 30  # the same, where a mutant imports everything anew
+FRESH_ARGUMENTS = (
+    "-p",
+    "tests.mutation.early_calls",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",  # of what is preloaded
+)
+PRELOADED = Path(__file__).parent / "preloaded.txt"
+FRESH = f"process_isolation = forkserver\nforkserver_warmup = import\npreload_modules_file = {PRELOADED}\n"
 
 
 def main() -> int:
@@ -66,8 +74,9 @@ def prepare(module: Module) -> None:
     for name in ("respid", "tests", "pyproject.toml"):
         if not (module.directory / name).is_symlink():
             (module.directory / name).symlink_to(ROOT / name)
-    arguments, tests = ("".join(f"\n  {each}" for each in values) for values in (PYTEST_ARGUMENTS, module.tests))
-    isolation = "process_isolation = forkserver\nforkserver_warmup = none\n" if module.is_fresh else ""
+    options = (*PYTEST_ARGUMENTS, *FRESH_ARGUMENTS) if module.is_fresh else PYTEST_ARGUMENTS
+    arguments, tests = ("".join(f"\n  {each}" for each in values) for values in (options, module.tests))
+    isolation = FRESH if module.is_fresh else ""
     timeout = IMPORT_SECONDS if module.is_fresh else TIMEOUT_SECONDS
     (module.directory / "setup.cfg").write_text(
         f"[mutmut]\nsource_paths = respid\nonly_mutate = {module.source}\npytest_add_cli_args ={arguments}\n"

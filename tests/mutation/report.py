@@ -12,9 +12,13 @@ from typing import Any, NamedTuple
 from tests.mutation.selection import Module
 
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
-OUTCOMES = {0: "survived", 5: "not covered", 33: "not covered", None: "not tried", 2: "not tried"}
+OUTCOMES = {0: "survived", 5: "not covered", 33: "not covered", None: "not tried", 2: "not tried", 255: "not started"}
 TIMED_OUT = (-9, 24, -24, 36, 152)
 ALIVE = ("survived", "not covered")
+_FAILED = 1
+_NOT_RUN = (
+    2  # pytest was interrupted, or the tests could not be imported: where a mutant imports everything, it fails so
+)
 _STRING = re.compile(r'(?:f?"[^"]*"\s*)+')
 _EXACT_TEXTS = "respid.resp."  # clients get these texts, and redis-server's are the same
 
@@ -58,7 +62,9 @@ def print_report(modules: list[Module], known: set[Change]) -> int:
 def _was_tried(module: Module) -> bool:
     if not module.results.exists():
         return False
-    return any(outcome(code) != "not tried" for code in _results(module)["exit_code_by_key"].values())
+    # Some mutants keep pytest from starting. If all do, something else does.
+    outcomes = {outcome(code) for code in _results(module)["exit_code_by_key"].values()}
+    return not outcomes <= {"not tried", "not started"}
 
 
 def _print_score(module: Module, known: set[Change]) -> list[tuple[str, Change]]:
@@ -103,6 +109,9 @@ def known_equivalents() -> set[Change]:
 
 def _results(module: Module) -> dict[str, Any]:
     results: dict[str, Any] = json.loads(module.results.read_text())
+    if module.is_fresh:
+        codes = results["exit_code_by_key"]
+        results["exit_code_by_key"] = {name: _FAILED if code == _NOT_RUN else code for name, code in codes.items()}
     return results
 
 
