@@ -17,7 +17,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from tests.mutation.report import known_equivalents, print_report, retry_survivors
+from tests.mutation.report import known_equivalents, leave_out_tried, print_report, retry_survivors
 from tests.mutation.selection import ROOT, Module, read_modules
 
 MUTMUT = str(Path(sys.executable).parent / "mutmut")
@@ -64,7 +64,9 @@ def main() -> int:
         prepare(module)
         retry_survivors(module, known)
         names = draw(module, arguments.sample, arguments.seed) if arguments.sample else []
-        run(module, ["run", "--max-children", str(arguments.processes), *names], deadline - time.monotonic())
+        untried = leave_out_tried(module, names)  # mutmut tries again what it is told by name
+        if untried or not names:
+            run(module, ["run", "--max-children", str(arguments.processes), *untried], deadline - time.monotonic())
     return print_report(modules, known)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.mutation.selection import Module
+from tests.mutation.selection import ROOT, Module
 
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 OUTCOMES = {0: "survived", 5: "not covered", 33: "not covered", None: "not tried", 2: "not tried", 255: "not started"}
@@ -95,6 +95,15 @@ def retry_survivors(module: Module, known: set[Change]) -> None:
         if is_open(change, known):
             results["exit_code_by_key"][name] = None
     module.results.write_text(json.dumps(results))
+
+
+def leave_out_tried(module: Module, names: list[str]) -> list[str]:
+    """Those of these mutants that have not been tried in the present source."""
+    source = ROOT / module.source
+    if not module.results.exists() or module.mutated.stat().st_mtime < source.stat().st_mtime:
+        return names
+    codes = _results(module)["exit_code_by_key"]
+    return [name for name in names if outcome(codes.get(name)) == "not tried"]
 
 
 def outcome(code: int | None) -> str:

@@ -84,7 +84,10 @@ def thaw(world: World, place: Place, _detail: int) -> None:
 
 def suspend(world: World, place: Place, detail: int) -> None:
     """The machine sleeps: all of its clocks but the monotonic one go on."""
-    host, seconds = world.host_of(place), (0.05, 0.7, 4, 30)[detail % 4]
+    _sleep(world, world.host_of(place), (0.05, 0.7, 4, 30)[detail % 4])
+
+
+def _sleep(world: World, host: Host, seconds: float) -> None:
     host.clock.suspend(seconds)
     for one in world.alive():
         if one.process.host is host:
@@ -147,10 +150,10 @@ def cut_off_beside_a_rival(world: World, place: Place, detail: int) -> None:
 
 def suspend_beside_a_rival(world: World, place: Place, detail: int) -> None:
     """A pod of another name waits for the Lease of one that sleeps, and wakes up without a way to the API server."""
-    suspend(world, place, 3)
+    _sleep(world, world.host_of(place), _rival_seconds(place))
     cut_off(world, place, detail)
     _wait_as_rival(world, place)
-    world.run_for(30)
+    world.run_for(1)
     connect(world, place, detail)
 
 
@@ -160,7 +163,11 @@ def _wait_as_rival(world: World, place: Place) -> None:
     world.hosts.append(Host(world.scheduler, rival.host, 0, world.reached))
     world.places.append(rival)
     world.start(rival)
-    world.run_for(place.settings.reserve_ms * 0.002 + 3)
+    world.run_for(_rival_seconds(place))
+
+
+def _rival_seconds(place: Place) -> float:
+    return place.settings.reserve_ms * 0.002 + 3
 
 
 def connect(world: World, place: Place, _detail: int) -> None:
