@@ -4,6 +4,7 @@ from typing import Any
 
 from respid.highwater import keeper as keeper_module
 from respid.highwater.clock_watch import ClockWatch
+from respid.highwater.floor import find_floor
 from respid.highwater.keeper import Keeper
 from respid.highwater.stores import HolderLostError, Survey
 from respid.highwater.stores.file import FileStore
@@ -173,11 +174,10 @@ def another_layout_not_noticed(patch: Patch) -> None:
 @in_any_store(set_clock, change_layout_of_all, restart)
 def former_layout_compared_by_time(patch: Patch) -> None:
     """Its IDs can be above those of this layout at the same time: it may have another epoch."""
-    find = keeper_module.find_floor
 
     def find_time(survey: Survey, layout: Layout, **options: Any) -> int | None:
         marks = [mark.ceiling_ms for mark in (survey.own, *survey.others) if mark]
-        return find(survey, layout, **options) and max(marks)
+        return find_floor(survey, layout, **options) and max(marks)
 
     patch.setattr(keeper_module, "find_floor", find_time)
 
