@@ -29,6 +29,7 @@ from respid.commands.queued import queue_draws
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
 from respid.commands.table import COMMANDS, Command
+from respid.commands.transaction import run_at_once
 
 __all__ = [
     "COMMANDS",
@@ -61,6 +62,7 @@ __all__ = [
     "maintenance",
     "queue_draws",
     "run",
+    "run_at_once",
     "run_quickly",
     "server",
     "tracking",

@@ -13,6 +13,7 @@ from respid.commands import (
     constant_draw,
     queue_draws,
     run,
+    run_at_once,
     run_quickly,
 )
 from respid.net.states import Next
@@ -20,11 +21,13 @@ from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
 from respid.resp.fast_path import LONGEST_ARGUMENT, NO_RUN, RunReader
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
+from respid.resp.transaction import OPENINGS, TransactionReader
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
+MOST_AT_ONCE = 16  # transactions of about 4 us, until the time is checked
 MOST_QUICK = 64  # requests of about 1 us, until the time is checked
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
 UNAUTHENTICATED_TURN_NS = 100_000
@@ -68,6 +71,7 @@ class Connection:
         "_request",
         "_run_left",
         "_runs",
+        "_transactions",
         "is_between_requests",
         "is_settled",
         "next",
@@ -94,6 +98,7 @@ class Connection:
         self._parts: Parts | None = None  # the rest of a reply that has begun
         self._run_left = 0  # commands of a run that are not answered yet
         self._runs = RunReader[RunDraw]()
+        self._transactions = TransactionReader(self._runs)
         self._generator = worker.generator
         self._commands = worker.stats.commands
         # Everything that was read is answered, and the client is neither in MULTI nor in CLIENT REPLY OFF.
@@ -130,6 +135,8 @@ class Connection:
         found = self._runs.find_in_read(data) if self.is_between_requests else NO_RUN
         frames = found.frames
         if not frames:
+            if self._transactions.expected and self.is_between_requests and data.startswith(OPENINGS):
+                return self._receive_transactions(data)
             return self._receive_requests(data)
         subject = self._runs.subject
         command, draw = subject.command, subject.draw
@@ -146,6 +153,34 @@ class Connection:
         self._run_left = frames - count
         rest = data[found.end :]  # may take long, unlike a run
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
+
+    def _receive_transactions(self, data: bytes) -> bytes:
+        """Answers the transactions of runs with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""
+        output, position = b"", 0
+        for _ in range(MOST_AT_ONCE):
+            frames, end = self._transactions.find(data, position)
+            replies = self._run_at_once(frames) if frames else b""
+            if not replies:
+                break
+            output, position = output + replies, end
+            if position == len(data) or self._parts is not None or len(output) >= TURN_OUTPUT_BYTES:
+                break
+        if self._parts is not None:
+            self.is_between_requests = False  # the rest of a reply comes before all others
+        elif position == len(data):
+            return output
+        rest = data[position:]
+        return output + (self._receive_requests(rest) if rest else self._answer_turn())
+
+    def _run_at_once(self, frames: int) -> bytes:
+        """Answers MULTI, so many requests of the expected run, and EXEC; returns b"" if they need the general path."""
+        session, subject = self.session, self._runs.subject
+        if session.tracking is None and subject.draw.ids:
+            output, self._parts = run_at_once(session, subject.command, subject.draw, frames)
+            if output:
+                return output
+        self._transactions.doubt()
+        return b""
 
     def _receive_requests(self, data: bytes) -> bytes:
         self._feed(data)
@@ -284,6 +319,8 @@ class Connection:
             part = next(parts)
         except StopIteration:
             self._parts = None
+            if self.session.last_command == "exec":
+                self._transactions.note_parsed()
             return b""
         if part is None:
             self._wait()

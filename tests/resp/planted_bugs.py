@@ -1,18 +1,20 @@
 """Bugs of the run mechanism, each of which the comparison of both paths must find, named for what goes wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued
+from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued, transaction
 from respid.commands.dispatch import OnRepeatable
-from respid.commands.session import Handler, Queued
+from respid.commands.session import Handler, Parts, Queued
 from respid.ids.generator import Generator
 from respid.net.connection import Connection
 from respid.resp import encoder, fast_path
 from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
 from respid.resp.reader import RequestReader
+from respid.resp.transaction import ENDINGS, OPENINGS, TransactionReader
 
 Patch = pytest.MonkeyPatch
 Bug = Callable[[Patch], None]
@@ -336,3 +338,99 @@ def transaction_drawn_at_once(patch: Patch) -> None:
         return reply
 
     patch.setattr(Connection, "_answer_run", draw_now)
+
+
+# A transaction in one read
+
+
+@plant
+def other_requests_in_a_transaction_ignored(patch: Patch) -> None:
+    def find(transactions: TransactionReader, buffer: bytes, position: int) -> tuple[int, int]:
+        found = find_rightly(transactions, buffer, position)
+        end = buffer.find(ending, position)
+        if found[0] or end < 0 or not buffer.startswith(opening, position):
+            return found
+        frames = transactions._runs.find(buffer, position + len(opening)).frames
+        return (frames, end + len(ending)) if frames else found
+
+    ((opening, ending), *_) = ENDINGS.items()
+    find_rightly = TransactionReader.find
+    patch.setattr(TransactionReader, "find", find)
+
+
+@plant
+def transaction_not_ended(patch: Patch) -> None:
+    patch.setattr("respid.resp.transaction.ENDINGS", dict.fromkeys(ENDINGS, b"*1\r\n$4\r\n"))
+
+
+@plant
+def transaction_within_a_request(patch: Patch) -> None:
+    def receive(connection: Connection, data: bytes) -> bytes:
+        if connection.session.is_plain and connection._transactions.expected and data.startswith(OPENINGS):
+            return connection._receive_transactions(data)
+        return receive_rightly(connection, data)
+
+    receive_rightly = Connection.receive
+    patch.setattr(Connection, "receive", receive)
+
+
+@plant
+def end_of_the_last_transaction_taken_for_that_of_the_read(patch: Patch) -> None:
+    def receive(connection: Connection, data: bytes) -> bytes:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Connection, "_receive_requests", lambda _connection, _rest: b"")
+            return receive_rightly(connection, data)
+
+    receive_rightly = Connection._receive_transactions
+    patch.setattr(Connection, "_receive_transactions", receive)
+
+
+@plant
+def limit_of_transaction_at_once_ignored(patch: Patch) -> None:
+    def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
+        config = session.worker.config
+        session.worker.config = replace(config, max_queued_commands=10_000)
+        answered = transaction.run_at_once(session, name, drawn, count)
+        session.worker.config = config
+        return answered
+
+    patch.setattr("respid.net.connection.run_at_once", run)
+
+
+@plant
+def transaction_at_once_fails_by_element(patch: Patch) -> None:
+    def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Generator, "obstacle", lambda _generator: None)
+            return transaction.run_at_once(session, name, drawn, count)
+
+    patch.setattr("respid.net.connection.run_at_once", run)
+
+
+@plant
+def rest_of_transaction_forgotten(patch: Patch) -> None:
+    def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
+        return transaction.run_at_once(session, name, drawn, count)[0], None
+
+    patch.setattr("respid.net.connection.run_at_once", run)
+
+
+@plant
+def rest_of_transaction_has_a_header(patch: Patch) -> None:
+    def rest(session: Session, name: str, drawn: Draw, count: int) -> Parts:
+        queued_draws = queued.QueuedDraws(name, drawn)
+        queued_draws.count = count
+        return transaction._run(session, [queued_draws])
+
+    patch.setattr(transaction, "_rest", rest)
+
+
+@plant
+def transaction_at_once_not_counted(patch: Patch) -> None:
+    def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
+        before = dict(session.worker.stats.commands)
+        answered = transaction.run_at_once(session, name, drawn, count)
+        session.worker.stats.commands["exec"] = before["exec"]
+        return answered
+
+    patch.setattr("respid.net.connection.run_at_once", run)

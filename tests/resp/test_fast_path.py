@@ -81,10 +81,27 @@ def frame(words: str, *keys: bytes) -> bytes:
     return request(*[next(turn) if word == "KEY" else word for word in words.split()])
 
 
+def transaction(run: bytes, name: str = "MULTI", end: str = "EXEC") -> bytes:
+    return request(name) + run + request(end)
+
+
+def transactions(random: Random, run: bytes) -> list[bytes]:
+    """Returns a few reads that are transactions of a run, or nearly."""
+    name, end = random.choice(["MULTI EXEC", "multi exec", "MULTI exec", "MULTI PING"]).split()
+    others = [b"", request("GET", "a"), request("ID.NEXT"), request("DISCARD"), request("EXEC"), b"*"]
+    before, after = random.choices(others, [9, 1, 1, 1, 1, 1], k=2)
+    whole = transaction(run)
+    several = whole * random.choice([1, 1, 3]) + transaction(before + run + after, name, end)
+    known = [transaction(b"")] * random.randint(0, 1) + [whole] * random.randint(1, 3)
+    begun = [run[: run.find(b"$")]] * (random.random() < 0.2)
+    return [*known, several, *begun, whole * 2]
+
+
 def pieces_of_stream(random: Random) -> list[bytes]:
     """Returns runs of one or several frames, commands that affect the fast path, and damaged frames, cut into reads."""
     vocabulary = random.sample(RUNNING, 2)
     parts = [request("AUTH", "secret")]
+    share = random.choice([0, 0, 0.7])  # of transactions
     for _ in range(random.randint(1, 8)):
         keys = random.choices(KEYS, k=2)
         words = random.choice(vocabulary if random.random() < 0.7 else RUNNING + OTHERS)
@@ -106,8 +123,8 @@ def pieces_of_stream(random: Random) -> list[bytes]:
         elif shape < 0.9:
             position = random.randrange(len(run))
             parts += [run, run, run[:position] + random.choice([b"1", b"7", b"x"]) + run[position + 1 :]]
-        parts.append(run)
-    if random.random() < 0.4:
+        parts += transactions(random, run) if random.random() < share else [run]
+    if random.random() < (0.8 if share else 0.4):
         return parts
     return cut(b"".join(parts), [random.randrange(1 << 16) for _ in range(random.randrange(6))])
 
@@ -149,6 +166,27 @@ def test_cut_stream_gets_same_replies(words: str, around: str) -> None:
         check_equality([learned, sent[:place], sent[place:]], Setting(layout=FEW_IDS))
 
 
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+@pytest.mark.parametrize("words", [*DRAWING, "GET KEY"])
+def test_transaction_gets_same_replies(words: str, setting: Setting) -> None:
+    """After a first one, and with keys of other lengths; also one that waits, is refused, or exceeds the limit."""
+    one, other = frame(words, b"a", b"b"), frame(words, b"key", b"\r\n")
+    known = [request("AUTH", "secret"), *[transaction(one * 2)] * 2]
+    check_equality([*known, transaction(one) * 40], setting)
+    for run in (one, other, one * 16 + other, one * 26, one * 300):
+        sent = transaction(run)
+        for mode in ("PING", "HELLO 3", "CLIENT REPLY SKIP", "CLIENT TRACKING ON"):
+            check_equality([*known, request(*mode.split()), sent, sent + one, one, sent * 3], setting)
+
+
+@pytest.mark.parametrize("words", ["INCR KEY", "ID.NEXT AS STRING"])
+def test_cut_transaction_gets_same_replies(words: str) -> None:
+    one = transaction(frame(words, b"a") * 2 + frame(words, b"key"))
+    sent = one + frame(words, b"a") + one * 2
+    for place in range(len(sent) + 1):
+        check_equality([one, one, sent[:place], sent[place:], one], Setting(layout=FEW_IDS))
+
+
 @pytest.mark.parametrize("key", KEYS, ids=repr)
 @pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 1", "HINCRBY KEY KEY 2"])
 def test_key_may_contain_anything(key: bytes, words: str) -> None:
@@ -166,6 +204,7 @@ def test_run_after_broken_frame(begun: bytes, repeated: int, words: str) -> None
     for place in range(len(begun)):
         check_equality([run, run, begun[:place], run, run])
         check_equality([run, run + begun[:place], run])
+        check_equality([*[transaction(run)] * 3, begun[:place], transaction(run)])
 
 
 @pytest.mark.parametrize("words", RUNNING)

@@ -9,6 +9,7 @@ from respid.net.connection import Connection
 from respid.net.states import Next
 from respid.resp.fast_path import NO_RUN, Run, RunReader
 from respid.resp.reader import RequestReader
+from respid.resp.transaction import TransactionReader
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
@@ -86,16 +87,21 @@ def read_nothing(_reader: RequestReader) -> None:
     """Leaves all requests to `next_request`."""
 
 
+def find_no_transaction(_transactions: TransactionReader, _buffer: bytes, _position: int) -> tuple[int, int]:
+    return NO_RUN
+
+
 def answer_nothing(_connection: Connection) -> bytes:
     """Leaves all requests to `run`."""
     return b""
 
 
 def use_general_path(patch: pytest.MonkeyPatch) -> None:
-    """Recognises no run, and no short request either."""
+    """Recognises no run, no transaction of one, and no short request either."""
     patch.setattr(Connection, "_answer_quickly", answer_nothing)
     patch.setattr(RunReader, "find", find_nothing)
     patch.setattr(RunReader, "find_in_read", find_nothing)
+    patch.setattr(TransactionReader, "find", find_no_transaction)
     patch.setattr(RequestReader, "next_short_request", read_nothing)
 
 
