@@ -70,6 +70,7 @@ class Connection:
         "_commands",
         "_follows_other",
         "_generator",
+        "_has_parsed",
         "_known",
         "_limits",
         "_parts",
@@ -109,6 +110,7 @@ class Connection:
         self._known = KnownFrames[Known]()
         self._recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
         self._follows_other = False  # none is looked for after a request that is none: another one may follow
+        self._has_parsed = True  # whether the last read had requests for the general path, or none came yet
         self._transactions = TransactionReader(self._runs)
         self._generator = worker.generator
         self._commands = worker.stats.commands
@@ -160,6 +162,7 @@ class Connection:
         self._commands[command] += count
         output = draw.encode(first, ids, count) if count else b""
         if count == frames and found.end == len(data):
+            self._has_parsed = False
             return output
         self._run_left = frames - count
         rest = data[found.end :]  # may take long, unlike a run
@@ -179,6 +182,7 @@ class Connection:
         if self._parts is not None:
             self.is_between_requests = False  # the rest of a reply comes before all others
         elif position == len(data):
+            self._has_parsed = False
             return output
         rest = data[position:]
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
@@ -213,7 +217,7 @@ class Connection:
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
         self._read_bytes = len(data)
-        self._follows_other = False
+        self._follows_other = self._has_parsed = False
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -229,9 +233,9 @@ class Connection:
         return output
 
     @property
-    def expects_run(self) -> bool:
-        """Whether the client draws IDs again and again, and does nothing else now."""
-        return self.is_between_requests and self._runs.expects is not None
+    def is_cheap(self) -> bool:
+        """Whether the last read took little time for its size: it had requests for IDs, or other known ones, only."""
+        return self.is_between_requests and not self._has_parsed
 
     @property
     def budget(self) -> Budget:
@@ -308,6 +312,7 @@ class Connection:
         return None
 
     def _answer_request(self, request: list[bytes]) -> bytes | None:
+        self._has_parsed = True
         # A blank line has no reply, but it uses up part of the turn.
         reply = run(self.session, request, self._expect_run) if request else b""
         if isinstance(reply, bytes):
@@ -444,7 +449,7 @@ class Connection:
         worker, wait = self.session.worker, self.session.wait
         self.next = Next.WAIT
         wait.begin(worker.clock.wall_ms())
-        wait.is_followed = self._parts is not None or not self._reader.is_empty
+        wait.is_followed = self._parts is not None or not self._reader.is_empty or len(self._recognised) > 1
         if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
             self.session.closing = True
             self.next = _CLOSE

@@ -23,8 +23,8 @@ FULL_READ_BYTES = 256_000
 # Such a read of an unfinished request takes longer than a turn. Its client waits for one before it is read again, since
 # one pass of the event loop reads from all clients that are not paused.
 LONG_READ_BYTES = 16_000
-# A client whose reads are as long as this does not just draw some IDs, and its reads count against the round.
-PIPELINE_READ_BYTES = 4_096
+# A client whose reads are as long as this does not just draw some IDs: they count against the round, however cheap.
+PIPELINE_READ_BYTES = 512
 BASE_BYTES = 4096  # measured: 2.7 KB, without what the kernel holds
 
 
@@ -85,7 +85,7 @@ class RespProtocol(FlowControl):
     def _go_on_after(self, data: bytes) -> None:
         connection = self._connection
         self._note_memory()
-        if len(data) >= PIPELINE_READ_BYTES and connection.expects_run:
+        if len(data) >= PIPELINE_READ_BYTES and connection.is_cheap:
             self._is_pipelining = True
             connection.budget.left_ns -= READ_NS + len(data) * NS_PER_BYTE
         if connection.next is not _READ:
@@ -140,7 +140,7 @@ class RespProtocol(FlowControl):
     def hold_back(self, budget: Budget) -> None:
         """Reads from the client after a turn only, if it uses this budget and does not just draw some IDs."""
         connection = self._connection
-        is_drawing = connection.expects_run and not self._is_pipelining
+        is_drawing = connection.is_cheap and not self._is_pipelining
         if self._state is _READING and connection.budget is budget and not is_drawing:
             self._is_pipelining = False
             self.turns -= 1  # it may not have sent anything, so this is none of its turns

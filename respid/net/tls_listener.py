@@ -70,7 +70,7 @@ class _TlsProtocol(RespProtocol):
         if self._state is State.READING:
             connection = self._connection
             self._write(connection.receive(data))
-            if not connection.expects_run:
+            if not connection.is_cheap:
                 connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
             self._go_on_after(data)
         else:

@@ -161,14 +161,15 @@ async def test_long_part_of_a_request_pauses_reading_until_the_next_turn(protoco
 
 async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: RespProtocol) -> None:
     clients = protocol._clients
-    silent, drawing, sending = (RespProtocol(clients) for _ in range(3))
-    for each in (silent, drawing, sending):
+    silent, drawing, sending, asking = (RespProtocol(clients) for _ in range(4))
+    for each in (silent, drawing, sending, asking):
         each.connection_made(mock_transport())
-    drawing.data_received(INCR * 40)
-    paused = [cast("Mock", each._transport).pause_reading for each in (silent, sending, drawing)]
+    drawing.data_received(INCR)
+    asking.data_received(request("INFO") + INCR)
+    paused = [cast("Mock", each._transport).pause_reading for each in (silent, sending, asking, drawing)]
     clients.budgets.authenticated.left_ns = -ROUND_NS
     sending.data_received(PING)
-    assert [pause.call_count for pause in paused] == [1, 1, 0]
+    assert [pause.call_count for pause in paused] == [1, 1, 1, 0]
     while silent._state is not State.READING:
         await asyncio.sleep(0)
     assert cast("Mock", sending._transport).write.call_args.args == (PONG,)
@@ -181,7 +182,7 @@ async def test_long_pipelines_end_a_pass_and_wait_for_turns(protocol: RespProtoc
     drawing, pipelining, silent = (RespProtocol(clients) for _ in range(3))
     for each in (drawing, pipelining, silent):
         each.connection_made(mock_transport())
-        each.data_received(INCR * 40)
+        each.data_received(INCR * 3)
     long_read = INCR * (PIPELINE_READ_BYTES // len(INCR) + 1)
     pipelining.data_received(long_read)
     left_ns = clients.budgets.authenticated.left_ns
