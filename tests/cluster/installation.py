@@ -18,6 +18,8 @@ from typing import Any
 import redis
 import yaml
 
+from tests.cluster import api
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm-chart"
 CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
@@ -27,9 +29,10 @@ FAILED = 1  # the exit code of a worker that gives up
 WAIT_SECONDS = 240  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
-# Few resources, so that a small node has room for all.
+# Few resources, so that a small node has room for all, but a share of the CPU that lets pods start on a busy machine.
+REQUESTS = {"memory": "32Mi", "cpu": "50m"}
 SMALL = {
-    "resources": {"requests": {"memory": "32Mi", "cpu": "10m"}, "limits": {"memory": "256Mi", "cpu": "1000m"}},
+    "resources": {"requests": REQUESTS, "limits": {"memory": "256Mi", "cpu": "1000m"}},
     "autoscaling": {"enabled": False},
     "replicaCount": 2,
     "drainDelaySeconds": 2,
@@ -106,14 +109,20 @@ class Namespace:
         return run("kubectl", "--namespace", self.name, *arguments, stdin=stdin)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        found: dict[str, Any] = json.loads(api.read(self.name, kind, f"/{name}"))
         return found
+
+    def log(self, pod: str, *, lines: int | None = None) -> str:
+        """Returns the last lines, or all, of what a pod's first container has logged."""
+        container = self.get("pod", pod)["spec"]["containers"][0]["name"]
+        tail = "" if lines is None else f"&tailLines={lines}"
+        return api.read(self.name, "pod", f"/{pod}/log?container={container}{tail}")
 
     def helm(self, *arguments: str, values: Values | None = None) -> str:
         return run("helm", "--namespace", self.name, *arguments, stdin=yaml.safe_dump(values or {}))
 
     def metrics(self, pod: str) -> str:
-        return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8080/proxy/metrics")
+        return api.read(self.name, "pod", f"/{pod}:8080/proxy/metrics")
 
     def metric(self, pod: str, name: str) -> int:
         (value,) = re.findall(rf"^{re.escape(name)} (\S+)$", self.metrics(pod), re.MULTILINE)
@@ -165,7 +174,8 @@ class Release:
 
     def pods(self) -> list[str]:
         label = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/name=respid"
-        return self.namespace.kubectl("get", "pods", "-l", label, "-o", "name").split()
+        pods = json.loads(api.read(self.namespace.name, "pod", f"?labelSelector={label}"))["items"]
+        return [f"pod/{pod['metadata']['name']}" for pod in pods]
 
     @property
     def replicas(self) -> int:
@@ -184,7 +194,7 @@ class Release:
 
     def logs(self, event: str) -> list[bool]:
         """Whether each worker that runs now has logged an event."""
-        return [f'"{event}"' in self.namespace.kubectl("logs", pod, "--container=respid") for pod in self.pods()]
+        return [f'"{event}"' in self.namespace.log(pod.removeprefix("pod/")) for pod in self.pods()]
 
     def patch(self, specification: Values, **container: object) -> None:
         """Changes the pods' specification and their container, where the chart has no value, and waits for the pods."""
@@ -230,6 +240,7 @@ class Client:
             "name": "client",
             "image": IMAGE,
             "command": ["python", "-c", CLIENT_PROGRAM, *arguments],
+            "resources": {"requests": REQUESTS},
         }
         specification: dict[str, Any] = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0}
         specification["containers"] = [container]
@@ -244,7 +255,7 @@ class Client:
 
     @property
     def answered(self) -> int:
-        lines = self._namespace.kubectl("logs", self._name, "--tail=1").split()
+        lines = self._namespace.log(self._name, lines=1).split()
         return int(lines[-1]) if lines else 0
 
     def finish(self) -> Drawn:

@@ -88,7 +88,7 @@ def test_workers_that_are_not_ready_do_not_block_a_drain(namespace: Namespace) -
     first.install(SMALL)
     first.wait_for_rollout()
     waiting.install(SMALL)  # the same worker IDs
-    wait_for(lambda: "is held by" in namespace.kubectl("logs", "respid-two-1"), "the second release waits")
+    wait_for(lambda: "is held by" in namespace.log("respid-two-1"), "the second release waits")
     wait_for(lambda: _is_budget_observed(namespace, "respid-two"), "the budget is in force")
     assert waiting.ready == 0
     evicted = _uid(namespace, "respid-two-0")
