@@ -25,12 +25,12 @@ CHART = ROOT / "helm-chart"
 CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
 IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
 REPOSITORY, _, TAG = IMAGE.rpartition(":")
+REQUESTS = {"memory": "32Mi", "cpu": "50m"}  # with less, a pod hardly runs on a busy machine
 FAILED = 1  # the exit code of a worker that gives up
 WAIT_SECONDS = 240  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
-# Few resources, so that a small node has room for all, but a share of the CPU that lets pods start on a busy machine.
-REQUESTS = {"memory": "32Mi", "cpu": "50m"}
+# Few resources, so that a small node has room for all.
 SMALL = {
     "resources": {"requests": REQUESTS, "limits": {"memory": "256Mi", "cpu": "1000m"}},
     "autoscaling": {"enabled": False},
