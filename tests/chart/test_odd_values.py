@@ -10,6 +10,7 @@ from typing import Any
 
 import helm_python
 import hypothesis
+import jsonschema
 import pytest
 import yaml
 from hypothesis import strategies
@@ -195,36 +196,35 @@ CHOICES: dict[str, list[Any]] = {
     "tls.existingSecret": ["", "certificate"],
     "topologySpreadConstraints": [[], None],
 }
-NUMBERS = strategies.sampled_from([0, 1, 2, 16, 60, 1000, 1_000_000])
+NUMBERS = (0, 0.5, 1, 2, 16, 60, 1000, 1_000_000)
 LEFT_ALONE = (*OF_KUBERNETES, "extraObjects", "global", "autoscaling.keda.queries")
 
 
-def _candidates(path: str, value: Any) -> strategies.SearchStrategy[Any] | None:
-    """Values to try at a path, or none for what only Kubernetes understands."""
-    if path in CHOICES:
-        return strategies.sampled_from(CHOICES[path])
-    if isinstance(value, bool):
-        return strategies.booleans()
-    if isinstance(value, int | float):
-        return NUMBERS
-    allowed = _schema_at(path).get("enum")
-    return strategies.sampled_from(allowed) if allowed else None
+SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 
 
-def _schema_at(path: str) -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+def _candidates(path: str, value: Any) -> list[Any]:
+    """Values to try at a path, none for what only Kubernetes understands."""
+    schema = SCHEMA
     for key in path.split("."):
         schema = schema.get("properties", {}).get(key, {})
-    return schema
+    if path in CHOICES:
+        return CHOICES[path]
+    if isinstance(value, bool):
+        return [False, True]
+    if isinstance(value, int | float):
+        permits = jsonschema.Draft7Validator(schema).is_valid
+        return [number for number in NUMBERS if permits(number)]
+    return list(schema.get("enum", []))
 
 
 TRIED = {
     path: candidates
     for path, value in _paths(_default_values())
     if not any(each in path for each in LEFT_ALONE)
-    if (candidates := _candidates(path, value)) is not None
+    if (candidates := _candidates(path, value))
 }
-CHANGES = strategies.lists(strategies.sampled_from(sorted(TRIED)), min_size=1, max_size=12, unique=True)
+CHANGES = strategies.lists(strategies.sampled_from(sorted(TRIED)), min_size=4, max_size=20, unique=True)
 
 
 @strategies.composite
@@ -235,11 +235,11 @@ def combinations(draw: strategies.DrawFn) -> Values:
         inner = values
         for key in outer:
             inner = inner.setdefault(key, {})
-        inner[last] = draw(TRIED[path])
+        inner[last] = draw(strategies.sampled_from(TRIED[path]))
     return values
 
 
-# A failure has at most twelve values; to find fewer takes minutes.
+# A failure has at most twenty values; to find fewer takes minutes.
 @hypothesis.settings(
     max_examples=60,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate],
