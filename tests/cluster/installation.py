@@ -25,9 +25,9 @@ CHART = ROOT / "helm-chart"
 CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
 IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
 REPOSITORY, _, TAG = IMAGE.rpartition(":")
-REQUESTS = {"memory": "32Mi", "cpu": "50m"}  # with less, a pod hardly runs on a busy machine
+REQUESTS = {"memory": "32Mi", "cpu": "100m"}  # with less, a pod hardly runs on a busy machine
 FAILED = 1  # the exit code of a worker that gives up
-WAIT_SECONDS = 240  # for what takes seconds on an idle machine
+WAIT_SECONDS = 420  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
 # Few resources, so that a small node has room for all.
@@ -43,7 +43,7 @@ Values = dict[str, Any]
 
 def run(*command: str, stdin: str = "") -> str:
     """Runs a command and returns its output. Raises AssertionError with the output if it fails."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=260)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS + 20)
     assert done.returncode == 0, f"{' '.join(command)[:200]}: {done.stderr}{done.stdout}"
     return done.stdout
 
@@ -167,7 +167,7 @@ class Release:
         return printed
 
     def wait_for_rollout(self) -> None:
-        self.namespace.kubectl("rollout", "status", f"statefulset/{self.name}", "--timeout=240s")
+        self.namespace.kubectl("rollout", "status", f"statefulset/{self.name}", f"--timeout={WAIT_SECONDS}s")
 
     def scale(self, workers: int) -> None:
         self.namespace.kubectl("scale", "statefulset", self.name, f"--replicas={workers}")
