@@ -72,10 +72,11 @@ _SINGLE = RequestKind.SINGLE
 class Wait:
     """How long a client's requests have waited for an ID, and what kind of request waits."""
 
-    __slots__ = ("block", "ids", "kind", "since_ms")
+    __slots__ = ("block", "ids", "is_followed", "kind", "since_ms")
 
     def __init__(self) -> None:
         self.since_ms: int | None = None  # the Unix millisecond in which the wait began; None when nothing waits
+        self.is_followed = False  # whether more requests of the client have arrived
         self.want_one()
 
     def want_one(self) -> None:
@@ -87,6 +88,11 @@ class Wait:
     @property
     def is_bulk(self) -> bool:
         return self.kind is not RequestKind.SINGLE
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the client only wants one ID, or one small block."""
+        return self.kind is _SINGLE and self.ids == self.block and not self.is_followed
 
     def begin(self, now_ms: int) -> None:
         """Keeps the earlier time when a wait has begun already."""

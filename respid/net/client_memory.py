@@ -12,11 +12,13 @@ import sys
 from collections import OrderedDict
 from typing import NamedTuple, Protocol
 
+from respid.net.heap import trim_heap
 from respid.worker.stats import Stats
 
 RECOUNT_SECONDS = 1.0
 SLICE = 200  # clients recounted before the event loop gets its turn
 NEWCOMERS_PART = 2  # clients that have not run a command may hold a half: the others need not make room for them
+TRIMMED_PART = 8  # of the limit
 _SIZE_CLASSES = 48  # a class has the sizes with the same number of binary digits
 
 
@@ -56,6 +58,7 @@ class ClientMemory:
         self._size_classes = [_Ordered() for _ in range(_SIZE_CLASSES)]
         self._newcomers = _Ordered()  # in the order in which they came; some may have run a command since
         self._newcomers_bytes = 0
+        self._given_up_bytes = 0
 
     def add(self, holder: Holder) -> None:
         """Counts a new client."""
@@ -69,6 +72,7 @@ class ClientMemory:
         if noted is None:
             return
         noted.size_class.pop(holder, None)
+        self._given_up_bytes += noted.held_bytes
         self._stats.client_memory_bytes -= noted.held_bytes
         self._forget_newcomer(holder, noted)
 
@@ -85,14 +89,24 @@ class ClientMemory:
             self._make_room()
 
     async def run(self) -> None:
-        """Counts all clients again and again until it is cancelled, for what is not noted: small unread replies."""
+        """Counts all clients again and again until it is cancelled, for what is not noted: small unread replies.
+
+        Also keeps the heap small.
+        """
         while True:
             await asyncio.sleep(RECOUNT_SECONDS)
+            self._trim()
             holders = list(self._noted)
             for start in range(0, len(holders), SLICE):
                 for holder in holders[start : start + SLICE]:
                     self.note(holder)
                 await asyncio.sleep(0)
+
+    def _trim(self) -> None:
+        """Returns to the system what clients have given up. Takes milliseconds, so it waits for many of them."""
+        if self._given_up_bytes >= self._limit_bytes // TRIMMED_PART:
+            self._given_up_bytes = 0
+            trim_heap()
 
     def _count(self, holder: Holder, noted: _Noted) -> _Noted:
         held_bytes = holder.held_bytes

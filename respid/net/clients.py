@@ -186,7 +186,7 @@ class Clients:
     def hold_back(self, budget: Budget) -> None:
         """Ends a pass of the event loop over its sockets, which reads from all clients that are not paused.
 
-        Those that just draw IDs go on, and so do those with another budget: an unauthenticated crowd pauses no
+        Those that just draw some IDs go on, and so do those with another budget: an unauthenticated crowd pauses no
         authenticated client. The others wait for their turns, in the rounds to come.
         """
         budget.left_ns = 0

@@ -352,9 +352,10 @@ class Connection:
             session.reply_mode = _SKIPPING
 
     def _wait(self) -> None:
-        worker = self.session.worker
+        worker, wait = self.session.worker, self.session.wait
         self.next = Next.WAIT
-        self.session.wait.begin(worker.clock.wall_ms())
+        wait.begin(worker.clock.wall_ms())
+        wait.is_followed = self._parts is not None or not self._reader.is_empty
         if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
             self.session.closing = True
             self.next = _CLOSE

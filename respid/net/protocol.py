@@ -5,7 +5,7 @@ import select
 
 from respid.commands import Session, SocketState
 from respid.net.clients import Clients
-from respid.net.connection import Connection
+from respid.net.connection import NS_PER_BYTE, READ_NS, Connection
 from respid.net.flow_control import FlowControl
 from respid.net.peer import describe_local_end, describe_peer, idle_seconds, keep_alive
 from respid.net.states import Next, State
@@ -23,13 +23,15 @@ FULL_READ_BYTES = 256_000
 # Such a read of an unfinished request takes longer than a turn. Its client waits for one before it is read again, since
 # one pass of the event loop reads from all clients that are not paused.
 LONG_READ_BYTES = 16_000
+# A client whose reads are as long as this does not just draw some IDs, and its reads count against the round.
+PIPELINE_READ_BYTES = 4_096
 BASE_BYTES = 4096  # measured: 2.7 KB, without what the kernel holds
 
 
 class RespProtocol(FlowControl):
     """One client's socket."""
 
-    __slots__ = ("_clients", "_connection", "_untimed", "turns")
+    __slots__ = ("_clients", "_connection", "_is_pipelining", "_untimed", "turns")
 
     _connection: Connection  # or what stands in for it while its next batch is timed; not if the client was rejected
     _untimed: Connection
@@ -37,6 +39,7 @@ class RespProtocol(FlowControl):
     def __init__(self, clients: Clients) -> None:
         super().__init__(clients.loop)
         self._clients = clients
+        self._is_pipelining = False  # since its last turn
         self.turns = 0  # that it waited for since it was last between two requests
 
     @property
@@ -76,12 +79,15 @@ class RespProtocol(FlowControl):
         output = connection.receive(data)
         if output:
             self._transport.write(output)
-        if not connection.is_settled or len(data) >= FULL_READ_BYTES or self._clients.is_attentive:
+        if not connection.is_settled or len(data) >= PIPELINE_READ_BYTES or self._clients.is_attentive:
             self._go_on_after(data)
 
     def _go_on_after(self, data: bytes) -> None:
         connection = self._connection
         self._note_memory()
+        if len(data) >= PIPELINE_READ_BYTES and connection.expects_run:
+            self._is_pipelining = True
+            connection.budget.left_ns -= READ_NS + len(data) * NS_PER_BYTE
         if connection.next is not _READ:
             self._step(connection.next)
         elif len(data) >= (FULL_READ_BYTES if connection.is_between_requests else LONG_READ_BYTES):
@@ -132,9 +138,11 @@ class RespProtocol(FlowControl):
         self._clients.wait_for_turn(self)
 
     def hold_back(self, budget: Budget) -> None:
-        """Reads from the client after a turn only, if it uses this budget and does not just draw IDs."""
+        """Reads from the client after a turn only, if it uses this budget and does not just draw some IDs."""
         connection = self._connection
-        if self._state is _READING and connection.budget is budget and not connection.expects_run:
+        is_drawing = connection.expects_run and not self._is_pipelining
+        if self._state is _READING and connection.budget is budget and not is_drawing:
+            self._is_pipelining = False
             self.turns -= 1  # it may not have sent anything, so this is none of its turns
             self._step(Next.TURN)
 

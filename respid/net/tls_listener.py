@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, cast
 
 from respid.net.address import host_port
 from respid.net.clients import Clients
@@ -23,26 +23,37 @@ MAX_HANDSHAKES = 256
 # loop, although those that wait for bytes may all get them at once.
 HANDSHAKE_NS = 1_000_000
 ROUND_NS = 4_000_000
-TLS_BASE_BYTES = 24 * 1024  # measured: 22.4 KB after the handshake, without what the kernel holds
+# What TLS adds to the time of a read, most of it spent before anyone sees the data.
+TLS_READ_NS = 20_000
+TLS_NS_PER_BYTE = 1
+# Measured: 22.4 KB after the handshake, without what the kernel holds. A client whose reading is paused is read once
+# more, which takes another 22 KB.
+TLS_BASE_BYTES = 48 * 1024
+# How much uvloop reads from a client whose reading is paused before it stops. The default is 256 KB for each client.
+READ_AHEAD_BYTES = 1
 # How much the kernel keeps for us to read: it takes twice as much. The TLS state of each client keeps 7/3 of the most
 # that was ever read at once, and in one pass of the event loop all clients may be read.
-RECEIVE_BUFFER_BYTES = 32 * 1024
-UNAUTHENTICATED_RECEIVE_BUFFER_BYTES = 8 * 1024
+RECEIVE_BUFFER_BYTES = 8 * 1024
 ACCEPT_PAUSE_SECONDS = 1.0  # after an error, such as too many open files
 _log = logging.getLogger(__name__)
 _NAME_REFUSED = errors.error("DENIED the client certificate has none of the names that this server lets in")
 
 
+class _ReadAhead(Protocol):
+    """What TLS transports of asyncio and uvloop have beside the methods of `asyncio.Transport`."""
+
+    def set_read_buffer_limits(self, high: int) -> None: ...
+
+
 class _TlsProtocol(RespProtocol):
     """One client's socket, refused if its certificate has no accepted name. Knows how much its TLS state takes."""
 
-    __slots__ = ("_is_unauthenticated", "_largest_read_bytes", "_largest_write_bytes", "_tls")
+    __slots__ = ("_largest_read_bytes", "_largest_write_bytes", "_tls")
 
     def __init__(self, clients: Clients, tls: Tls) -> None:
         super().__init__(clients)
         self._tls = tls
         self._largest_read_bytes = self._largest_write_bytes = 0
-        self._is_unauthenticated = True
 
     @property
     def base_bytes(self) -> int:
@@ -57,12 +68,11 @@ class _TlsProtocol(RespProtocol):
             self._largest_read_bytes = len(data)
             self._clients.memory.note(self)
         if self._state is State.READING:
-            self._write(self._connection.receive(data))
+            connection = self._connection
+            self._write(connection.receive(data))
+            if not connection.expects_run:
+                connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
             self._go_on_after(data)
-            if self._is_unauthenticated and self.session.authenticated and not self._transport.is_closing():
-                self._is_unauthenticated = False
-                connected = self._transport.get_extra_info("socket")
-                connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         else:
             self._receive_late(data)
 
@@ -71,6 +81,7 @@ class _TlsProtocol(RespProtocol):
         super()._write(output)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("_ReadAhead", transport).set_read_buffer_limits(READ_AHEAD_BYTES)
         if self._tls.admits(transport.get_extra_info("peercert")):
             super().connection_made(transport)
         else:
@@ -111,7 +122,7 @@ class TlsListener:
         self.sockets = sockets
         for listening in sockets:
             listening.settimeout(0)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNAUTHENTICATED_RECEIVE_BUFFER_BYTES)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             self._accepting.append(self._clients.loop.create_task(self._accept(listening)))
 
     def close(self) -> None:

@@ -1,9 +1,10 @@
 """The queue of connections that wait for an ID, served in rounds. Never touches the event loop.
 
-A round gives each connection one turn, in order. Streams of IDs come after all other requests, so any number of them
-cannot starve single ones; in some rounds the first stream has its turn before those. A connection that gets nothing,
-because its block does not fit into the rest of the millisecond, keeps its place. It is served first when the next
-millisecond opens.
+A round gives each connection one turn, in order. Connections that want one ID, or one small block, come first, then
+pipelines and large blocks, then streams of IDs: a single request does not wait for thousands of pipelines. In some
+rounds the first pipeline and the first stream come before the others, so that they are not starved. A connection that
+gets nothing, because its block does not fit into the rest of the millisecond, keeps its place. It is served first when
+the next millisecond opens.
 """
 
 from collections import deque
@@ -17,7 +18,7 @@ from respid.worker.worker import Worker
 
 _MOST_SPARE_MS = 5
 _LOOKED_AT = 64  # waiting clients
-STREAM_FIRST_ROUNDS = 8  # so that single requests which take all IDs do not starve streams
+REVERSED_ROUNDS = 8  # one round in so many
 
 
 class Waiter(Protocol):
@@ -38,16 +39,18 @@ class WaitingQueue:
         "_bulk_waiting",
         "_exhausted_seen",
         "_is_interrupted",
-        "_queue",
+        "_pipelines",
         "_rounds",
         "_served_ns",
+        "_singles",
         "_streams",
         "_worker",
     )
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._queue: deque[Waiter] = deque()
+        self._singles: deque[Waiter] = deque()
+        self._pipelines: deque[Waiter] = deque()
         self._streams: deque[Waiter] = deque()
         self._rounds = 0
         self._bulk_waiting = 0  # of the connections in the queue
@@ -56,11 +59,11 @@ class WaitingQueue:
         self._is_interrupted = False  # whether the last round ended before its time
 
     def __len__(self) -> int:
-        return len(self._queue) + len(self._streams)
+        return len(self._singles) + len(self._pipelines) + len(self._streams)
 
     def is_stream_only(self) -> bool:
         """Whether all waiting requests take any IDs that there are, so that they can be served late."""
-        return not self._queue
+        return not self._singles and not self._pipelines
 
     def spare_ms(self) -> int:
         """For how many milliseconds, up to 5, the queue can be left alone although IDs will be available earlier.
@@ -72,10 +75,8 @@ class WaitingQueue:
         generator = self._worker.generator
         if self._is_interrupted or generator.timestamp_ms < self._worker.clock.wall_ms():
             return 0
-        waits = [waiter.session.wait for waiter in islice(self._waiters(), _LOOKED_AT)]
-        is_one_small = any(wait.ids == wait.block and wait.kind is not RequestKind.BLOCK for wait in waits)
-        wanted = sum(wait.ids for wait in waits)
-        return min(wanted // (2 * generator.layout.sequence_size), 1 if is_one_small else _MOST_SPARE_MS)
+        wanted = sum(waiter.session.wait.ids for waiter in islice(self._waiters(), _LOOKED_AT))
+        return min(wanted // (2 * generator.layout.sequence_size), 1 if self._singles else _MOST_SPARE_MS)
 
     def join(self, waiter: Waiter) -> None:
         """Adds a connection at the end."""
@@ -89,17 +90,20 @@ class WaitingQueue:
         self._account()
         self._rounds += 1
         self._is_interrupted = False
-        streams = len(self._streams)
-        if streams and self._rounds % STREAM_FIRST_ROUNDS == 0:
-            self._serve(self._streams, 1)
-            streams -= 1
-        self._serve(self._queue, len(self._queue))
-        self._serve(self._streams, streams)
+        queues = (self._singles, self._pipelines, self._streams)
+        turns = [len(queue) for queue in queues]
+        if self._rounds % REVERSED_ROUNDS == 0:
+            for index in (2, 1):
+                first = min(1, turns[index])
+                self._serve(queues[index], first)
+                turns[index] -= first
+        for queue, number in zip(queues, turns, strict=True):
+            self._serve(queue, number)
         self._worker.generator.queued = bool(self)
         self._count_exhausted(sum(waiter.session.wait.is_bulk for waiter in self._waiters()))
 
     def _waiters(self) -> Iterator[Waiter]:
-        return chain(self._queue, self._streams)
+        return chain(self._singles, self._pipelines, self._streams)
 
     def _serve(self, queue: deque[Waiter], turns: int) -> None:
         """Gives this many connections one turn. After the time of a round, the event loop looks at its sockets."""
@@ -134,8 +138,11 @@ class WaitingQueue:
                 self._append(waiter)
 
     def _append(self, waiter: Waiter) -> None:
-        is_stream = waiter.session.wait.kind is RequestKind.STREAM
-        (self._streams if is_stream else self._queue).append(waiter)
+        wait = waiter.session.wait
+        if wait.kind is RequestKind.STREAM:
+            self._streams.append(waiter)
+        else:
+            (self._singles if wait.is_single else self._pipelines).append(waiter)
 
     def _account(self) -> None:
         """Adds the time since the last call, for each connection that waited."""

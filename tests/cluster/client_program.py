@@ -17,7 +17,8 @@ from typing import Any
 
 BLOCK_IDS = 100
 RENEWAL_SECONDS = 3
-TIMEOUT_SECONDS = 90  # longer than a worker is frozen
+CONNECT_SECONDS = 3  # a connection that begins while its pod vanishes stays with that pod's address
+REPLY_SECONDS = 90  # longer than a worker is frozen
 LOADING = "-LOADING respid cannot issue IDs"
 
 
@@ -39,7 +40,8 @@ class Client(threading.Thread):
     def run(self) -> None:
         while True:
             try:
-                with socket.create_connection(self._address, timeout=TIMEOUT_SECONDS) as connection:
+                with socket.create_connection(self._address, timeout=CONNECT_SECONDS) as connection:
+                    connection.settimeout(REPLY_SECONDS)
                     self._draw(connection)
             except OSError as error:
                 self._note_error("closed" if isinstance(error, ConnectionError) else f"{type(error).__name__}: {error}")

@@ -10,7 +10,7 @@ import re
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ FAILED = 1  # the exit code of a worker that gives up
 WAIT_SECONDS = 420  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
+# How to delete a pod. Without waiting, because kubectl can miss that it is gone if another one has its name already.
+BY_FORCE = ("--force", "--grace-period=0", "--wait=false")
 # Few resources, so that a small node has room for all.
 SMALL = {
     "resources": {"requests": REQUESTS, "limits": {"memory": "256Mi", "cpu": "1000m"}},
@@ -48,9 +50,9 @@ def run(*command: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
+def wait_for(condition: Callable[[], object], what: str, *, seconds: float = WAIT_SECONDS) -> None:
     """Polls until the condition is true. Failed commands, such as those of a busy API server, count as false."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             if condition():
@@ -58,7 +60,7 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
             last = "no"
         except (AssertionError, subprocess.TimeoutExpired) as error:
             last = str(error)
-        assert time.monotonic() < deadline, f"after {WAIT_SECONDS} s: {what}: {last}"
+        assert time.monotonic() < deadline, f"after {seconds} s: {what}: {last}"
         time.sleep(0.5)
 
 
@@ -186,6 +188,11 @@ class Release:
         return int(self.namespace.get("statefulset", self.name)["status"].get("readyReplicas", 0))
 
     @property
+    def created(self) -> int:
+        """The number of pods, as the StatefulSet knows it."""
+        return int(self.namespace.get("statefulset", self.name)["status"].get("replicas", 0))
+
+    @property
     def exit_codes(self) -> set[int]:
         """Those of the workers that run now, from former ends. Probes on a busy node cause others than `FAILED`."""
         statuses = [self.namespace.get(*pod.split("/"))["status"]["containerStatuses"] for pod in self.pods()]
@@ -219,6 +226,25 @@ def _zipped(package: Path) -> bytes:
     return archive.getvalue()
 
 
+def run_program(namespace: Namespace, container: Values, *, volumes: Sequence[Values] = ()) -> None:
+    """Creates a pod of the container's name that runs it once."""
+    specification: Values = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0}
+    specification |= {"containers": [container], "volumes": list(volumes)}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": container["name"]}, "spec": specification}
+    namespace.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+
+
+def interrupt_program(namespace: Namespace, name: str) -> str:
+    """Ends a pod's program as Ctrl-C does, deletes the pod, and returns its log."""
+    with contextlib.suppress(AssertionError):  # what sends the signal may end with the process that gets it
+        namespace.kubectl("exec", name, "--", "python", "-c", "import os; os.kill(1, 2)")
+    ends = ("Succeeded", "Failed")
+    wait_for(lambda: namespace.get("pod", name)["status"]["phase"] in ends, f"the program of pod {name} ends")
+    log = namespace.kubectl("logs", name)
+    namespace.kubectl("delete", "pod", name)
+    return log
+
+
 class Client:
     """A pod that draws IDs until it is stopped."""
 
@@ -237,20 +263,18 @@ class Client:
         self._namespace, self._name = namespace, name
         arguments = [host, "6379", str(connections), str(pause), str(singles), str(keeps), driver]
         container: dict[str, Any] = {
-            "name": "client",
+            "name": name,
             "image": IMAGE,
             "command": ["python", "-c", CLIENT_PROGRAM, *arguments],
             "resources": {"requests": REQUESTS},
         }
-        specification: dict[str, Any] = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0}
-        specification["containers"] = [container]
+        volumes: list[Values] = []
         if driver == "redis-py":
             namespace.create_files("drivers", {"redis.zip": _zipped(Path(redis.__file__).parent)})
             container["volumeMounts"] = [{"name": "drivers", "mountPath": "/drivers"}]
             container["env"] = [{"name": "PYTHONPATH", "value": "/drivers/redis.zip"}]
-            specification["volumes"] = [{"name": "drivers", "configMap": {"name": "drivers"}}]
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": specification}
-        namespace.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+            volumes = [{"name": "drivers", "configMap": {"name": "drivers"}}]
+        run_program(namespace, container, volumes=volumes)
         wait_for(lambda: self.answered > 0, "the client draws")
 
     @property
@@ -258,10 +282,10 @@ class Client:
         lines = self._namespace.log(self._name, lines=1).split()
         return int(lines[-1]) if lines else 0
 
+    @property
+    def answered_by_second(self) -> list[int]:
+        """What `answered` was in each second so far."""
+        return [int(line) for line in self._namespace.kubectl("logs", self._name).split()]
+
     def finish(self) -> Drawn:
-        with contextlib.suppress(AssertionError):  # what sends the signal may end with the process that gets it
-            self._namespace.kubectl("exec", self._name, "--", "python", "-c", "import os; os.kill(1, 2)")
-        wait_for(lambda: self._namespace.get("pod", self._name)["status"]["phase"] == "Succeeded", "the client ends")
-        log = self._namespace.kubectl("logs", self._name)
-        self._namespace.kubectl("delete", "pod", self._name)
-        return Drawn(json.loads(log.splitlines()[-1]))
+        return Drawn(json.loads(interrupt_program(self._namespace, self._name).splitlines()[-1]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.installation import RETRYABLE, SMALL, Client, Namespace, Release, repeated, wait_for
+from tests.cluster.installation import BY_FORCE, RETRYABLE, SMALL, Client, Namespace, Release, repeated, wait_for
 from tests.support.needed_tools import leave_out
 
 
@@ -64,7 +64,7 @@ def test_frozen_and_replaced_pod_repeats_no_id(release: Release) -> None:
     old = Container(namespace, "respid-0")
     try:
         old.freeze()
-        namespace.kubectl("delete", "pod", "respid-0", "--force", "--grace-period=0")
+        namespace.kubectl("delete", "pod", "respid-0", *BY_FORCE)
         wait_for(lambda: namespace.get("pod", "respid-0")["metadata"]["uid"] != old.uid, "the pod is replaced")
         wait_for(lambda: release.ready == 1, "the new pod is ready")
         new_client = Client(namespace, "respid", name="new")

@@ -10,6 +10,7 @@ from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnav
 from respid.highwater.stores.none import NoStore
 from respid.ids.generator import NOTHING, Generator, Obstacle
 from respid.ids.layout import YEAR_MS, Layout
+from respid.ids.reservation import ReserveSpans
 from respid.server import make_worker
 from respid.worker.config import Config
 from respid.worker.lifecycle import State
@@ -480,6 +481,21 @@ def test_reports_mark_too_far_ahead(
     run_scripted(clock, Keeper(worker, store).begin())
     assert (events(caplog, "ERROR"), events(caplog, "WARNING")) == (["mark_too_far_ahead"], [])
     assert "is 3600 s ahead of the wall clock: no ID is issued until the clock comes within 600 s" in caplog.text
+
+
+def test_lower_limits_keep_ids_above_the_mark(clock: ScriptedClock, store: ScriptedStore) -> None:
+    """The process before it was permitted a longer lead, and had a longer reservation."""
+    store.mark_ms = mark_ms = clock.wall_ms() + 300_000
+    store.spans = ReserveSpans(wall_ms=1_000, lead_ms=250)
+    config = Config(worker_id=1, worker_id_source="test", store="none", max_clock_lead_seconds=60)
+    worker = make_worker(config, store, clock)
+    run_scripted(clock, Keeper(worker, store).begin())
+    clock.pass_ms(239_000)
+    assert worker.generator.take(1) == NOTHING
+    clock.pass_ms(1_001)
+    first, count = worker.generator.take(1)
+    assert count == 1
+    assert worker.generator.layout.decompose(first).timestamp_ms >= mark_ms
 
 
 def test_step_by_more_than_the_lead_must_last(clock: ScriptedClock, store: ScriptedStore) -> None:

@@ -60,9 +60,11 @@ KINDS = {
     "unfinished requests": Kind(UNFINISHED),
     "unfinished requests over the Unix socket": Kind(UNFINISHED, port="Unix socket"),
     "unread IDs": Kind(AUTH + request("ID.NEXT", "COUNT", "4096000"), size=CROWD // 8, is_closed=False),
+    "pipelines": Kind(AUTH + request("INCR", "orders") * 12_000, is_closed=CROWD > 1_000),
+    "pipelines of blocks": Kind(AUTH + request("INCRBY", "orders", "100") * 12_000, is_closed=CROWD > 1_000),
     "unread lists of clients": Kind(AUTH + request("CLIENT", "LIST") * 1_000, is_closed=CROWD > 1_000),
     "unfinished TLS handshakes": Kind(CLIENT_HELLO, port="raw TLS", is_closed=False),
-    "TLS": Kind(b"", port="TLS", is_closed=CROWD > 2_600),
+    "TLS": Kind(b"", port="TLS", is_closed=CROWD > 1_300),
     "unfinished requests over TLS": Kind(UNFINISHED, port="TLS"),
     "HTTP": Kind(b"GET /metrics HTTP/1.1\r\nHost: respid\r\nX: " + b"x" * 9_000, port="HTTP", is_closed=False),
 }

@@ -1,7 +1,9 @@
 """The memory that all clients together may hold, and which of them is closed above it."""
 
 import asyncio
+import contextlib
 import socket
+import ssl
 from pathlib import Path
 from unittest import mock
 
@@ -10,6 +12,7 @@ import pytest
 from benchmarks.ports import free_port
 from respid.net import client_memory, memory_limit
 from respid.net.client_memory import ClientMemory
+from respid.net.flow_control import HIGH_WATER_BYTES
 from respid.net.memory_limit import default_limit_bytes
 from respid.net.protocol import BASE_BYTES
 from respid.net.states import Next
@@ -26,6 +29,7 @@ from tests.support.scripted_worker import connect, converse
 LIMIT = 2_000_000
 CLOSED = 'id_generator_connections_closed_total{reason="client_memory"}'
 HELD = "id_generator_client_memory_bytes"
+PAUSED = 60  # clients
 UNFINISHED = b"*2\r\n$4\r\nECHO\r\n$1000000\r\n" + b"x" * 900_000
 
 
@@ -142,6 +146,24 @@ async def test_client_that_is_not_noted_is_recounted(monkeypatch: pytest.MonkeyP
     recounting.cancel()
 
 
+async def test_memory_is_returned_when_clients_gave_up_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    trim_heap = mock.Mock()
+    monkeypatch.setattr(client_memory, "RECOUNT_SECONDS", 0.001)
+    monkeypatch.setattr(client_memory, "trim_heap", trim_heap)
+    crowd = Crowd(800)
+    witness = crowd.add(1)
+    recounting = asyncio.create_task(crowd.memory.run())
+    calls = []
+    for held_bytes in (99, 1, 1):
+        crowd.add(held_bytes).give_up_memory()
+        looks = witness.looks
+        while witness.looks < looks + 2:
+            await asyncio.sleep(0)
+        calls.append(trim_heap.call_count)
+    recounting.cancel()
+    assert calls == [0, 1, 1]
+
+
 def test_no_limit_counts_all_the_same() -> None:
     crowd = Crowd(0)
     crowd.add(1 << 40)
@@ -162,6 +184,31 @@ def test_tls_state_is_held_memory(start_server: StartServer, tmp_path: Path) -> 
         wait_until(lambda: server.metric(HELD) == TLS_BASE_BYTES)
         client.sendall(request("ECHO", "x" * 12_000))
         wait_until(lambda: server.metric(HELD) > TLS_BASE_BYTES + 40_000)
+
+
+def test_paused_clients_over_tls_are_not_read_ahead(start_server: StartServer, tmp_path: Path) -> None:
+    files, port = CertificateFiles(tmp_path), free_port()
+    server = start_server(*files.options(port), measured=False)
+    context = files.client_context()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(tls_client(context, port)) for _ in range(PAUSED)]
+        for client in clients:
+            client.sendall(request("ID.NEXT", "COUNT", "4096000"))  # and reads no reply
+        wait_until(lambda: server.metric(HELD) > PAUSED * (TLS_BASE_BYTES + HIGH_WATER_BYTES))
+        before_bytes = server.resident_bytes()
+        for client in clients:
+            client.settimeout(0.02)
+            with contextlib.suppress(TimeoutError):
+                client.sendall(UNFINISHED)
+        assert server.resident_bytes() - before_bytes < PAUSED * 64 * 1024
+
+
+def tls_client(context: ssl.SSLContext, port: int) -> ssl.SSLSocket:
+    """A client of which the kernel keeps few replies."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+    connection.connect(("127.0.0.1", port))
+    return context.wrap_socket(connection, server_hostname="localhost")
 
 
 def test_silent_crowd_makes_room_for_users(start_server: StartServer) -> None:

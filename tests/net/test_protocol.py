@@ -10,7 +10,8 @@ import pytest
 from respid.ids.clock import SystemClock
 from respid.ids.layout import Layout
 from respid.net.clients import Clients
-from respid.net.protocol import LONG_READ_BYTES, RespProtocol
+from respid.net.connection import NS_PER_BYTE
+from respid.net.protocol import LONG_READ_BYTES, PIPELINE_READ_BYTES, RespProtocol
 from respid.net.states import State
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS
 from respid.worker.credentials import Credentials
@@ -172,6 +173,27 @@ async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: R
         await asyncio.sleep(0)
     assert cast("Mock", sending._transport).write.call_args.args == (PONG,)
     assert silent.turns == 0  # else a client that waits to authenticate would lose its early turns
+
+
+async def test_long_pipelines_end_a_pass_and_wait_for_turns(protocol: RespProtocol) -> None:
+    """Clients that draw some IDs go on, but not those that send as many requests as they can."""
+    clients = protocol._clients
+    drawing, pipelining, silent = (RespProtocol(clients) for _ in range(3))
+    for each in (drawing, pipelining, silent):
+        each.connection_made(mock_transport())
+        each.data_received(INCR * 3)
+    long_read = INCR * (PIPELINE_READ_BYTES // len(INCR) + 1)
+    pipelining.data_received(long_read)
+    left_ns = clients.budgets.authenticated.left_ns
+    assert left_ns <= ROUND_NS - len(long_read) * NS_PER_BYTE
+    clients.budgets.authenticated.left_ns = -ROUND_NS
+    protocol.data_received(PING)
+    assert [each._state for each in (drawing, pipelining, silent)] == [State.READING, State.TURN, State.READING]
+    while pipelining._state is not State.READING:
+        await asyncio.sleep(0)
+    clients.budgets.authenticated.left_ns = -ROUND_NS
+    protocol.data_received(PING)
+    assert pipelining._state is State.READING  # it has sent nothing since
 
 
 async def test_client_that_ends_a_pass_waits_for_one_turn(protocol: RespProtocol) -> None:

@@ -9,13 +9,14 @@ from respid.commands import RequestKind, Session
 from respid.net.clients import QueueTicker
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, Budget
-from respid.net.waiting_queue import STREAM_FIRST_ROUNDS, WaitingQueue
+from respid.net.waiting_queue import REVERSED_ROUNDS, WaitingQueue
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.byte_streams import request
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_loop import run_scripted
 from tests.support.scripted_worker import RESERVED_MS, connect, converse
 
+INCR = request("INCR", "orders")
 SHARE = 100  # IDs that a turn gives a bulk request here
 NOTHING_EXHAUSTED = {"single": 0, "bulk": 0}
 
@@ -94,15 +95,62 @@ def test_round_gives_each_one_turn(clock: ScriptedClock, worker: Worker, queue: 
     assert len(queue) == 2
 
 
+def pipeline(worker: Worker, wants: int) -> Waiter:
+    waiter = Waiter(_session(worker), wants, SHARE)
+    waiter.session.wait.ids = wants
+    return waiter
+
+
+def test_single_request_waits_for_no_pipeline(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    pipelines, one = [pipeline(worker, 10_000) for _ in range(100)], single(worker)
+    for waiter in (*pipelines, one):
+        queue.join(waiter)
+    clock.pass_ms(1)
+    queue.serve()
+    assert [count for _, count in one.drawn] == [1]
+    assert sum(waiter.turns for waiter in pipelines) == 4095 // SHARE + 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_single"),
+    [
+        (INCR, True),
+        (request("INCRBY", "k", "100"), True),
+        (request("INCRBY", "k", "4000"), False),
+        (INCR + request("PING"), False),
+        (INCR + b"*", False),
+        (INCR * 2, False),
+        (request("MULTI") + INCR + request("EXEC"), False),
+    ],
+)
+def test_single_request_is_followed_by_none(worker: Worker, queue: WaitingQueue, sent: bytes, is_single: bool) -> None:  # noqa: FBT001
+    connection = connect(worker)
+    converse(connection, sent)
+    assert connection.next is Next.WAIT
+    assert connection.session.wait.is_single is is_single
+    assert not queue
+
+
+def test_pipelines_are_not_starved(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Single requests that take all IDs of each millisecond leave pipelines one turn in a while."""
+    waiting, greedy = pipeline(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
+    for waiter in (waiting, greedy):
+        queue.join(waiter)
+    for _ in range(2 * REVERSED_ROUNDS):
+        clock.pass_ms(1)
+        queue.serve()
+    assert waiting.turns == 2
+
+
 def test_streams_are_not_starved(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     """Single requests that take all IDs of each millisecond leave streams one turn in a while."""
     stream, greedy = bulk(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
     join(queue, stream, greedy)
-    for _ in range(2 * STREAM_FIRST_ROUNDS):
+    for _ in range(2 * REVERSED_ROUNDS):
         clock.pass_ms(1)
         queue.serve()
     assert [count for _, count in stream.drawn] == [SHARE, SHARE]
-    assert greedy.wants == 1_000_000 - 4096 * 2 * STREAM_FIRST_ROUNDS + 2 * SHARE
+    assert greedy.wants == 1_000_000 - 4096 * 2 * REVERSED_ROUNDS + 2 * SHARE
 
 
 def test_rounds_continue_until_all_are_served(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
@@ -247,7 +295,7 @@ def test_single_during_bulk_counts_as_bulk(
 def test_block_after_bulk_counts_as_bulk(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     large, small = block(worker, 4096), bulk(worker, SHARE)
     join(queue, small, large)
-    for _ in range(STREAM_FIRST_ROUNDS - 1):
+    for _ in range(REVERSED_ROUNDS - 1):
         queue.serve()  # there is no ID; the stream has its turn first in the next round
     counted = worker.stats.sequence_exhausted.copy()
     clock.pass_ms(1)
@@ -286,10 +334,10 @@ def test_wait_times_are_added_up(clock: ScriptedClock, worker: Worker, queue: Wa
     ("wanted", "spare_ms"), [([1], 0), ([8191], 0), ([8192], 1), ([8192, 1], 1), ([100_000, 1], 1), ([20_000] * 9, 5)]
 )
 def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: list[int], spare_ms: int) -> None:
-    waiters = [single(worker) for _ in wanted]
-    join(queue, *waiters)
-    for waiter, ids in zip(waiters, wanted, strict=True):
+    for ids in wanted:
+        waiter = single(worker)
         waiter.session.wait.ids = ids
+        queue.join(waiter)
     assert queue.spare_ms() == spare_ms
 
 

@@ -107,6 +107,15 @@ def change_space(world: World, place: Place, detail: int) -> None:
     change(world, place, space="ab"[detail % 2], is_exclusive=False)
 
 
+def change_layout_and_space(world: World, place: Place, detail: int) -> None:
+    """As in a rollback over both: this pod is replaced first, and the others still use the former ones."""
+    layout = LAYOUTS[detail % len(LAYOUTS)]
+    worker_id = place.settings.worker_id % layout.workers
+    space = "b" if place.settings.space == "a" else "a"
+    accepts = detail % 2 == 0
+    change(world, place, layout=layout, worker_id=worker_id, space=space, accepts_layout_change=accepts)
+
+
 def meet_in_two_spaces(world: World, place: Place, detail: int) -> None:
     """Two pods of one StatefulSet with one worker ID, in two ID spaces, start at once.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tests.simulation.changes import (
     change_layout,
+    change_layout_and_space,
     change_layout_of_all,
     change_own_worker_id,
     change_reserve,
@@ -113,5 +114,6 @@ FAULTS = (
     Fault((change_layout, change_layout_of_all)),
     Fault((change_space,)),
     Fault((meet_in_two_spaces, start), "lease"),
+    Fault((change_layout_and_space, start), "lease"),
     Fault((change_store,)),
 )

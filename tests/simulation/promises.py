@@ -146,9 +146,9 @@ def _moved_apart(former: Issuer, latter: Issuer, issuers: list[Issuer], losses: 
 
 
 def are_of_one_set(one: Issuer, other: Issuer) -> bool:
-    """Whether they are pods of one StatefulSet with one worker ID, in any ID spaces."""
+    """Whether they are pods of one StatefulSet whose IDs can be equal, in any ID spaces."""
     sets = {each.pod.rpartition("-")[0] for each in (one, other)}
-    return len(sets) == 1 and "" not in sets and one.layout == other.layout and one.worker_id == other.worker_id
+    return len(sets) == 1 and "" not in sets and _could_repeat(one, other)
 
 
 def _is_mark_lost(one: Issuer, other: Issuer, losses: list[Loss]) -> bool:

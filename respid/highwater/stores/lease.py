@@ -29,6 +29,7 @@ from respid.highwater.stores.lease_space import (
     explain_other_layout,
     find_other_layout,
     left_behind,
+    related,
 )
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
@@ -121,11 +122,14 @@ class LeaseStore:
         self._silence = Silence(monotonic_ns)
         self._can_list = True
         self._damaged: set[str] = set()  # the names of other workers' Leases without a mark, as last listed
+        self._readable: dict[str, Lease] = {}  # other workers' Leases, as they were when they last had a mark
+        self._surveyed_damage: set[str] = set()  # `_damaged` when the marks were surveyed
         self._reported: dict[str, int] = {}  # reasons of Events, and when they were created
 
     async def load(self) -> Survey:
         """As `Store.load`. StoreUnavailableError while another pod holds the worker ID, or another layout is in use."""
         lease, others = await self._read()
+        self._silence.recall(lease.gone_writes if lease else frozenset())
         self._refuse_damaged(others or ())
         if held := self._find_held([*([lease] if lease else []), *left_behind(others or (), self._own)]):
             await self._wait("WorkerIDHeld", explain_held(held, self._own))
@@ -133,7 +137,10 @@ class LeaseStore:
         if lease is not None and lease.nonce != self._nonce:  # else a former try of this start wrote it: not used
             self._found = lease
         survey = self._survey(others)
-        self._own = replace(self._own, former_id=survey.former_id(self._layout))
+        self._surveyed_damage = self._damaged
+        self._own = replace(
+            self._own, former_id=survey.former_id(self._layout), gone_writes=self._find_gone_writes(others or ())
+        )
         self._elsewhere_ms = self._reached_elsewhere_ms(others or ())
         return survey
 
@@ -189,6 +196,7 @@ class LeaseStore:
         self._can_list = True
         others = [lease for lease in leases if lease.name != self._own.name]
         self._note_damaged({lease.name for lease in others if lease.is_damaged})
+        self._readable |= {lease.name: lease for lease in others if not lease.is_damaged}
         return others
 
     def _note_damaged(self, names: set[str]) -> None:
@@ -210,17 +218,25 @@ class LeaseStore:
         if lease := find_other_layout(others, self._own, self._silence):
             await self._wait("LayoutInUse", explain_other_layout(lease, self._own))
 
+    def _find_gone_writes(self, others: Sequence[Lease]) -> frozenset[str]:
+        """The last writes of the holders of other layouts that are gone, so that a later start need not wait again."""
+        held = (each for each in related(others, self._own) if each.holder and not each.is_damaged)
+        strange = (each for each in held if each.fingerprint != self._own.fingerprint)
+        return frozenset(each.write for each in strange if each.write and self._silence.is_gone(each))
+
     def _survey(self, others: Sequence[Lease] | None) -> Survey:
         own = self._found.mark if self._found else None
         if others is None:
             return Survey(own, knows_all=False)
-        neighbours = [lease for lease in others if lease.space == self._own.space]
+        elsewhere = left_behind(others, self._own)
+        neighbours = [lease for lease in related(others, self._own) if lease not in elsewhere]
         readable = [lease for lease in neighbours if not lease.is_damaged]
-        marks = [lease.mark for lease in readable]
-        for lease in left_behind(others, self._own):
+        marks = [self._readable[lease.name].mark for lease in neighbours if lease.name in self._readable]
+        for lease in elsewhere:
             own, *rest = _merge(own, lease.mark)
             marks += rest
-        is_layout_in_use = any(not self._silence.is_gone(lease) for lease in readable)
+        alike = [lease for lease in readable if lease.fingerprint == self._own.fingerprint]
+        is_layout_in_use = any(not self._silence.is_gone(lease) for lease in alike)
         return Survey(own, tuple(marks), is_layout_in_use, knows_all=len(readable) == len(neighbours))
 
     async def _wait(self, reason: str, message: str) -> None:
@@ -258,11 +274,19 @@ class LeaseStore:
             return "WorkerIDHeld", explain_held(lease, self._own)
         if self._reached_elsewhere_ms(others) > self._elsewhere_ms:
             return "", "the mark of this worker ID in another ID space has risen meanwhile"
-        concerned = [each for each in others if each.space == self._own.space or each in elsewhere]
+        concerned = related(others, self._own)
+        # A holder that stopped for another worker's Lease would only start again without it.
+        if lease := self._find_damaged_since(elsewhere if self._is_holder else concerned):
+            return "", f"Lease {lease.name} lost its high-water mark meanwhile"
         known = Survey(None, tuple(each.mark for each in concerned if not each.is_damaged))
         if known.former_id(self._layout) > self._own.former_id:
             return "", "the marks of another layout have risen meanwhile"
         return "", ""
+
+    def _find_damaged_since(self, leases: Sequence[Lease]) -> Lease | None:
+        """A Lease that had a mark when the marks were surveyed. It may have risen before it was lost."""
+        damaged = (lease for lease in leases if lease.is_damaged and lease.name not in self._surveyed_damage)
+        return next(damaged, None)
 
     def _reached_elsewhere_ms(self, others: Sequence[Lease]) -> int:
         """The mark of this worker ID in other ID spaces, in this layout and Unix milliseconds; 0 if there is none."""
@@ -301,7 +325,7 @@ class LeaseStore:
         if lease is not None and (lease.nonce != self._nonce or lease.write not in self._writes):
             taken = f"worker ID {self._worker_id} was taken by pod {printable(lease.holder) or 'unknown'}"
             if lease.nonce == self._nonce:
-                taken += ", a copy of this process (was a snapshot restored?)"
+                taken += ", a copy of this process (was a snapshot or a backup restored?)"
             if not self._is_holder:
                 raise StoreUnavailableError(taken)
             raise HolderLostError(f"{taken} (Lease {lease.name})")

@@ -33,6 +33,7 @@ _NONCE = "respid.io/nonce"
 _FINGERPRINT = "respid.io/layout"
 _FORMER_ID = "respid.io/former-id"
 _POD = "respid.io/pod"
+_GONE_WRITES = "respid.io/gone-writes"
 MAX_EVENT_MESSAGE = 1024  # the API server refuses a longer one
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
@@ -207,6 +208,7 @@ def _without_mark(found: coordination_v1.Lease) -> Lease:
         fingerprint="",
         duration_seconds=spec.leaseDurationSeconds or 0,
         pod=annotations.get(_POD, ""),
+        gone_writes=frozenset(annotations.get(_GONE_WRITES, "").split()),
     )
 
 
@@ -234,7 +236,8 @@ def _to_kubernetes(lease: Lease) -> coordination_v1.Lease:
                 _FINGERPRINT: lease.fingerprint,
                 _FORMER_ID: str(lease.former_id),
                 _POD: lease.pod,
-            },
+            }
+            | ({_GONE_WRITES: " ".join(sorted(lease.gone_writes))} if lease.gone_writes else {}),
             resourceVersion=lease.version or None,
             uid=lease.identifier or None,
         ),

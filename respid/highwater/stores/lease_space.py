@@ -30,6 +30,7 @@ class Lease:
     duration_seconds: int  # its holder promises to change it at least this often
     former_id: int = NO_ID
     pod: str = ""  # the last holder's name, which stays when it gives the Lease up
+    gone_writes: frozenset[str] = frozenset()  # writes of other Leases whose holders were gone when it was made
 
     @property
     def is_damaged(self) -> bool:
@@ -59,6 +60,7 @@ class Silence:
         self._asked_ns = 0
         self._read_ns: int | None = None  # when the last answer was there
         self._unchanged: dict[str, tuple[str, int]] = {}  # by name: the version, and for how many ns
+        self._gone_writes: frozenset[str] = frozenset()
 
     def ask(self) -> None:
         """The Leases are about to be read."""
@@ -67,6 +69,10 @@ class Silence:
     def interrupt(self) -> None:
         """The Leases could not be read: the time until they can be does not count."""
         self._read_ns = None
+
+    def recall(self, gone_writes: frozenset[str]) -> None:
+        """What a former process has seen: the holders of Leases that nobody has written since are gone."""
+        self._gone_writes = gone_writes
 
     def note(self, leases: Iterable[Lease]) -> None:
         """All Leases as they have just been read."""
@@ -82,13 +88,25 @@ class Silence:
         """Whether the holder of this Lease, in this version, is considered gone. A Lease without a holder is free."""
         version, unchanged_ns = self._unchanged.get(lease.name, ("", 0))
         was_silent = version == lease.version and unchanged_ns >= lease.duration_seconds * 1_000_000_000
-        return not lease.holder or was_silent
+        return not lease.holder or was_silent or lease.write in self._gone_writes
+
+
+def related(others: Sequence[Lease], own: Lease) -> list[Lease]:
+    """The Leases of the workers whose IDs must differ from those of this one.
+
+    They are those of the same ID space, and those that pods of this StatefulSet have held in other ID spaces.
+    """
+    return [lease for lease in others if lease.space == own.space or _is_of_same_set(lease, own)]
 
 
 def find_other_layout(others: Sequence[Lease], own: Lease, silence: Silence) -> Lease | None:
-    """A Lease of the same ID space whose holder uses another layout. A damaged one does not say."""
-    for lease in others:
-        is_other = lease.space == own.space and lease.fingerprint != own.fingerprint and not lease.is_damaged
+    """A related Lease whose holder uses another layout. A damaged one does not say.
+
+    A holder of this pod's name in another ID space is this pod before it was replaced.
+    """
+    for lease in related(others, own):
+        is_former_self = lease.space != own.space and lease.holder == own.holder
+        is_other = lease.fingerprint != own.fingerprint and not lease.is_damaged and not is_former_self
         if is_other and not silence.is_gone(lease):
             return lease
     return None
@@ -102,9 +120,7 @@ def left_behind(others: Sequence[Lease], own: Lease) -> list[Lease]:
     return [
         lease
         for lease in others
-        if lease.space != own.space
-        and lease.worker_id == own.worker_id
-        and _set_of(own.holder) in (_set_of(lease.holder), _set_of(lease.pod))
+        if lease.space != own.space and lease.worker_id == own.worker_id and _is_of_same_set(lease, own)
     ]
 
 
@@ -130,6 +146,11 @@ def explain_held(lease: Lease, own: Lease) -> str:
         f"worker ID {own.worker_id} is held by pod {printable(lease.holder)} (Lease {lease.name}): {advice}; if that"
         f" pod is gone, the worker ID is free once its Lease has not changed for {lease.duration_seconds} s"
     )
+
+
+def _is_of_same_set(lease: Lease, own: Lease) -> bool:
+    """Whether a pod of this StatefulSet holds the Lease, or was the last one to hold it."""
+    return _set_of(own.holder) in (_set_of(lease.holder), _set_of(lease.pod))
 
 
 def _set_of(pod: str) -> str:

@@ -1,6 +1,7 @@
 """The lease store with Leases in this process and at a real API server. A test can drop requests and replies."""
 
 import asyncio
+import contextlib
 import copy
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -232,6 +233,30 @@ async def test_recreates_deleted_lease_with_ceiling(api: FaultyApi, leases: Leas
     assert (await make_store(api, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
 
 
+async def test_stop_recreates_deleted_lease(api: FaultyApi, leases: Leases, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS + 1000)
+    await leases.delete(f"respid-{space}-3")
+    await store.release(MARK_MS)
+    assert (await make_store(api, space).load()).own == MARK
+
+
+async def test_lease_restored_from_a_backup_stops_its_holder(api: FaultyApi, leases: Leases, space: str) -> None:
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    backup = await api.get(f"respid-{space}-3")
+    assert backup is not None
+    await store.extend(MARK_MS + 1000)
+    await leases.delete(backup.name)
+    await api.create(replace(backup, version="", identifier=""))
+    for write in (store.extend, store.release):
+        with pytest.raises(HolderLostError, match="was a snapshot or a backup restored"):
+            await write(MARK_MS + 2000)
+    assert (await make_store(api, space).load()).own == MARK
+
+
 async def test_lease_recreated_by_another_is_lost(api: FaultyApi, leases: Leases, space: str) -> None:
     store, other = make_store(api, space), make_store(api, space, pod="release-two-3")
     await store.load()
@@ -320,6 +345,30 @@ async def test_waits_while_other_layout_is_in_use(api: FaultyApi, space: str, cl
     survey = await store.load()
     assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS + 9)
     assert not survey.is_layout_in_use
+
+
+async def test_waits_once_for_a_killed_worker_of_another_layout(api: FaultyApi, space: str) -> None:
+    """Its worker ID is not used any more, so that its Lease stays as it is."""
+    killed = make_store(api, space, "respid-9", worker_id=9, layout=OTHER)
+    await killed.load()
+    await killed.extend(MARK_MS)
+    store = make_store(api, space, clock=(clock := ScriptedClock()))
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-9"):
+        await store.load()
+    clock.pass_ms(RESERVE_MS)
+    for _ in range(3):
+        await store.load()
+        await store.extend(MARK_MS + RESERVE_MS)
+        store = make_store(api, space)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-9"):
+        await make_store(api, space, "respid-4", worker_id=4).load()
+    with contextlib.suppress(HolderLostError):
+        await killed.extend(MARK_MS + 1000)
+    lease = await api.get(f"respid-{space}-9")
+    assert lease is not None
+    await api.replace(replace(lease, holder="respid-9", write="another"))
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-9"):
+        await store.load()
 
 
 async def fall_silent(
@@ -496,6 +545,32 @@ async def test_offset_and_id_space_that_change_together_are_seen(api: FaultyApi,
     assert (await make_store(api, space).load()).own == Mark(MARK_MS - 1000, LAYOUT.fingerprint)
 
 
+async def test_layout_and_id_space_that_change_together_are_seen(api: FaultyApi, space: str) -> None:
+    """As in a rollback over both: other pods of the StatefulSet still use the other layout, in another ID space."""
+    running = make_store(api, f"{space}-a", "respid-1", worker_id=1, layout=OTHER)
+    await running.load()
+    await running.extend(MARK_MS + 5000)
+    store = make_store(api, space, "respid-2", worker_id=2)
+    with pytest.raises(StoreUnavailableError, match=r"layout 41/11/11@\d+ is in use by pod respid-1"):
+        await store.load()
+    assert await make_store(api, space, "billing-2", worker_id=2).load() == Survey(None), "another release"
+    await running.release(MARK_MS)
+    survey = await store.load()
+    assert survey == Survey(None, (Mark(MARK_MS, OTHER.fingerprint),))
+    await store.extend(MARK_MS + 1000)
+    with pytest.raises(StoreUnavailableError, match=f"layout {LAYOUT.widths}@.* is in use by pod respid-2"):
+        await make_store(api, f"{space}-a", "respid-1", worker_id=1, layout=OTHER).load()
+
+
+async def test_layouts_in_two_id_spaces_that_write_at_once_both_wait(
+    api: FaultyApi, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [make_store(api, f"{space}-a", "respid-1", worker_id=1, layout=OTHER)]
+    stores.append(make_store(api, space, "respid-2", worker_id=2))
+    outcomes = await _extend_at_once(api, monkeypatch, stores)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 2
+
+
 async def test_starts_without_permission_to_list(
     api: FaultyApi, space: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -540,6 +615,54 @@ async def test_refuses_own_damaged_lease(api: FaultyApi, leases: Leases, own_spa
     await leases.damage(f"respid-{own_space}-3")
     with pytest.raises(StoreError, match=f"Lease respid-{own_space}-3.* holds no high-water mark of respid"):
         await make_store(api, "test").load()
+
+
+async def test_start_surveys_again_after_a_lease_was_damaged(api: FaultyApi, leases: Leases, space: str) -> None:
+    other = make_store(api, space, "respid-4", worker_id=4, layout=OTHER)
+    await other.load()
+    await other.extend(MARK_MS)
+    await other.release(MARK_MS)
+    store = make_store(api, space)
+    await store.load()
+    await leases.damage(f"respid-{space}-4")
+    with pytest.raises(StoreUnavailableError, match=f"Lease respid-{space}-4 lost its high-water mark"):
+        await store.extend(MARK_MS + 1000)
+    survey = await store.load()
+    assert not survey.knows_all
+    assert survey.former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1), "its mark, as it was read before"
+    await store.extend(MARK_MS + 1000)
+
+
+async def test_refuses_own_lease_that_is_damaged_during_the_start(api: FaultyApi, leases: Leases, space: str) -> None:
+    former = make_store(api, space)
+    await former.load()
+    await former.extend(MARK_MS)
+    store = make_store(api, space)
+    await store.load()
+    await leases.damage(f"respid-{space}-3")
+    with pytest.raises(StoreError, match="holds no high-water mark") as refusal:
+        await store.extend(MARK_MS + 1000)
+    assert not isinstance(refusal.value, StoreUnavailableError), "it is not tried again"
+
+
+@pytest.mark.parametrize("is_holder", [False, True])
+async def test_refuses_own_lease_elsewhere_that_is_damaged_later(
+    api: FaultyApi, leases: Leases, space: str, clock: ScriptedClock, *, is_holder: bool
+) -> None:
+    former = make_store(api, "former")
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.release(MARK_MS)
+    store = make_store(api, space, clock=clock)
+    await store.load()
+    if is_holder:
+        await store.extend(MARK_MS + 1000)
+        clock.pass_ms(RESERVE_MS)
+    await leases.damage("respid-former-3")
+    with pytest.raises(HolderLostError if is_holder else StoreUnavailableError, match="lost its high-water mark"):
+        await store.extend(MARK_MS + 2000)
+    with pytest.raises(StoreError, match=r"Lease respid-former-3, .* holds no high-water mark"):
+        await make_store(api, space).load()
 
 
 async def test_looks_for_other_layouts_after_a_write_that_took_long(

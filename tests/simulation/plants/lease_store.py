@@ -2,12 +2,25 @@
 
 from collections.abc import Sequence
 
-from respid.highwater.stores import HolderLostError, Survey
+from respid.highwater.stores import HolderLostError, Survey, lease_space
 from respid.highwater.stores import lease as lease_module
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
-from tests.simulation.changes import change_layout, freeze_beside_a_change, meet_in_two_spaces, mix_layouts
-from tests.simulation.events import api_fails, api_works, damage_mark, delete_mark_of_a_running_worker, set_clock
+from tests.simulation.changes import (
+    change_layout,
+    change_layout_and_space,
+    freeze_beside_a_change,
+    meet_in_two_spaces,
+    mix_layouts,
+)
+from tests.simulation.events import (
+    api_fails,
+    api_works,
+    damage_mark,
+    delete_mark_of_a_running_worker,
+    set_clock,
+    start,
+)
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_lease_store
 
 
@@ -102,6 +115,33 @@ def other_id_spaces_not_confirmed(patch: Patch) -> None:
 @in_the_lease_store()
 def other_layouts_ignored(patch: Patch) -> None:
     patch.setattr(lease_module, "find_other_layout", lambda _others, _own, _silence: None)
+
+
+@in_the_lease_store(change_layout_and_space)
+def layouts_in_other_id_spaces_ignored(patch: Patch) -> None:
+    """Pods of one StatefulSet may use two layouts, if the ID space changes as well."""
+
+    def find_in_own_space(others: Sequence[Lease], own: Lease) -> list[Lease]:
+        return [lease for lease in others if lease.space == own.space]
+
+    patch.setattr(lease_module, "related", find_in_own_space)
+    patch.setattr(lease_space, "related", find_in_own_space)
+
+
+@in_the_lease_store(change_layout, mix_layouts, start)
+def gone_once_is_gone_for_ever(patch: Patch) -> None:
+    """A worker of another layout that was gone at a former start is not seen when it is back."""
+
+    def find_names(store: LeaseStore, others: Sequence[Lease]) -> frozenset[str]:
+        strange = [lease for lease in others if lease.fingerprint != store._own.fingerprint and lease.holder]
+        return frozenset(lease.name for lease in strange if store._silence.is_gone(lease))
+
+    def is_gone(silence: Silence, lease: Lease) -> bool:
+        return is_gone_now(silence, lease) or lease.name in silence._gone_writes
+
+    is_gone_now = Silence.is_gone
+    patch.setattr(LeaseStore, "_find_gone_writes", find_names)
+    patch.setattr(Silence, "is_gone", is_gone)
 
 
 @in_the_lease_store()
