@@ -25,7 +25,7 @@ CHART = ROOT / "helm-chart"
 CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
 IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
 REPOSITORY, _, TAG = IMAGE.rpartition(":")
-REQUESTS = {"memory": "32Mi", "cpu": "100m"}  # with less, a pod hardly runs on a busy machine
+REQUESTS = {"memory": "32Mi", "cpu": "50m"}  # with less, a pod hardly runs on a busy machine
 FAILED = 1  # the exit code of a worker that gives up
 WAIT_SECONDS = 420  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
