@@ -266,8 +266,9 @@ class Server:
         self._worker.lifecycle.enter(State.DRAINING)
         await sweep.drain(delay_seconds)
         listeners.close()
-        clients.drain()
+        clients.drain(sweep.lately_used() if delay_seconds else ())
         deadline = time.monotonic() + STOP_SECONDS
+        await sweep.see_off()
         while clients.sockets and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         clients.abort()

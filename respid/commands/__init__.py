@@ -25,10 +25,12 @@ from respid.commands import introspection
 # isort: on
 from respid.commands.dispatch import run, run_quickly
 from respid.commands.draw import Draw, Drawn, constant_draw
+from respid.commands.known import Known, answer_known, known_kinds, refuse_known
 from respid.commands.queued import queue_draws
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
 from respid.commands.table import COMMANDS, Command
+from respid.commands.transaction import run_at_once
 
 __all__ = [
     "COMMANDS",
@@ -37,12 +39,14 @@ __all__ = [
     "Command",
     "Draw",
     "Drawn",
+    "Known",
     "Parts",
     "Reply",
     "ReplyMode",
     "RequestKind",
     "Session",
     "SocketState",
+    "answer_known",
     "client",
     "client_list",
     "cluster",
@@ -58,9 +62,12 @@ __all__ = [
     "introspection",
     "keys",
     "keyspace",
+    "known_kinds",
     "maintenance",
     "queue_draws",
+    "refuse_known",
     "run",
+    "run_at_once",
     "run_quickly",
     "server",
     "tracking",

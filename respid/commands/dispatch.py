@@ -57,6 +57,7 @@ def run(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable = 
     is_repeated = session.last_command == command.name
     session.last_command = command.name
     if session.transaction is not None and IMMEDIATE not in command.flags:
+        is_repeated = is_repeated or not session.transaction  # like the first request of the transaction before
         reply: Reply = _queue(session, command, arguments, session.transaction)
     else:
         counts = session.worker.stats.commands

@@ -7,7 +7,7 @@ from respid.resp import encoder, errors
 from respid.resp.reader import ARGUMENT_OVERHEAD_BYTES
 
 _KIB = 1024
-_ENTRY_BYTES = 200  # memory of an entry without its arguments
+ENTRY_BYTES = 200  # memory of an entry without its arguments
 _MOST_DRAWN = 512  # at once; other clients have their turn after that
 
 
@@ -67,7 +67,7 @@ def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Dr
     if not isinstance(last, QueuedDraws) or last.name != name or last.draw != draw:
         last = QueuedDraws(name, draw)
         transaction.append(last)
-        session.queued_bytes += _ENTRY_BYTES
+        session.queued_bytes += ENTRY_BYTES
     count = min(count, room)
     last.count += count
     session.queued_requests += count
@@ -86,7 +86,7 @@ def queue_request(session: Session, transaction: list[Queued], command: Command,
         return _refuse(session, transaction, size)
     session.queued_size += size
     session.queued_requests += 1
-    session.queued_bytes += _ENTRY_BYTES + ARGUMENT_OVERHEAD_BYTES * len(arguments) + arguments_bytes
+    session.queued_bytes += ENTRY_BYTES + ARGUMENT_OVERHEAD_BYTES * len(arguments) + arguments_bytes
     transaction.append(QueuedRequest(command, arguments))
     return encoder.QUEUED
 

@@ -1,5 +1,9 @@
 """MULTI, EXEC, DISCARD, WATCH and UNWATCH. No values are stored, so a watched key never changes."""
 
+from functools import lru_cache
+
+from respid.commands.draw import Draw
+from respid.commands.queued import ENTRY_BYTES, QueuedDraws
 from respid.commands.session import Parts, Queued, Reply, Session
 from respid.commands.table import ALWAYS, CommandGroup
 from respid.resp import encoder, errors
@@ -46,6 +50,42 @@ def _run(session: Session, transaction: list[Queued]) -> Parts:
     for queued in transaction:
         yield from queued.replies(session)
     session.queued_bytes = 0
+
+
+def run_at_once(session: Session, name: str, draw: Draw, count: int) -> tuple[bytes, Parts | None]:
+    """Does what MULTI, `count` requests that draw IDs, and EXEC would do in a plain session.
+
+    Returns the replies, and the rest of the reply to EXEC if it has to wait for IDs. If the requests are too many for a
+    transaction, or EXEC would fail, it does nothing and returns no replies.
+    """
+    worker, ids = session.worker, draw.ids
+    generator = worker.generator
+    if count > worker.config.max_queued_commands or generator.obstacle() is not None:
+        return b"", None
+    first, drawn = generator.take(count) if ids == 1 else generator.take_blocks(ids, count)
+    counts = worker.stats.commands
+    counts["multi"] += 1
+    counts["exec"] += 1
+    counts[name] += drawn
+    session.last_command = "exec"
+    session.queued_size = count
+    replies = _opening(count) + (draw.encode(first, ids, drawn) if drawn else b"")
+    return replies, None if drawn == count else _rest(session, name, draw, count - drawn)
+
+
+@lru_cache(maxsize=32)
+def _opening(count: int) -> bytes:
+    """The replies to MULTI and to `count` requests, and the beginning of the reply to EXEC."""
+    return encoder.OK + encoder.QUEUED * count + encoder.array_header(count)
+
+
+def _rest(session: Session, name: str, draw: Draw, count: int) -> Parts:
+    queued = QueuedDraws(name, draw)
+    queued.count = count
+    session.queued_bytes = ENTRY_BYTES
+    parts = _run(session, [queued])
+    next(parts)  # the header, which was sent for all of them
+    return parts
 
 
 @group.command("DISCARD", "Discards the queued commands.", f"{ALWAYS} fast immediate", since="2.0.0")

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from respid.net.client_memory import ClientMemory, Holder
@@ -107,6 +107,7 @@ class Clients:
         self._newcomers: Crowd[ClientSocket] = Crowd()  # some may have run a command meanwhile
         self.draining = False
         self.cuts_transactions = False  # in a drain
+        self.staying: set[ClientSocket] = set()  # those that a drain still serves
         self.is_attentive = (
             True  # whether a client has more to do after a batch: to drain, or to have its next one timed
         )
@@ -134,6 +135,7 @@ class Clients:
         """Does nothing for a client that was never added."""
         if client in self.sockets:
             self.sockets.remove(client)
+            self.staying.discard(client)
             self._newcomers.discard(client)
             self.memory.remove(client)
             del self.worker.clients[client.session.identifier]
@@ -208,11 +210,20 @@ class Clients:
         """Times the next batch of the client that sends next."""
         self.is_attentive = True
 
-    def drain(self) -> None:
-        """Closes each connection between two requests: at once if it is idle, else after its last reply."""
+    def drain(self, staying: Iterable[ClientSocket] = ()) -> None:
+        """Closes each connection between two requests: at once if it is idle, else after its last reply.
+
+        Those that are `staying` are served until `let_go` is called.
+        """
+        self.staying.update(staying)
         self.draining = self.is_attentive = True
         self._close_idle()
         self.loop.call_later(TRANSACTION_SECONDS, self._cut_transactions)
+
+    def let_go(self, client: ClientSocket) -> None:
+        """Closes a connection that stayed in the drain, as `drain` closes the others."""
+        self.staying.discard(client)
+        client.close_if_idle()
 
     def _cut_transactions(self) -> None:
         self.cuts_transactions = True

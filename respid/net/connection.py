@@ -7,24 +7,32 @@ from respid.commands import (
     Command,
     Draw,
     Drawn,
+    Known,
     Parts,
     ReplyMode,
     Session,
+    answer_known,
     constant_draw,
+    known_kinds,
     queue_draws,
+    refuse_known,
     run,
+    run_at_once,
     run_quickly,
 )
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
 from respid.resp.fast_path import LONGEST_ARGUMENT, NO_RUN, RunReader
+from respid.resp.known_frames import KnownFrames
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
+from respid.resp.transaction import OPENINGS, TransactionReader
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
+MOST_AT_ONCE = 16  # transactions of about 4 us, until the time is checked
 MOST_QUICK = 64  # requests of about 1 us, until the time is checked
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
 UNAUTHENTICATED_TURN_NS = 100_000
@@ -60,14 +68,18 @@ class Connection:
     __slots__ = (
         "_budgets",
         "_commands",
+        "_follows_other",
         "_generator",
+        "_known",
         "_limits",
         "_parts",
         "_read_bytes",
         "_reader",
+        "_recognised",
         "_request",
         "_run_left",
         "_runs",
+        "_transactions",
         "is_between_requests",
         "is_settled",
         "next",
@@ -94,6 +106,10 @@ class Connection:
         self._parts: Parts | None = None  # the rest of a reply that has begun
         self._run_left = 0  # commands of a run that are not answered yet
         self._runs = RunReader[RunDraw]()
+        self._known = KnownFrames[Known]()
+        self._recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
+        self._follows_other = False  # none is looked for after a request that is none: another one may follow
+        self._transactions = TransactionReader(self._runs)
         self._generator = worker.generator
         self._commands = worker.stats.commands
         # Everything that was read is answered, and the client is neither in MULTI nor in CLIENT REPLY OFF.
@@ -111,9 +127,9 @@ class Connection:
 
     @property
     def held_bytes(self) -> int:
-        """The memory of requests that are not answered yet, of the transaction, and of the last run."""
+        """The memory of requests that are not answered yet, of the transaction, and of what the last read was like."""
         pending_bytes = 0 if self.is_between_requests else self._reader.held_bytes + self.session.queued_bytes
-        return pending_bytes + self._runs.held_bytes
+        return pending_bytes + self._runs.held_bytes + self._known.held_bytes
 
     @property
     def unread_bytes(self) -> int:
@@ -130,6 +146,8 @@ class Connection:
         found = self._runs.find_in_read(data) if self.is_between_requests else NO_RUN
         frames = found.frames
         if not frames:
+            if self._transactions.expected and self.is_between_requests and data.startswith(OPENINGS):
+                return self._receive_transactions(data)
             return self._receive_requests(data)
         subject = self._runs.subject
         command, draw = subject.command, subject.draw
@@ -147,6 +165,34 @@ class Connection:
         rest = data[found.end :]  # may take long, unlike a run
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
+    def _receive_transactions(self, data: bytes) -> bytes:
+        """Answers the transactions of runs with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""
+        output, position = b"", 0
+        for _ in range(MOST_AT_ONCE):
+            frames, end = self._transactions.find(data, position)
+            replies = self._run_at_once(frames) if frames else b""
+            if not replies:
+                break
+            output, position = output + replies, end
+            if position == len(data) or self._parts is not None or len(output) >= TURN_OUTPUT_BYTES:
+                break
+        if self._parts is not None:
+            self.is_between_requests = False  # the rest of a reply comes before all others
+        elif position == len(data):
+            return output
+        rest = data[position:]
+        return output + (self._receive_requests(rest) if rest else self._answer_turn())
+
+    def _run_at_once(self, frames: int) -> bytes:
+        """Answers MULTI, so many requests of the expected run, and EXEC; returns b"" if they need the general path."""
+        session, subject = self.session, self._runs.subject
+        if session.tracking is None and subject.draw.ids:
+            output, self._parts = run_at_once(session, subject.command, subject.draw, frames)
+            if output:
+                return output
+        self._transactions.doubt()
+        return b""
+
     def _receive_requests(self, data: bytes) -> bytes:
         self._feed(data)
         if self.next is not _READ:
@@ -157,11 +203,17 @@ class Connection:
             self.next = _TURN
             self.is_between_requests = self.is_settled = False
             return b""
-        return self._answer_turn()
+        # Most reads that are no run are answered here: a GET takes 2.4 us, and 4.5 us with the detours of a turn.
+        is_next = self.is_between_requests and not self._run_left and self._parts is None
+        output = self._answer_quickly() if is_next else b""
+        if output and not self._recognised and self._reader.finish():
+            return output
+        return output + self._answer_turn()
 
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
         self._read_bytes = len(data)
+        self._follows_other = False
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -228,24 +280,34 @@ class Connection:
         """The next reply, several replies, or part of one. None when there is none now; `next` says why."""
         if self._parts is not None:
             return self._answer_part(self._parts)
-        request = self._request
-        if request is None:
-            if self._run_left or (self._runs.expects is not None and self._find_run()):
-                return self._answer_run()
-            if not self.session.is_plain:
-                self._request = self._reader.next_short_request()
-            elif replies := self._answer_quickly():
-                return replies
-            # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
-            self.session.wait.want_one()
-            try:
-                request = self._request = self._request or self._read_request()
-            except ProtocolError as error:
-                self.session.closing = True
-                self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
-                return errors.error(f"ERR Protocol error: {error}")
-            if request is None:
-                return None
+        if self._request is not None:
+            return self._answer_request(self._request)
+        if self._recognised:
+            return self._answer_known()
+        if self._run_left or (self._runs.expects is not None and self._find_run()):
+            return self._answer_run()
+        if self._reader.finish():
+            self._end_read()
+            return None
+        if self.session.is_plain and (replies := self._answer_quickly()):
+            return replies
+        return self._answer_known() if self._recognised else self._answer_next()
+
+    def _answer_next(self) -> bytes | None:
+        # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
+        self.session.wait.want_one()
+        try:
+            request = self._request = self._request or self._read_request()
+        except ProtocolError as error:
+            self.session.closing = True
+            self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
+            return errors.error(f"ERR Protocol error: {error}")
+        if request is not None:
+            return self._answer_request(request)
+        self._end_read()
+        return None
+
+    def _answer_request(self, request: list[bytes]) -> bytes | None:
         # A blank line has no reply, but it uses up part of the turn.
         reply = run(self.session, request, self._expect_run) if request else b""
         if isinstance(reply, bytes):
@@ -256,12 +318,39 @@ class Connection:
         self._parts = reply
         return self._answer_part(reply)
 
+    def _end_read(self) -> None:
+        """Call when all that was read is answered, but for an incomplete request."""
+        self.session.wait.want_one()
+        self.session.wait.end()
+        self.next = _READ
+
+    def _answer_recognised(self) -> bytes:
+        """Answers known requests up to one that gets no ID now."""
+        answered, replies = answer_known(self.session, self._recognised)
+        self._recognised = self._recognised[answered:]
+        return replies
+
+    def _answer_known(self) -> bytes | None:
+        replies = self._answer_recognised()
+        if replies:
+            return replies
+        refusal = refuse_known(self.session, self._recognised[0])
+        if refusal is None:
+            self._wait()
+        else:
+            self._recognised = self._recognised[1:]
+        return refusal
+
     def _answer_quickly(self) -> bytes:
         """Answers the next requests as long as they are short and quick, without the detours of other requests.
 
         It ends before a run. The first request may turn out to be another one, which is then kept.
         """
         session, reader, runs, expect = self.session, self._reader, self._runs, self._expect_run
+        if not self._follows_other:
+            self._recognised = reader.next_known(self._known, known_kinds(session))
+            if self._recognised:
+                return self._answer_recognised()
         replies: list[bytes] = []
         while len(replies) < MOST_QUICK:
             if runs.expects is not None and reader.is_at(runs.expects.start):
@@ -277,6 +366,7 @@ class Connection:
                     self._request = request
                 break
             replies.append(reply)
+        self._follows_other = not replies
         return b"".join(replies)
 
     def _answer_part(self, parts: Parts) -> bytes | None:
@@ -284,6 +374,8 @@ class Connection:
             part = next(parts)
         except StopIteration:
             self._parts = None
+            if self.session.last_command == "exec":
+                self._transactions.note_parsed()
             return b""
         if part is None:
             self._wait()
@@ -335,11 +427,8 @@ class Connection:
     def _read_request(self) -> list[bytes] | None:
         session, reader = self.session, self._reader
         reader.limits = self._limits if session.authenticated else unauthenticated_limits(self._limits)
-        request = reader.next_request()
-        if request is None:
-            session.wait.end()
-            self.next = _READ
-        return request
+        # In a plain session, `_answer_quickly` has looked for a short one.
+        return (None if session.is_plain else reader.next_short_request()) or reader.next_request()
 
     def _change_reply_mode(self) -> None:
         """CLIENT REPLY SKIP holds for one command. A blank line leaves it to the next one."""

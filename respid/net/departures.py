@@ -54,6 +54,8 @@ class Departures:
         """Asks the client to leave, or closes its connection, if it is time."""
         if departure.opened_at < self._opened_before and moves_silently(client.session):
             departure.reconnect_at(self._rounds.moment(departure.opened_at, now))
+        if is_active:
+            departure.note_active(now + self._ttl_seconds)
         if now < departure.leaves_at:
             return
         step = departure.step(

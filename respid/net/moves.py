@@ -14,6 +14,7 @@ TTL_SECONDS = 10  # for a client to follow; it does so after half of them
 LEAST_DRAIN_TTL_SECONDS = 2  # with less, clients that follow would find the worker still in the load balancer
 DRAIN_MARGIN_SECONDS = 1.0  # between the moment when clients follow and the end of the drain
 ROUND_SECONDS = 60.0  # within which all connections reconnect after a worker appeared, and that each one lasts at least
+SPREAD_SECONDS = 20.0  # over which connections move at least that were opened together, less than a round ago
 _WORKER_BITS = 20  # of a number; with the seconds since 1970 it stays below 2^53, which a JavaScript number holds
 
 
@@ -64,6 +65,7 @@ class Departure:
     leaves_at: float = NEVER
     reason: str = "max_age"  # for closing it; a label of the metrics
     is_asked: bool = False
+    has_read: bool = False  # the message: the client was active after it was asked
 
     def reconnect_at(self, at: float) -> None:
         """Leaves at this time, because there is a new worker, unless it leaves for another one or earlier anyway.
@@ -94,7 +96,12 @@ class Departure:
         return Step.CLOSE if may_be_closed else Step.STAY
 
     def note_asked(self, until: float) -> None:
-        self.is_asked, self.leaves_at, self.reason = True, until, "not_moved"
+        self.is_asked, self.has_read, self.leaves_at, self.reason = True, False, until, "not_moved"
+
+    def note_active(self, until: float) -> None:
+        """The client was active. If it has just read the message, it has until this time to follow."""
+        if self.is_asked and not self.has_read:
+            self.has_read, self.leaves_at = True, until
 
 
 class Rounds:
@@ -117,8 +124,8 @@ class Rounds:
         """A random moment of a round that begins now, early enough for a client to follow within it.
 
         A connection that was opened less than a minute ago, perhaps because an earlier worker appeared, first becomes a
-        minute old. Its moment is random as well where there is time left, so that many do not move at once.
+        minute old. Many may have been opened at the same time, so they get a random moment after that.
         """
         earliest = max(now, opened_at + ROUND_SECONDS)
-        latest = max(earliest, now + ROUND_SECONDS - TTL_SECONDS / 2)
+        latest = max(earliest + SPREAD_SECONDS, now + ROUND_SECONDS - TTL_SECONDS / 2)
         return earliest + self._random() * (latest - earliest)

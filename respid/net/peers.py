@@ -105,9 +105,9 @@ def _resolve(name: str, port: int, loop: asyncio.AbstractEventLoop, answer: "asy
 def is_own(address: str) -> bool:
     """Whether the address belongs to this machine or pod: packets to it would also come from it. Sends nothing."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((address, 9))
-        except OSError:
-            return False
-        return str(probe.getsockname()[0]) == address
+            return str(probe.getsockname()[0]) == address
+    except OSError:
+        return False

@@ -223,7 +223,9 @@ class RespProtocol(FlowControl):
         """The next need of the connection. In a drain, CLOSE once everything that the client sent is answered."""
         needed = self._connection.next
         clients = self._clients
-        if not clients.draining or (self.session.transaction is not None and not clients.cuts_transactions):
+        if not clients.draining or self in clients.staying:
+            return needed
+        if self.session.transaction is not None and not clients.cuts_transactions:
             return needed
         is_drained = needed is _READ and not self._has_unread()
         return Next.CLOSE if is_drained else needed

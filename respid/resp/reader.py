@@ -12,6 +12,7 @@ from typing import Any
 
 from respid.resp.fast_path import NO_RUN, RunReader
 from respid.resp.inline import split_inline
+from respid.resp.known_frames import Kinds, KnownFrames, Subject
 
 _ARRAY = ord("*")
 _BULK_STRING = ord("$")
@@ -186,6 +187,20 @@ class RequestReader:
         if run is not NO_RUN:
             self._position = run.end
         return run.frames
+
+    def next_known(self, known: KnownFrames[Subject], kinds: Kinds[Subject]) -> tuple[Subject, ...]:
+        """Returns the subjects of the next requests, as far as `known` recognises them. These are then read."""
+        if self._missing or not self._accepts_short:
+            return ()
+        found, self._position = known.find(kinds, self._buffer, self._position)
+        return found
+
+    def finish(self) -> bool:
+        """Whether all received bytes have been returned as requests. They are freed: an idle client must keep none."""
+        if self._position < len(self._buffer) or self._missing or self._pending:
+            return False
+        self._buffer, self._position = b"", 0
+        return True
 
     @property
     def is_empty(self) -> bool:

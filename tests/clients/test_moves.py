@@ -3,6 +3,7 @@
 Each test waits for a few moves of ten connections, which are at least two seconds apart, and for a drain.
 """
 
+import contextlib
 import signal
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from benchmarks.ports import free_port
 from respid.ids.layout import Layout
-from tests.clients.drivers import Driver, Program, all_drivers
+from tests.clients.drivers import Driver, Program, StepError, all_drivers
 from tests.support.certificates import CertificateFiles
 from tests.support.gaps import FROM_ZERO, has_gaps
 from tests.support.proxy import proxy
@@ -89,9 +90,77 @@ def draw_during_the_drain(program: Program, server: RunningServer) -> list[int]:
     return drawn
 
 
+@pytest.mark.parametrize("workers", [True], indirect=True, ids=["TLS and password"])
+def test_go_redis_does_not_use_connections_that_were_closed_while_idle(workers: Workers) -> None:
+    """Over TLS it does not notice that. They are closed a while after their last use, when it no longer uses them."""
+    leaving, _ = workers.servers
+    driver = mover("go-redis-9")
+    with proxy(choose=workers.choose) as port, driver.start(**workers.client_options, port=str(port)) as program:
+        program.step("connect")
+        program.ids("pool")
+        program.ids("pipeline")
+        workers.chosen = 1
+        assert leaving.stop() == 0
+        for step in ("transaction", "pipeline", "incr"):
+            assert program.ids(step)
+        program.step("close")
+
+
+@pytest.mark.parametrize("workers", [False], indirect=True, ids=["plain"])
+@pytest.mark.parametrize("name", ["redis-py", "go-redis-9", "node-redis-6"])
+def test_worker_that_is_killed_in_the_middle_of_a_move_repeats_no_id(name: str, workers: Workers) -> None:
+    leaving, staying = workers.servers
+    drawn: list[int] = []
+    with proxy(choose=workers.choose) as port, mover(name).start(host="127.0.0.1", port=str(port)) as program:
+        program.step("connect")
+        drawn += program.ids("load")
+        workers.chosen = 1
+        leaving.process.send_signal(signal.SIGTERM)
+        while leaving.metric(ANNOUNCED) < 1:
+            drawn += program.ids("load")
+        leaving.process.kill()
+        leaving.wait()
+        recovered = False
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not recovered:
+            assert time.monotonic() < deadline
+            with contextlib.suppress(StepError):  # requests that were on their way may fail
+                drawn += program.ids("load")
+                recovered = True
+        assert staying.metric(OPENED) >= 10
+        program.step("close")
+    assert len(drawn) == len(set(drawn))
+
+
+@pytest.mark.parametrize(("name", "options"), [("go-redis-9", {}), ("redis-py", {"protocol": "2"})])
+def test_proxy_that_speaks_only_resp2_lets_connections_move(
+    start_server: StartServer, name: str, options: dict[str, str]
+) -> None:
+    """The driver cannot be asked, so its connections are closed between two requests. redis-py has to be told."""
+    server = start_server("--max-connection-age", "1")
+    with (
+        proxy(server.port, knows_hello=False) as port,
+        mover(name).start(host="127.0.0.1", port=str(port), **options) as program,
+    ):
+        program.step("connect")
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        drawn: list[int] = []
+        while server.metric(CLOSED) < LEAST_MOVES:
+            assert time.monotonic() < deadline
+            drawn += program.ids("load")
+        program.step("close")
+    assert server.metric(ANNOUNCED) == 0
+    assert len(drawn) == len(set(drawn))
+
+
+def mover(name: str) -> Driver:
+    (driver,) = (driver for driver in MOVERS if driver.name == name)
+    return driver
+
+
 def test_node_redis_with_defaults_is_left_alone(start_server: StartServer) -> None:
     """It asks for messages, but a message without an endpoint would end its process."""
-    (driver,) = (driver for driver in MOVERS if driver.name == "node-redis-6")
+    driver = mover("node-redis-6")
     server = start_server("--max-connection-age", "0.5")
     with driver.start(host="127.0.0.1", port=str(server.port)) as program:
         program.step("connect")

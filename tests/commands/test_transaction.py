@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from respid.ids.layout import Layout
+from respid.net.connection import TURN_OUTPUT_BYTES, Connection
 from respid.net.states import Next
 from respid.resp import encoder, errors
 from respid.worker.worker import Worker
@@ -162,3 +163,113 @@ def test_exec_fails_by_element_once_begun(clock: ScriptedClock) -> None:
     assert [element.type for element in elements] == [":"] * 32 + ["-"] * 8
     assert worker.stats.errors["LOADING"] == 8
     assert worker.stats.commands["incr"] == 40
+
+
+@pytest.fixture
+def repeating(client: CommandClient) -> CommandClient:
+    """A client whose next transaction of INCRs is answered at once, because the two before were alike."""
+    for _ in range(2):
+        client.tell("MULTI; INCR a; INCR a; EXEC")
+    return client
+
+
+@pytest.mark.parametrize("increments", [1, 2, 16, 300])
+def test_run_is_answered_at_once(repeating: CommandClient, monkeypatch: pytest.MonkeyPatch, increments: int) -> None:
+    sent = "; ".join(["MULTI", *["INCR a"] * increments, "EXEC"])
+    monkeypatch.delattr(Connection, "_receive_requests")
+    ok, *queued, result = repeating.ask(sent)
+    assert [ok.text, *(reply.text for reply in queued)] == [b"OK", *[b"QUEUED"] * increments]
+    numbers = [int(element.text or b"") for element in result.elements]
+    assert numbers == list(range(numbers[0], numbers[0] + increments))
+    assert repeating.connection.is_between_requests
+    assert repeating.connection.session.last_command == "exec"
+    commands = repeating.connection.session.worker.stats.commands
+    assert commands == {"multi": 3, "incr": 4 + increments, "exec": 3}
+
+
+def noted_rests(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is left to the general path from now on, which does not answer it."""
+    rests: list[bytes] = []
+
+    def note(_connection: Connection, rest: bytes) -> bytes:
+        rests.append(rest)
+        return b""
+
+    monkeypatch.setattr(Connection, "_receive_requests", note)
+    return rests
+
+
+@pytest.mark.parametrize(("transactions", "left"), [(1, 0), (3, 0), (16, 0), (17, 1)])
+def test_several_are_answered_at_once(
+    repeating: CommandClient, monkeypatch: pytest.MonkeyPatch, transactions: int, left: int
+) -> None:
+    """Of many, 16. The general path answers the others, which looks at the time."""
+    rests = noted_rests(monkeypatch)
+    one = "MULTI; INCR a; INCR b; EXEC"
+    replies = repeating.ask("; ".join([one] * transactions))
+    assert len(replies) == 4 * (transactions - left)
+    assert rests == [requests(one)] * left
+
+
+def test_output_of_transactions_at_once_is_limited(repeating: CommandClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests = noted_rests(monkeypatch)
+    one = requests("MULTI") + requests("INCR a") * 400 + requests("EXEC")
+    output = converse(repeating.connection, one * 10)
+    assert len(output) < TURN_OUTPUT_BYTES + 400 * 40
+    assert rests == [one * (10 - output.count(encoder.OK))]
+
+
+@pytest.mark.parametrize("command", ["INCR a", "INCRBY a 5", "ID.NEXT AS STRING", "HINCRBY a b 1", "incr a"])
+def test_single_request_is_answered_at_once(
+    client: CommandClient, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        client.tell(f"multi; {command}; exec")
+    monkeypatch.delattr(Connection, "_receive_requests")
+    assert client.tell(f"multi; {command}; exec").startswith(encoder.OK + encoder.QUEUED + b"*1\r\n")
+
+
+@pytest.mark.parametrize("special", ["CLIENT TRACKING ON", "CLIENT REPLY OFF", "MULTI"])
+def test_special_state_takes_general_path(
+    repeating: CommandClient, monkeypatch: pytest.MonkeyPatch, special: str
+) -> None:
+    repeating.tell(special)
+    monkeypatch.delattr(Connection, "_receive_requests")
+    with pytest.raises(AttributeError):
+        repeating.tell("MULTI; INCR a; EXEC")
+
+
+def test_exec_at_once_fails_whole(repeating: CommandClient, clock: ScriptedClock) -> None:
+    clock.pass_ms(100_000)  # beyond the reservation
+    assert repeating.tell("MULTI; INCR a; EXEC") == encoder.OK + encoder.QUEUED
+    clock.pass_ms(200)
+    assert repeating.connection.resume().startswith(b"-LOADING respid cannot issue IDs: ")
+
+
+@pytest.mark.parametrize("left", [0, 1, 4])
+def test_exec_at_once_waits_for_the_rest(repeating: CommandClient, clock: ScriptedClock, left: int) -> None:
+    """Its memory is held until then. Requests after it wait, too."""
+    repeating.tell(f"INCRBY a {4096 - 4 - left}")
+    replies = repeating.tell("MULTI; INCR a; INCR a; INCR a; INCR a; INCR a; EXEC; PING")
+    assert encoder.PONG not in replies
+    assert replies.startswith(encoder.OK + encoder.QUEUED * 5 + b"*5\r\n")
+    assert replies.count(b":") == left
+    assert repeating.needs() is Next.WAIT
+    assert repeating.connection.session.queued_bytes > 0
+    assert repeating.connection.session.worker.stats.commands["incr"] == 4 + left
+    clock.pass_ms(1)
+    *_, result, pong = parse_replies(replies + repeating.connection.resume())
+    assert pong.text == b"PONG"
+    numbers = [int(element.text or b"") for element in result.elements]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 5
+    assert repeating.connection.held_bytes < 1000
+    assert repeating.connection.session.queued_bytes == 0
+
+
+@pytest.mark.parametrize("most", [4, 5])
+def test_limit_holds_for_transaction_at_once(repeating: CommandClient, most: int) -> None:
+    worker = repeating.connection.session.worker
+    worker.config = replace(worker.config, max_queued_commands=most)
+    replies = repeating.tell("MULTI; INCR a; INCR a; INCR a; INCR a; INCR a; EXEC")
+    assert replies.endswith(errors.EXEC_ABORTED) == (most == 4)

@@ -176,7 +176,13 @@ def seeds() -> list[bytes]:
         for run in RUNS:
             streams += [(choice, changed + run * 40 + request("EXEC") + run) for choice in (0, 2, 4, 6)]
             streams.append((1, run + request("AUTH", PASSWORD) + changed + run * 40))
+    several = b"".join([request("INCR", "key"), *RUNS, request("EXISTS", "key"), request("TTL", "other")])
+    streams += [(choice, several * 5 + several[:20] + several * 5) for choice in (0, 2, 4, 6)]
     for command in ["ID.NEXT COUNT 700", "ID.NEXT COUNT 60 AS STRING", "ID.RANGE 900", "INCRBY a 16", "INCRBY a 9"]:
         streams += [(choice, request(*command.split()) * 3 + request("INCR", "a")) for choice in (0, 2, 4, 6)]
     random = Random(1)
-    return [bytes([choice]) + random.randbytes(HEAD_BYTES - 1) + sent for choice, sent in streams if len(sent) < 5_000]
+    inputs = [(choice, random.randbytes(HEAD_BYTES - 1), sent) for choice, sent in streams if len(sent) < 5_000]
+    for transaction in (request("MULTI") + run * 4 + request("EXEC") for run in RUNS):
+        reads = bytes([len(transaction) - 1, 0, 0, 0])  # each is one transaction
+        inputs += [(choice, reads, transaction * 9) for choice in (0, 2, 4, 6)]
+    return [bytes([choice]) + cuts + sent for choice, cuts, sent in inputs]

@@ -37,7 +37,7 @@ def test_property_finds_miscounting_fast_path(monkeypatch: pytest.MonkeyPatch, r
         found = find(runs, buffer, position)
         return found if found is NO_RUN else Run(max(1, found.frames - 1), found.end)
 
-    sent = HEAD + request("PING") + run * 6
+    sent = HEAD + request("PING") + run * 40
     fuzzed.check(sent)
     monkeypatch.setattr(RunReader, "find", miscount)
     with pytest.raises(fuzzed.Broken):

@@ -81,6 +81,7 @@ def test_new_worker_id_begins_above_former_layouts() -> None:
     assert floor(Survey(None, (mark(NOW_MS, former_id=former_id),))) == NOW_MS + 5001
     assert floor(Survey(mark(NOW_MS, former_id=former_id))) == NOW_MS + 5001
     assert floor(Survey(mark(NOW_MS + 9000, former_id=former_id))) == NOW_MS + 9000
+    assert floor(Survey(mark(LAYOUT.epoch_ms, former_id=0))) == LAYOUT.epoch_ms + 1
 
 
 def test_needs_no_acceptance_if_layout_is_running() -> None:
@@ -96,6 +97,7 @@ def test_warns_if_other_marks_are_unknown(caplog: pytest.LogCaptureFixture) -> N
     assert floor(Survey(mark(NOW_MS - 5, FORMER), knows_all=False), accepts=True) == NOW_MS + LEAD_MS
     events = [getattr(record, "event", "") for record in caplog.records if record.levelno == logging.WARNING]
     assert events == ["layout_change", "layout_change_unverified"]
+    assert LAYOUT.fingerprint in caplog.records[-1].getMessage()
 
 
 @pytest.mark.parametrize("former", [Layout.parse("40/11/12"), Layout(epoch_ms=1_672_531_200_000)])
@@ -104,6 +106,13 @@ def test_refuses_layout_with_only_lower_ids(former: Layout) -> None:
         StoreError, match=r"IDs of that layout reach up to those that this one would issue at 20\d\d-.*:"
     ):
         floor(Survey(mark(NOW_MS, former)), accepts=True)
+
+
+def test_begins_as_far_ahead_as_lead_permits() -> None:
+    former = Layout(epoch_ms=LAYOUT.epoch_ms - LEAD_MS - 1)
+    assert floor(Survey(mark(NOW_MS, former)), accepts=True) == NOW_MS + LEAD_MS + 1
+    with pytest.raises(StoreError, match="IDs of that layout reach up to"):
+        floor(Survey(mark(NOW_MS + 1, Layout(epoch_ms=former.epoch_ms - 1))), accepts=True)
 
 
 def test_refuses_mark_of_unknown_layout() -> None:

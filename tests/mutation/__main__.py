@@ -17,7 +17,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from tests.mutation.report import known_equivalents, print_report, retry_survivors
+from tests.mutation.report import known_equivalents, leave_out_tried, print_report, retry_survivors
 from tests.mutation.selection import ROOT, Module, read_modules
 
 MUTMUT = str(Path(sys.executable).parent / "mutmut")
@@ -37,6 +37,14 @@ PYTEST_ARGUMENTS = (
 TIMEOUT_MULTIPLIER = 3
 TIMEOUT_SECONDS = 5
 IMPORT_SECONDS = 30  # the same, where a mutant imports everything anew
+FRESH_ARGUMENTS = (
+    "-p",
+    "tests.mutation.early_calls",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",  # of what is preloaded
+)
+PRELOADED = Path(__file__).parent / "preloaded.txt"
+FRESH = f"process_isolation = forkserver\nforkserver_warmup = import\npreload_modules_file = {PRELOADED}\n"
 
 
 def main() -> int:
@@ -56,7 +64,9 @@ def main() -> int:
         prepare(module)
         retry_survivors(module, known)
         names = draw(module, arguments.sample, arguments.seed) if arguments.sample else []
-        run(module, ["run", "--max-children", str(arguments.processes), *names], deadline - time.monotonic())
+        untried = leave_out_tried(module, names)  # mutmut tries again what it is told by name
+        if untried or not names:
+            run(module, ["run", "--max-children", str(arguments.processes), *untried], deadline - time.monotonic())
     return print_report(modules, known)
 
 
@@ -66,8 +76,9 @@ def prepare(module: Module) -> None:
     for name in ("respid", "tests", "pyproject.toml"):
         if not (module.directory / name).is_symlink():
             (module.directory / name).symlink_to(ROOT / name)
-    arguments, tests = ("".join(f"\n  {each}" for each in values) for values in (PYTEST_ARGUMENTS, module.tests))
-    isolation = "process_isolation = forkserver\nforkserver_warmup = none\n" if module.is_fresh else ""
+    options = (*PYTEST_ARGUMENTS, *FRESH_ARGUMENTS) if module.is_fresh else PYTEST_ARGUMENTS
+    arguments, tests = ("".join(f"\n  {each}" for each in values) for values in (options, module.tests))
+    isolation = FRESH if module.is_fresh else ""
     timeout = IMPORT_SECONDS if module.is_fresh else TIMEOUT_SECONDS
     (module.directory / "setup.cfg").write_text(
         f"[mutmut]\nsource_paths = respid\nonly_mutate = {module.source}\npytest_add_cli_args ={arguments}\n"

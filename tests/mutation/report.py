@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.mutation.selection import Module
+from tests.mutation.selection import ROOT, Module
 
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
-OUTCOMES = {0: "survived", 5: "not covered", 33: "not covered", None: "not tried", 2: "not tried"}
+OUTCOMES = {0: "survived", 5: "not covered", 33: "not covered", None: "not tried", 2: "not tried", 255: "not started"}
 TIMED_OUT = (-9, 24, -24, 36, 152)
 ALIVE = ("survived", "not covered")
+_FAILED = 1
+_NOT_RUN = (
+    2  # pytest was interrupted, or the tests could not be imported: where a mutant imports everything, it fails so
+)
 _STRING = re.compile(r'(?:f?"[^"]*"\s*)+')
 _EXACT_TEXTS = "respid.resp."  # clients get these texts, and redis-server's are the same
 
@@ -58,7 +62,9 @@ def print_report(modules: list[Module], known: set[Change]) -> int:
 def _was_tried(module: Module) -> bool:
     if not module.results.exists():
         return False
-    return any(outcome(code) != "not tried" for code in _results(module)["exit_code_by_key"].values())
+    # Some mutants keep pytest from starting. If all do, something else does.
+    outcomes = {outcome(code) for code in _results(module)["exit_code_by_key"].values()}
+    return not outcomes <= {"not tried", "not started"}
 
 
 def _print_score(module: Module, known: set[Change]) -> list[tuple[str, Change]]:
@@ -91,6 +97,15 @@ def retry_survivors(module: Module, known: set[Change]) -> None:
     module.results.write_text(json.dumps(results))
 
 
+def leave_out_tried(module: Module, names: list[str]) -> list[str]:
+    """Those of these mutants that have not been tried in the present source."""
+    source = ROOT / module.source
+    if not module.results.exists() or module.mutated.stat().st_mtime < source.stat().st_mtime:
+        return names
+    codes = _results(module)["exit_code_by_key"]
+    return [name for name in names if outcome(codes.get(name)) == "not tried"]
+
+
 def outcome(code: int | None) -> str:
     """A mutant that makes the tests hang or crash is killed, too."""
     return "timed out" if code in TIMED_OUT else OUTCOMES.get(code, "killed")
@@ -103,6 +118,9 @@ def known_equivalents() -> set[Change]:
 
 def _results(module: Module) -> dict[str, Any]:
     results: dict[str, Any] = json.loads(module.results.read_text())
+    if module.is_fresh:
+        codes = results["exit_code_by_key"]
+        results["exit_code_by_key"] = {name: _FAILED if code == _NOT_RUN else code for name, code in codes.items()}
     return results
 
 

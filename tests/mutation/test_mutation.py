@@ -33,7 +33,9 @@ def x__open__mutmut_1() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_modules_and_their_tests_exist(module: Module) -> None:
     assert (ROOT / module.source).exists()
-    assert all((ROOT / test.partition("::")[0]).exists() for test in module.tests)
+    for test in module.tests:
+        path, _, function = test.partition("::")
+        assert f"def {function}" in (ROOT / path).read_text()
 
 
 @pytest.mark.parametrize("change", sorted(known_equivalents()), ids=lambda change: change.function)
@@ -91,6 +93,31 @@ def test_module_without_results_is_no_success(
     module.mutated.write_text("")
     module.results.write_text(json.dumps({"exit_code_by_key": {f"{module.name}.x_a__mutmut_1": 1}}))
     assert print_report([module], set()) == 0
+
+
+@pytest.mark.parametrize(("is_fresh", "output"), [(True, "2 of 2 tried, 2 killed"), (False, "1 of 2 tried, 1 killed")])
+def test_failed_import_kills_mutant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_fresh: bool, output: str
+) -> None:
+    monkeypatch.setattr(selection, "ROOT", tmp_path)
+    module = MODULES[0]._replace(is_fresh=is_fresh)
+    module.results.parent.mkdir(parents=True)
+    module.mutated.write_text("")
+    names = [f"{module.name}.x_a__mutmut_{number}" for number in (1, 2)]
+    module.results.write_text(json.dumps({"exit_code_by_key": dict(zip(names, (1, 2), strict=True))}))
+    assert print_report([module], set()) == 0
+    assert output in capsys.readouterr().out
+
+
+def test_mutants_that_all_keep_pytest_from_starting_are_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(selection, "ROOT", tmp_path)
+    module = MODULES[0]
+    module.results.parent.mkdir(parents=True)
+    module.results.write_text(json.dumps({"exit_code_by_key": {f"{module.name}.x_a__mutmut_1": 255}}))
+    assert print_report([module], set()) == 1
+    assert capsys.readouterr().out == f"{module.name}: no mutant was tried\n"
 
 
 def test_unknown_module_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,13 +4,14 @@ import dataclasses
 import signal
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
 
 from respid.commands import Session
 from respid.net.departures import Departures
-from respid.net.moves import ROUND_SECONDS, TTL_SECONDS
+from respid.net.moves import ROUND_SECONDS, TTL_SECONDS, Departure
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
@@ -176,7 +177,7 @@ def test_new_worker_moves_those_that_can_be_asked(worker: Worker, client: Comman
     second, closed_at = after_new_worker(Departures(worker), asked)
     assert second <= ROUND_SECONDS - TTL_SECONDS / 2 + 1
     assert worker.stats.moves["announced"] == 1
-    assert (asked.given_up, closed_at - second) == (["not_moved"], TTL_SECONDS)
+    assert (asked.given_up, closed_at - second) == (["not_moved"], 1 + TTL_SECONDS), "it reads the message after 1 s"
 
 
 def test_new_worker_closes_those_that_reconnect(worker: Worker, client: CommandClient) -> None:
@@ -184,6 +185,30 @@ def test_new_worker_closes_those_that_reconnect(worker: Worker, client: CommandC
     (second,) = after_new_worker(Departures(worker), closed)
     assert second <= ROUND_SECONDS
     assert closed.given_up == ["new_worker"]
+
+
+@pytest.mark.parametrize("library", ["go-redis", "ioredis"])
+def test_name_server_that_lies_moves_a_client_once_a_minute(
+    worker: Worker, client: CommandClient, library: str
+) -> None:
+    """Each of its answers has the address of a worker that does not exist. The client follows at once."""
+    departures = Departures(worker)
+    moving = fake_socket(client, library)
+    departure = departures.plan(cast("Any", moving))
+    start = moving.session.connected_ns / 1e9
+    left_at = []
+    for second in range(100, 1000):
+        if second % 5 == 0:
+            departures.note_new_worker(start + second)
+        departures.begin_look()
+        departures.look(cast("Any", moving), departure, start + second, is_active=True)
+        if moving.pushed or moving.given_up:
+            left_at.append(second)
+            moving.pushed.clear()
+            moving.given_up.clear()
+            departure = Departure(start + second)
+    assert min(after - before for before, after in pairwise(left_at)) >= ROUND_SECONDS
+    assert len(left_at) >= 5
 
 
 def test_new_worker_spares_other_drivers(worker: Worker, client: CommandClient) -> None:

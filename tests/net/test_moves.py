@@ -1,12 +1,14 @@
 """When connections leave for another worker, and the bytes that ask their clients to."""
 
 import random
+from collections import Counter
 
 import pytest
 
 from respid.net.moves import (
     NEVER,
     ROUND_SECONDS,
+    SPREAD_SECONDS,
     TTL_SECONDS,
     Departure,
     Numbers,
@@ -101,8 +103,19 @@ def test_client_that_has_not_read_the_message_stays() -> None:
     departure = Departure(0, leaves_at=10)
     departure.note_asked(20)
     assert step(departure, 20, active=False) is Step.STAY
+    departure.note_active(31)
     assert step(departure, 21, active=True) is Step.STAY, "it has just read it"
-    assert step(departure, 30, active=True) is Step.CLOSE
+    departure.note_active(40)
+    assert step(departure, 30, active=True) is Step.STAY
+    assert step(departure, 31, active=True) is Step.CLOSE
+
+
+def test_client_that_reads_the_message_late_has_time_to_follow() -> None:
+    departure = Departure(0, leaves_at=10)
+    departure.note_asked(20)
+    departure.note_active(29)
+    assert step(departure, 20, active=True) is Step.STAY
+    assert step(departure, 29, active=True) is Step.CLOSE
 
 
 def test_new_worker_makes_connections_leave_earlier() -> None:
@@ -140,10 +153,21 @@ def test_worker_that_appears_during_a_round_has_one_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("opened_at", "random", "moment"), [(60, 0, 120), (60, 1, 155), (90, 0, 150), (90, 1, 155), (99, 1, 159)]
+    ("opened_at", "random", "moment"),
+    [(40, 0, 100), (40, 1, 155), (60, 0, 120), (60, 1, 155), (90, 0, 150), (90, 1, 170), (99, 1, 179)],
 )
 def test_new_connection_stays_for_a_minute(opened_at: float, random: float, moment: float) -> None:
     assert Rounds(lambda: random).moment(opened_at, now=100) == moment
+
+
+@pytest.mark.parametrize("age", [0, 1, 5, 20, 40, 59, 60, 600])
+def test_connections_opened_together_move_apart(age: float) -> None:
+    rounds = Rounds(random.Random(1).random)
+    moments = [rounds.moment(100 - age, now=100) for _ in range(1000)]
+    per_second = Counter(int(moment) for moment in moments)
+    assert max(per_second.values()) <= 2 * 1000 / SPREAD_SECONDS
+    assert min(moments) >= max(100, 100 - age + ROUND_SECONDS)
+    assert max(moments) - min(moments) >= SPREAD_SECONDS - 1
 
 
 @pytest.mark.parametrize("random", [0.0, 1.0])
@@ -152,7 +176,7 @@ def test_asked_client_follows_within_the_round(random: float) -> None:
     assert 100 <= moment <= 100 + ROUND_SECONDS - TTL_SECONDS / 2
 
 
-@pytest.mark.parametrize(("workers", "apart_seconds"), [(4, 0), (8, 8), (8, 15)])
+@pytest.mark.parametrize(("workers", "apart_seconds"), [(4, 0), (4, 20), (8, 8), (8, 15)])
 def test_new_workers_get_their_share_although_others_follow(workers: int, apart_seconds: int) -> None:
     simulated = SimulatedFleet(workers, apart_seconds)
     for second in range((workers - 1) * apart_seconds + 90):

@@ -1,6 +1,7 @@
 """New workers are noticed by the addresses of a DNS name, and connections then choose anew."""
 
 import asyncio
+import errno
 import logging
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from respid.net import peers as peers_module
-from respid.net.peers import FAILURES_BEFORE_LOG, FORGET_SECONDS, KnownAddresses, Peers, is_own
+from respid.net.peers import FAILURES_BEFORE_LOG, FORGET_SECONDS, LOOK_SECONDS, KnownAddresses, Peers, is_own
 
 FIRST, SECOND, THIRD = "203.0.113.1", "203.0.113.2", "203.0.113.3"
 Answer = list[str] | OSError
@@ -82,6 +83,37 @@ async def test_new_address_is_a_new_worker(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_own_address_is_no_new_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await noticed([[FIRST], [FIRST, "127.0.0.1"]], monkeypatch) == 0
+
+
+async def test_name_server_that_leaves_out_addresses_has_no_new_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Answer] = [[FIRST, SECOND], [FIRST], [SECOND], [], [SECOND, FIRST]]
+    assert await noticed(answers * 5, monkeypatch) == 0
+
+
+async def test_name_server_that_fails_in_between_has_no_new_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    timeout = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    assert await noticed([[FIRST], timeout, [FIRST], timeout, timeout, timeout, timeout, [FIRST]], monkeypatch) == 0
+
+
+async def test_unusable_addresses_do_not_end_the_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as those of IPv6 on a machine without it, or of a network that cannot be reached."""
+    unusable = ["2001:db8::1", "255.255.255.255", "224.0.0.1", "0.0.0.0"]
+
+    class SocketWithoutIpv6(socket.socket):
+        def __init__(self, family: int, kind: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, kind)
+
+    monkeypatch.setattr(socket, "socket", SocketWithoutIpv6)
+    assert await noticed([[FIRST], [FIRST, *unusable], [FIRST], [FIRST, SECOND]], monkeypatch) == 2
+
+
+def test_random_answers_take_little_memory() -> None:
+    known = KnownAddresses()
+    for look in range(1_000):
+        known.note([f"203.0.113.{look % 7}", f"198.51.{look // 256}.{look % 256}"], look * LOOK_SECONDS)
+    assert len(known._seen_at or ()) <= 2 * FORGET_SECONDS / LOOK_SECONDS
 
 
 async def test_unresolved_name_is_logged_once(

@@ -164,7 +164,7 @@ async def test_pass_over_a_crowd_ends_when_its_time_is_used_up_twice(protocol: R
     silent, drawing, sending = (RespProtocol(clients) for _ in range(3))
     for each in (silent, drawing, sending):
         each.connection_made(mock_transport())
-    drawing.data_received(INCR * 3)
+    drawing.data_received(INCR * 40)
     paused = [cast("Mock", each._transport).pause_reading for each in (silent, sending, drawing)]
     clients.budgets.authenticated.left_ns = -ROUND_NS
     sending.data_received(PING)
@@ -181,7 +181,7 @@ async def test_long_pipelines_end_a_pass_and_wait_for_turns(protocol: RespProtoc
     drawing, pipelining, silent = (RespProtocol(clients) for _ in range(3))
     for each in (drawing, pipelining, silent):
         each.connection_made(mock_transport())
-        each.data_received(INCR * 3)
+        each.data_received(INCR * 40)
     long_read = INCR * (PIPELINE_READ_BYTES // len(INCR) + 1)
     pipelining.data_received(long_read)
     left_ns = clients.budgets.authenticated.left_ns

@@ -129,7 +129,7 @@ def test_used_up_budget_delays_the_answer(worker: Worker) -> None:
 def test_used_up_budget_delays_the_answer_after_a_run(worker: Worker) -> None:
     budget = Budget(ROUND_NS)
     client = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(0)))
-    client.receive(INCR * 3)
+    client.receive(INCR * 40)
     assert client.expects_run  # so it is not held back when others use up the time
     budget.left_ns = 0
     assert client.receive(INCR + PING).count(b"\r\n") == 1

@@ -1,18 +1,22 @@
 """Bugs of the run mechanism, each of which the comparison of both paths must find, named for what goes wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued
+from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued, transaction
 from respid.commands.dispatch import OnRepeatable
-from respid.commands.session import Handler, Queued
+from respid.commands.known import Known, answer_known, known_kinds
+from respid.commands.session import Handler, Parts, Queued
 from respid.ids.generator import Generator
 from respid.net.connection import Connection
-from respid.resp import encoder, fast_path
+from respid.resp import encoder, fast_path, known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import RequestReader
+from respid.resp.transaction import ENDINGS, OPENINGS, TransactionReader
 
 Patch = pytest.MonkeyPatch
 Bug = Callable[[Patch], None]
@@ -148,6 +152,76 @@ def short_request_within_a_request(patch: Patch) -> None:
         return request
 
     patch.setattr(RequestReader, "next_short_request", forget)
+
+
+@plant
+def known_frame_longer_than_the_read(patch: Patch) -> None:
+    find = KnownFrames.find
+
+    def hasten(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
+        found, end = find(known, kinds, buffer + bytes(5), position)
+        return found, min(end, len(buffer))
+
+    patch.setattr(KnownFrames, "find", hasten)
+
+
+@plant
+def known_frame_within_a_request(patch: Patch) -> None:
+    def find(reader: RequestReader, known: KnownFrames[Any], kinds: Kinds[Any]) -> tuple[Any, ...]:
+        found, reader._position = known.find(kinds, reader._buffer, reader._position)
+        return found
+
+    patch.setattr(RequestReader, "next_known", find)
+
+
+@plant
+def increment_of_known_frame_ignored(patch: Patch) -> None:
+    find = KnownFrames.find
+
+    def ignore(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
+        return find(known, kinds, buffer.replace(b"$1\r\n7\r\n", b"$1\r\n1\r\n"), position)
+
+    patch.setattr(KnownFrames, "find", ignore)
+
+
+@plant
+def shape_of_known_frames_ignored(patch: Patch) -> None:
+    """A read is taken for one like the last if it only has its size."""
+
+    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], _buffer: bytes) -> bool:
+        return known._struct is not None
+
+    patch.setattr(KnownFrames, "_has_shape", ignore)
+
+
+@plant
+def byte_of_a_shape_ignored(patch: Patch) -> None:
+    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], buffer: bytes) -> bool:
+        return known._struct is not None and known._struct.unpack(buffer)[:-1] == known._expected[:-1]
+
+    patch.setattr(KnownFrames, "_has_shape", ignore)
+
+
+@plant
+def shape_of_another_version(patch: Patch) -> None:
+    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], buffer: bytes) -> bool:
+        return known._struct is not None and known._struct.unpack(buffer) == known._expected
+
+    patch.setattr(KnownFrames, "_has_shape", ignore)
+
+
+@plant
+def last_shape_kept_with_new_subjects(patch: Patch) -> None:
+    def keep(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, subjects: tuple[Any, ...]) -> None:
+        remember(known, kinds, buffer, known._read if len(known._read) == len(subjects) else subjects)
+
+    remember = KnownFrames._remember
+    patch.setattr(KnownFrames, "_remember", keep)
+
+
+@plant
+def known_frame_with_a_key_of_20_bytes_too_long(patch: Patch) -> None:
+    patch.setitem(known_frames._ARGUMENT_BYTES, b"$20\r", known_frames._ARGUMENT_BYTES[b"$20\r"] + 1)
 
 
 # Answering
@@ -301,6 +375,70 @@ def errors_answered_quickly(patch: Patch) -> None:
     patch.setattr("respid.net.connection.run_quickly", run)
 
 
+@plant
+def known_request_of_another_version(patch: Patch) -> None:
+    def find(session: Session) -> Kinds[Known]:
+        version, session.version = session.version, 2
+        kinds = known_kinds(session)
+        session.version = version
+        return kinds
+
+    patch.setattr("respid.net.connection.known_kinds", find)
+
+
+@plant
+def known_request_not_counted(patch: Patch) -> None:
+    def answer(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
+        before = dict(session.worker.stats.commands)
+        answered = answer_known(session, requests)
+        session.worker.stats.commands.update(before)
+        return answered
+
+    patch.setattr("respid.net.connection.answer_known", answer)
+
+
+@plant
+def waiting_known_request_forgotten(patch: Patch) -> None:
+    def answer(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
+        answered, replies = answer_known(session, requests)
+        return answered + (0 < answered < len(requests)), replies
+
+    patch.setattr("respid.net.connection.answer_known", answer)
+
+
+@plant
+def one_refusal_for_all_known_requests(patch: Patch) -> None:
+    answer = Connection._answer_known
+
+    def refuse(connection: Connection) -> bytes | None:
+        reply = answer(connection)
+        if reply is not None and reply.startswith(b"-"):
+            connection._recognised = ()
+        return reply
+
+    patch.setattr(Connection, "_answer_known", refuse)
+
+
+@plant
+def refusal_of_known_request_not_counted(patch: Patch) -> None:
+    patch.setattr("respid.net.connection.refuse_known", lambda session, _request: session.refusal())
+
+
+@plant
+def known_requests_before_a_run_that_waits(patch: Patch) -> None:
+    """They are answered at once, although the run before them lacks IDs."""
+    receive = Connection._receive_requests
+
+    def hurry(connection: Connection, data: bytes) -> bytes:
+        left, connection._run_left = connection._run_left, 0
+        connection._feed(data)
+        output = connection._answer_quickly()
+        connection._run_left = left
+        return output + receive(connection, b"")
+
+    patch.setattr(Connection, "_receive_requests", hurry)
+
+
 # In MULTI
 
 
@@ -336,3 +474,99 @@ def transaction_drawn_at_once(patch: Patch) -> None:
         return reply
 
     patch.setattr(Connection, "_answer_run", draw_now)
+
+
+# A transaction in one read
+
+
+@plant
+def other_requests_in_a_transaction_ignored(patch: Patch) -> None:
+    def find(transactions: TransactionReader, buffer: bytes, position: int) -> tuple[int, int]:
+        found = find_rightly(transactions, buffer, position)
+        end = buffer.find(ending, position)
+        if found[0] or end < 0 or not buffer.startswith(opening, position):
+            return found
+        frames = transactions._runs.find(buffer, position + len(opening)).frames
+        return (frames, end + len(ending)) if frames else found
+
+    ((opening, ending), *_) = ENDINGS.items()
+    find_rightly = TransactionReader.find
+    patch.setattr(TransactionReader, "find", find)
+
+
+@plant
+def transaction_not_ended(patch: Patch) -> None:
+    patch.setattr("respid.resp.transaction.ENDINGS", dict.fromkeys(ENDINGS, b"*1\r\n$4\r\n"))
+
+
+@plant
+def transaction_within_a_request(patch: Patch) -> None:
+    def receive(connection: Connection, data: bytes) -> bytes:
+        if connection.session.is_plain and connection._transactions.expected and data.startswith(OPENINGS):
+            return connection._receive_transactions(data)
+        return receive_rightly(connection, data)
+
+    receive_rightly = Connection.receive
+    patch.setattr(Connection, "receive", receive)
+
+
+@plant
+def end_of_the_last_transaction_taken_for_that_of_the_read(patch: Patch) -> None:
+    def receive(connection: Connection, data: bytes) -> bytes:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Connection, "_receive_requests", lambda _connection, _rest: b"")
+            return receive_rightly(connection, data)
+
+    receive_rightly = Connection._receive_transactions
+    patch.setattr(Connection, "_receive_transactions", receive)
+
+
+@plant
+def limit_of_transaction_at_once_ignored(patch: Patch) -> None:
+    def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
+        config = session.worker.config
+        session.worker.config = replace(config, max_queued_commands=10_000)
+        answered = transaction.run_at_once(session, name, drawn, count)
+        session.worker.config = config
+        return answered
+
+    patch.setattr("respid.net.connection.run_at_once", run)
+
+
+@plant
+def transaction_at_once_fails_by_element(patch: Patch) -> None:
+    def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Generator, "obstacle", lambda _generator: None)
+            return transaction.run_at_once(session, name, drawn, count)
+
+    patch.setattr("respid.net.connection.run_at_once", run)
+
+
+@plant
+def rest_of_transaction_forgotten(patch: Patch) -> None:
+    def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
+        return transaction.run_at_once(session, name, drawn, count)[0], None
+
+    patch.setattr("respid.net.connection.run_at_once", run)
+
+
+@plant
+def rest_of_transaction_has_a_header(patch: Patch) -> None:
+    def rest(session: Session, name: str, drawn: Draw, count: int) -> Parts:
+        queued_draws = queued.QueuedDraws(name, drawn)
+        queued_draws.count = count
+        return transaction._run(session, [queued_draws])
+
+    patch.setattr(transaction, "_rest", rest)
+
+
+@plant
+def transaction_at_once_not_counted(patch: Patch) -> None:
+    def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
+        before = dict(session.worker.stats.commands)
+        answered = transaction.run_at_once(session, name, drawn, count)
+        session.worker.stats.commands["exec"] = before["exec"]
+        return answered
+
+    patch.setattr("respid.net.connection.run_at_once", run)

@@ -37,6 +37,18 @@ DRAWING += ["id.next", "ID.NEXT AS STRING", "id.next as integer"]
 REPEATED = ["PING", "ping hello", "GET KEY", "get KEY", "HEXISTS KEY KEY", "EXISTS KEY", "EXISTS KEY other"]
 REPEATED += ["TOUCH KEY", "TYPE KEY", "TTL KEY", "PTTL KEY"]
 RUNNING = DRAWING + REPEATED
+KNOWN = [
+    "INCR KEY",
+    "INCRBY KEY 1",
+    "ID.NEXT",
+    "PING",
+    "ping",
+    "GET KEY",
+    "GET KEY",
+    "get KEY",
+    "TTL KEY",
+    "EXISTS KEY",
+]
 # They resemble runs, but are errors or replies of several parts.
 OTHERS = ["INCRBY KEY 0", "INCRBY KEY 01", "INCRBY KEY -1", "INCRBY KEY 5000", "INCRBY KEY x", "INCRBYFLOAT KEY 2"]
 OTHERS += ["ID.NEXT COUNT 3", "ID.NEXT COUNT 40 AS STRING", "ID.NEXT AS", "ID.NEXT COUNT x", "INCR", "INCR KEY KEY"]
@@ -72,6 +84,8 @@ SETTINGS = [
     Setting(reserved_ms=3),
     Setting(layout=FEW_IDS, reserved_ms=20),
     Setting(layout=FEW_IDS, max_queued_commands=25),
+    Setting(most_alike=32),
+    Setting(layout=FEW_IDS, reserved_ms=20, most_alike=32),
 ]
 
 
@@ -81,10 +95,29 @@ def frame(words: str, *keys: bytes) -> bytes:
     return request(*[next(turn) if word == "KEY" else word for word in words.split()])
 
 
+def transaction(run: bytes, name: str = "MULTI", end: str = "EXEC") -> bytes:
+    return request(name) + run + request(end)
+
+
+def transactions(random: Random, run: bytes) -> list[bytes]:
+    """Returns a few reads that are transactions of a run, or nearly."""
+    name, end = random.choice(["MULTI EXEC", "multi exec", "MULTI exec", "MULTI PING"]).split()
+    others = [b"", request("GET", "a"), request("ID.NEXT"), request("DISCARD"), request("EXEC"), b"*"]
+    before, after = random.choices(others, [9, 1, 1, 1, 1, 1], k=2)
+    whole = transaction(run)
+    several = whole * random.choice([1, 1, 3]) + transaction(before + run + after, name, end)
+    known = [transaction(b"")] * random.randint(0, 1) + [whole] * random.randint(1, 3)
+    begun = [run[: run.find(b"$")]] * (random.random() < 0.2)
+    return [*known, several, *begun, whole * 2]
+
+
 def pieces_of_stream(random: Random) -> list[bytes]:
     """Returns runs of one or several frames, commands that affect the fast path, and damaged frames, cut into reads."""
-    vocabulary = random.sample(RUNNING, 2)
+    if random.random() < 0.3:
+        return similar_reads(random)
+    vocabulary = random.sample([*RUNNING, *["GET KEY"] * 8], 2)  # its reply depends on the version
     parts = [request("AUTH", "secret")]
+    share = random.choice([0, 0, 0.7])  # of transactions
     for _ in range(random.randint(1, 8)):
         keys = random.choices(KEYS, k=2)
         words = random.choice(vocabulary if random.random() < 0.7 else RUNNING + OTHERS)
@@ -106,10 +139,31 @@ def pieces_of_stream(random: Random) -> list[bytes]:
         elif shape < 0.9:
             position = random.randrange(len(run))
             parts += [run, run, run[:position] + random.choice([b"1", b"7", b"x"]) + run[position + 1 :]]
-        parts.append(run)
-    if random.random() < 0.4:
+        parts += transactions(random, run) if random.random() < share else [run]
+    if random.random() < (0.8 if share else 0.4):
         return parts
     return cut(b"".join(parts), [random.randrange(1 << 16) for _ in range(random.randrange(6))])
+
+
+def similar_reads(random: Random) -> list[bytes]:
+    """Returns reads of several commands in turn, each like the one before but for keys, a byte or a command."""
+    several = random.choices(KNOWN, k=random.randint(2, 5)) * random.choice([1, 1, 5, 20])
+    keys = [random.choice(KEYS) for _ in several]
+    parts = [request("AUTH", "secret")]
+    for _ in range(12):
+        change = random.randrange(10)
+        if change == 0:
+            several[random.randrange(len(several))] = random.choice(KNOWN)
+        elif change == 1:
+            keys[random.randrange(len(keys))] = random.choice(KEYS)
+        elif change == 2:
+            parts.append(request(*random.choice(MODES).split()))
+        read = bytearray().join(frame(words, key) for words, key in zip(several, keys, strict=True))
+        if change == 3:
+            read[random.choice([-3, random.randrange(len(read))])] = random.choice(b"1279axG*$\r\n")
+        parts.append(bytes(read))
+        keys = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
+    return parts
 
 
 def cut(sent: bytes, places: list[int]) -> list[bytes]:
@@ -149,6 +203,27 @@ def test_cut_stream_gets_same_replies(words: str, around: str) -> None:
         check_equality([learned, sent[:place], sent[place:]], Setting(layout=FEW_IDS))
 
 
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+@pytest.mark.parametrize("words", [*DRAWING, "GET KEY"])
+def test_transaction_gets_same_replies(words: str, setting: Setting) -> None:
+    """After a first one, and with keys of other lengths; also one that waits, is refused, or exceeds the limit."""
+    one, other = frame(words, b"a", b"b"), frame(words, b"key", b"\r\n")
+    known = [request("AUTH", "secret"), *[transaction(one * 2)] * 2]
+    check_equality([*known, transaction(one) * 40], setting)
+    for run in (one, other, one * 16 + other, one * 26, one * 300):
+        sent = transaction(run)
+        for mode in ("PING", "HELLO 3", "CLIENT REPLY SKIP", "CLIENT TRACKING ON"):
+            check_equality([*known, request(*mode.split()), sent, sent + one, one, sent * 3], setting)
+
+
+@pytest.mark.parametrize("words", ["INCR KEY", "ID.NEXT AS STRING"])
+def test_cut_transaction_gets_same_replies(words: str) -> None:
+    one = transaction(frame(words, b"a") * 2 + frame(words, b"key"))
+    sent = one + frame(words, b"a") + one * 2
+    for place in range(len(sent) + 1):
+        check_equality([one, one, sent[:place], sent[place:], one], Setting(layout=FEW_IDS))
+
+
 @pytest.mark.parametrize("key", KEYS, ids=repr)
 @pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 1", "HINCRBY KEY KEY 2"])
 def test_key_may_contain_anything(key: bytes, words: str) -> None:
@@ -166,6 +241,7 @@ def test_run_after_broken_frame(begun: bytes, repeated: int, words: str) -> None
     for place in range(len(begun)):
         check_equality([run, run, begun[:place], run, run])
         check_equality([run, run + begun[:place], run])
+        check_equality([*[transaction(run)] * 3, begun[:place], transaction(run)])
 
 
 @pytest.mark.parametrize("words", RUNNING)
@@ -266,7 +342,7 @@ def test_single_frames_among_others_take_general_path(worker: Worker) -> None:
     connection, one = connect(worker), request("INCR", "a")
     converse(connection, *[one] * 100)
     assert connection._runs.expects is not None
-    converse(connection, *[request("PING") + one] * 100)
+    converse(connection, *[request("ECHO", "a") + one] * 100)
     assert connection._runs.expects is None
 
 

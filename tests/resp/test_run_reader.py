@@ -51,6 +51,20 @@ def test_trusts_template_that_helps(frames: int, saved: int) -> None:
     assert waste(runs) == WASTED_AFTER_LEARNING + saved
 
 
+def test_last_frame_is_judged_by_its_own_header() -> None:
+    first = incrby("kk")
+    incomplete = first.replace(b"$2\r\n", b"$9\r\n")
+    assert learned().find(first + first, len(first)).frames == 1
+    assert learned().find(first + incomplete, len(first)) == NO_RUN
+
+
+def test_incomplete_frame_that_ends_like_a_whole_one_is_no_run() -> None:
+    for length in range(100):
+        for held in range(length + 2):
+            incomplete = incrby("k").replace(b"$1\r\nk\r\n", b"$%d\r\n" % length + b"x" * held)
+            assert learned().find(incomplete, 0) == NO_RUN
+
+
 def test_learning_the_same_costs_nothing() -> None:
     runs = learned()
     for _ in range(100):

@@ -84,7 +84,10 @@ def thaw(world: World, place: Place, _detail: int) -> None:
 
 def suspend(world: World, place: Place, detail: int) -> None:
     """The machine sleeps: all of its clocks but the monotonic one go on."""
-    host, seconds = world.host_of(place), (0.05, 0.7, 4, 30)[detail % 4]
+    _sleep(world, world.host_of(place), (0.05, 0.7, 4, 30)[detail % 4])
+
+
+def _sleep(world: World, host: Host, seconds: float) -> None:
     host.clock.suspend(seconds)
     for one in world.alive():
         if one.process.host is host:
@@ -138,15 +141,33 @@ def cut_off(world: World, place: Place, _detail: int) -> None:
 
 def cut_off_beside_a_rival(world: World, place: Place, detail: int) -> None:
     """A pod of another name waits for the Lease of one that is cut off, and whose wall clock is set back."""
-    rival = Place(len(world.hosts), f"rival-{len(world.places)}", place.settings)
-    world.hosts.append(Host(world.scheduler, rival.host, 0, world.reached))
-    world.places.append(rival)
     host = world.host_of(place)
     cut_off(world, place, detail)
     world.set_clock(host, host.clock.offset_ms - 4_000)
-    world.start(rival)
-    world.run_for(place.settings.reserve_ms * 0.002 + 3)
+    _wait_as_rival(world, place)
     connect(world, place, detail)
+
+
+def suspend_beside_a_rival(world: World, place: Place, detail: int) -> None:
+    """A pod of another name waits for the Lease of one that sleeps, and wakes up without a way to the API server."""
+    _sleep(world, world.host_of(place), _rival_seconds(place))
+    cut_off(world, place, detail)
+    _wait_as_rival(world, place)
+    world.run_for(1)
+    connect(world, place, detail)
+
+
+def _wait_as_rival(world: World, place: Place) -> None:
+    """Starts a pod of another name on a host of its own, and waits until it may have taken the Lease."""
+    rival = Place(len(world.hosts), f"rival-{len(world.places)}", place.settings)
+    world.hosts.append(Host(world.scheduler, rival.host, 0, world.reached))
+    world.places.append(rival)
+    world.start(rival)
+    world.run_for(_rival_seconds(place))
+
+
+def _rival_seconds(place: Place) -> float:
+    return place.settings.reserve_ms * 0.002 + 3
 
 
 def connect(world: World, place: Place, _detail: int) -> None:
@@ -256,7 +277,13 @@ def lower_the_ceiling(world: World, place: Place, detail: int) -> None:
     clock_ahead(world, place, detail)
     world.run_for((0.6, 1.2)[detail % 2])
     world.set_clock(host, 0)
-    world.run_for((0.6, 0.8, 1.2)[detail % 3])
+    if detail % 5 < 2:  # only the API server hears of it
+        faults, world.api.faults = world.api.faults, ("reply",)
+        cut_off(world, place, detail)
+        world.run_for(1)
+        world.api.faults = faults
+    else:
+        world.run_for((0.6, 0.8, 1.2)[detail % 3])
     cut_off(world, place, detail)
     clock_ahead(world, place, detail)
     world.draws_every_seconds = (0.001,)

@@ -57,6 +57,7 @@ from tests.simulation.events import (
     start,
     stop,
     suspend,
+    suspend_beside_a_rival,
     thaw,
 )
 
@@ -104,6 +105,7 @@ FAULTS = (
     Fault((join_after_a_change,)),
     Fault((give_way,)),
     Fault((cut_off_beside_a_rival, connect), "lease"),
+    Fault((suspend_beside_a_rival,), "lease"),
     Fault((use_own_directory, change_own_worker_id), "file"),
     Fault((turn_own_worker_id,), "file"),
     Fault((start_above,)),

@@ -154,6 +154,7 @@ class Process(asyncio.AbstractEventLoop):
         self.is_dead = False
         self.is_frozen = False
         self.asleep_until_ns = 0
+        self._thawed_ns = 0
         self._interruption: Callable[[], None] | None = None
         self._calls_left = 0  # until the interruption
         self.threads: list[Thread] = []
@@ -183,10 +184,17 @@ class Process(asyncio.AbstractEventLoop):
             free()
 
     def thaw(self) -> None:
+        if self.is_frozen:
+            self._thawed_ns = self.scheduler.now_ns
         self.is_frozen = False
         held, self._held = self._held, []
         for handle in held:
             self.scheduler.push(self.scheduler.now_ns, handle)
+
+    @property
+    def resumed_ns(self) -> int:
+        """When it last went on after it had stood still; 0 if it never has."""
+        return max(self._thawed_ns, self.asleep_until_ns)
 
     def enter_system_call(self) -> None:
         """Lets others run if it is called in a thread. Raises KilledError."""

@@ -105,6 +105,7 @@ def make_world(random: Random, stores: tuple[str, ...], reached: Reached | None 
     world = World(places, random, reached=reached)
     world.build_ms = START_MS - random.choice((5_000, 3_600_000, 3_600_000))
     world.draws_every_seconds = random.choice(((0.002, 0.02, 0.3), (0.05, 0.3), (0.001, 0.003, 0.1, 0.5)))
+    world.starts_at_random = random.random() < 0.5
     world.confirm_seconds = random.choice((0.5, 2, 10))
     for host in world.hosts:
         host.clock.tick_ns = random.choice((1, 1, 1_000_000, 15_625_000))

@@ -160,3 +160,29 @@ def test_one_worker_id_of_two_pods_that_start_at_once_is_issued_once(spaces: str
     check_history(world)
     world.end()
     assert [one.issuer.has_issued for one in world.incarnations].count(True) == 1
+
+
+def test_worker_id_of_pod_that_has_stopped_is_free_at_once() -> None:
+    world = make_world("lease", pods=2, reserve_ms=LONG_RESERVE_MS)
+    world.start(world.places[0])
+    world.run_for(3)
+    events.stop(world, world.places[0], 0)
+    world.run_for(6)
+    other = world.start(world.places[1])
+    world.run_for(LONG_RESERVE_MS / 2000)
+    check_history(world)
+    world.end()
+    assert world.incarnations[0].stopped_cleanly
+    assert other.issuer.has_issued
+
+
+def test_step_forward_during_outage_leaves_the_rest_of_the_reservation() -> None:
+    world = make_world("lease", reserve_ms=LONG_RESERVE_MS)
+    one = world.start(world.places[0])
+    world.run_for(3)
+    events.cut_off(world, world.places[0], 0)
+    world.set_clock(world.hosts[0], LONG_RESERVE_MS + 10_000)
+    world.run_for(LONG_RESERVE_MS / 3000)
+    check_history(world)
+    world.end()
+    assert world.scheduler.now_ns - one.issuer.last_ns < 10**9, "it has gone on"

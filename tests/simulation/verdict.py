@@ -6,9 +6,7 @@ from respid.highwater.stores import HolderLostError
 from tests.simulation.promises import BrokenPromiseError, are_of_one_set, check
 from tests.simulation.rare_states import Rare
 from tests.simulation.scheduler import SECOND
-from tests.simulation.world import Incarnation, World
-
-NOTICE_SECONDS = 0.25  # within which a keeper notices that its reservation has expired
+from tests.simulation.world import NOTICE_SECONDS, Incarnation, World
 
 
 def check_history(world: World) -> None:
@@ -88,7 +86,8 @@ def _check_successor(world: World, one: Incarnation) -> None:
     began = [each for each in users if each.issuer.started_ns <= latter.first_ns]
     if any(each.process.is_dead and each is not one for each in began) or len(began) > 2:
         return  # killed ones may have left a higher mark
-    latest_ms = max(latter.first_wall_ms, one.issuer.greatest_ms + 1, latter.timestamp_ms(latter.start_above) + 1)
+    ended_ms, above_ms = (latter.timestamp_ms(each) + 1 for each in (one.issuer.greatest, latter.start_above))
+    latest_ms = max(latter.first_wall_ms, ended_ms, above_ms)
     if latter.timestamp_ms(latter.least) > latest_ms:
         raise BrokenPromiseError(f"{latter} began at {latter.timestamp_ms(latter.least)}, not at {latest_ms}")
     world.reached.add(Rare.RELEASED)
@@ -108,9 +107,9 @@ def _check_fencing(world: World, latter: Incarnation) -> None:
         return
     former = next(one for one in users if one is not latter)
     is_first = 0 <= former.issuer.first_ns < latter.issuer.first_ns
-    if not is_first or former.place.pod == latter.place.pod or former.was_held_up:
+    if not is_first or former.place.pod == latter.place.pod:
         return
-    if former.issuer.last_ns > latter.issuer.first_ns + NOTICE_SECONDS * SECOND:
+    if former.issuer.last_ns > max(latter.issuer.first_ns, former.process.resumed_ns) + NOTICE_SECONDS * SECOND:
         raise BrokenPromiseError(f"{former.issuer} went on beside {latter.issuer}, a pod of another name")
 
 

@@ -22,7 +22,7 @@ from respid.highwater.stores import Store, StoreError
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import LeaseStore
 from respid.highwater.stores.none import NoStore
-from respid.ids.generator import Obstacle
+from respid.ids.generator import Obstacle, max_sequence_reset
 from respid.ids.layout import Layout
 from respid.server import STORE_STOP_SECONDS, make_worker
 from respid.worker.config import Config
@@ -37,7 +37,10 @@ from tests.simulation.simulated_api import ApiClient, SimulatedApi
 
 SETTLING_SECONDS = 5  # that it may take until a confirmed step of the clock shows in IDs: requests are slow
 LAG_MS = 2_200  # timestamps may lie so far back, and a reservation: a store was slow, or a request has waited
+NOTICE_SECONDS = 0.25  # within which a keeper looks at its clocks, once its process runs
 COUNTS = (1, 1, 3, 7, 16, 100)  # how many IDs clients draw at a time
+MOST_BLOCKS = 3  # in one draw
+STALLS_MS = 20  # that a process may be held up, in all, while it draws
 LAYOUT = Layout.parse("41/2/4")
 OBSTACLES = {
     Obstacle.CEILING: Rare.STOPPED_AT_THE_CEILING,
@@ -86,6 +89,7 @@ class Incarnation:
     disk_failed: bool = False  # in its life
     was_held_up: bool = False  # frozen or asleep
     stopped_cleanly: bool = False
+    paced: tuple[int, int] = (0, 0)  # time in ns and timestamp of an ID, from which on the clock was not set
 
 
 @contextlib.contextmanager
@@ -112,6 +116,7 @@ class World:
         self.build_ms = START_MS - 3_600_000  # when respid was built: a clock that shows an earlier time is wrong
         self.reached = Reached() if reached is None else reached
         self.draws_every_seconds: tuple[float, ...] = (0.001, 0.02, 0.3)
+        self.starts_at_random = False  # whether milliseconds start at any sequence
         self.confirm_seconds = 2.0
         self.scheduler = Scheduler(random)
         numbers = range(1 + max(place.host for place in places))
@@ -189,6 +194,7 @@ class World:
             worker_id=settings.worker_id,
             worker_id_source="test",
             layout=settings.layout,
+            sequence_reset=max_sequence_reset(settings.layout) if self.starts_at_random else None,
             max_clock_lead_seconds=settings.lead_limit_seconds,
             clock_jump_confirm_seconds=self.confirm_seconds,
             accept_layout_change=settings.accepts_layout_change,
@@ -196,6 +202,7 @@ class World:
         )
         store = self._make_store(place, process)
         worker = make_worker(config, store, host.clock, earliest_ms=self.build_ms)
+        worker.generator._random_bits = Random(process.number).getrandbits
         issuer = Issuer(
             settings.worker_id,
             settings.layout,
@@ -311,12 +318,14 @@ class World:
             issuer.least_wall_ms = min(issuer.least_wall_ms, wall_ms)
         for _ in range(1 + int(chance() * 3)):
             count = COUNTS[int(chance() * len(COUNTS))]
-            take = (
-                generator.take if chance() < 0.6 or count > one.settings.layout.sequence_size else generator.take_block
-            )
+            is_block = chance() >= 0.6 and count <= one.settings.layout.sequence_size
             generator.queued = chance() < 0.2
             since_ms = max(issuer.least_wall_ms, wall_ms - 50) if chance() < 0.7 else None
-            first, taken = take(count, since_ms)
+            if is_block:
+                first, blocks = generator.take_blocks(count, MOST_BLOCKS, since_ms)
+                taken = count * blocks
+            else:
+                first, taken = generator.take(count, since_ms)
             if taken:
                 if not issuer.has_issued:
                     issuer.first_wall_ms = wall_ms
@@ -331,21 +340,35 @@ class World:
 
         A clock that jumped far ahead is followed only when that has lasted, or when a worker has started meanwhile.
         """
-        clock = one.process.host.clock
+        clock, issuer = one.process.host.clock, one.issuer
         quiet_seconds = min(clock.seconds_since_step(), (self.scheduler.now_ns - self.troubled_ns) / SECOND)
         has_settled = (
             quiet_seconds > self.confirm_seconds + SETTLING_SECONDS and self.is_calm(one.place) and not one.was_held_up
         )
         step_ms = clock.greatest_step_ms if clock.greatest_step_ms < JUMP_MS / 2 else 0  # may wait for an extension
         least_ms = wall_ms - LAG_MS - one.settings.reserve_ms - step_ms if has_settled else 0
-        if clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000 and not clock.was_far_ahead:
-            return least_ms, wall_ms + one.lead_limit_ms
+        greatest_ms = self._paced_ms(one, wall_ms)
+        is_noticed = self.scheduler.now_ns > max(clock.offsets[-1][0], one.process.resumed_ns) + NOTICE_SECONDS * SECOND
+        if is_noticed and clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000 and not clock.was_far_ahead:
+            return least_ms, min(greatest_ms, wall_ms + one.lead_limit_ms)
         if self._has_jump_lasted(one.process.host):
-            self.jumps_followed.add(one.issuer.store)
-        if one.issuer.store in self.jumps_followed:
-            return least_ms, math.inf
+            self.jumps_followed.add(issuer.store)
+        if issuer.store in self.jumps_followed:
+            return least_ms, greatest_ms
         offsets_ms = (each for _, each in clock.offsets if each != JUMP_MS and abs(each) < LOST_MS)
-        return least_ms, clock.true_ms() + max(offsets_ms) + one.lead_limit_ms
+        return least_ms, min(greatest_ms, clock.true_ms() + max(offsets_ms) + one.lead_limit_ms)
+
+    def _paced_ms(self, one: Incarnation, wall_ms: float) -> float:
+        """The greatest timestamp of a worker whose lead does not grow while nobody sets the clock."""
+        clock, issuer = one.process.host.clock, one.issuer
+        if one.paced[0] <= clock.offsets[-1][0]:
+            if issuer.last_ns <= clock.offsets[-1][0]:
+                return math.inf
+            one.paced = issuer.last_ns, issuer.greatest_ms
+        since_ns, timestamp_ms = one.paced
+        reached_ms = timestamp_ms + (self.scheduler.now_ns - since_ns) * 1000 / SECOND
+        blur_ms = 2 + clock.tick_ns * 1000 / SECOND + (STALLS_MS if clock.stalls else 0)
+        return max(wall_ms, reached_ms) + blur_ms
 
     def end(self) -> None:
         for one in self.incarnations:

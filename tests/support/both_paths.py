@@ -7,8 +7,11 @@ import pytest
 from respid.ids.layout import Layout
 from respid.net.connection import Connection
 from respid.net.states import Next
+from respid.resp import known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader
+from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import RequestReader
+from respid.resp.transaction import TransactionReader
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
@@ -25,6 +28,7 @@ class Setting:
     layout: Layout = DEFAULT_LAYOUT
     reserved_ms: int = 60_000  # then requests are refused
     max_queued_commands: int = 100_000
+    most_alike: int = 2  # known frames in a row until one may begin a run: few, so that short streams have runs
 
 
 @dataclass
@@ -86,16 +90,28 @@ def read_nothing(_reader: RequestReader) -> None:
     """Leaves all requests to `next_request`."""
 
 
+def recognise_nothing(
+    _known: KnownFrames[object], _kinds: Kinds[object], _buffer: bytes, position: int
+) -> tuple[tuple[object, ...], int]:
+    return (), position
+
+
+def find_no_transaction(_transactions: TransactionReader, _buffer: bytes, _position: int) -> tuple[int, int]:
+    return NO_RUN
+
+
 def answer_nothing(_connection: Connection) -> bytes:
     """Leaves all requests to `run`."""
     return b""
 
 
 def use_general_path(patch: pytest.MonkeyPatch) -> None:
-    """Recognises no run, and no short request either."""
+    """Recognises no run, no transaction of one, no known frame, and no short request either."""
     patch.setattr(Connection, "_answer_quickly", answer_nothing)
     patch.setattr(RunReader, "find", find_nothing)
     patch.setattr(RunReader, "find_in_read", find_nothing)
+    patch.setattr(KnownFrames, "find", recognise_nothing)
+    patch.setattr(TransactionReader, "find", find_no_transaction)
     patch.setattr(RequestReader, "next_short_request", read_nothing)
 
 
@@ -103,7 +119,9 @@ DEFAULT = Setting()
 
 
 def check_equality(pieces: list[bytes], setting: Setting = DEFAULT) -> None:
-    quick = play(pieces, setting)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known_frames, "_MOST_ALIKE", setting.most_alike)
+        quick = play(pieces, setting)
     with pytest.MonkeyPatch.context() as patch:
         use_general_path(patch)
         general = play(pieces, setting)

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import re
 import socket
 import socketserver
 import threading
@@ -25,10 +26,12 @@ def proxy(
     choose: Callable[[], int] | None = None,
     delay_seconds: float = 0,
     recordings: list[Recording] | None = None,
+    knows_hello: bool = True,
 ) -> Iterator[int]:
     """Yields the port of the proxy. Appends each connection to the recordings, in the order in which they open.
 
-    `choose` returns the port for each new connection, instead of taking turns.
+    `choose` returns the port for each new connection, instead of taking turns. A proxy that does not know HELLO speaks
+    RESP2 only: the client gets an error in reply.
     """
     turns = itertools.cycle(ports)
     next_port = choose or partial(next, turns)
@@ -42,7 +45,7 @@ def proxy(
                 arguments = [server, self.request, recording.received, delay_seconds]
                 back = threading.Thread(target=_hand_on, args=arguments)
                 back.start()
-                _hand_on(self.request, server, recording.sent)
+                _hand_on(self.request, server, recording.sent, hides_hello=not knows_hello)
                 back.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation) as listener:
@@ -54,10 +57,19 @@ def proxy(
             listener.shutdown()
 
 
-def _hand_on(source: socket.socket, target: socket.socket, copy: bytearray, delay_seconds: float = 0) -> None:
+def _hand_on(
+    source: socket.socket,
+    target: socket.socket,
+    copy: bytearray,
+    delay_seconds: float = 0,
+    *,
+    hides_hello: bool = False,
+) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             time.sleep(delay_seconds)
+            if hides_hello:
+                data = re.sub(b"\\bhello\\r", b"HELL0\\r", data, flags=re.IGNORECASE)  # which is no command
             copy += data
             target.sendall(data)
     with contextlib.suppress(OSError):

@@ -223,6 +223,20 @@ def test_flushes_file_before_write_returns(tmp_path: Path, monkeypatch: pytest.M
     assert synced == [b"content", b"content"]
 
 
+def test_file_that_is_missing_is_removed(tmp_path: Path) -> None:
+    LocalDisk().remove(tmp_path / "missing")
+
+
+def test_lock_does_not_stand_behind_a_link(tmp_path: Path) -> None:
+    path = tmp_path / "worker-3.lock"
+    lock = LocalDisk().lock(path, "pid 7")
+    assert lock.stands()
+    path.rename(tmp_path / "moved.lock")
+    path.symlink_to(tmp_path / "moved.lock")
+    assert not lock.stands()
+    lock.release()
+
+
 async def test_syncs_parents_of_new_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[Path] = []
     monkeypatch.setattr(LocalDisk, "sync_directory", lambda _disk, path: synced.append(path))

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from respid.ids.generator import Generator
+from respid.ids.clock import Clock
+from respid.ids.generator import Generator, Obstacle
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation
 from tests.simulation.events import (
@@ -11,6 +12,7 @@ from tests.simulation.events import (
     reach_the_ceiling,
     replace_after_stop,
     set_clock,
+    suspend_beside_a_rival,
 )
 from tests.simulation.plants.registry import Patch, in_any_store, in_the_lease_store
 
@@ -138,3 +140,92 @@ def late_waiter_served_below_the_last(patch: Patch) -> None:
         return advance(generator, now_ms, since_ms, count)
 
     patch.setattr(Generator, "_advance", go_back)
+
+
+@in_any_store()
+def millisecond_as_long_as_its_sequence(patch: Patch) -> None:
+    """From whatever sequence it starts at, so that it ends in the IDs of the next worker."""
+    open_ = Generator._open
+
+    def open_longer(generator: Generator, timestamp_ms: int, count: int) -> bool:
+        is_open = open_(generator, timestamp_ms, count)
+        generator._end_id = generator._next_id + generator._sequence_size if is_open else generator._end_id
+        return is_open
+
+    patch.setattr(Generator, "_open", open_longer)
+
+
+@in_any_store()
+def blocks_beyond_the_millisecond(patch: Patch) -> None:
+    """As many blocks as were asked for, whether they fit or not."""
+    take_one = Generator.take_blocks
+
+    def take(generator: Generator, size: int, count: int, since_ms: int | None = None) -> tuple[int, int]:
+        first, taken = take_one(generator, size, 1, since_ms)
+        if not taken:
+            return first, taken
+        generator._next_id = first + size * count
+        return first, count
+
+    patch.setattr(Generator, "take_blocks", take)
+
+
+@in_any_store()
+def last_id_of_several_blocks_issued_again(patch: Patch) -> None:
+    take_all = Generator.take_blocks
+
+    def take(generator: Generator, size: int, count: int, since_ms: int | None = None) -> tuple[int, int]:
+        first, taken = take_all(generator, size, count, since_ms)
+        generator._next_id -= taken > 1
+        return first, taken
+
+    patch.setattr(Generator, "take_blocks", take)
+
+
+@in_any_store(set_clock)
+def lead_that_grows(patch: Patch) -> None:
+    """When a millisecond is spent the next one is opened, whether it has passed or not."""
+    open_ = Generator._open
+
+    def open_early(generator: Generator, timestamp_ms: int, count: int) -> bool:
+        is_open = open_(generator, timestamp_ms, count)
+        generator._opened_ns -= 1_000_000
+        return is_open
+
+    patch.setattr(Generator, "_open", open_early)
+
+
+@in_the_lease_store(suspend_beside_a_rival)
+def sleep_not_counted(patch: Patch) -> None:
+    """While the machine sleeps the reservation does not get any older."""
+    use_clock = Generator.use_clock
+
+    def use(generator: Generator, clock: Clock) -> None:
+        use_clock(generator, clock)
+        generator._boot_ns = clock.monotonic_ns
+
+    patch.setattr(Generator, "use_clock", use)
+
+
+@in_the_lease_store(cut_off_beside_a_rival)
+def expiry_noticed_but_not_heeded(patch: Patch) -> None:
+    find = Generator.obstacle
+
+    def find_only(generator: Generator) -> Obstacle | None:
+        obstacle = find(generator)
+        if obstacle is not Obstacle.CLOCK:
+            generator._limit_ms = generator._ceiling_ms
+        return obstacle
+
+    patch.setattr(Generator, "obstacle", find_only)
+
+
+@in_any_store()
+def end_taken_from_the_clock(patch: Patch) -> None:
+    """After a clock was set back, the last IDs lie above it."""
+    seal = Generator.seal
+
+    def seal_at_the_clock(generator: Generator) -> int:
+        return min(seal(generator), generator._wall_ms() + 1)
+
+    patch.setattr(Generator, "seal", seal_at_the_clock)

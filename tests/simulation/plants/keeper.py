@@ -4,13 +4,17 @@ from typing import Any
 
 from respid.highwater import keeper as keeper_module
 from respid.highwater.clock_watch import ClockWatch
+from respid.highwater.floor import find_floor
 from respid.highwater.keeper import Keeper
 from respid.highwater.stores import HolderLostError, Survey
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.lease import LeaseStore
+from respid.ids.generator import Generator
+from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation
 from tests.simulation.changes import change_layout_of_all, mix_layouts
 from tests.simulation.events import (
+    lower_the_ceiling,
     reach_the_ceiling,
     replace_after_stop,
     restart,
@@ -18,7 +22,7 @@ from tests.simulation.events import (
     start,
     stop,
 )
-from tests.simulation.plants.registry import Patch, do_nothing, in_any_store
+from tests.simulation.plants.registry import Patch, do_nothing, in_any_store, in_the_lease_store
 
 
 @in_any_store(reach_the_ceiling)
@@ -165,3 +169,37 @@ def another_layout_not_noticed(patch: Patch) -> None:
         return survey.own.ceiling_ms if survey.own else None
 
     patch.setattr(keeper_module, "find_floor", find)
+
+
+@in_any_store(set_clock, change_layout_of_all, restart)
+def former_layout_compared_by_time(patch: Patch) -> None:
+    """Its IDs can be above those of this layout at the same time: it may have another epoch."""
+
+    def find_time(survey: Survey, layout: Layout, **options: Any) -> int | None:
+        marks = [mark.ceiling_ms for mark in (survey.own, *survey.others) if mark]
+        return find_floor(survey, layout, **options) and max(marks)
+
+    patch.setattr(keeper_module, "find_floor", find_time)
+
+
+@in_any_store()
+def later_ceiling_from_the_clock_only(patch: Patch) -> None:
+    """An extension in a lead lowers the mark below IDs that were issued."""
+
+    def target(reservation: Reservation, wall_ms: int) -> int:
+        return min(wall_ms + reservation._spans.wall_ms, reservation._generator.layout.end_ms)
+
+    patch.setattr(Reservation, "_target_ms", target)
+
+
+@in_the_lease_store(lower_the_ceiling)
+def ceiling_lowered_only_when_that_is_confirmed(patch: Patch) -> None:
+    """The store may have it without a confirmation."""
+    lower, extended = Generator.lower_ceiling, Reservation.extended
+
+    def confirm(reservation: Reservation, ceiling_ms: int) -> None:
+        lower(reservation._generator, ceiling_ms)
+        extended(reservation, ceiling_ms)
+
+    patch.setattr(Generator, "lower_ceiling", lambda _generator, _ceiling_ms: None)
+    patch.setattr(Reservation, "extended", confirm)

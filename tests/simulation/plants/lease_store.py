@@ -184,3 +184,17 @@ def request_that_crashes(patch: Patch) -> None:
 def silent_holder_that_goes_on(patch: Patch) -> None:
     """It does not check whether another layout came into use while others may have considered it gone."""
     patch.setattr(LeaseStore, "_was_silent", lambda _store, _now_ns: False)
+
+
+@in_the_lease_store()
+def lease_one_write_behind(patch: Patch) -> None:
+    """Each write has the mark of the one before."""
+    extend = LeaseStore.extend
+    marks: dict[LeaseStore, int] = {}
+
+    async def extend_late(store: LeaseStore, ceiling_ms: int) -> None:
+        former_ms = marks.get(store, ceiling_ms)
+        marks[store] = ceiling_ms
+        await extend(store, former_ms)
+
+    patch.setattr(LeaseStore, "extend", extend_late)

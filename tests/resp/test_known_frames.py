@@ -1,0 +1,173 @@
+"""Known frames: which are recognised, where that ends, what a miss costs, and what an idle client keeps.
+
+`test_fast_path` and the fuzzer compare them with the general path.
+"""
+
+import pytest
+
+from respid.commands import COMMANDS, run
+from respid.commands.known import WITH_KEY, WITHOUT_KEY, Known, known_kinds
+from respid.net.connection import Connection
+from respid.resp.known_frames import OPENING_BYTES, Kind, KnownFrames, kind_of
+from respid.resp.reader import RequestReader
+from respid.worker.worker import Worker
+from tests.support.byte_streams import request
+from tests.support.scripted_worker import connect, converse
+
+WORDS = [
+    form
+    for words in WITH_KEY + WITHOUT_KEY
+    for form in (words, words.replace(words.split()[0], words.split()[0].lower()))
+]
+FOUR = request("PING") + request("GET", "missing") + request("EXISTS", "missing") + request("TTL", "missing")
+
+
+def frame(words: str, key: bytes = b"key") -> bytes:
+    return request(*[key if word == "key" else word for word in words.split()])
+
+
+def find(connection: Connection, buffer: bytes, position: int = 0) -> tuple[list[str], int]:
+    """Returns the commands that a new client's reader finds, and where they end."""
+    found, end = KnownFrames[Known]().find(known_kinds(connection.session), buffer, position)
+    return [each.command for each in found], end
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_finds_frame_with_any_key(words: str, worker: Worker) -> None:
+    connection, command = connect(worker), words.split(maxsplit=1)[0].lower()
+    for key in (b"", b"k", b"\r\n", b"*", b"$1\r\n1", b"x" * 9, b"x" * 10, b"x" * 99, request("PING")):
+        sent = frame(words, key)
+        assert find(connection, sent) == ([command], len(sent))
+        assert find(connection, b"." + sent + b"*1", 1) == ([command], 1 + len(sent))
+        for place in range(len(sent)):
+            assert find(connection, sent[:place]) == ([], 0), place
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_reply_is_that_of_general_path(words: str, worker: Worker) -> None:
+    """In each version. A template has a %d, and no constant reply has a percent sign."""
+    arguments = [word.encode() for word in words.split()]
+    session = connect(worker).session
+    for session.version in (2, 3):
+        kind = known_kinds(session)[frame(words)[:OPENING_BYTES]]
+        assert COMMANDS[arguments[0].upper()].runs
+        drawn = (worker.generator.last_id or 0, run(session, arguments))[1]
+        assert isinstance(drawn, bytes)
+        template = kind.subject.reply
+        assert template in (drawn, b":%d\r\n")
+        assert template.count(b"%") == (worker.generator.last_id is not None)
+
+
+@pytest.mark.parametrize(
+    "other", ["GET " + "x" * 100, "EXISTS a b", "PING a", "INCRBY a 2", "incrby a 10", "Get a", "HGET a b"]
+)
+def test_finds_no_other_request(other: str, worker: Worker) -> None:
+    sent = request(*other.split())
+    assert find(connect(worker), FOUR + sent) == (["ping", "get", "exists", "ttl"], len(FOUR))
+
+
+def test_stops_where_a_run_may_begin(worker: Worker) -> None:
+    """The 34th frame in a row is left to the general path, wherever reads end. Others may follow it."""
+    one = request("INCR", "key")
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    numbers = [len(known.find(kinds, sent, 0)[0]) for sent in (FOUR + one * 10, one * 100, one * 100, one * 100)]
+    assert numbers == [14, 23, 0, 1]
+    assert [len(known.find(kinds, one + FOUR, 0)[0]) for _ in range(2)] == [0, 5]
+
+
+def test_finds_up_to_128_frames(worker: Worker) -> None:
+    assert find(connect(worker), FOUR * 33)[1] == 32 * len(FOUR)
+
+
+def read(keys: str) -> bytes:
+    return b"".join(request("GET", key) + request("PING") for key in keys.split())
+
+
+def test_read_like_the_last_one_is_recognised_at_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it was repeated, whatever its keys, but only with keys of the same lengths, and in the same version."""
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    known.find(kinds, read("one other"), 0)
+    found = known.find(kinds, read("two other"), 0)
+    with monkeypatch.context() as patch:
+        patch.delattr(KnownFrames, "_scan")
+        assert known.find(kinds, read("$1* #####"), 0) == found
+        for sent in (read("four four"), read("two other").replace(b"GET", b"TTL", 1)):
+            with pytest.raises(AttributeError):
+                known.find(kinds, sent, 0)
+        with pytest.raises(AttributeError):
+            known.find(dict(kinds), read("two other"), 0)
+
+
+def test_shape_that_does_not_help_is_given_up(worker: Worker) -> None:
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    for _ in range(100):
+        assert len(known.find(kinds, read("a bb"), 0)[0]) == 4
+        assert len(known.find(kinds, read("aa b"), 0)[0]) == 4
+    assert known._misses == 16
+    assert known.held_bytes == 0
+
+
+def test_shape_is_held_by_its_client(worker: Worker) -> None:
+    connection = connect(worker)
+    converse(connection, FOUR * 4, FOUR * 4)
+    assert connection.held_bytes == 1300
+    converse(connection, FOUR)
+    assert connection.held_bytes == 0
+    converse(connection, *[FOUR * 17] * 3)
+    assert connection.held_bytes == 0
+
+
+class Counted(dict[bytes, Kind[Known]]):
+    """Kinds that count how often they are looked up."""
+
+    lookups = 0
+
+    def get(self, opening: bytes, default: None = None) -> Kind[Known] | None:  # type: ignore[override]
+        self.lookups += 1
+        return super().get(opening, default)
+
+
+@pytest.mark.parametrize("miss", ["ECHO key", "INCRBY key 2", "HINCRBY key field 1", "GET " + "x" * 100, "PIN"])
+def test_miss_costs_one_lookup(miss: str, worker: Worker) -> None:
+    """However much follows it in the buffer."""
+    kinds = Counted(known_kinds(connect(worker).session))
+    sent = (request(*miss.split()) + FOUR) * 100
+    assert KnownFrames[Known]().find(kinds, sent, 0) == ((), 0)
+    assert kinds.lookups == 1
+    assert len(KnownFrames[Known]().find(kinds, FOUR + sent, 0)[0]) == 4
+    assert kinds.lookups == 1 + 5
+
+
+def test_each_frame_is_looked_up_about_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if unknown ones are among them, and each has to wait."""
+    connection = connect(worker)
+    kinds = Counted(known_kinds(connection.session))
+    monkeypatch.setattr("respid.net.connection.known_kinds", lambda _session: kinds)
+    frames = [FOUR, request("INCR", "key"), request("ECHO", "a"), request("INCRBY", "key", "4000"), FOUR] * 50
+    converse(connection, b"".join(frames))
+    assert kinds.lookups < 2 * 11 * 50
+
+
+def test_known_requests_are_not_parsed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, sent = connect(worker), (FOUR + request("INCR", "key")) * 10
+    with monkeypatch.context() as patch:
+        for method in ("next_short_request", "next_request"):
+            patch.delattr(RequestReader, method)
+        replies = converse(connection, sent, sent)
+    assert replies.count(b"\n") == 100
+    assert worker.stats.commands["ttl"] == worker.stats.commands["incr"] == 20
+
+
+def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None:
+    connection = connect(worker)
+    converse(connection, FOUR * 4, FOUR * 4 + b"*1")
+    assert connection.unread_bytes == 2
+    converse(connection, request("PING")[2:])
+    assert not connection._reader._buffer
+    assert not connection._recognised
+
+
+@pytest.mark.parametrize("name", [b"GE", b"HEXISTS"])
+def test_refuses_names_that_the_opening_does_not_tell(name: bytes) -> None:
+    with pytest.raises(ValueError, match="letters"):
+        kind_of([name, b"key"], "", has_key=True)

@@ -1,0 +1,138 @@
+"""Which reads are recognised as one transaction of a run, and when the attempts stop."""
+
+from typing import Any
+
+import pytest
+
+from respid.resp.fast_path import RunReader
+from respid.resp.transaction import TransactionReader
+from tests.support.byte_streams import request
+
+RUN = request("INCR", "a") * 3
+PAUSE = 1000  # transactions
+
+
+def transaction(run: bytes, opening: str = "MULTI", ending: str = "EXEC") -> bytes:
+    return request(opening) + run + request(ending)
+
+
+@pytest.fixture
+def transactions() -> TransactionReader:
+    """A reader that expects `INCR a`."""
+    runs = RunReader[str]()
+    runs.learn([b"INCR", b"a"], 1, "incr")
+    transactions = TransactionReader(runs)
+    transactions.note_parsed()
+    return transactions
+
+
+@pytest.mark.parametrize("run", [RUN, request("INCR", "a"), request("INCR", "ab") * 2 + RUN, RUN * 100], ids=len)
+@pytest.mark.parametrize("before", [b"", request("PING"), transaction(RUN)], ids=len)
+@pytest.mark.parametrize("after", [b"", b"*", transaction(RUN)], ids=len)
+def test_finds_transaction(transactions: TransactionReader, run: bytes, before: bytes, after: bytes) -> None:
+    for names in (("MULTI", "EXEC"), ("multi", "exec")):
+        sent = transaction(run, *names)
+        for _ in range(2):
+            found = transactions.find(before + sent + after, len(before))
+            assert found == (run.count(b"INCR"), len(before + sent))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        transaction(b""),
+        transaction(RUN, "multi", "EXEC"),
+        transaction(RUN, "MULTI", "QUIT"),
+        transaction(RUN, "MULTI", "DISCARD"),
+        transaction(RUN + request("INCR")),
+        transaction(request("PING") + RUN),
+        transaction(RUN)[:-1],
+        request("MULTI") + RUN + b"*",
+        transaction(RUN)[1:],
+        transaction(request("INCR", request("EXEC"))),
+        transaction(request("INCR", request("EXEC"))[:-2]),
+        request("INCR", "a"),
+        b"",
+    ],
+)
+def test_finds_nothing_else(transactions: TransactionReader, sent: bytes) -> None:
+    for _ in range(2):
+        assert transactions.find(sent, 0) == (0, 0)
+        assert transactions.find(transaction(RUN), 0)[0] == 3
+
+
+def test_finds_nothing_before_a_run_is_known() -> None:
+    assert TransactionReader(RunReader[str]()).find(transaction(RUN), 0) == (0, 0)
+
+
+class Compared(bytes):
+    """Bytes that count how often they are looked at."""
+
+    looks = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(place)
+
+    def startswith(self, *given: Any) -> bool:
+        raise AssertionError(given)
+
+    find = startswith
+
+
+def test_another_read_is_looked_up_once(transactions: TransactionReader) -> None:
+    for sent in map(Compared, (request("GET", "a") * 9, request("PING"), RUN, request("EXEC"), b"PING\r\n")):
+        assert transactions.find(sent, 0) == (0, 0)
+        assert sent.looks == 1
+
+
+def test_expects_transactions_after_the_first() -> None:
+    transactions = TransactionReader(RunReader[str]())
+    assert not transactions.expected
+    transactions.note_parsed()
+    assert transactions.expected
+
+
+def pause(transactions: TransactionReader) -> int:
+    """Returns how many transactions have to be parsed until one is expected again."""
+    parsed = 0
+    while not transactions.expected:
+        transactions.note_parsed()
+        parsed += 1
+    return parsed
+
+
+@pytest.mark.parametrize("other", [transaction(RUN + request("PING")), transaction(b""), request("MULTI") + RUN])
+def test_gives_up_transactions_that_are_no_runs(transactions: TransactionReader, other: bytes) -> None:
+    for _ in range(2):
+        for _ in range(16):
+            assert transactions.expected
+            transactions.find(other, 0)
+        assert pause(transactions) == PAUSE
+
+
+def test_gives_up_transactions_that_cannot_be_answered(transactions: TransactionReader) -> None:
+    for _ in range(16):
+        assert transactions.expected
+        transactions.doubt()
+    assert pause(transactions) == PAUSE
+
+
+def test_one_transaction_makes_up_for_another(transactions: TransactionReader) -> None:
+    for _ in range(40):
+        transactions.doubt()
+        transactions.find(transaction(RUN), 0)
+    for _ in range(15):
+        transactions.doubt()
+    transactions.find(transaction(RUN), 0)
+    transactions.doubt()
+    assert transactions.expected
+    transactions.doubt()
+    assert not transactions.expected
+
+
+def test_other_requests_are_not_doubted(transactions: TransactionReader) -> None:
+    for _ in range(100):
+        transactions.find(RUN, 0)
+        transactions.note_parsed()
+    assert transactions.expected
