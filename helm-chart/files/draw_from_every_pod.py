@@ -9,8 +9,10 @@ import pathlib
 import socket
 import ssl
 import sys
+import time
 
 IDS = 500  # per pod
+WAIT_SECONDS = 30  # for an address of the first pod: right after an installation, name servers may not have it
 TLS_FILES = pathlib.Path("/etc/respid/tls")
 AUTH_FILE = pathlib.Path("/etc/respid/auth/passwords")
 
@@ -53,11 +55,18 @@ def has_address(host: str) -> bool:
         return False
 
 
+def wait_for_address(host: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not has_address(host) and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+
 def main(name: str, domain: str, port: int, offset: int, layout: str, *, tls: bool) -> int:
     """Returns the number of pods that failed the check, or 1 if there are no pods."""
     _, worker_bits, sequence_bits = map(int, layout.split("/"))
     seen: set[int] = set()
     failed = pods = 0
+    wait_for_address(f"{name}-0.{domain}")
     while has_address(host := f"{name}-{pods}.{domain}"):
         expected = pods + offset
         pods += 1

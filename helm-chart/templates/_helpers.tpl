@@ -1,14 +1,14 @@
 {{- define "respid.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 52 | trimSuffix "-" }}
+{{- .Values.nameOverride | default .Chart.Name | trunc 52 | trimAll "-" }}
 {{- end }}
 
 {{/* At most 52 characters: Kubernetes labels the pods of a StatefulSet with its name plus 11 characters, and a label has at most 63. */}}
 {{- define "respid.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 52 | trimAll "-" }}
 {{- else }}
 {{- $name := include "respid.name" . }}
-{{- (contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name)) | trunc 52 | trimSuffix "-" }}
+{{- (contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name)) | trunc 52 | trimAll "-" }}
 {{- end }}
 {{- end }}
 
@@ -30,7 +30,7 @@
 {{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") }}
 {{- end }}
 {{- if $image.digest }}{{ $repository }}@{{ $image.digest }}
-{{- else }}{{ $repository }}:{{ $image.tag | default .Chart.AppVersion }}
+{{- else }}{{ $repository }}:{{ include "respid.number" $image.tag | default .Chart.AppVersion }}
 {{- end }}
 {{- end }}
 
@@ -38,7 +38,7 @@
 {{- define "respid.imagePullSecrets" -}}
 {{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
 {{- if kindIs "string" . }}
-- name: {{ . }}
+- name: {{ . | quote }}
 {{- else }}
 - {{ toYaml . | nindent 2 | trim }}
 {{- end }}
@@ -99,7 +99,13 @@ A number as text; empty for null, which Helm 3 would print as "<no value>". Helm
 {{- define "respid.isAuthenticated" -}}
 {{- $hasPassword := .Values.auth.existingSecret }}
 {{- range .Values.extraEnv }}{{ if eq .name "RESPID_PASSWORD" }}{{ $hasPassword = "extraEnv" }}{{ end }}{{ end }}
-{{- if or $hasPassword (and .Values.tls.only (eq .Values.tls.authClients "yes")) }}true{{ end }}
+{{- if or $hasPassword (and .Values.tls.only (eq (include "respid.authClients" .) "yes")) }}true{{ end }}
+{{- end }}
+
+{{/* Whether clients show a certificate: no, optional or yes. YAML reads yes and no without quotes as booleans. */}}
+{{- define "respid.authClients" -}}
+{{- $given := .Values.tls.authClients }}
+{{- if kindIs "bool" $given }}{{ $given | ternary "yes" "no" }}{{ else }}{{ $given }}{{ end }}
 {{- end }}
 
 {{/* The Secret with the certificate: the one that is given, or that cert-manager fills. */}}

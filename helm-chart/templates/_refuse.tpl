@@ -1,5 +1,6 @@
 {{/* Fails, with advice, if values conflict with each other. The schema checks each value on its own. */}}
 {{- define "respid.refuse" -}}
+{{- include "respid.refuseName" . }}
 {{- include "respid.refuseWorkers" . }}
 {{- include "respid.refuseTimes" . }}
 {{- include "respid.refuseSecrets" . }}
@@ -33,6 +34,14 @@
 {{- $half := div (mul (regexFind "^[0-9]+" $limit | int64) $factor) 2 }}
 {{- if and (regexMatch "^[0-9]+[MG]i?$" $limit) (gt (int64 .Values.maxClientMemoryBytes) $half) }}
 {{- fail (printf "maxClientMemoryBytes %d is more than half of the memory limit %s, which the worker itself needs: lower the first, or raise resources.limits.memory" (int64 .Values.maxClientMemoryBytes) $limit) }}
+{{- end }}
+{{- end }}
+
+{{/* The names of Services have no dots and begin with a letter, unlike those of releases. */}}
+{{- define "respid.refuseName" -}}
+{{- $name := include "respid.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{- fail (printf "the Service would have the name %s, but a name has only lower-case letters, digits and hyphens, and begins with a letter: set fullnameOverride" $name) }}
 {{- end }}
 {{- end }}
 
@@ -119,6 +128,11 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- range $name := list "serverAddress" "threshold" "ignoreNullValues" "query" }}
+{{- if hasKey ($.Values.autoscaling.keda.triggerMetadata | default dict) $name }}
+{{- fail (printf "autoscaling.keda.triggerMetadata contains %s, which the chart sets itself: use the other values of autoscaling.keda instead (see values.yaml)" $name) }}
+{{- end }}
+{{- end }}
 {{- $labels := .Values.prometheusLabels }}
 {{- if ne (empty $labels.cluster) (empty $labels.clusterName) }}
 {{- fail "prometheusLabels.cluster and prometheusLabels.clusterName belong together: set both, such as cluster and eu-1, or neither" }}
@@ -149,10 +163,10 @@
 {{- if and .certManager.enabled (not .certManager.issuerRef.name) }}
 {{- fail "tls.certManager.enabled requires tls.certManager.issuerRef: set its name and kind (Issuer or ClusterIssuer)" }}
 {{- end }}
-{{- if and .clientNames (not (and .enabled (eq .authClients "yes"))) }}
+{{- if and .clientNames (not (and .enabled (eq (include "respid.authClients" $) "yes"))) }}
 {{- fail "tls.clientNames needs tls.enabled and tls.authClients \"yes\", or clients without a name get in" }}
 {{- end }}
-{{- if and .crl.existingConfigMap (or (not .enabled) (eq .authClients "no")) }}
+{{- if and .crl.existingConfigMap (or (not .enabled) (eq (include "respid.authClients" $) "no")) }}
 {{- fail "tls.crl.existingConfigMap needs tls.enabled and tls.authClients \"yes\" or \"optional\": without them, no client certificate is verified" }}
 {{- end }}
 {{- if and .only (not .enabled) }}

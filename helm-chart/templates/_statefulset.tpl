@@ -77,8 +77,8 @@ is set only if its value is not the default: after a rollback, an older image re
 - {name: RESPID_TLS_PORT, value: "6380"}
 - {name: RESPID_TLS_CERT_FILE, value: /etc/respid/tls/tls.crt}
 - {name: RESPID_TLS_KEY_FILE, value: /etc/respid/tls/tls.key}
-- {name: RESPID_TLS_AUTH_CLIENTS, value: {{ .Values.tls.authClients | quote }}}
-{{- if ne .Values.tls.authClients "no" }}
+- {name: RESPID_TLS_AUTH_CLIENTS, value: {{ include "respid.authClients" . | quote }}}
+{{- if ne (include "respid.authClients" .) "no" }}
 - {name: RESPID_TLS_CA_CERT_FILE, value: /etc/respid/tls/ca.crt}
 {{- end }}
 {{- with .Values.tls.clientNames }}
@@ -170,14 +170,14 @@ is set only if its value is not the default: after a rollback, an older image re
 {{- define "respid.secretVolumes" -}}
 {{- with .Values.auth }}
 {{- if .existingSecret }}
-- {name: auth, secret: {secretName: {{ .existingSecret }}, items: [{key: {{ .secretKey }}, path: passwords}]}}
+- {name: auth, secret: {secretName: {{ .existingSecret | quote }}, items: [{key: {{ .secretKey | quote }}, path: passwords}]}}
 {{- end }}
 {{- end }}
 {{- if .Values.tls.enabled }}
-- {name: tls, secret: {secretName: {{ include "respid.tlsSecret" . }}}}
+- {name: tls, secret: {secretName: {{ include "respid.tlsSecret" . | quote }}}}
 {{- with .Values.tls.crl }}
 {{- if .existingConfigMap }}
-- {name: crl, configMap: {name: {{ .existingConfigMap }}, items: [{key: {{ .key }}, path: lists.pem}]}}
+- {name: crl, configMap: {name: {{ .existingConfigMap | quote }}, items: [{key: {{ .key | quote }}, path: lists.pem}]}}
 {{- end }}
 {{- end }}
 {{- end }}

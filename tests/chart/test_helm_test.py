@@ -77,8 +77,17 @@ def test_silent_pod_fails(check: Check, port: int, capsys: pytest.CaptureFixture
     assert "ids-3.pods: [Errno 111] Connection refused" in capsys.readouterr().out
 
 
-def test_no_pods_fails(check: Check, port: int) -> None:
+def test_no_pods_fails(check: Check, program: ModuleType, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "WAIT_SECONDS", 0)
     assert check(0, port) == 1
+
+
+def test_the_first_pod_may_get_its_address_late(
+    check: Check, program: ModuleType, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_address, late = program.has_address, iter([False, False])
+    monkeypatch.setattr(program, "has_address", lambda host: next(late, True) and has_address(host))
+    assert check(2, port) == 0
 
 
 def test_repeated_id_fails(check: Check, program: ModuleType, port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,20 +18,23 @@ from typing import Any
 import redis
 import yaml
 
+from tests.cluster import api
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm-chart"
 CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
 IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
 REPOSITORY, _, TAG = IMAGE.rpartition(":")
+REQUESTS = {"memory": "32Mi", "cpu": "50m"}  # with less, a pod hardly runs on a busy machine
 FAILED = 1  # the exit code of a worker that gives up
-WAIT_SECONDS = 240  # for what takes seconds on an idle machine
+WAIT_SECONDS = 420  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
 # How to delete a pod. Without waiting, because kubectl can miss that it is gone if another one has its name already.
 BY_FORCE = ("--force", "--grace-period=0", "--wait=false")
 # Few resources, so that a small node has room for all.
 SMALL = {
-    "resources": {"requests": {"memory": "32Mi", "cpu": "10m"}, "limits": {"memory": "256Mi", "cpu": "1000m"}},
+    "resources": {"requests": REQUESTS, "limits": {"memory": "256Mi", "cpu": "1000m"}},
     "autoscaling": {"enabled": False},
     "replicaCount": 2,
     "drainDelaySeconds": 2,
@@ -42,7 +45,7 @@ Values = dict[str, Any]
 
 def run(*command: str, stdin: str = "") -> str:
     """Runs a command and returns its output. Raises AssertionError with the output if it fails."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=260)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS + 20)
     assert done.returncode == 0, f"{' '.join(command)[:200]}: {done.stderr}{done.stdout}"
     return done.stdout
 
@@ -108,14 +111,20 @@ class Namespace:
         return run("kubectl", "--namespace", self.name, *arguments, stdin=stdin)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        found: dict[str, Any] = json.loads(api.read(self.name, kind, f"/{name}"))
         return found
+
+    def log(self, pod: str, *, lines: int | None = None) -> str:
+        """Returns the last lines, or all, of what a pod's first container has logged."""
+        container = self.get("pod", pod)["spec"]["containers"][0]["name"]
+        tail = "" if lines is None else f"&tailLines={lines}"
+        return api.read(self.name, "pod", f"/{pod}/log?container={container}{tail}")
 
     def helm(self, *arguments: str, values: Values | None = None) -> str:
         return run("helm", "--namespace", self.name, *arguments, stdin=yaml.safe_dump(values or {}))
 
     def metrics(self, pod: str) -> str:
-        return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8080/proxy/metrics")
+        return api.read(self.name, "pod", f"/{pod}:8080/proxy/metrics")
 
     def metric(self, pod: str, name: str) -> int:
         (value,) = re.findall(rf"^{re.escape(name)} (\S+)$", self.metrics(pod), re.MULTILINE)
@@ -160,14 +169,15 @@ class Release:
         return printed
 
     def wait_for_rollout(self) -> None:
-        self.namespace.kubectl("rollout", "status", f"statefulset/{self.name}", "--timeout=240s")
+        self.namespace.kubectl("rollout", "status", f"statefulset/{self.name}", f"--timeout={WAIT_SECONDS}s")
 
     def scale(self, workers: int) -> None:
         self.namespace.kubectl("scale", "statefulset", self.name, f"--replicas={workers}")
 
     def pods(self) -> list[str]:
         label = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/name=respid"
-        return self.namespace.kubectl("get", "pods", "-l", label, "-o", "name").split()
+        pods = json.loads(api.read(self.namespace.name, "pod", f"?labelSelector={label}"))["items"]
+        return [f"pod/{pod['metadata']['name']}" for pod in pods]
 
     @property
     def replicas(self) -> int:
@@ -191,7 +201,7 @@ class Release:
 
     def logs(self, event: str) -> list[bool]:
         """Whether each worker that runs now has logged an event."""
-        return [f'"{event}"' in self.namespace.kubectl("logs", pod, "--container=respid") for pod in self.pods()]
+        return [f'"{event}"' in self.namespace.log(pod.removeprefix("pod/")) for pod in self.pods()]
 
     def patch(self, specification: Values, **container: object) -> None:
         """Changes the pods' specification and their container, where the chart has no value, and waits for the pods."""
@@ -256,6 +266,7 @@ class Client:
             "name": name,
             "image": IMAGE,
             "command": ["python", "-c", CLIENT_PROGRAM, *arguments],
+            "resources": {"requests": REQUESTS},
         }
         volumes: list[Values] = []
         if driver == "redis-py":
@@ -268,7 +279,7 @@ class Client:
 
     @property
     def answered(self) -> int:
-        lines = self._namespace.kubectl("logs", self._name, "--tail=1").split()
+        lines = self._namespace.log(self._name, lines=1).split()
         return int(lines[-1]) if lines else 0
 
     @property

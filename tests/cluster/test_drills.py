@@ -88,7 +88,7 @@ def test_workers_that_are_not_ready_do_not_block_a_drain(namespace: Namespace) -
     first.install(SMALL)
     first.wait_for_rollout()
     waiting.install(SMALL)  # the same worker IDs
-    wait_for(lambda: "is held by" in namespace.kubectl("logs", "respid-two-1"), "the second release waits")
+    wait_for(lambda: "is held by" in namespace.log("respid-two-1"), "the second release waits")
     wait_for(lambda: _is_budget_observed(namespace, "respid-two"), "the budget is in force")
     assert waiting.ready == 0
     evicted = _uid(namespace, "respid-two-0")
@@ -104,7 +104,7 @@ def test_workers_that_are_not_ready_do_not_block_a_drain(namespace: Namespace) -
 
 def test_nodes_are_replaced_one_after_another(release: Release) -> None:
     """As far as one node can show it: every pod is evicted, as soon as the budget permits, and starts again."""
-    release.install(SMALL, {"replicaCount": 3, "drainDelaySeconds": 12})
+    release.install(SMALL, {"replicaCount": 3, "drainDelaySeconds": 5})
     release.wait_for_rollout()
     namespace, client = release.namespace, Client(release.namespace, release.name)
     wait_for(lambda: _is_budget_observed(namespace, release.name, workers=3), "the budget is in force")

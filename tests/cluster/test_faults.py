@@ -7,6 +7,7 @@ import pytest
 from tests.cluster.installation import (
     FAILED,
     IMAGE,
+    REQUESTS,
     RETRYABLE,
     SMALL,
     Client,
@@ -51,7 +52,8 @@ class NameServer:
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
         labels = {"app": "names"}
-        container = {"name": "relay", "image": IMAGE, "command": ["python", "-c", RELAY]}
+        container: Values = {"name": "relay", "image": IMAGE, "command": ["python", "-c", RELAY]}
+        container["resources"] = {"requests": REQUESTS}
         specification = {"containers": [container], "terminationGracePeriodSeconds": 0}
         metadata = {"name": "names", "labels": labels}
         ports = [{"port": 53, "targetPort": 5353, "protocol": "UDP"}]
@@ -96,7 +98,7 @@ def test_workers_serve_and_start_without_dns(release: Release) -> None:
         "the reservation is extended without it",
     )
     names.answer()
-    wait_for(lambda: "new_workers" in release.namespace.kubectl("logs", "respid-0"), "the third worker is noticed")
+    wait_for(lambda: "new_workers" in release.namespace.log("respid-0"), "the third worker is noticed")
     drawn = client.finish()
     assert repeated(drawn) == 0
     assert drawn.errors == {}
@@ -109,11 +111,10 @@ def test_a_token_that_is_refused_stops_workers_at_their_ceiling(release: Release
     release.wait_for_rollout()
     client = Client(release.namespace, release.name)
     release.namespace.kubectl("delete", "serviceaccount", release.name)
-    wait_for(lambda: release.logs("reservation_failed") == [True, True], "the log says why")
-    assert "401" in release.namespace.kubectl("logs", "respid-0")
+    refused = "answers 401 to update Lease"  # on a busy machine, the API server may not answer at all now and then
+    wait_for(lambda: all(refused in release.namespace.log(f"respid-{worker}") for worker in (0, 1)), "the log says why")
     wait_for(lambda: release.ready == 0, "the reservations are used up")
-    with pytest.raises(AssertionError, match="401"):
-        release.namespace.kubectl("exec", "respid-0", "--", "respid", "healthcheck")
+    wait_for(lambda: refused in _why_not_ready(release, "respid-0"), "the worker says why")
     assert FAILED not in release.exit_codes
 
     release.namespace.kubectl("create", "serviceaccount", release.name)
@@ -125,6 +126,14 @@ def test_a_token_that_is_refused_stops_workers_at_their_ceiling(release: Release
     assert repeated(drawn) == 0
     assert drawn.was_refused
     assert set(drawn.errors) <= RETRYABLE, drawn.errors
+
+
+def _why_not_ready(release: Release, pod: str) -> str:
+    try:
+        release.namespace.kubectl("exec", pod, "--", "respid", "healthcheck")
+    except AssertionError as error:
+        return str(error)
+    return ""
 
 
 def test_a_worker_with_a_full_disk_recovers_once_it_has_room(release: Release) -> None:

@@ -88,8 +88,8 @@ def test_second_release_waits_until_it_has_an_offset(namespace: Namespace) -> No
     first.install(SMALL)
     first.wait_for_rollout()
     second.install(SMALL)
-    wait_for(lambda: "is held by pod respid-one-0" in namespace.kubectl("logs", "respid-two-0"), "the log says why")
-    assert "--worker-id-offset" in namespace.kubectl("logs", "respid-two-0")
+    wait_for(lambda: "is held by pod respid-one-0" in namespace.log("respid-two-0"), "the log says why")
+    assert "--worker-id-offset" in namespace.log("respid-two-0")
     with pytest.raises(AssertionError, match="is held by pod respid-one-0"):
         namespace.kubectl("exec", "respid-two-0", "--", "respid", "healthcheck")
     assert (first.ready, second.ready) == (2, 0)

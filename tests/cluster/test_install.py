@@ -25,8 +25,8 @@ def test_existing_values_give_three_tested_workers(namespace: Namespace) -> None
     namespace.helm("install", "shop", str(ROOT / "helm-chart"), "--values", str(USERS_VALUES), *image)
     workers = Release(namespace, "shop-respid")
     wait_for(lambda: workers.ready == 3, "three workers are ready")
-    log = namespace.helm("test", "shop", "--logs")
-    assert "3 pods checked, 0 failed" in log
+    for _ in range(2):  # the pod of the first test is still there
+        assert "3 pods checked, 0 failed" in namespace.helm("test", "shop", "--logs")
 
     client = Client(namespace, "shop-respid")
     wait_for(lambda: client.answered > 1500, "some IDs are drawn")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.drawer import Drawer
+from tests.support.drawer import Drawer, are_disjoint_and_rising
 from tests.support.kubernetes_api_server import ApiServer, write_kubeconfig
 from tests.support.needed_tools import need_tool
 from tests.support.outage import FAILURES, READY, through_an_outage
@@ -133,11 +133,12 @@ def test_reloads_replaced_token(
     start_pod: StartPod, api_server: ApiServer, kubectl: Callable[..., str], account: str, tmp_path: Path
 ) -> None:
     def write_token(secret: str) -> None:
-        """Replaces the token, as the kubelet does; a token expires with the object that it is bound to."""
+        """Replaces the token; it is valid as long as the object that it is bound to exists."""
         kubectl(f"create secret generic {secret}")
-        token = kubectl(f"create token {account} --bound-object-kind=Secret --bound-object-name={secret}")
-        (tmp_path / "new").write_text(token)
-        (tmp_path / "new").replace(tmp_path / "token")
+        _replace(
+            tmp_path / "token",
+            kubectl(f"create token {account} --bound-object-kind=Secret --bound-object-name={secret}"),
+        )
 
     write_token(f"{account}-first")
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api_server.url, "", token_file=tmp_path / "token")
@@ -148,7 +149,7 @@ def test_reloads_replaced_token(
     assert (tmp_path / "token").read_text() != first
     kubectl(f"delete secret {account}-first")
     time.sleep(15)  # the API server caches valid tokens for 10 s
-    assert _is_refused(api_server, first)
+    assert not api_server.accepts(first)
     assert server.metric(READY) == 1
     assert drawer.finish()
     assert not drawer.refusals
@@ -164,10 +165,41 @@ def test_reloads_replaced_token(
     assert server.stop() == 0
 
 
-def _is_refused(api_server: ApiServer, token: str) -> bool:
-    command = [need_tool("kubectl"), "--kubeconfig=/dev/null", f"--server={api_server.url}", f"--token={token}"]
-    command += ["--insecure-skip-tls-verify", "get", "leases"]
-    return "Unauthorized" in subprocess.run(command, check=False, capture_output=True, text=True).stderr
+def test_expired_token_stops_worker_at_its_ceiling(
+    start_pod: StartPod, api_server: ApiServer, kubectl: Callable[..., str], account: str, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api_server.url, "", token_file=token)
+    server = start_pod(kubeconfig, reserve="8", wait=False)
+    wait_until(lambda: f"Token file {token} not found" in server.log)
+    uid = kubectl(f"get serviceaccount {account} --output=jsonpath={{.metadata.uid}}")
+    _replace(token, api_server.expiring_token(account, uid, seconds=6))
+    wait_until(lambda: server.metric(READY) == 1)
+    drawer = Drawer(server.port)
+    failures = server.metric(FAILURES)
+    wait_until(lambda: server.metric(FAILURES) > failures)
+    drawn = len(drawer.spans)
+    wait_until(lambda: drawer.refusals)
+    assert len(drawer.spans) > drawn, "it issues IDs up to its ceiling"
+    assert server.metric(READY) == 0
+    reason = "answers 401 to update Lease"
+    assert reason in server.get("/readyz")[1]
+    assert "has expired" in server.get("/readyz")[1]
+    assert server.log.count(reason) == 1, "logged once, although it is retried"
+
+    _replace(token, kubectl(f"create token {account}"))
+    wait_until(lambda: server.metric(READY) == 1)
+    drawn = len(drawer.spans)
+    wait_until(lambda: len(drawer.spans) > drawn)
+    assert are_disjoint_and_rising([[drawer.finish()]])
+    assert server.stop() == 0
+
+
+def _replace(token: Path, content: str) -> None:
+    """Replaces the token in a file at once, as the kubelet does."""
+    new = token.with_name("new")
+    new.write_text(content)
+    new.replace(token)
 
 
 @pytest.mark.parametrize("missing", ["get", "create", "update"])

@@ -1,8 +1,11 @@
 """Runs a real Kubernetes API server with an etcd on this machine."""
 
+import base64
 import contextlib
+import json
 import signal
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +17,8 @@ from tests.support.running import wait_until
 
 TOKEN = "test-token"
 UNPRIVILEGED_TOKEN = "unprivileged-token"  # of a user without any permission
+ISSUER = "https://kubernetes.default.svc"
+LEEWAY_SECONDS = 60  # for so long, API servers accept a token after its end
 
 
 class ApiServer:
@@ -24,7 +29,7 @@ class ApiServer:
         self._port = free_port()
         etcd_url, peer_url = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
         etcd, api_server, openssl = (need_tool(name) for name in ("etcd", "kube-apiserver", "openssl"))
-        key = directory / "service-account.key"
+        self._signing_key = key = directory / "service-account.key"
         subprocess.run([openssl, "genrsa", "-out", key, "2048"], check=True, capture_output=True)
         (directory / "tokens.csv").write_text(
             f'{TOKEN},admin,1,"system:masters"\n{UNPRIVILEGED_TOKEN},unprivileged,2\n'
@@ -34,7 +39,7 @@ class ApiServer:
         options = f"--etcd-servers={etcd_url} --bind-address=127.0.0.1 --secure-port={self._port}"
         options += f" --cert-dir={directory} --token-auth-file={directory}/tokens.csv --authorization-mode=RBAC"
         options += f" --service-account-key-file={key} --service-account-signing-key-file={key}"
-        options += " --service-account-issuer=https://kubernetes.default.svc --service-cluster-ip-range=10.96.0.0/16"
+        options += f" --service-account-issuer={ISSUER} --service-cluster-ip-range=10.96.0.0/16"
         self._command = [api_server, *options.split()]
         self._etcd = self._run([etcd, *etcd_options.split()])
         self.url = f"https://127.0.0.1:{self._port}"
@@ -60,6 +65,24 @@ class ApiServer:
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
+
+    def accepts(self, token: str) -> bool:
+        """Whether a token is valid. One that was is remembered for 10 s."""
+        return _is_ready(self._port, token)
+
+    def expiring_token(self, account: str, uid: str, seconds: int) -> str:
+        """Returns a token of a service account in the namespace default that is accepted for so many seconds."""
+        claims = {
+            "iss": ISSUER,
+            "aud": [ISSUER],
+            "sub": f"system:serviceaccount:default:{account}",
+            "exp": int(time.time()) + seconds - LEEWAY_SECONDS,
+            "kubernetes.io": {"namespace": "default", "serviceaccount": {"name": account, "uid": uid}},
+        }
+        content = ".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "RS256"}, claims))
+        sign = [need_tool("openssl"), "dgst", "-sha256", "-sign", str(self._signing_key)]
+        signature = subprocess.run(sign, input=content.encode(), check=True, capture_output=True).stdout
+        return f"{content}.{_encoded(signature)}"
 
     def end(self) -> None:
         self.stop()
@@ -94,10 +117,14 @@ current-context: test
     return path
 
 
-def _is_ready(port: int) -> bool:
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _is_ready(port: int, token: str = TOKEN) -> bool:
     context = create_default_context()
     context.check_hostname, context.verify_mode = False, CERT_NONE
-    request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
+    request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {token}"})
     with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=5):
         return True
     return False

@@ -161,8 +161,9 @@ class KubernetesLeaseApi:
             )
             # Without it a worker serves, though it does not see the others: a Role of an earlier chart has no list.
             return StoreError(missing) if verb == "list" else StoreUnavailableError(missing)
+        advice = ": the token has expired or was revoked" if status == HTTPStatus.UNAUTHORIZED else ""
         return StoreUnavailableError(
-            f"the Kubernetes API server answers {status} to {verb} Lease {name}".rstrip() + f": {error}"
+            f"the Kubernetes API server answers {status} to {verb} Lease {name}".rstrip() + f": {error}{advice}"
         )
 
 
