@@ -54,8 +54,8 @@ KEEPER_STOP_SECONDS = 1.0  # how long it then waits for the keeper's task, which
 SIGNAL_REPEAT_SECONDS = 0.5  # stop signals this close together are one: GNU timeout sends two
 CERTIFICATE_WARNING_SECONDS = 7 * 86400
 # A full garbage collection finds nothing, as clients leave no cycles, but stops the server: for 35 ms while 250,000
-# commands are queued. It takes place after ten times as many new objects as by default.
-GARBAGE_THRESHOLDS = (700, 10, 100)
+# commands are queued. So this factor makes it rarer.
+FULL_COLLECTION_FACTOR = 10
 RUN_ID_BYTES = 20  # shown as 40 hexadecimal digits, as Redis does
 RESERVED_DESCRIPTORS = 64 + MAX_HANDSHAKES  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
@@ -249,7 +249,8 @@ class Server:
         # All objects so far live as long as the process: full collections can skip them.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
+        young, middle, old = gc.get_threshold()
+        gc.set_threshold(young, middle, old * FULL_COLLECTION_FACTOR)
         await self._keeper.keep()
 
     def _handle_stop_signal(self, stop_signal: signal.Signals) -> None:

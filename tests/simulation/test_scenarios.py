@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from tests.simulation import events
+from tests.simulation.changes import LAYOUTS, change
 from tests.simulation.events import Step
 from tests.simulation.verdict import check_history
 from tests.simulation.world import Incarnation, Place, Settings, World, simulated
@@ -186,3 +187,22 @@ def test_step_forward_during_outage_leaves_the_rest_of_the_reservation() -> None
     check_history(world)
     world.end()
     assert world.scheduler.now_ns - one.issuer.last_ns < 10**9, "it has gone on"
+
+
+@pytest.mark.parametrize("last_space", ["a", "c"])
+def test_worker_that_changed_layout_and_space_goes_on_above_its_greatest_mark(last_space: str) -> None:
+    """Its first mark is one of another layout."""
+    place = Place(0, "respid-0", Settings(1, "lease", "a", layout=LAYOUTS[1]))
+    world = World([place], Random(1))
+    world.start(place)
+    world.run_for(3)
+    change(world, place, layout=LAYOUTS[0], space="b", accepts_layout_change=True, reserve_ms=LONG_RESERVE_MS)
+    world.run_for(3)
+    events.kill(world, place, 0)
+    world.start(place)
+    world.run_for(3)
+    change(world, place, space=last_space)
+    world.run_for(3)
+    check_history(world)
+    world.end()
+    assert world.incarnations[-1].issuer.has_issued

@@ -78,6 +78,7 @@ def _set_of(one: Incarnation) -> str:
 def _check_successor(world: World, one: Incarnation) -> None:
     """The successor of one that stopped cleanly begins where it ended, or at its own clock."""
     users = [each for each in world.incarnations if each.issuer.store == one.issuer.store]
+    elsewhere = [each for each in world.incarnations if each not in users]
     latter = next((each.issuer for each in users if each.issuer.first_ns > one.issuer.last_ns), None)
     if any(loss.store == one.issuer.store for loss in world.losses):
         return
@@ -86,6 +87,11 @@ def _check_successor(world: World, one: Incarnation) -> None:
     began = [each for each in users if each.issuer.started_ns <= latter.first_ns]
     if any(each.process.is_dead and each is not one for each in began) or len(began) > 2:
         return  # killed ones may have left a higher mark
+    if any(
+        each.place is one.place and one.issuer.last_ns < each.issuer.started_ns < latter.started_ns
+        for each in elsewhere
+    ):
+        return  # it may have left a higher mark there
     ended_ms, above_ms = (latter.timestamp_ms(each) + 1 for each in (one.issuer.greatest, latter.start_above))
     latest_ms = max(latter.first_wall_ms, ended_ms, above_ms)
     if latter.timestamp_ms(latter.least) > latest_ms:

@@ -17,7 +17,7 @@ import logging
 import math
 import secrets
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -225,16 +225,16 @@ class LeaseStore:
         return frozenset(each.write for each in strange if each.write and self._silence.is_gone(each))
 
     def _survey(self, others: Sequence[Lease] | None) -> Survey:
-        own = self._found.mark if self._found else None
         if others is None:
-            return Survey(own, knows_all=False)
+            return Survey(self._found.mark if self._found else None, knows_all=False)
         elsewhere = left_behind(others, self._own)
         neighbours = [lease for lease in related(others, self._own) if lease not in elsewhere]
         readable = [lease for lease in neighbours if not lease.is_damaged]
         marks = [self._readable[lease.name].mark for lease in neighbours if lease.name in self._readable]
-        for lease in elsewhere:
-            own, *rest = _merge(own, lease.mark)
-            marks += rest
+        own_marks = [lease.mark for lease in (self._found, *elsewhere) if lease]
+        merged = _merge(own_marks, self._own.fingerprint)
+        own = merged[0] if merged else None
+        marks += merged[1:]
         alike = [lease for lease in readable if lease.fingerprint == self._own.fingerprint]
         is_layout_in_use = any(not self._silence.is_gone(lease) for lease in alike)
         return Survey(own, tuple(marks), is_layout_in_use, knows_all=len(readable) == len(neighbours))
@@ -340,10 +340,12 @@ class LeaseStore:
             raise StoreUnavailableError(f"Lease {wanted.name} changes while it is being written") from None
 
 
-def _merge(own: Mark | None, former: Mark) -> list[Mark]:
-    """The own mark, raised by one of the same worker ID in another ID space; both if their layouts differ."""
-    if own is None or own.fingerprint != former.fingerprint:
-        return [former] if own is None else [own, former]
-    return [
-        own._replace(ceiling_ms=max(own.ceiling_ms, former.ceiling_ms), former_id=max(own.former_id, former.former_id))
-    ]
+def _merge(marks: Iterable[Mark], fingerprint: str) -> list[Mark]:
+    """The marks of one worker ID in all ID spaces: the greatest of each layout, beginning with that of this layout."""
+    greatest: dict[str, Mark] = {}
+    for mark in marks:
+        known = greatest.setdefault(mark.fingerprint, mark)
+        greatest[mark.fingerprint] = known._replace(
+            ceiling_ms=max(known.ceiling_ms, mark.ceiling_ms), former_id=max(known.former_id, mark.former_id)
+        )
+    return sorted(greatest.values(), key=lambda mark: mark.fingerprint != fingerprint)

@@ -315,6 +315,20 @@ async def test_surveys_marks_of_its_id_space(api: FaultyApi, space: str) -> None
     assert survey.former_id(LAYOUT) == bound
 
 
+@pytest.mark.parametrize("now_in", ["a", "b", "c"])
+async def test_own_mark_is_the_greatest_of_this_layout(api: FaultyApi, now_in: str) -> None:
+    """Whichever ID spaces the worker ID used before, and whatever its layout was there."""
+    for used, layout, mark_ms in (("a", OTHER, MARK_MS - 1000), ("b", LAYOUT, MARK_MS), ("d", LAYOUT, MARK_MS - 500)):
+        store = make_store(api, used, layout=layout)
+        await store.load()
+        await store.extend(mark_ms + 1)
+        await store.release(mark_ms)
+    survey = await make_store(api, now_in).load()
+    assert survey.own is not None
+    assert (survey.own.ceiling_ms, survey.own.fingerprint) == (MARK_MS, LAYOUT.fingerprint)
+    assert [mark.fingerprint for mark in survey.others or ()] == [OTHER.fingerprint]
+
+
 async def test_keeps_floor_of_former_layouts(api: FaultyApi, leases: Leases, space: str) -> None:
     former = make_store(api, space, "respid-5", worker_id=5, layout=OTHER)
     await former.load()
