@@ -13,8 +13,8 @@ NEVER = math.inf
 TTL_SECONDS = 10  # for a client to follow; it does so after half of them
 LEAST_DRAIN_TTL_SECONDS = 2  # with less, clients that follow would find the worker still in the load balancer
 DRAIN_MARGIN_SECONDS = 1.0  # between the moment when clients follow and the end of the drain
-ROUND_SECONDS = 60.0  # within which all connections reconnect after a worker appeared, and that each one lasts at least
-SPREAD_SECONDS = 20.0  # over which connections move at least that were opened together, less than a round ago
+ROUND_SECONDS = 60.0  # within which connections reconnect after a worker appeared, and that each one lasts at least
+SPREAD_SECONDS = 20.0  # over which those move at least that were opened together, even if it takes more than a round
 _WORKER_BITS = 20  # of a number; with the seconds since 1970 it stays below 2^53, which a JavaScript number holds
 
 
@@ -105,7 +105,10 @@ class Departure:
 
 
 class Rounds:
-    """Lets connections reconnect after new workers have appeared: within a minute, and each at most once a minute."""
+    """Lets connections reconnect after new workers have appeared, each at most once a minute.
+
+    They do so within a minute. Those opened less than half a minute before may need 25 seconds more.
+    """
 
     def __init__(self, random: Callable[[], float]) -> None:
         """`random` returns numbers from 0 to 1."""

@@ -28,10 +28,8 @@ def values(release: Release) -> dict[str, object]:
     release.namespace.create_files("faketime", {library.name: library.read_bytes()})
     return {
         "clockJumpConfirmSeconds": CONFIRM_SECONDS,
-        "lease": {
-            "idSpace": "default",
-            "reserveSeconds": 40,
-        },  # how far a worker that is restarted is ahead of its clock
+        # A worker that is restarted is ahead of its clock by up to reserveSeconds.
+        "lease": {"idSpace": "default", "reserveSeconds": 40},
         "extraEnv": [{"name": name, "value": value} for name, value in FAKETIME.items()],
         "extraVolumes": [{"name": "faketime", "configMap": {"name": "faketime"}}, {"name": "clock", "emptyDir": {}}],
         "extraVolumeMounts": [

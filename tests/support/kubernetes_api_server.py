@@ -6,8 +6,10 @@ import json
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from ssl import CERT_NONE, create_default_context
 
@@ -67,8 +69,14 @@ class ApiServer:
         self._process.send_signal(signal.SIGCONT)
 
     def accepts(self, token: str) -> bool:
-        """Whether a token is valid. One that was is remembered for 10 s."""
-        return _is_ready(self._port, token)
+        """Whether a token is valid. One that was is remembered for 10 s. Raises OSError if there is no clear answer."""
+        try:
+            _ask_readiness(self._port, token)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.UNAUTHORIZED:
+                raise
+            return False
+        return True
 
     def expiring_token(self, account: str, uid: str, seconds: int) -> str:
         """Returns a token of a service account in the namespace default that is accepted for so many seconds."""
@@ -121,10 +129,17 @@ def _encoded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _is_ready(port: int, token: str = TOKEN) -> bool:
+def _is_ready(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        _ask_readiness(port, TOKEN)
+        return True
+    return False
+
+
+def _ask_readiness(port: int, token: str) -> None:
+    """Raises OSError, as HTTPError if the API server refuses the token or is not ready."""
     context = create_default_context()
     context.check_hostname, context.verify_mode = False, CERT_NONE
     request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {token}"})
-    with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=5):
-        return True
-    return False
+    with urllib.request.urlopen(request, context=context, timeout=5):
+        pass
