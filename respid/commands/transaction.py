@@ -68,7 +68,6 @@ def run_at_once(session: Session, name: str, draw: Draw, count: int) -> tuple[by
     counts["exec"] += 1
     counts[name] += drawn
     session.last_command = "exec"
-    session.queued_size = count
     replies = _opening(count) + (draw.encode(first, ids, drawn) if drawn else b"")
     return replies, None if drawn == count else _rest(session, name, draw, count - drawn)
 

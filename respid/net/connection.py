@@ -33,6 +33,7 @@ from respid.worker.worker import Worker
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
 MOST_AT_ONCE = 16  # transactions of about 4 us, until the time is checked
+QUICK_READ_BYTES = 512  # a read of known requests takes up to 30 us, which need not be measured
 MOST_QUICK = 64  # requests of about 1 us, until the time is checked
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
 UNAUTHENTICATED_TURN_NS = 100_000
@@ -70,7 +71,6 @@ class Connection:
         "_commands",
         "_follows_other",
         "_generator",
-        "_has_parsed",
         "_known",
         "_limits",
         "_parts",
@@ -80,6 +80,7 @@ class Connection:
         "_request",
         "_run_left",
         "_runs",
+        "_took_general_path",
         "_transactions",
         "is_between_requests",
         "is_settled",
@@ -110,7 +111,7 @@ class Connection:
         self._known = KnownFrames[Known]()
         self._recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
         self._follows_other = False  # none is looked for after a request that is none: another one may follow
-        self._has_parsed = True  # whether the last read had requests for the general path, or none came yet
+        self._took_general_path = True  # whether the last read had requests for the general path, or none came yet
         self._transactions = TransactionReader(self._runs)
         self._generator = worker.generator
         self._commands = worker.stats.commands
@@ -151,6 +152,7 @@ class Connection:
             if self._transactions.expected and self.is_between_requests and data.startswith(OPENINGS):
                 return self._receive_transactions(data)
             return self._receive_requests(data)
+        self._took_general_path = False
         subject = self._runs.subject
         command, draw = subject.command, subject.draw
         ids = draw.ids
@@ -162,7 +164,6 @@ class Connection:
         self._commands[command] += count
         output = draw.encode(first, ids, count) if count else b""
         if count == frames and found.end == len(data):
-            self._has_parsed = False
             return output
         self._run_left = frames - count
         rest = data[found.end :]  # may take long, unlike a run
@@ -171,6 +172,7 @@ class Connection:
     def _receive_transactions(self, data: bytes) -> bytes:
         """Answers the transactions of runs with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""
         output, position = b"", 0
+        self._took_general_path = False
         for _ in range(MOST_AT_ONCE):
             frames, end = self._transactions.find(data, position)
             replies = self._run_at_once(frames) if frames else b""
@@ -182,7 +184,6 @@ class Connection:
         if self._parts is not None:
             self.is_between_requests = False  # the rest of a reply comes before all others
         elif position == len(data):
-            self._has_parsed = False
             return output
         rest = data[position:]
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
@@ -193,6 +194,7 @@ class Connection:
         if session.tracking is None and subject.draw.ids:
             output, self._parts = run_at_once(session, subject.command, subject.draw, frames)
             if output:
+                self._transactions.trust()
                 return output
         self._transactions.doubt()
         return b""
@@ -208,7 +210,9 @@ class Connection:
             self.is_between_requests = self.is_settled = False
             return b""
         # Most reads that are no run are answered here: a GET takes 2.4 us, and 4.5 us with the detours of a turn.
-        is_next = self.is_between_requests and not self._run_left and self._parts is None
+        # A turn measures its time, which matters for longer reads.
+        is_next = len(data) < QUICK_READ_BYTES and self.is_between_requests
+        is_next = is_next and not self._run_left and self._parts is None
         output = self._answer_quickly() if is_next else b""
         if output and not self._recognised and self._reader.finish():
             return output
@@ -217,7 +221,7 @@ class Connection:
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
         self._read_bytes = len(data)
-        self._follows_other = self._has_parsed = False
+        self._follows_other = self._took_general_path = False
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -235,7 +239,7 @@ class Connection:
     @property
     def is_cheap(self) -> bool:
         """Whether the last read took little time for its size: it had requests for IDs, or other known ones, only."""
-        return self.is_between_requests and not self._has_parsed
+        return self.is_between_requests and not self._took_general_path
 
     @property
     def budget(self) -> Budget:
@@ -312,7 +316,7 @@ class Connection:
         return None
 
     def _answer_request(self, request: list[bytes]) -> bytes | None:
-        self._has_parsed = True
+        self._took_general_path = True
         # A blank line has no reply, but it uses up part of the turn.
         reply = run(self.session, request, self._expect_run) if request else b""
         if isinstance(reply, bytes):
@@ -329,14 +333,15 @@ class Connection:
         self.session.wait.end()
         self.next = _READ
 
-    def _answer_recognised(self) -> bytes:
+    def _answer_recognised(self, most: int | None = None) -> bytes:
         """Answers known requests up to one that gets no ID now."""
-        answered, replies = answer_known(self.session, self._recognised)
+        answered, replies = answer_known(self.session, self._recognised[:most])
         self._recognised = self._recognised[answered:]
         return replies
 
     def _answer_known(self) -> bytes | None:
-        replies = self._answer_recognised()
+        is_refused = self.session.refusal() is not None  # then how to answer all of them is not worth finding out
+        replies = self._answer_recognised(1 if is_refused else None)
         if replies:
             return replies
         refusal = refuse_known(self.session, self._recognised[0])
@@ -369,6 +374,7 @@ class Connection:
                     reader.unread_short_request()
                 else:
                     self._request = request
+                    session.wait.want_one()
                 break
             replies.append(reply)
         self._follows_other = not replies

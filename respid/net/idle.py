@@ -102,6 +102,8 @@ class Sweep:
     async def see_off(self) -> None:
         """After a drain, waits for clients that are still served: until they leave, or have not been used lately."""
         ends_at = time.monotonic() + SEE_OFF_SECONDS
+        for client in self._watched.keys() & self._clients.sockets - self._clients.staying:
+            self._watched[client].departure.is_asked = False  # the drain closes it, so it does not follow
         while self._clients.staying and (left := ends_at - time.monotonic()) > 0:
             await asyncio.sleep(min(left, DRAIN_SWEEP_SECONDS))
             self._departures.begin_look(LEAST_DRAIN_TTL_SECONDS)

@@ -88,9 +88,12 @@ class RespProtocol(FlowControl):
         if len(data) >= PIPELINE_READ_BYTES and connection.is_cheap:
             self._is_pipelining = True
             connection.budget.left_ns -= READ_NS + len(data) * NS_PER_BYTE
+        read_limit_bytes = FULL_READ_BYTES if connection.is_between_requests else LONG_READ_BYTES
+        # A client that sends pipelines waits when the time is used up, so that others need not wait for it.
+        is_too_much = self._is_pipelining and connection.budget.left_ns <= 0
         if connection.next is not _READ:
             self._step(connection.next)
-        elif len(data) >= (FULL_READ_BYTES if connection.is_between_requests else LONG_READ_BYTES):
+        elif len(data) >= read_limit_bytes or is_too_much:
             self._step(Next.TURN)
         elif self._clients.draining:
             self._step(self._next())
@@ -135,6 +138,7 @@ class RespProtocol(FlowControl):
 
     def schedule_turn(self) -> None:
         self.turns += 1
+        self._is_pipelining = False
         self._clients.wait_for_turn(self)
 
     def hold_back(self, budget: Budget) -> None:
@@ -142,7 +146,6 @@ class RespProtocol(FlowControl):
         connection = self._connection
         is_drawing = connection.is_cheap and not self._is_pipelining
         if self._state is _READING and connection.budget is budget and not is_drawing:
-            self._is_pipelining = False
             self.turns -= 1  # it may not have sent anything, so this is none of its turns
             self._step(Next.TURN)
 

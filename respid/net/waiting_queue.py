@@ -2,9 +2,8 @@
 
 A round gives each connection one turn, in order. Connections that want one ID, or one small block, come first, then
 pipelines and large blocks, then streams of IDs: a single request does not wait for thousands of pipelines. In some
-rounds the first pipeline and the first stream come before the others, so that they are not starved. A connection that
-gets nothing, because its block does not fit into the rest of the millisecond, keeps its place. It is served first when
-the next millisecond opens.
+rounds pipelines and blocks come first, and in others the first stream, so that they are not starved. A connection that
+gets nothing, because its block does not fit into the rest of the millisecond, keeps its place.
 """
 
 from collections import deque
@@ -18,7 +17,7 @@ from respid.worker.worker import Worker
 
 _MOST_SPARE_MS = 5
 _LOOKED_AT = 64  # waiting clients
-REVERSED_ROUNDS = 8  # one round in so many
+SINGLES_FIRST_ROUNDS = 4  # the last round of so many begins with pipelines or with a stream, in turn
 
 
 class Waiter(Protocol):
@@ -88,15 +87,15 @@ class WaitingQueue:
     def serve(self) -> None:
         """Gives each connection one turn, as long as there are IDs, or a refusal for all."""
         self._account()
-        self._rounds += 1
         self._is_interrupted = False
         queues = (self._singles, self._pipelines, self._streams)
         turns = [len(queue) for queue in queues]
-        if self._rounds % REVERSED_ROUNDS == 0:
-            for index in (2, 1):
-                first = min(1, turns[index])
-                self._serve(queues[index], first)
-                turns[index] -= first
+        self._rounds += self._worker.generator.has_ids_now()
+        if self._rounds % SINGLES_FIRST_ROUNDS == 0:
+            index = 1 + self._rounds // SINGLES_FIRST_ROUNDS % 2
+            first = turns[1] if index == 1 else min(1, turns[2])
+            self._serve(queues[index], first)
+            turns[index] -= first
         for queue, number in zip(queues, turns, strict=True):
             self._serve(queue, number)
         self._worker.generator.queued = bool(self)

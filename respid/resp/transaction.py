@@ -32,7 +32,7 @@ class TransactionReader:
         self._runs = runs
         self.expected = False  # whether to look for one
         self._pause = 1  # the number of parsed transactions until then
-        self._doubts = 0  # transactions that were looked at in vain, less those that were found
+        self._doubts = 0  # transactions that were looked at in vain, less those that were answered
 
     def note_parsed(self) -> None:
         """Call for each transaction that the general path has answered."""
@@ -49,10 +49,13 @@ class TransactionReader:
         end = buffer.find(ending, start)  # -1 without EXEC: no run ends there
         run = self._runs.find_in_read(buffer[start:end])
         if run.frames and start + run.end == end:
-            self._doubts = max(0, self._doubts - 1)
             return run.frames, end + _ENDING_BYTES
         self.doubt()
         return NO_RUN
+
+    def trust(self) -> None:
+        """Call for each transaction that was found and answered as a run."""
+        self._doubts = max(0, self._doubts - 1)
 
     def doubt(self) -> None:
         """Call for each transaction that was found and cannot be answered as a run."""

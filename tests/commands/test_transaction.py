@@ -10,7 +10,7 @@ from respid.net.connection import TURN_OUTPUT_BYTES, Connection
 from respid.net.states import Next
 from respid.resp import encoder, errors
 from respid.worker.worker import Worker
-from tests.support.byte_streams import requests
+from tests.support.byte_streams import request, requests
 from tests.support.command_client import CommandClient
 from tests.support.reply_parser import parse_replies
 from tests.support.scripted_clock import ScriptedClock
@@ -273,3 +273,18 @@ def test_limit_holds_for_transaction_at_once(repeating: CommandClient, most: int
     worker.config = replace(worker.config, max_queued_commands=most)
     replies = repeating.tell("MULTI; INCR a; INCR a; INCR a; INCR a; INCR a; EXEC")
     assert replies.endswith(errors.EXEC_ABORTED) == (most == 4)
+
+
+@pytest.mark.parametrize(("before", "expected"), [(b"", True), (request("CLIENT", "TRACKING", "ON"), False)])
+def test_transactions_that_cannot_be_answered_at_once_are_given_up(
+    worker: Worker,
+    before: bytes,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """But not if one in two can be."""
+    connection = connect(worker)
+    converse(connection, before)
+    for _ in range(40):
+        for queued in (request("INCR", "a") * 3, request("INCR", "a") + request("PING")):
+            converse(connection, request("MULTI") + queued + request("EXEC"))
+    assert connection._transactions.expected is expected

@@ -10,7 +10,7 @@ import pytest
 from respid.ids.clock import SystemClock
 from respid.ids.layout import Layout
 from respid.net.clients import Clients
-from respid.net.connection import NS_PER_BYTE
+from respid.net.connection import NS_PER_BYTE, READ_NS
 from respid.net.protocol import LONG_READ_BYTES, PIPELINE_READ_BYTES, RespProtocol
 from respid.net.states import State
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS
@@ -195,6 +195,18 @@ async def test_long_pipelines_end_a_pass_and_wait_for_turns(protocol: RespProtoc
     clients.budgets.authenticated.left_ns = -ROUND_NS
     protocol.data_received(PING)
     assert pipelining._state is State.READING  # it has sent nothing since
+
+
+async def test_pipelining_client_uses_up_no_time_of_others(protocol: RespProtocol) -> None:
+    silent = RespProtocol(protocol._clients)
+    silent.connection_made(mock_transport())
+    for _ in range(ROUND_NS // READ_NS * 3):
+        if protocol._state is State.READING:
+            protocol.data_received(PING * 40)
+        else:
+            await asyncio.sleep(0)
+    cast("Mock", protocol._transport).pause_reading.assert_called()
+    cast("Mock", silent._transport).pause_reading.assert_not_called()
 
 
 async def test_client_that_ends_a_pass_waits_for_one_turn(protocol: RespProtocol) -> None:

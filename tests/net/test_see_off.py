@@ -101,6 +101,22 @@ async def test_client_in_use_is_served_until_it_is_quiet(worker: Worker, monkeyp
     assert draining.moves == {"announced": 1, "followed": 0}
 
 
+async def test_client_that_the_drain_closes_did_not_follow(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    draining = make(worker, monkeypatch, quiet_seconds=0.2, see_off_seconds=2)
+    idle_client, client = await draining.connect_mover(), await draining.connect_mover()
+    await draining.sweep.drain(0)
+    draining.sweep._departures.begin_look(5)
+    for one, watched in draining.sweep._watched.items():
+        draining.sweep._departures.ask(one, watched.departure, time.monotonic() + 5)
+    await asyncio.sleep(0.3)
+    assert MOVING in await client.ask(PING)
+    await draining.sweep._look(lambda _client, _watched, _now: None)
+    draining.clients.drain(draining.sweep.lately_used())
+    await asyncio.gather(draining.sweep.see_off(), idle_client.receive_to_end())
+    await client.receive_to_end()
+    assert draining.moves == {"announced": 2, "followed": 0}
+
+
 async def test_client_that_follows_ends_the_wait(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     draining = make(worker, monkeypatch, quiet_seconds=1000)
     client = await draining.connect_mover()

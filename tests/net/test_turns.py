@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from respid.net.connection import NS_PER_BYTE, Budgets, Connection
+from respid.net.connection import NS_PER_BYTE, READ_NS, Budgets, Connection
 from respid.net.states import Next
 from respid.net.turns import LATE_SHARE, ROUND_NS, Budget, Turns
 from respid.worker.worker import Worker
@@ -147,6 +147,28 @@ def test_answer_takes_its_time_from_the_budget(worker: Worker, monkeypatch: pyte
     assert connection.next is Next.TURN
     assert budgets.authenticated.left_ns <= 0
     assert budgets.unauthenticated.left_ns == 100
+
+
+def test_time_of_long_reads_of_known_requests_is_measured(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(0, 1_000_000, 1_000))
+    monkeypatch.setattr(type(worker.clock), "monotonic_ns", lambda _clock: next(times))
+    budget, sent = Budget(ROUND_NS), (PING + request("TTL", "k")) * 30
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(0)))
+    output = connection.receive(sent)
+    assert budget.left_ns <= ROUND_NS - READ_NS - (len(sent) + len(output)) * NS_PER_BYTE - 1_000
+
+
+def test_client_that_waited_for_an_id_is_cheap(clock: ScriptedClock, worker: Worker) -> None:
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS)
+    connection.receive(INCR * 40)
+    connection.receive(request("ECHO", "x"))
+    assert not connection.is_cheap
+    worker.generator.take(4096)
+    connection.receive(INCR)
+    assert connection.next is Next.WAIT
+    clock.pass_ms(1)
+    assert connection.resume()
+    assert connection.is_cheap
 
 
 def test_next_long_read_takes_its_time_from_the_budget(worker: Worker) -> None:

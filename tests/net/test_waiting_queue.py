@@ -9,7 +9,7 @@ from respid.commands import RequestKind, Session
 from respid.net.clients import QueueTicker
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, Budget
-from respid.net.waiting_queue import REVERSED_ROUNDS, WaitingQueue
+from respid.net.waiting_queue import SINGLES_FIRST_ROUNDS, WaitingQueue
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.byte_streams import request
 from tests.support.scripted_clock import ScriptedClock
@@ -136,9 +136,46 @@ def test_pipelines_are_not_starved(clock: ScriptedClock, worker: Worker, queue: 
     waiting, greedy = pipeline(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
     for waiter in (waiting, greedy):
         queue.join(waiter)
-    for _ in range(2 * REVERSED_ROUNDS):
+    for _ in range(4 * SINGLES_FIRST_ROUNDS):
         clock.pass_ms(1)
         queue.serve()
+    assert waiting.turns == 2
+
+
+def test_large_block_is_not_starved(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Beside single requests and a stream. Both open milliseconds, in which it then does not fit any more."""
+    large = connect(worker)
+    converse(large, request("INCRBY", "k", "4096"))
+    waiting, stream = Waiter(large.session, 4096, in_block=True), bulk(worker, 1_000_000)
+    stream.share = 4096
+    for waiter in (waiting, stream, *[Waiter(_session(worker), 1_000_000) for _ in range(20)]):
+        queue.join(waiter)
+    for _ in range(4 * SINGLES_FIRST_ROUNDS):
+        clock.pass_ms(0.5)
+        queue.serve()
+    assert waiting.drawn
+
+
+def test_all_pipelines_come_first_in_some_rounds(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Small blocks of clients that send no pipelines may use up each millisecond."""
+    greedy = [Waiter(_session(worker), 1_000_000, 256) for _ in range(20)]
+    pipelines = [pipeline(worker, 10_000) for _ in range(30)]
+    for waiter in (*greedy, *pipelines):
+        queue.join(waiter)
+    for _ in range(4 * SINGLES_FIRST_ROUNDS):
+        clock.pass_ms(1)
+        queue.serve()
+    assert {waiter.turns for waiter in pipelines} == {2}
+
+
+def test_rounds_without_ids_do_not_count(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    waiting, greedy = pipeline(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
+    for waiter in (waiting, greedy):
+        queue.join(waiter)
+    for _ in range(4 * SINGLES_FIRST_ROUNDS):
+        clock.pass_ms(1)
+        for _ in range(8):
+            queue.serve()
     assert waiting.turns == 2
 
 
@@ -146,11 +183,11 @@ def test_streams_are_not_starved(clock: ScriptedClock, worker: Worker, queue: Wa
     """Single requests that take all IDs of each millisecond leave streams one turn in a while."""
     stream, greedy = bulk(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
     join(queue, stream, greedy)
-    for _ in range(2 * REVERSED_ROUNDS):
+    for _ in range(4 * SINGLES_FIRST_ROUNDS):
         clock.pass_ms(1)
         queue.serve()
     assert [count for _, count in stream.drawn] == [SHARE, SHARE]
-    assert greedy.wants == 1_000_000 - 4096 * 2 * REVERSED_ROUNDS + 2 * SHARE
+    assert greedy.wants == 1_000_000 - 4096 * 4 * SINGLES_FIRST_ROUNDS + 2 * SHARE
 
 
 def test_rounds_continue_until_all_are_served(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
@@ -295,8 +332,7 @@ def test_single_during_bulk_counts_as_bulk(
 def test_block_after_bulk_counts_as_bulk(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     large, small = block(worker, 4096), bulk(worker, SHARE)
     join(queue, small, large)
-    for _ in range(REVERSED_ROUNDS - 1):
-        queue.serve()  # there is no ID; the stream has its turn first in the next round
+    queue._rounds = SINGLES_FIRST_ROUNDS - 1  # the stream has its turn first in the next round
     counted = worker.stats.sequence_exhausted.copy()
     clock.pass_ms(1)
     queue.serve()

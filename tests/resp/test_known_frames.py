@@ -5,14 +5,15 @@
 
 import pytest
 
-from respid.commands import COMMANDS, run
+from respid.commands import COMMANDS, known, run
 from respid.commands.known import WITH_KEY, WITHOUT_KEY, Known, known_kinds
 from respid.net.connection import Connection
 from respid.resp.known_frames import OPENING_BYTES, Kind, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
-from respid.worker.worker import Worker
+from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.byte_streams import request
-from tests.support.scripted_worker import connect, converse
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import RESERVED_MS, connect, converse
 
 WORDS = [
     form
@@ -171,3 +172,16 @@ def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None
 def test_refuses_names_that_the_opening_does_not_tell(name: bytes) -> None:
     with pytest.raises(ValueError, match="letters"):
         kind_of([name, b"key"], "", has_key=True)
+
+
+def test_refusals_take_constant_time(clock: ScriptedClock, worker: Worker) -> None:
+    """The rest of the requests once was planned anew after each of them."""
+    connection = connect(worker)
+    clock.pass_ms(RESERVED_MS + 1)
+    sent = b"".join(request("INCR", "k") + request("GET", "k") * (turn % 3) for turn in range(40))
+    converse(connection, sent)
+    clock.pass_ms(PATIENCE_MS + 1)
+    before = known._plan.cache_info().misses
+    replies = connection.resume()
+    assert replies.count(b"-LOADING") == 40
+    assert known._plan.cache_info().misses - before <= 2

@@ -114,6 +114,7 @@ def test_gives_up_transactions_that_are_no_runs(transactions: TransactionReader,
 def test_gives_up_transactions_that_cannot_be_answered(transactions: TransactionReader) -> None:
     for _ in range(16):
         assert transactions.expected
+        assert transactions.find(transaction(RUN), 0)[0]
         transactions.doubt()
     assert pause(transactions) == PAUSE
 
@@ -121,10 +122,10 @@ def test_gives_up_transactions_that_cannot_be_answered(transactions: Transaction
 def test_one_transaction_makes_up_for_another(transactions: TransactionReader) -> None:
     for _ in range(40):
         transactions.doubt()
-        transactions.find(transaction(RUN), 0)
+        transactions.trust()
     for _ in range(15):
         transactions.doubt()
-    transactions.find(transaction(RUN), 0)
+    transactions.trust()
     transactions.doubt()
     assert transactions.expected
     transactions.doubt()

@@ -70,10 +70,11 @@ def play(pieces: list[bytes], setting: Setting) -> Outcome:
 
 def _state(connection: Connection) -> dict[str, object]:
     session = connection.session
-    names = ("last_command", "authenticated", "version", "reply_mode", "closing", "transaction_broken", "queued_size")
+    names = ("last_command", "authenticated", "version", "reply_mode", "closing", "transaction_broken")
     state = {name: getattr(session, name) for name in names}
-    state["wait"] = session.wait.since_ms, session.wait.kind
+    state["wait"] = session.wait.since_ms is not None and (session.wait.since_ms, session.wait.kind)
     state["held"] = (
+        session.queued_size if session.transaction is not None else None,
         session.queued_requests,
         session.queued_bytes,
         connection.unread_bytes,
