@@ -21,7 +21,7 @@ Subject = TypeVar("Subject")
 
 OPENING_BYTES = 14  # a whole PING; of other frames, as much as names the command, if its name has up to six letters
 _MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after that
-_MOST_ALIKE = 32  # in a row; a run of more is worth learning
+_MOST_ALIKE = 2  # in a row; a client that draws IDs one by one is known by its run, and waits for no turn
 _MOST_IN_SHAPE = 64  # frames of a read whose shape is kept
 _MOST_MISSES = 16
 _PIECE_BYTES = 100  # memory of a piece of a shape
