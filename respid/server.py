@@ -54,7 +54,7 @@ KEEPER_STOP_SECONDS = 1.0  # how long it then waits for the keeper's task, which
 SIGNAL_REPEAT_SECONDS = 0.5  # stop signals this close together are one: GNU timeout sends two
 CERTIFICATE_WARNING_SECONDS = 7 * 86400
 # A full garbage collection finds nothing, as clients leave no cycles, but stops the server: for 35 ms while 250,000
-# commands are queued. So this factor makes it rarer.
+# commands are queued. It takes place this many times less often than by default.
 FULL_COLLECTION_FACTOR = 10
 RUN_ID_BYTES = 20  # shown as 40 hexadecimal digits, as Redis does
 RESERVED_DESCRIPTORS = 64 + MAX_HANDSHAKES  # listeners, HTTP connections, files

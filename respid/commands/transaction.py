@@ -58,17 +58,16 @@ def run_at_once(session: Session, name: str, draw: Draw, count: int) -> tuple[by
     Returns the replies, and the rest of the reply to EXEC if it has to wait for IDs. If the requests are too many for a
     transaction, or EXEC would fail, it does nothing and returns no replies.
     """
-    worker, ids = session.worker, draw.ids
-    generator = worker.generator
-    if count > worker.config.max_queued_commands or generator.obstacle() is not None:
+    worker = session.worker
+    if count > worker.config.max_queued_commands or worker.generator.obstacle() is not None:
         return b"", None
-    first, drawn = generator.take(count) if ids == 1 else generator.take_blocks(ids, count)
+    first, drawn = draw.take(session, count)
     counts = worker.stats.commands
     counts["multi"] += 1
     counts["exec"] += 1
     counts[name] += drawn
     session.last_command = "exec"
-    replies = _opening(count) + (draw.encode(first, ids, drawn) if drawn else b"")
+    replies = _opening(count) + (draw.encode(first, draw.ids, drawn) if drawn else b"")
     return replies, None if drawn == count else _rest(session, name, draw, count - drawn)
 
 

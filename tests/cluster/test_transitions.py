@@ -42,6 +42,22 @@ def stop_all(release: Release) -> None:
     wait_for(lambda: not (release.pods() or release.created), "all workers have stopped")
 
 
+def wait_for_reason(release: Release, reason: str) -> None:
+    """Waits until pod 1 says why it waits."""
+    wait_for(lambda: reason in release.namespace.kubectl("logs", "respid-1"), "the log says why it waits")
+    wait_for(lambda: reason in release.namespace.kubectl("get", "events"), "an Event says why it waits")
+
+
+def assert_second_revision_goes_on(release: Release, client: Client, worker_ids: set[int]) -> None:
+    """Goes back to the second revision, after which the client has drawn from these workers, and no ID twice."""
+    release.namespace.helm("rollback", release.name, "2")
+    release.wait_for_rollout()
+    draws_on(client)
+    drawn = client.finish()
+    assert repeated(drawn) == 0
+    assert drawn.worker_ids == worker_ids
+
+
 def test_rollback_to_another_offset_waits_and_says_why(release: Release) -> None:
     release.install(SMALL, {"workerIdOffset": 0})
     release.wait_for_rollout()
@@ -51,18 +67,12 @@ def test_rollback_to_another_offset_waits_and_says_why(release: Release) -> None
 
     release.namespace.helm("rollback", release.name, "1")  # pod 1 was worker 2, and becomes worker 1, which pod 0 is
     reason = "is held by pod respid-0"
-    wait_for(lambda: reason in release.namespace.kubectl("logs", "respid-1"), "the log says why it waits")
-    wait_for(lambda: reason in release.namespace.kubectl("get", "events"), "an Event says why it waits")
+    wait_for_reason(release, reason)
     with pytest.raises(AssertionError, match=reason):
         release.namespace.kubectl("exec", "respid-1", "--", "respid", "healthcheck")
     draws_on(client)
 
-    release.namespace.helm("rollback", release.name, "2")
-    release.wait_for_rollout()
-    draws_on(client)
-    drawn = client.finish()
-    assert repeated(drawn) == 0
-    assert drawn.worker_ids == {1, 2}
+    assert_second_revision_goes_on(release, client, {1, 2})
 
 
 def test_rollback_to_another_layout_and_id_space_waits_and_says_why(release: Release) -> None:
@@ -74,17 +84,10 @@ def test_rollback_to_another_layout_and_id_space_waits_and_says_why(release: Rel
     client = Client(release.namespace, release.name)
 
     release.namespace.helm("rollback", release.name, "1")
-    reason = "layout 41/10/12@1704067200000 is in use by pod respid-0"
-    wait_for(lambda: reason in release.namespace.kubectl("logs", "respid-1"), "the log says why it waits")
-    wait_for(lambda: reason in release.namespace.kubectl("get", "events"), "an Event says why it waits")
+    wait_for_reason(release, "layout 41/10/12@1704067200000 is in use by pod respid-0")
     draws_on(client)
 
-    release.namespace.helm("rollback", release.name, "2")
-    release.wait_for_rollout()
-    draws_on(client)
-    drawn = client.finish()
-    assert repeated(drawn) == 0
-    assert drawn.worker_ids == {0, 1}
+    assert_second_revision_goes_on(release, client, {0, 1})
 
 
 @dataclass

@@ -10,8 +10,8 @@ import pytest
 from respid.ids.clock import SystemClock
 from respid.ids.layout import Layout
 from respid.net.clients import Clients
-from respid.net.connection import NS_PER_BYTE, READ_NS
-from respid.net.protocol import LONG_READ_BYTES, PIPELINE_READ_BYTES, RespProtocol
+from respid.net.connection import NS_PER_BYTE, PIPELINE_READ_BYTES, READ_NS
+from respid.net.protocol import LONG_READ_BYTES, RespProtocol
 from respid.net.states import State
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS
 from respid.worker.credentials import Credentials

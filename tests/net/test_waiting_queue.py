@@ -101,10 +101,17 @@ def pipeline(worker: Worker, wants: int) -> Waiter:
     return waiter
 
 
+def serve_in_all_orders(clock: ScriptedClock, queue: WaitingQueue, *, pass_ms: float = 1, rounds: int = 1) -> None:
+    """Serves until pipelines came first twice, and streams, with this many rounds after each step of the clock."""
+    for _ in range(4 * SINGLES_FIRST_ROUNDS):
+        clock.pass_ms(pass_ms)
+        for _ in range(rounds):
+            queue.serve()
+
+
 def test_single_request_waits_for_no_pipeline(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     pipelines, one = [pipeline(worker, 10_000) for _ in range(100)], single(worker)
-    for waiter in (*pipelines, one):
-        queue.join(waiter)
+    join(queue, *pipelines, one)
     clock.pass_ms(1)
     queue.serve()
     assert [count for _, count in one.drawn] == [1]
@@ -134,11 +141,8 @@ def test_single_request_is_followed_by_none(worker: Worker, queue: WaitingQueue,
 def test_pipelines_are_not_starved(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     """Single requests that take all IDs of each millisecond leave pipelines one turn in a while."""
     waiting, greedy = pipeline(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
-    for waiter in (waiting, greedy):
-        queue.join(waiter)
-    for _ in range(4 * SINGLES_FIRST_ROUNDS):
-        clock.pass_ms(1)
-        queue.serve()
+    join(queue, waiting, greedy)
+    serve_in_all_orders(clock, queue)
     assert waiting.turns == 2
 
 
@@ -150,9 +154,7 @@ def test_large_block_is_not_starved(clock: ScriptedClock, worker: Worker, queue:
     stream.share = 4096
     for waiter in (waiting, stream, *[Waiter(_session(worker), 1_000_000) for _ in range(20)]):
         queue.join(waiter)
-    for _ in range(4 * SINGLES_FIRST_ROUNDS):
-        clock.pass_ms(0.5)
-        queue.serve()
+    serve_in_all_orders(clock, queue, pass_ms=0.5)
     assert waiting.drawn
 
 
@@ -160,22 +162,15 @@ def test_all_pipelines_come_first_in_some_rounds(clock: ScriptedClock, worker: W
     """Small blocks of clients that send no pipelines may use up each millisecond."""
     greedy = [Waiter(_session(worker), 1_000_000, 256) for _ in range(20)]
     pipelines = [pipeline(worker, 10_000) for _ in range(30)]
-    for waiter in (*greedy, *pipelines):
-        queue.join(waiter)
-    for _ in range(4 * SINGLES_FIRST_ROUNDS):
-        clock.pass_ms(1)
-        queue.serve()
+    join(queue, *greedy, *pipelines)
+    serve_in_all_orders(clock, queue)
     assert {waiter.turns for waiter in pipelines} == {2}
 
 
 def test_rounds_without_ids_do_not_count(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     waiting, greedy = pipeline(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
-    for waiter in (waiting, greedy):
-        queue.join(waiter)
-    for _ in range(4 * SINGLES_FIRST_ROUNDS):
-        clock.pass_ms(1)
-        for _ in range(8):
-            queue.serve()
+    join(queue, waiting, greedy)
+    serve_in_all_orders(clock, queue, rounds=8)
     assert waiting.turns == 2
 
 
@@ -183,9 +178,7 @@ def test_streams_are_not_starved(clock: ScriptedClock, worker: Worker, queue: Wa
     """Single requests that take all IDs of each millisecond leave streams one turn in a while."""
     stream, greedy = bulk(worker, 10_000), Waiter(_session(worker), 1_000_000, 4096)
     join(queue, stream, greedy)
-    for _ in range(4 * SINGLES_FIRST_ROUNDS):
-        clock.pass_ms(1)
-        queue.serve()
+    serve_in_all_orders(clock, queue)
     assert [count for _, count in stream.drawn] == [SHARE, SHARE]
     assert greedy.wants == 1_000_000 - 4096 * 4 * SINGLES_FIRST_ROUNDS + 2 * SHARE
 

@@ -221,8 +221,8 @@ class LeaseStore:
     def _find_gone_writes(self, others: Sequence[Lease]) -> frozenset[str]:
         """The last writes of the holders of other layouts that are gone, so that a later start need not wait again."""
         held = (each for each in related(others, self._own) if each.holder and not each.is_damaged)
-        strange = (each for each in held if each.fingerprint != self._own.fingerprint)
-        return frozenset(each.write for each in strange if each.write and self._silence.is_gone(each))
+        of_other_layouts = (each for each in held if each.fingerprint != self._own.fingerprint)
+        return frozenset(each.write for each in of_other_layouts if each.write and self._silence.is_gone(each))
 
     def _survey(self, others: Sequence[Lease] | None) -> Survey:
         if others is None:
