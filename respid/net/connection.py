@@ -33,9 +33,7 @@ from respid.worker.worker import Worker
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
 MOST_AT_ONCE = 16  # transactions of about 4 us, until the time is checked
-# A shorter read of known requests takes up to 30 us, which need not be measured. A client whose reads are as long as
-# this does not just draw some IDs: they count against the round, however cheap.
-PIPELINE_READ_BYTES = 512
+QUICK_READ_BYTES = 512  # a shorter read of known requests takes up to 30 us, which need not be measured
 MOST_QUICK = 64  # requests of about 1 us, until the time is checked
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
 UNAUTHENTICATED_TURN_NS = 100_000
@@ -214,7 +212,7 @@ class Connection:
         # Most reads that are no run are answered here: a GET takes 2.4 us, and 4.5 us with the detours of a turn.
         # A turn measures its time, which matters for longer reads.
         is_next = self.is_between_requests and not self._run_left and self._parts is None
-        output = self._answer_quickly() if is_next and len(data) < PIPELINE_READ_BYTES else b""
+        output = self._answer_quickly() if is_next and len(data) < QUICK_READ_BYTES else b""
         if output and not self._recognised and self._reader.finish():
             return output
         return output + self._answer_turn()

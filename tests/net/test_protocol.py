@@ -10,8 +10,8 @@ import pytest
 from respid.ids.clock import SystemClock
 from respid.ids.layout import Layout
 from respid.net.clients import Clients
-from respid.net.connection import NS_PER_BYTE, PIPELINE_READ_BYTES, READ_NS
-from respid.net.protocol import LONG_READ_BYTES, RespProtocol
+from respid.net.connection import NS_PER_BYTE, READ_NS
+from respid.net.protocol import LONG_READ_BYTES, PIPELINE_READ_BYTES, RespProtocol
 from respid.net.states import State
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS
 from respid.worker.credentials import Credentials
@@ -202,7 +202,7 @@ async def test_pipelining_client_uses_up_no_time_of_others(protocol: RespProtoco
     silent.connection_made(mock_transport())
     for _ in range(ROUND_NS // READ_NS * 3):
         if protocol._state is State.READING:
-            protocol.data_received(PING * 40)
+            protocol.data_received(PING * 80)
         else:
             await asyncio.sleep(0)
     cast("Mock", protocol._transport).pause_reading.assert_called()
