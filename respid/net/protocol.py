@@ -23,8 +23,8 @@ FULL_READ_BYTES = 256_000
 # Such a read of an unfinished request takes longer than a turn. Its client waits for one before it is read again, since
 # one pass of the event loop reads from all clients that are not paused.
 LONG_READ_BYTES = 16_000
-# A client whose reads are as long as this does not just draw some IDs: they count against the round, however cheap. That
-# takes 1 us of a read, which runs of 16 should not pay.
+# A client whose reads are as long as this does not just draw some IDs: they count against the round, however cheap.
+# That takes 1 us of a read, which runs of 16 should not pay.
 PIPELINE_READ_BYTES = 1024
 BASE_BYTES = 4096  # measured: 2.7 KB, without what the kernel holds
 
