@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.cluster import api
 from tests.cluster.installation import (
     IMAGE,
     RETRYABLE,
@@ -53,19 +54,11 @@ BEHIND_THE_PROXY: Values = {
 }
 
 
-def _evict(namespace: Namespace, pod: str) -> None:
-    """Does what `kubectl drain` does with a pod. Raises AssertionError if the API server refuses."""
-    metadata = {"name": pod, "namespace": namespace.name}
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
-    path = f"/api/v1/namespaces/{namespace.name}/pods/{pod}/eviction"
-    run("kubectl", "create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
-
-
 def _evict_when_permitted(namespace: Namespace, pod: str) -> None:
     """Asks again and again, as `kubectl drain` does."""
 
     def is_permitted() -> bool:
-        _evict(namespace, pod)
+        api.evict(namespace.name, pod)
         return True
 
     wait_for(is_permitted, f"the budget permits to evict {pod}")
@@ -92,14 +85,14 @@ def test_workers_that_are_not_ready_do_not_block_a_drain(namespace: Namespace) -
     wait_for(lambda: _is_budget_observed(namespace, "respid-two"), "the budget is in force")
     assert waiting.ready == 0
     evicted = _uid(namespace, "respid-two-0")
-    _evict(namespace, "respid-two-0")
+    api.evict(namespace.name, "respid-two-0")
     wait_for(lambda: _uid(namespace, "respid-two-0") != evicted, "the pod is replaced")
 
     policy = {"spec": {"unhealthyPodEvictionPolicy": "IfHealthyBudget"}}
     namespace.kubectl("patch", "poddisruptionbudget", "respid-two", "--type=merge", "--patch", json.dumps(policy))
     wait_for(lambda: _is_budget_observed(namespace, "respid-two"), "the other policy is in force")
     with pytest.raises(AssertionError, match="disruption budget"):
-        _evict(namespace, "respid-two-1")
+        api.evict(namespace.name, "respid-two-1")
 
 
 def test_nodes_are_replaced_one_after_another(release: Release) -> None:
@@ -109,9 +102,9 @@ def test_nodes_are_replaced_one_after_another(release: Release) -> None:
     namespace, client = release.namespace, Client(release.namespace, release.name)
     wait_for(lambda: _is_budget_observed(namespace, release.name, workers=3), "the budget is in force")
     former = {pod: _uid(namespace, pod) for pod in ("respid-0", "respid-1", "respid-2")}
-    _evict(namespace, "respid-2")
+    api.evict(namespace.name, "respid-2")
     with pytest.raises(AssertionError, match="disruption budget"):
-        _evict(namespace, "respid-1")
+        api.evict(namespace.name, "respid-1")
     for pod in ("respid-1", "respid-0"):
         _evict_when_permitted(namespace, pod)
     wait_for(lambda: all(_uid(namespace, pod) != uid for pod, uid in former.items()), "all pods are replaced")

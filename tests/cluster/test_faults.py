@@ -10,6 +10,7 @@ from tests.cluster.installation import (
     REQUESTS,
     RETRYABLE,
     SMALL,
+    WAIT_SECONDS,
     Client,
     Namespace,
     Release,
@@ -62,7 +63,7 @@ class NameServer:
         service["spec"] = {"selector": labels, "ports": ports}
         for each in (pod, service):
             namespace.kubectl("create", "-f", "-", stdin=json.dumps(each))
-        namespace.kubectl("wait", "pod", "names", "--for=condition=Ready", "--timeout=240s")
+        namespace.kubectl("wait", "pod", "names", "--for=condition=Ready", f"--timeout={WAIT_SECONDS}s")
 
     def configuration(self) -> Values:
         """Pods with it ask only this server. They give up soon."""
