@@ -26,6 +26,7 @@ CLIENT_PROGRAM = (Path(__file__).parent / "client_program.py").read_text()
 IMAGE = os.environ.get("RESPID_TEST_IMAGE", "localhost/respid:dev")
 REPOSITORY, _, TAG = IMAGE.rpartition(":")
 REQUESTS = {"memory": "32Mi", "cpu": "50m"}  # with less, a pod hardly runs on a busy machine
+CPU_LIMIT = os.environ.get("RESPID_TEST_CPU_LIMIT", "1000m")  # of a worker
 FAILED = 1  # the exit code of a worker that gives up
 WAIT_SECONDS = 420  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
@@ -34,7 +35,7 @@ RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
 BY_FORCE = ("--force", "--grace-period=0", "--wait=false")
 # Few resources, so that a small node has room for all.
 SMALL = {
-    "resources": {"requests": REQUESTS, "limits": {"memory": "256Mi", "cpu": "1000m"}},
+    "resources": {"requests": REQUESTS, "limits": {"memory": "256Mi", "cpu": CPU_LIMIT}},
     "autoscaling": {"enabled": False},
     "replicaCount": 2,
     "drainDelaySeconds": 2,

@@ -8,7 +8,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.cluster.installation import FAILED, SMALL, Client, Release, repeated, wait_for
+from tests.cluster.installation import (
+    FAILED,
+    RETRYABLE,
+    SMALL,
+    Client,
+    Drawn,
+    Namespace,
+    Release,
+    repeated,
+    wait_for,
+)
 from tests.cluster.test_scaling import KEDA, autoscaling
 from tests.support.needed_tools import leave_out
 
@@ -38,21 +48,38 @@ class Part:
             subprocess.run(self.start, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_workers_serve_without_an_api_server(release: Release) -> None:
-    api_server = Part.find("API_SERVER")
-    release.install(SMALL)
+def _draw_from(release: Release, reserve_seconds: float) -> Client:
+    """Installs workers that serve for some seconds without an API server, and draws from them."""
+    lease = {"idSpace": release.name, "reserveSeconds": reserve_seconds}
+    release.install(SMALL, {"lease": lease, "maxClockLeadSeconds": 2 * reserve_seconds})
     release.wait_for_rollout()
-    client = Client(release.namespace, release.name)
-    with api_server.away():
-        time.sleep(SECONDS)
+    return Client(release.namespace, release.name, name=release.name.removeprefix("respid-"))
+
+
+def _draws_again(release: Release, client: Client) -> Drawn:
+    """Returns what a client has drawn, once it draws from workers that are all ready."""
     wait_for(lambda: release.ready == 2, "both workers are ready")
     after = client.answered
-    wait_for(lambda: client.answered > after + 300, "IDs are drawn after it")
+    wait_for(lambda: client.answered > after + 300, "IDs are drawn after the outage")
     drawn = client.finish()
     assert repeated(drawn) == 0
-    assert not drawn.was_refused
-    assert drawn.longest_pause < 10
+    assert drawn.worker_ids == {0, 1}
     assert FAILED not in release.exit_codes
+    return drawn
+
+
+def test_workers_serve_without_an_api_server(namespace: Namespace) -> None:
+    """Those of one release have reserved more time than the outage lasts. Those of the other have to stop meanwhile."""
+    api_server = Part.find("API_SERVER")
+    lasting, short = Release(namespace, "respid-lasting"), Release(namespace, "respid-short")
+    clients = _draw_from(lasting, 300 + 2 * SECONDS), _draw_from(short, SECONDS / 2)
+    with api_server.away():
+        time.sleep(SECONDS)
+    served, stopped = _draws_again(lasting, clients[0]), _draws_again(short, clients[1])
+    assert not served.was_refused
+    assert served.longest_pause < 10
+    assert stopped.was_refused
+    assert set(stopped.errors) <= RETRYABLE, stopped.errors
 
 
 def _is_scaling(release: Release) -> bool:
