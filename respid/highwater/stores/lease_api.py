@@ -155,15 +155,21 @@ class KubernetesLeaseApi:
         if f"cannot {verb} resource" in str(
             error
         ):  # otherwise it is forbidden for another reason than a missing permission
-            missing = (
-                f"the service account may not {verb} leases.coordination.k8s.io in namespace {self._client.namespace}:"
-                " its Role needs the verbs get, list, create and update"
-            )
+            missing = self._missing_permission(verb, name)
             # Without it a worker serves, though it does not see the others: a Role of an earlier chart has no list.
             return StoreError(missing) if verb == "list" else StoreUnavailableError(missing)
         advice = ": the token has expired or was revoked" if status == HTTPStatus.UNAUTHORIZED else ""
         return StoreUnavailableError(
             f"the Kubernetes API server answers {status} to {verb} Lease {name}".rstrip() + f": {error}{advice}"
+        )
+
+    def _missing_permission(self, verb: str, name: str) -> str:
+        what = f"Lease {name}" if name else "Leases"
+        # The chart's Role lists names, which a StatefulSet that was scaled by hand may exceed.
+        advice = "; if it lists names, add this one (chart: lease.permittedWorkers)" if name else ""
+        return (
+            f"the service account may not {verb} {what} in namespace {self._client.namespace}:"
+            f" its Role needs the verbs get, list, create and update{advice}"
         )
 
 

@@ -92,8 +92,9 @@ async def test_error_names_missing_permission(
         await store.load()
     await store.close()
     assert str(caught.value) == (
-        "the service account may not get leases.coordination.k8s.io in namespace default:"
-        " its Role needs the verbs get, list, create and update"
+        f"the service account may not get Lease respid-{space}-3 in namespace default:"
+        " its Role needs the verbs get, list, create and update; if it lists names, add this one"
+        " (chart: lease.permittedWorkers)"
     )
 
 
