@@ -20,6 +20,7 @@ RENEWAL_SECONDS = 3
 CONNECT_SECONDS = 3  # a connection that begins while its pod vanishes stays with that pod's address
 REPLY_SECONDS = 90  # longer than a worker is frozen
 LOADING = "-LOADING respid cannot issue IDs"
+NO_CONNECTION = "no connection"
 
 
 class Client(threading.Thread):
@@ -40,12 +41,19 @@ class Client(threading.Thread):
     def run(self) -> None:
         while True:
             try:
-                with socket.create_connection(self._address, timeout=CONNECT_SECONDS) as connection:
-                    connection.settimeout(REPLY_SECONDS)
+                with self._connect() as connection:
                     self._draw(connection)
             except OSError as error:
                 self._note_error("closed" if isinstance(error, ConnectionError) else f"{type(error).__name__}: {error}")
                 time.sleep(0.05)
+
+    def _connect(self) -> socket.socket:
+        try:
+            connection = socket.create_connection(self._address, timeout=CONNECT_SECONDS)
+        except TimeoutError:
+            raise TimeoutError(NO_CONNECTION) from None
+        connection.settimeout(REPLY_SECONDS)
+        return connection
 
     def _draw(self, connection: socket.socket) -> None:
         end = time.monotonic() + RENEWAL_SECONDS * random.uniform(0.5, 1.5)

@@ -31,6 +31,8 @@ FAILED = 1  # the exit code of a worker that gives up
 WAIT_SECONDS = 420  # for what takes seconds on an idle machine
 # Errors that a driver can retry: the connection was closed between two requests, or a worker is not ready.
 RETRYABLE = {"closed", "-LOADING respid cannot issue IDs"}
+# While no worker is ready, the node refuses connections. Linux does so once per second; other attempts get no answer.
+NO_WORKERS = RETRYABLE | {"TimeoutError: no connection"}
 # How to delete a pod. Without waiting, because kubectl can miss that it is gone if another one has its name already.
 BY_FORCE = ("--force", "--grace-period=0", "--wait=false")
 # Few resources, so that a small node has room for all.

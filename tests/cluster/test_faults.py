@@ -7,6 +7,7 @@ import pytest
 from tests.cluster.installation import (
     FAILED,
     IMAGE,
+    NO_WORKERS,
     REQUESTS,
     RETRYABLE,
     SMALL,
@@ -126,7 +127,7 @@ def test_a_token_that_is_refused_stops_workers_at_their_ceiling(release: Release
     drawn = client.finish()
     assert repeated(drawn) == 0
     assert drawn.was_refused
-    assert set(drawn.errors) <= RETRYABLE, drawn.errors
+    assert set(drawn.errors) <= NO_WORKERS, drawn.errors
 
 
 def _why_not_ready(release: Release, pod: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tests.cluster.installation import (
     FAILED,
-    RETRYABLE,
+    NO_WORKERS,
     SMALL,
     Client,
     Drawn,
@@ -79,7 +79,7 @@ def test_workers_serve_without_an_api_server(namespace: Namespace) -> None:
     assert not served.was_refused
     assert served.longest_pause < 10
     assert stopped.was_refused
-    assert set(stopped.errors) <= RETRYABLE, stopped.errors
+    assert set(stopped.errors) <= NO_WORKERS, stopped.errors
 
 
 def _is_scaling(release: Release) -> bool:
