@@ -8,6 +8,7 @@
 {{- include "respid.refuseService" . }}
 {{- include "respid.refuseMemory" . }}
 {{- include "respid.refuseChange" . }}
+{{- include "respid.refuseRename" . }}
 {{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
 {{- fail "networkPolicy.apiServerPorts is empty, which would allow connections to any port: list the API server's ports, such as [443, 6443]" }}
 {{- end }}
@@ -107,6 +108,20 @@
 {{- $current := (eq .Values.store "file") | ternary (include "respid.issues" .) "" }}
 {{- if ne $former $current }}
 {{- fail (printf "the StatefulSet's volumes are for %s, and this upgrade needs them for %s, which Kubernetes does not change; stop all workers, then: kubectl -n %s delete statefulset %s (its volumes stay), and upgrade again (see docs/transitions.md)" (default "no worker" $former | quote) (default "no worker" $current | quote) .Release.Namespace (include "respid.fullname" .)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* All StatefulSets are listed only if there is none of the name, because not every user who may upgrade may list them. */}}
+{{- define "respid.refuseRename" -}}
+{{- $name := include "respid.fullname" . }}
+{{- if and .Release.IsUpgrade (not (lookup "apps/v1" "StatefulSet" .Release.Namespace $name)) }}
+{{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items }}
+{{- $labels := .metadata.labels | default dict }}
+{{- $isOurs := and (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) (regexMatch (printf "^%s-[0-9]" $.Chart.Name) (get $labels "helm.sh/chart")) }}
+{{- if and $isOurs (max (dig "spec" "replicas" 0 . | int) (dig "status" "replicas" 0 . | int)) }}
+{{- fail (printf "the workers of StatefulSet %s run, and this upgrade renames it to %s: Helm would delete their Role before they have given up their worker IDs, and the new workers would wait for these, or not see how far IDs were issued (store file); stop all workers first (see docs/transitions.md)" .metadata.name $name) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -194,6 +194,20 @@ def test_refuses_id_settings_change_while_running(installation: Installation, ch
     assert installation.workers == 0
 
 
+@pytest.mark.parametrize("change", [{"nameOverride": "orders"}, {"fullnameOverride": "ids-orders"}])
+def test_refuses_another_name_while_running(installation: Installation, change: Values) -> None:
+    """Helm deletes the former StatefulSet together with the Role by which its workers give up their worker IDs."""
+    installation.install(HPA)
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        installation.upgrade(HPA | change)
+    assert f"the workers of StatefulSet {NAME} run, and this upgrade renames it to ids-orders" in refusal.value.stderr
+    installation.scale(0)
+    installation.upgrade(HPA | change)
+    assert [str(each.metadata and each.metadata.name) for each in installation.client.list(StatefulSet)] == [
+        "ids-orders"
+    ]
+
+
 @pytest.mark.parametrize("change", [{"workerIdOffset": 0}, {"layout": "41/11/11"}, {"store": "lease"}])
 def test_volumes_keep_their_worker_ids(installation: Installation, change: Values) -> None:
     """Neither by an upgrade nor by a rollback, whether workers run or not."""
