@@ -67,7 +67,10 @@ class Peers:
     def _note_failure(self, name: str, error: Exception) -> None:
         self._failures += 1
         if self._failures == FAILURES_BEFORE_LOG:
-            message = "cannot resolve %s (--peers), so clients are not moved to new workers until it can: %s"
+            message = (
+                "cannot resolve %s (--peers), so clients are not moved to new workers until it can: %s; the name has no"
+                " address while no worker is ready"
+            )
             _log.warning(message, name, error, extra={"event": "peers_unresolved"})
 
 
