@@ -69,6 +69,25 @@ A number as text; empty for null, which Helm 3 would print as "<no value>". Helm
 {{- .Values.autoscaling.enabled | ternary .Values.autoscaling.maxReplicas .Values.replicaCount | int }}
 {{- end }}
 
+{{- define "respid.leastWorkers" -}}
+{{- .Values.autoscaling.enabled | ternary .Values.autoscaling.minReplicas .Values.replicaCount | int }}
+{{- end }}
+
+{{/* Whether the budget permits no eviction of the least number of workers, even if all are ready. Kubernetes rounds percentages up. */}}
+{{- define "respid.blocksDrains" -}}
+{{- $least := include "respid.leastWorkers" . | int }}
+{{- with .Values.podDisruptionBudget }}
+{{- $number := kindIs "invalid" .minAvailable | ternary .maxUnavailable .minAvailable | include "respid.number" }}
+{{- $pods := regexFind "^[0-9]+" $number | float64 }}
+{{- if hasSuffix "%" $number }}{{ $pods = divf (mulf $pods $least) 100 | ceil }}{{ end }}
+{{- if and .enabled $least $number }}
+{{- if kindIs "invalid" .minAvailable }}{{ eq $pods 0.0 | ternary "yes" "" }}
+{{- else }}{{ ge $pods (float64 $least) | ternary "yes" "" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The number of worker IDs in the layout. */}}
 {{- define "respid.workerIds" -}}
 {{- include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 1) }}

@@ -348,6 +348,27 @@ def test_kubectl_describe_shows_refused_start() -> None:
     assert "describe pod says why a worker is not ready" in render().notes
 
 
+@pytest.mark.parametrize(
+    ("workers", "budget", "blocks"),
+    [
+        (3, {}, False),
+        (3, {"minAvailable": 2}, False),
+        (3, {"minAvailable": 3}, True),
+        (3, {"minAvailable": "66%"}, False),
+        (3, {"minAvailable": "67%"}, True),  # of three, rounded up
+        (3, {"maxUnavailable": 0}, True),
+        (3, {"maxUnavailable": "0%"}, True),
+        (3, {"maxUnavailable": "1%"}, False),
+        (3, {"maxUnavailable": 0, "enabled": False}, False),
+        (0, {"minAvailable": 1}, False),
+    ],
+)
+def test_notes_warn_of_a_budget_that_blocks_drains(workers: int, budget: Values, *, blocks: bool) -> None:
+    fixed: Values = {"autoscaling": {"enabled": False}, "replicaCount": workers}
+    for values in (fixed, {"autoscaling": {"minReplicas": workers}} if workers else fixed):
+        assert ("permits no eviction" in render(values | {"podDisruptionBudget": budget}).notes) == blocks
+
+
 def test_lease_belongs_to_no_release() -> None:
     assert render(release="one").environment["RESPID_LEASE_ID_SPACE"] == "default"
     assert "Lease" not in render().kinds
