@@ -37,6 +37,7 @@ class Keeper:
             is_plausible=worker.generator.is_plausible,
             is_reserved=worker.reservation.covers,
         )
+        self._is_used_up = False
         self._is_clock_wrong = False  # as of the last look
         self._is_holder = False
         self._ending = False
@@ -92,9 +93,9 @@ class Keeper:
             await self._store.close()
 
     def _look(self) -> None:
-        """Looks at the wall clock, and sets the clock that the worker goes by."""
+        """Looks at the wall clock, sets the clock that the worker goes by, and notes if nothing can be issued."""
         self._worker.use_clock(self._clock_watch.look())
-        self._worker.generator.obstacle()  # notes since when nothing can be issued, even if no request comes
+        self._note_obstacle(self._worker.generator.obstacle())
         shown_ms, was_wrong = self._clock_watch.wall_ms, self._is_clock_wrong
         self._is_clock_wrong = not self._worker.generator.is_plausible(shown_ms)
         if self._is_clock_wrong and not was_wrong:
@@ -106,6 +107,14 @@ class Keeper:
         elif was_wrong and not self._is_clock_wrong:
             message = "the wall clock shows %s: it has been set right"
             _log.info(message, format_timestamp(shown_ms), extra={"event": "clock_right"})
+
+    def _note_obstacle(self, obstacle: Obstacle | None) -> None:
+        """Logs once in an outage of the store that nothing is left to issue."""
+        is_outage = self._is_holder and self._worker.reservation.last_error is not None
+        if obstacle is Obstacle.CEILING and is_outage and not self._is_used_up:
+            self._is_used_up = True
+            message = "the reservation is used up: no ID is issued until it can be extended"
+            _log.error(message, extra={"event": "reservation_used_up"})
 
     async def _take_first_reservation(self) -> bool:
         """False if the wall clock has turned out to be wrong: no mark is stored from it."""
@@ -229,6 +238,7 @@ class Keeper:
             self._note_failure(error)
             return False
         if reservation.last_error is not None:
+            self._is_used_up = False
             _log.info("the reservation is extended again", extra={"event": "reservation_restored"})
         self._stored_ns = now_ns
         reservation.extended(ceiling_ms)

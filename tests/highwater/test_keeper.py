@@ -272,7 +272,7 @@ def test_retries_failing_store_and_logs_once(
             await asyncio.sleep(10)
 
     run_scripted(clock, keep_through_an_outage())
-    assert events(caplog, "ERROR") == ["reservation_failed"]
+    assert events(caplog, "ERROR") == ["reservation_failed", "reservation_used_up"]
     assert "cannot be extended: disk full" in caplog.text
     assert events(caplog, "INFO") == ["reservation_restored"]
 
