@@ -4,7 +4,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -60,6 +61,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None
 
 
+UNMEASURED = {"fuzz", "simulation", "test_planted_bugs.py"}
 SERVER_FIXTURES = {"start_server", "start_module_server", "start_session_server"}
 
 
@@ -67,17 +69,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+        if UNMEASURED & {item.path.parent.name, item.path.name}:
+            item.add_marker("unmeasured")
 
 
-@pytest.fixture
-def unmeasured() -> Iterator[None]:
-    """Runs the test without coverage, at its usual speed."""
-    measuring = coverage.Coverage.current()
-    if measuring:
-        measuring.stop()
-    yield
-    if measuring:
-        measuring.start()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Runs tests that are marked so without coverage, four times as fast."""
+    measuring = sys.gettrace() if coverage.Coverage.current() and item.get_closest_marker("unmeasured") else None
+    if measuring is None:
+        return (yield)
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(measuring)
 
 
 @pytest.fixture

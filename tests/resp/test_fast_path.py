@@ -192,6 +192,7 @@ def test_every_command_of_runs_is_compared() -> None:
     assert {words.split()[0].upper() for words in RUNNING} == running
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("words", [*DRAWING, "PING", "GET KEY", "HEXISTS KEY KEY"])
 @pytest.mark.parametrize("around", ["{} PING", "MULTI {} EXEC", "HELLO.3 {} PING", "CLIENT.REPLY.SKIP {} PING"])
 def test_cut_stream_gets_same_replies(words: str, around: str) -> None:
@@ -203,6 +204,7 @@ def test_cut_stream_gets_same_replies(words: str, around: str) -> None:
         check_equality([learned, sent[:place], sent[place:]], Setting(layout=FEW_IDS))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("setting", SETTINGS, ids=repr)
 @pytest.mark.parametrize("words", [*DRAWING, "GET KEY"])
 def test_transaction_gets_same_replies(words: str, setting: Setting) -> None:
@@ -224,6 +226,7 @@ def test_cut_transaction_gets_same_replies(words: str) -> None:
         check_equality([one, one, sent[:place], sent[place:], one], Setting(layout=FEW_IDS))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("key", KEYS, ids=repr)
 @pytest.mark.parametrize("words", ["INCR KEY", "INCRBY KEY 1", "HINCRBY KEY KEY 2"])
 def test_key_may_contain_anything(key: bytes, words: str) -> None:
