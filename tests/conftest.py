@@ -62,6 +62,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 
 UNMEASURED = {"fuzz", "simulation", "test_planted_bugs.py"}
+UNMEASURED_SERVERS = {"check", "clients", "observability"}  # folders whose servers do nothing that others do not
 SERVER_FIXTURES = {"start_server", "start_module_server", "start_session_server"}
 
 
@@ -136,13 +137,14 @@ def ending_servers() -> Iterator[list[RunningServer]]:
 
 
 def _start_servers(
-    tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ending_servers: list[RunningServer]
 ) -> Iterator[StartServer]:
     """Starts servers with more arguments and variables and waits until they are ready."""
     servers: list[RunningServer] = []
+    by_default = request.scope == "session" or request.path.parent.name not in UNMEASURED_SERVERS
 
-    def start(*arguments: str, wait: bool = True, **options: Any) -> RunningServer:
-        server = launch_server(tmp_path_factory.mktemp("respid"), *arguments, **options)
+    def start(*arguments: str, wait: bool = True, measured: bool = by_default, **options: Any) -> RunningServer:
+        server = launch_server(tmp_path_factory.mktemp("respid"), *arguments, measured=measured, **options)
         servers.append(server)
         if wait:
             server.wait_until_ready()

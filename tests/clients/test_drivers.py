@@ -162,7 +162,7 @@ def test_driver_reconnects_after_a_restart(driver: Driver, start_server: StartSe
 
 @pytest.fixture(scope="module")
 def ageing_server(start_module_server: StartServer) -> RunningServer:
-    return start_module_server("--max-connection-age", "0.5", measured=False)
+    return start_module_server("--max-connection-age", "0.5")
 
 
 @each_driver
