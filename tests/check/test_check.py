@@ -134,7 +134,9 @@ def test_restarted_worker_is_ok(server: RunningServer, start_server: StartServer
     killed = start_server(worker_id="5")
     options = ["--seconds", "600", "--connections", "3", "--json"]
     command = [sys.executable, "-m", "respid", "check", address_of(server), address_of(killed), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as checking:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=clean_environment(measured=False)
+    ) as checking:
         wait_until(lambda: killed.metric(IDS_GENERATED) > 10_000)
         killed.stop(signal.SIGKILL)
         state = ["--port", str(killed.port), "--state-dir", str(killed.log_path.parent / "state")]

@@ -171,6 +171,7 @@ def cut(sent: bytes, places: list[int]) -> list[bytes]:
     return [sent[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=200)
 @given(st.randoms(use_true_random=False), st.sampled_from(SETTINGS))
 def test_any_stream_gets_same_replies(random: Random, setting: Setting) -> None:
