@@ -219,6 +219,7 @@ def test_transaction_gets_same_replies(words: str, setting: Setting) -> None:
             check_equality([*known, request(*mode.split()), sent, sent + one, one, sent * 3], setting)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("words", ["INCR KEY", "ID.NEXT AS STRING"])
 def test_cut_transaction_gets_same_replies(words: str) -> None:
     one = transaction(frame(words, b"a") * 2 + frame(words, b"key"))
@@ -237,6 +238,7 @@ def test_key_may_contain_anything(key: bytes, words: str) -> None:
             check_equality([sent[:place], sent[place:]])
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("begun", FAKE_FRAMES, ids=repr)
 @pytest.mark.parametrize("repeated", [1, 40])
 @pytest.mark.parametrize("words", ["INCR KEY", "HINCRBY KEY KEY 1", "ID.NEXT"])
