@@ -124,7 +124,7 @@ def test_max_age_closes_reconnecting_drivers(ageing: RunningServer) -> None:
 
 
 def test_max_age_shows_redis_py_no_error(ageing: RunningServer) -> None:
-    drawn = []
+    drawn: list[int] = []
     with ageing.client() as client:
         before = ageing.metric("id_generator_connections_total")
 

@@ -219,8 +219,8 @@ def test_transaction_gets_same_replies(words: str, setting: Setting) -> None:
             check_equality([*known, request(*mode.split()), sent, sent + one, one, sent * 3], setting)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("words", ["INCR KEY", "ID.NEXT AS STRING"])
+@pytest.mark.unmeasured
 def test_cut_transaction_gets_same_replies(words: str) -> None:
     one = transaction(frame(words, b"a") * 2 + frame(words, b"key"))
     sent = one + frame(words, b"a") + one * 2
