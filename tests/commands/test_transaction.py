@@ -124,6 +124,51 @@ def test_run_exceeds_limit_of_transaction(worker: Worker, most: int) -> None:
     assert worker.generator.ids_issued == 3
 
 
+@pytest.mark.parametrize(("text_bytes", "fits"), [(1019, True), (1020, False)])
+def test_each_kib_of_arguments_counts_as_a_request(worker: Worker, text_bytes: int, *, fits: bool) -> None:
+    worker.config = replace(worker.config, max_queued_commands=2)
+    client = CommandClient(connect(worker))
+    refused = errors.queue_full(2)
+    assert client.tell(f"MULTI; ECHO {'x' * text_bytes}") == encoder.OK + encoder.QUEUED
+    assert client.tell("PING") == (encoder.QUEUED if fits else refused)
+    assert client.tell("PING; PING") == (refused if fits else encoder.QUEUED) + encoder.QUEUED
+    assert client.tell("EXEC; MULTI; PING; PING; EXEC").endswith(b"*2\r\n" + encoder.PONG * 2)
+
+
+@pytest.mark.parametrize(
+    ("queued", "held"),
+    [
+        ("PING", 1 * 48 + 4),
+        ("ECHO hello", 2 * 48 + 9),
+        ("GET orders", 2 * 48 + 3),
+        ("EXISTS orders customers", 3 * 48 + 6),
+        ("MSETNX orders 12 customers 3", 5 * 48 + 6 + 3),
+        ("HSETNX orders field 1", 4 * 48 + 6 + 6),
+        ("INCR orders", 0),
+        ("INCR orders; INCR customers; INCRBY x 1", 200),
+        ("INCR orders; INCRBY orders 2; INCR orders", 400),
+    ],
+)
+def test_holds_what_exec_needs(client: CommandClient, queued: str, held: int) -> None:
+    """An entry of 200 bytes for each request or run, and the arguments, but no keys."""
+    client.tell(f"MULTI; {queued}")
+    session = client.connection.session
+    assert session.queued_bytes == 200 + held
+    assert session.queued_requests == queued.count(";") + 1
+    assert client.tell("EXEC").startswith(b"*")
+    assert session.queued_bytes == 0
+
+
+@pytest.mark.parametrize("refused", ["INCR a", "PING"])
+def test_transaction_above_the_limit_is_freed(worker: Worker, refused: str) -> None:
+    worker.config = replace(worker.config, max_queued_commands=3)
+    client = CommandClient(connect(worker))
+    client.tell(f"MULTI; PING; INCR a; ECHO x; {refused}")
+    session = client.connection.session
+    assert (session.transaction, session.queued_bytes, session.queued_requests) == ([], 0, 0)
+    assert client.tell("PING; INCR a; EXEC") == encoder.QUEUED * 2 + errors.EXEC_ABORTED
+
+
 def test_description_of_client_counts_what_is_queued(worker: Worker) -> None:
     """It takes as long for a large transaction as for a small one: CLIENT LIST describes all clients at once."""
     worker.config = replace(worker.config, max_queued_commands=40_004)
