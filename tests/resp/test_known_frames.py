@@ -8,6 +8,7 @@ import pytest
 from respid.commands import COMMANDS, known, run
 from respid.commands.known import WITH_KEY, WITHOUT_KEY, Known, known_kinds
 from respid.net.connection import Connection
+from respid.net.states import Next
 from respid.resp.known_frames import OPENING_BYTES, Kind, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
 from respid.worker.worker import PATIENCE_MS, Worker
@@ -214,6 +215,16 @@ def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None
 def test_refuses_names_that_the_opening_does_not_tell(name: bytes) -> None:
     with pytest.raises(ValueError, match="letters"):
         kind_of([name, b"key"], "", has_key=True)
+
+
+@pytest.mark.parametrize("sent", [request("INCR", "k"), FOUR + request("INCR", "k"), request("INCR", "k") + FOUR])
+def test_request_that_waits_is_the_last_command(worker: Worker, sent: bytes) -> None:
+    """As CLIENT LIST shows it."""
+    connection = connect(worker)
+    worker.generator.take(4096)
+    converse(connection, sent)
+    assert connection.next is Next.WAIT
+    assert connection.session.last_command == "incr"
 
 
 def test_refusals_take_constant_time(clock: ScriptedClock, worker: Worker) -> None:
