@@ -25,14 +25,12 @@ class QueuedRequest:
 
     def replies(self, session: Session) -> Parts:
         reply = self._handler(session, self._arguments)
-        while reply is None:
-            yield None
-            reply = self._handler(session, self._arguments)
         session.worker.stats.commands[self.name] += 1
-        if not isinstance(reply, bytes):
+        if isinstance(reply, bytes):
+            if reply:
+                yield reply
+        elif reply is not None:  # None is the reply to a draw that waits, and these are QueuedDraws
             yield from reply
-        elif reply:
-            yield reply
 
 
 class QueuedDraws:

@@ -75,14 +75,21 @@ def test_streams_inside_transaction(client: CommandClient) -> None:
     assert pong.text == b"PONG"
 
 
-def test_exec_without_ids_fails_whole(client: CommandClient, clock: ScriptedClock) -> None:
-    client.tell("MULTI; PING; INCR a")
+@pytest.mark.parametrize("draw", ["INCR a", "INCRBY a 2", "ID.NEXT COUNT 2", "ID.RANGE 2"])
+def test_exec_without_ids_fails_whole(client: CommandClient, clock: ScriptedClock, draw: str) -> None:
+    client.tell(f"MULTI; PING; {draw}")
     clock.pass_ms(100_000)  # beyond the reservation
     assert client.tell("EXEC") == b""
     assert client.needs() is Next.WAIT
     clock.pass_ms(200)
     assert client.connection.resume().startswith(b"-LOADING respid cannot issue IDs: ")
     assert client.tell("EXEC; PING") == errors.EXEC_WITHOUT_MULTI + encoder.PONG
+
+
+def test_exec_counts_its_commands(client: CommandClient) -> None:
+    client.tell("MULTI; PING; ECHO a; INCR a; INCR b; ID.RANGE 2; GET a; INCRBY a x; EXEC")
+    counted = {"multi": 1, "ping": 1, "echo": 1, "incr": 2, "id.range": 1, "get": 1, "incrby": 1, "exec": 1}
+    assert client.connection.session.worker.stats.commands == counted
 
 
 def test_exec_without_draws_needs_no_id(client: CommandClient, clock: ScriptedClock) -> None:

@@ -227,6 +227,15 @@ def test_request_that_waits_is_the_last_command(worker: Worker, sent: bytes) -> 
     assert connection.session.last_command == "incr"
 
 
+@pytest.mark.parametrize("words", ["INCRBY key 2", "INCRBY key x", "ID.NEXT COUNT 2", "ID.NEXT AS STRING"])
+def test_refuses_requests_with_other_replies(words: str, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reply is constant, or one ID."""
+    monkeypatch.setattr(known, "WITH_KEY", (words,))
+    monkeypatch.setattr(known, "_KINDS_CACHE", {})
+    with pytest.raises(TypeError):
+        known_kinds(connect(worker).session)
+
+
 def test_refusals_take_constant_time(clock: ScriptedClock, worker: Worker) -> None:
     """The rest of the requests once was planned anew after each of them."""
     connection = connect(worker)
@@ -236,5 +245,5 @@ def test_refusals_take_constant_time(clock: ScriptedClock, worker: Worker) -> No
     clock.pass_ms(PATIENCE_MS + 1)
     before = known._plan.cache_info().misses
     replies = connection.resume()
-    assert replies.count(b"-LOADING") == 40
+    assert replies.count(b"-LOADING") == worker.stats.commands["incr"] == worker.stats.failed_calls["incr"] == 40
     assert known._plan.cache_info().misses - before <= 2
