@@ -212,7 +212,8 @@ async def test_error_tells_whether_to_retry(server: ApiServer, api: KubernetesLe
     assert type(caught.value) is REFUSED.get((verb, status), StoreUnavailableError)
     assert ("token" in str(caught.value)) == (status == 401)
     if type(caught.value) is StoreUnavailableError:
-        assert f" {status} to {verb} Lease" in str(caught.value)
+        name = "" if verb == "list" else f" {NAME}"
+        assert f" {status} to {verb} Lease{name}: out of order" in str(caught.value)
 
 
 @pytest.mark.parametrize("verb", VERBS)
