@@ -109,6 +109,26 @@ def test_request_waits_for_next_millisecond(client: CommandClient, clock: Script
     assert LAYOUT.compose(clock.wall, 1, 0) > last
 
 
+@pytest.mark.parametrize(("size", "is_bulk"), [(256, False), (257, True)])
+def test_block_is_large_above_a_sixteenth_of_a_millisecond(client: CommandClient, size: int, *, is_bulk: bool) -> None:
+    client.tell(f"INCRBY a 4096; INCRBY a {size}")
+    assert client.needs() is Next.WAIT
+    assert client.connection.session.wait.is_bulk == is_bulk
+
+
+@pytest.mark.parametrize("command", ["INCR a", "INCRBY a 5", "ID.NEXT COUNT 5", "ID.RANGE 5"])
+def test_request_that_has_waited_goes_first(client: CommandClient, clock: ScriptedClock, command: str) -> None:
+    """While requests wait, only these get the IDs of a new millisecond."""
+    generator = client.connection.session.worker.generator
+    client.tell("INCRBY a 4096")
+    client.tell(command)
+    generator.queued = True
+    clock.pass_ms(1)
+    assert generator.take(1) == (0, 0)
+    assert client.connection.resume()
+    assert client.needs() is Next.READ
+
+
 @pytest.mark.parametrize(
     "command", ["INCR a", "INCRBY a 5", "INCRBYFLOAT a 1", "ID.NEXT", "ID.NEXT COUNT 5", "ID.RANGE 5"]
 )
