@@ -2,7 +2,7 @@
 
 import pytest
 
-from respid.commands import COMMANDS
+from respid.commands import COMMANDS, RequestKind
 from respid.commands.ids import SLICE_IDS
 from respid.ids.layout import Layout
 from respid.net.connection import TURN_OUTPUT_BYTES, Connection
@@ -109,11 +109,11 @@ def test_request_waits_for_next_millisecond(client: CommandClient, clock: Script
     assert LAYOUT.compose(clock.wall, 1, 0) > last
 
 
-@pytest.mark.parametrize(("size", "is_bulk"), [(256, False), (257, True)])
-def test_block_is_large_above_a_sixteenth_of_a_millisecond(client: CommandClient, size: int, *, is_bulk: bool) -> None:
+@pytest.mark.parametrize(("size", "kind"), [(256, RequestKind.SINGLE), (257, RequestKind.BLOCK)])
+def test_block_is_large_above_a_sixteenth_of_a_millisecond(client: CommandClient, size: int, kind: RequestKind) -> None:
     client.tell(f"INCRBY a 4096; INCRBY a {size}")
     assert client.needs() is Next.WAIT
-    assert client.connection.session.wait.is_bulk == is_bulk
+    assert client.connection.session.wait.kind is kind
 
 
 @pytest.mark.parametrize("command", ["INCR a", "INCRBY a 5", "ID.NEXT COUNT 5", "ID.RANGE 5"])
