@@ -109,6 +109,12 @@ def test_request_waits_for_next_millisecond(client: CommandClient, clock: Script
     assert LAYOUT.compose(clock.wall, 1, 0) > last
 
 
+def test_blocks_of_a_run_are_adjacent(client: CommandClient) -> None:
+    numbers = client.integers("; ".join(["INCRBY a 5"] * 20))
+    assert numbers == list(range(numbers[0], numbers[0] + 100, 5))
+    assert LAYOUT.decompose(numbers[0]).sequence == 4
+
+
 @pytest.mark.parametrize(("size", "kind"), [(256, RequestKind.SINGLE), (257, RequestKind.BLOCK)])
 def test_block_is_large_above_a_sixteenth_of_a_millisecond(client: CommandClient, size: int, kind: RequestKind) -> None:
     client.tell(f"INCRBY a 4096; INCRBY a {size}")
