@@ -100,6 +100,16 @@ def test_errors_are_counted_by_code(client: CommandClient) -> None:
     assert client.connection.session.worker.stats.errors == Counter(ERR=3, NOPROTO=1, WRONGPASS=1, EXECABORT=1)
 
 
+def test_protocol_errors_are_counted_by_limit(worker: Worker) -> None:
+    closed = worker.stats.connections_closed
+    before = closed.copy()
+    for sent in (b"*x\r\n", b"*-x\r\n", b"*1\r\n$600000000\r\n", b"*1\r\n$500000000\r\n", b"*2000000000\r\n"):
+        connection = connect(worker)
+        assert connection.receive(sent).startswith(b"-ERR Protocol error: ")
+        assert connection.next is Next.CLOSE
+    assert closed - before == {"protocol_error": 3, "request_bytes": 1, "arguments": 1}
+
+
 @pytest.mark.parametrize("before", ["", "MULTI; "])
 def test_slow_requests_end_the_turn(worker: Worker, clock: ScriptedClock, before: str) -> None:
     ticks = itertools.count(clock.monotonic, TURN_NS // 10)
