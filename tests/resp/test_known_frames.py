@@ -192,6 +192,16 @@ def test_each_frame_is_looked_up_about_once(worker: Worker, monkeypatch: pytest.
     assert kinds.lookups < 2 * 11 * 50
 
 
+def test_other_requests_in_a_row_are_looked_up_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connect(worker)
+    kinds = Counted(known_kinds(connection.session))
+    monkeypatch.setattr("respid.net.connection.known_kinds", lambda _session: kinds)
+    converse(connection, request("ECHO", "a") * 100)
+    assert kinds.lookups == 1
+    converse(connection, (request("ECHO", "a") + request("GET", "k") * 2) * 30)
+    assert kinds.lookups < 100
+
+
 def test_known_requests_are_not_parsed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     connection, sent = connect(worker), (FOUR + request("INCR", "key")) * 10
     with monkeypatch.context() as patch:
