@@ -149,6 +149,16 @@ def test_draws_are_refused_after_patience(client: CommandClient, clock: Scripted
     assert client.needs() is Next.READ
 
 
+def test_each_refusal_of_a_run_is_counted(client: CommandClient, clock: ScriptedClock) -> None:
+    client.tell("; ".join(["INCR a"] * 10))
+    stats = client.connection.session.worker.stats
+    clock.pass_ms(100_000)  # beyond the reservation
+    client.tell("; ".join(["INCR a"] * 5))
+    clock.pass_ms(150)
+    assert client.connection.resume().count(b"-LOADING") == 5
+    assert (stats.commands["incr"], stats.failed_calls["incr"], stats.errors["LOADING"]) == (15, 5, 5)
+
+
 def test_begun_stream_never_ends_in_error(client: CommandClient, clock: ScriptedClock) -> None:
     begun = client.tell("ID.NEXT COUNT 5000")
     assert begun.startswith(b"*5000\r\n")
