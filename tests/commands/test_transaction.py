@@ -323,6 +323,17 @@ def test_exec_at_once_waits_for_the_rest(repeating: CommandClient, clock: Script
     assert repeating.connection.session.queued_bytes == 0
 
 
+def test_transaction_waits_for_the_one_before(repeating: CommandClient, clock: ScriptedClock) -> None:
+    repeating.tell("INCRBY a 4090")  # two are left
+    replies = repeating.tell("MULTI; INCR a; INCR a; INCR a; EXEC; MULTI; INCR a; EXEC")
+    assert replies.count(encoder.OK) == 1
+    clock.pass_ms(1)
+    first, second = (reply for reply in parse_replies(replies + repeating.connection.resume()) if reply.type == "*")
+    numbers = [int(element.text or b"") for element in first.elements + second.elements]
+    assert numbers == sorted(set(numbers))
+    assert (len(first.elements), len(second.elements)) == (3, 1)
+
+
 @pytest.mark.parametrize("most", [4, 5])
 def test_limit_holds_for_transaction_at_once(repeating: CommandClient, most: int) -> None:
     worker = repeating.connection.session.worker
