@@ -8,6 +8,8 @@ from tests.simulation.promises import Loss
 from tests.simulation.rare_states import Rare
 from tests.simulation.world import Place, World
 
+CALLS_OF_A_WRITE = {"file": 30, "lease": 5, "none": 1}  # to the store
+
 
 class Event(Protocol):
     """Something that happens at a place. The detail chooses between its variants."""
@@ -62,11 +64,12 @@ def replace_after_stop(world: World, place: Place, detail: int) -> None:
 
 
 def in_a_call(event: Event) -> Event:
-    """The event, in the middle of one of the next system calls of the processes at the place."""
+    """The event, in the middle of one of the next calls of the processes at the place to their store."""
 
     def happen(world: World, place: Place, detail: int) -> None:
         for one in world.alive(place):
-            one.process.interrupt_at(detail % 17, lambda: event(world, place, detail))
+            call = detail % CALLS_OF_A_WRITE[one.settings.store]
+            one.process.interrupt_at(call, lambda: event(world, place, detail))
 
     happen.__name__ = f"in_a_call({event.__name__})"
     return happen
@@ -122,6 +125,7 @@ def disk_is_slow(world: World, place: Place, _detail: int) -> None:
 
 
 def disk_works(world: World, place: Place, _detail: int) -> None:
+    world.note_trouble()
     disk = world.host_of(place).disk
     disk.fails = disk.is_slow = False
 
@@ -131,6 +135,7 @@ def api_fails(world: World, _place: Place, _detail: int) -> None:
 
 
 def api_works(world: World, _place: Place, _detail: int) -> None:
+    world.note_trouble()
     world.api.fails = False
 
 
@@ -171,6 +176,7 @@ def _rival_seconds(place: Place) -> float:
 
 
 def connect(world: World, place: Place, _detail: int) -> None:
+    world.note_trouble()
     world.host_of(place).is_cut_off = False
 
 

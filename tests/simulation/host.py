@@ -82,7 +82,16 @@ class Inode:
     content: bytes = b""
     synced: bytes = b""
     lost_writes: bool = False  # fsync has failed: it reports success from now on, and writes nothing
-    locked_by: "OpenFile | None" = None
+    is_private: bool = False  # to another user
+    locks: "dict[OpenFile, bool]" = field(default_factory=dict)  # by whom it is locked, and whether exclusively
+
+    def lock(self, opened: "OpenFile", *, is_exclusive: bool) -> bool:
+        """Whether the lock was taken; if not, others have locks that exclude it."""
+        others = [is_sole for other, is_sole in self.locks.items() if other is not opened]
+        is_free = not others if is_exclusive else not any(others)
+        if is_free:
+            self.locks[opened] = is_exclusive
+        return is_free
 
 
 @dataclass(eq=False)
@@ -92,8 +101,8 @@ class OpenFile:
     inode: "Inode | Directory"
 
     def close(self) -> None:
-        if isinstance(self.inode, Inode) and self.inode.locked_by is self:
-            self.inode.locked_by = None
+        if isinstance(self.inode, Inode):
+            self.inode.locks.pop(self, None)
 
 
 @dataclass(eq=False)
@@ -209,7 +218,8 @@ class Disk:
             inode.content = self.random.choice((inode.synced, torn, bytes(len(inode.content)), inode.content))
             if inode.content != inode.synced:
                 self.reached.add(Rare.POWER_LOSS_TORE_A_FILE)
-        inode.synced, inode.lost_writes, inode.locked_by = inode.content, False, None
+        inode.synced, inode.lost_writes = inode.content, False
+        inode.locks.clear()
 
 
 class Host:

@@ -23,6 +23,7 @@ class SimulatedApi:
     reached: Reached
     fails: bool = False
     is_stale: bool = False
+    is_list_forbidden: bool = False  # to all
     write_seconds: float = 0  # that each write takes longer
     faults: tuple[str, ...] = ("refused", "request", "reply", "late")  # the ways in which requests fail
     leases: dict[str, Lease] = field(default_factory=dict)
@@ -61,6 +62,8 @@ class SimulatedApi:
         return lease
 
     def list_all(self) -> list[Lease]:
+        if self.is_list_forbidden:
+            raise StoreError("the service account may not list leases")
         return list(self.leases.values())
 
     def delete(self, name: str) -> None:
@@ -125,6 +128,8 @@ class ApiClient:
 
     async def _request(self, serve: Callable[[], Any], writer: str = "") -> Any:
         """Raises StoreUnavailableError when no reply comes."""
+        if (interruption_seconds := self._process.interruption_seconds()) > 0:
+            await asyncio.sleep(interruption_seconds)
         fails = self._api.fails or self._process.host.is_cut_off
         fault = self._random.choice(self._api.faults) if fails else ""
         reply: asyncio.Future[Any] = self._process.create_future()

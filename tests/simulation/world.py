@@ -176,8 +176,8 @@ class World:
 
     @property
     def reserve_ms(self) -> int:
-        """The longest reservation."""
-        return max(one.settings.reserve_ms for one in self.incarnations)
+        """The longest reservation in the places."""
+        return max(one.settings.reserve_ms for one in self.incarnations if one.place in self.places)
 
     def store_name(self, place: Place, process: Process | None = None) -> str:
         """Equal for workers that share stored marks."""
@@ -295,7 +295,7 @@ class World:
         return one.ended_by is None and not one.disk_failed and self.is_calm(one.place)
 
     def note_trouble(self) -> None:
-        """To be called after each event."""
+        """To be called after each event, and before what keeps workers from their stores ends."""
         if not all(self.is_calm(place) for place in self.places):
             self.troubled_ns = self.scheduler.now_ns
 

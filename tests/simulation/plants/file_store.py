@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from respid.highwater.stores import Mark, StoreError
+from respid.highwater.stores import Mark, StoreError, Survey
 from respid.highwater.stores import disk as disk_module
 from respid.highwater.stores import file as file_module
 from respid.highwater.stores.disk import FileLock, LocalDisk
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.mark_file import write_mark
-from tests.simulation.changes import change_layout, join_after_a_change, mix_layouts
+from tests.simulation.changes import change_layout, join_after_a_change
 from tests.simulation.events import (
     damage_mark,
     delete_lock,
@@ -26,6 +26,7 @@ from tests.simulation.events import (
     set_clock,
     start,
 )
+from tests.simulation.meetings import hold_up_a_start, meet_in_a_write, mix_layouts, start_together
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_file_store
 from tests.simulation.system_calls import SYSTEM, SimulatedFile, SimulatedOs
 
@@ -180,9 +181,34 @@ def no_holder_check_after_the_file_is_written(patch: Patch) -> None:
     _skip_check(patch, 2)
 
 
+@in_the_file_store(meet_in_a_write)
+def no_holder_check_after_the_rename(patch: Patch) -> None:
+    """The third one: a new holder has read the former mark, so the one that is in place now is void."""
+    _skip_check(patch, 3)
+
+
 @in_the_file_store()
 def no_holder_check(patch: Patch) -> None:
     _skip_check(patch, 1, 2, 3)
+
+
+@in_the_file_store(start_together)
+def starts_in_one_directory_not_serialized(patch: Patch) -> None:
+    """One looks at another one's lock just when that one takes it, which is refused."""
+    patch.setattr(FileStore, "_directory_locked", lambda _store: contextlib.nullcontext())
+
+
+@in_the_file_store(hold_up_a_start)
+def locks_looked_at_after_the_marks(patch: Patch) -> None:
+    """A worker of another layout may have raised its mark and ended in between."""
+
+    def survey(store: FileStore) -> Survey:
+        own = store._read_own()
+        others, knows_all = store._read_others()
+        is_layout_in_use = store._refuse_other_layouts()
+        return Survey(own.mark if own else None, tuple(others.values()), is_layout_in_use, knows_all)
+
+    patch.setattr(FileStore, "_survey", survey)
 
 
 @in_the_file_store()
@@ -217,7 +243,7 @@ def lock_released_before_the_end(patch: Patch) -> None:
 
 @in_the_file_store()
 def neighbours_of_another_layout_ignored(patch: Patch) -> None:
-    patch.setattr(FileStore, "_read_others", lambda _store: {})
+    patch.setattr(FileStore, "_read_others", lambda _store: ({}, True))
 
 
 @in_the_file_store(change_layout, mix_layouts)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from respid.highwater import floor as floor_module
 from respid.highwater import keeper as keeper_module
 from respid.highwater.clock_watch import ClockWatch
 from respid.highwater.floor import find_floor
@@ -12,8 +13,9 @@ from respid.highwater.stores.lease import LeaseStore
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation
-from tests.simulation.changes import change_layout_of_all, mix_layouts
+from tests.simulation.changes import change_layout, change_layout_of_all, change_layout_without_sight
 from tests.simulation.events import (
+    interlude,
     lower_the_ceiling,
     reach_the_ceiling,
     replace_after_stop,
@@ -22,6 +24,7 @@ from tests.simulation.events import (
     start,
     stop,
 )
+from tests.simulation.meetings import mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_any_store, in_the_lease_store
 
 
@@ -134,6 +137,29 @@ def no_seal_when_the_holder_is_lost(patch: Patch) -> None:
             raise
 
     patch.setattr(Keeper, "_extend_if_due", extend_unsealed)
+
+
+@in_any_store(start, interlude)
+def lost_holder_tries_again(patch: Patch) -> None:
+    """For ever, so that nothing restarts it."""
+
+    class NeverRaisedError(Exception):
+        pass
+
+    patch.setattr(keeper_module, "HolderLostError", NeverRaisedError)
+
+
+@in_any_store(change_layout_without_sight)
+def unknown_marks_taken_for_none(patch: Patch) -> None:
+    def find(survey: Survey, layout: Layout, **options: Any) -> int | None:
+        return find_floor(survey._replace(knows_all=True), layout, **options)
+
+    patch.setattr(keeper_module, "find_floor", find)
+
+
+@in_any_store(change_layout)
+def layout_change_accepted_by_itself(patch: Patch) -> None:
+    patch.setattr(floor_module, "_accept", lambda *_, **__: None)
 
 
 @in_any_store()

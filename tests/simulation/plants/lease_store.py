@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from respid.highwater.stores import HolderLostError, Survey, lease_space
 from respid.highwater.stores import lease as lease_module
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
-from tests.simulation.changes import (
-    change_layout,
-    change_layout_and_space,
-    freeze_beside_a_change,
-    meet_in_two_spaces,
-    mix_layouts,
-)
+from tests.simulation.changes import change_layout, change_layout_and_space, freeze_beside_a_change
 from tests.simulation.events import (
     api_fails,
     api_works,
@@ -21,6 +17,7 @@ from tests.simulation.events import (
     set_clock,
     start,
 )
+from tests.simulation.meetings import hold_up_a_start, meet_and_settle, meet_in_two_spaces, mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_lease_store
 
 
@@ -110,6 +107,36 @@ def other_id_spaces_not_confirmed(patch: Patch) -> None:
         return find(store, [lease for lease in others if lease.space == store._own.space])
 
     patch.setattr(LeaseStore, "_find_objection", find_in_own_space)
+
+
+@in_the_lease_store(hold_up_a_start)
+def risen_mark_in_another_id_space_ignored(patch: Patch) -> None:
+    """A pod of the StatefulSet may have come and gone there while this start was slow."""
+    patch.setattr(LeaseStore, "_reached_elsewhere_ms", lambda _store, _others: 0)
+
+
+@in_the_lease_store(hold_up_a_start)
+def risen_mark_of_another_layout_ignored(patch: Patch) -> None:
+    find = LeaseStore._find_objection
+
+    def find_others(store: LeaseStore, others: Sequence[Lease]) -> tuple[str, str]:
+        reason, message = find(store, others)
+        return ("", "") if message.startswith("the marks of another layout") else (reason, message)
+
+    patch.setattr(LeaseStore, "_find_objection", find_others)
+
+
+@in_the_lease_store(meet_and_settle)
+def objection_that_leaves_the_lease_written(patch: Patch) -> None:
+    """Starts that met wait for each other until their Leases have not changed for a reservation."""
+    confirm = LeaseStore._confirm
+
+    async def confirm_and_keep(store: LeaseStore, former: Lease) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(store, "_write", do_nothing)
+            await confirm(store, former)
+
+    patch.setattr(LeaseStore, "_confirm", confirm_and_keep)
 
 
 @in_the_lease_store()
