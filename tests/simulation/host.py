@@ -232,3 +232,4 @@ class Host:
         self.claims: dict[str, int] = {}  # addresses in use, and the processes that use them
         self.has_claims = True  # whether the system has abstract addresses
         self.is_cut_off = False  # from the API server
+        self.hears_late = False  # what the API server replies

@@ -30,8 +30,11 @@ def heal_and_check(world: World) -> None:
 
 def heal(world: World) -> None:
     world.note_trouble()
-    world.api.fails = world.api.is_stale = False
+    world.api.recover()
+    world.api.is_stale = False
+    world.api.write_seconds = 0
     for host in world.hosts:
+        host.hears_late = False
         host.is_cut_off = host.disk.fails = host.disk.is_slow = host.clock.stalls = False
         world.set_clock(host, 0)
     for one in world.alive():

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.simulation.changes import LAYOUTS, another_layout, sibling
+from tests.simulation.changes import EPOCH_STEP_MS, LAYOUTS, another_layout, sibling
 from tests.simulation.events import delete_lock, freeze, kill, stop, thaw
 from tests.simulation.host import Host
 from tests.simulation.promises import BrokenPromiseError
@@ -38,6 +38,7 @@ def give_way(world: World, place: Place, detail: int) -> None:
     world.api.write_seconds = 2  # so that all have listed the space before the first one has written
     mix_layouts(world, place, detail)
     world.run_for(2.5)
+    world.note_trouble()
     world.api.write_seconds = 0
     world.run_for((0.2, 0.5, 1)[detail % 3])
     for host in world.hosts:
@@ -64,6 +65,7 @@ def meet_in_two_spaces(world: World, place: Place, detail: int) -> None:
     for each in (place, sibling):
         world.start(each)
     world.run_for(2.5)
+    world.note_trouble()
     world.api.write_seconds = 0
     world.run_for((0.5, 2, 5)[detail % 3])
     kill(world, sibling, detail)
@@ -88,12 +90,36 @@ def meet_and_settle(world: World, place: Place, detail: int) -> None:
         for ordinal, settings in enumerate((one, other))
     ]
     world.run_for(2.5)
+    world.note_trouble()
     world.api.write_seconds = 0
     if not _issues_within(world, met, SETTLING_SECONDS):
         raise BrokenPromiseError(f"no ID from {' or '.join(str(each.issuer) for each in met)}, which have met")
+    _check_turn(world, met)
     for each in met:
         each.process.kill()
     del place
+
+
+def _check_turn(world: World, met: list[Incarnation]) -> None:
+    """The one that gave way begins at its clock, or where the other one ended, once that has stopped.
+
+    Raises BrokenPromiseError.
+    """
+    winner = next(one for one in met if one.issuer.has_issued)
+    loser = next(one for one in met if one is not winner)
+    world.run_for(4)  # it may just be giving way again
+    loser.process.kill()
+    world.stop(winner)
+    world.run_for(3)
+    if not winner.stopped_cleanly:
+        return
+    again = world.start(loser.place)
+    met.append(again)
+    if not _issues_within(world, [again], SETTLING_SECONDS):
+        raise BrokenPromiseError(f"no ID from {again.issuer}, although {winner.issuer} has stopped")
+    ahead_ms = again.issuer.timestamp_ms(again.issuer.least) - again.issuer.first_wall_ms
+    if ahead_ms > EPOCH_STEP_MS * 2 + 1_000:
+        raise BrokenPromiseError(f"{again.issuer} began {ahead_ms} ms ahead, after it had given way")
 
 
 def hold_up_a_start(world: World, place: Place, detail: int) -> None:

@@ -36,13 +36,22 @@ def _check_end(world: World, one: Incarnation) -> None:
     has_reason = (
         is_above_refused or _has_rival(world, one) or any(loss.store == one.issuer.store for loss in world.losses)
     )
-    if is_damaged or not has_reason:
+    if is_damaged or not has_reason or _has_lost_in_vain(world, one):
         raise BrokenPromiseError(f"{one.issuer} ended without a reason: {one.ended_by}")
     world.reached.add(Rare.HOLDER_LOST if is_lost else Rare.START_REFUSED)
     if is_above_refused:
         world.reached.add(Rare.START_ABOVE_REFUSED)
     if one.settings.is_exclusive and "belongs to this worker alone" in str(one.ended_by):
         world.reached.add(Rare.OWN_DIRECTORY_REFUSED)
+
+
+def _has_lost_in_vain(world: World, one: Incarnation) -> bool:
+    """Whether a pod of another name took its worker ID, although nothing had kept it from writing its Lease in time."""
+    ended_ns = one.issuer.ended_ns or world.scheduler.now_ns
+    quiet_ms = (ended_ns - world.troubled_ns) * 1000 / SECOND
+    is_taken = "was taken by pod" in str(one.ended_by) and f"by pod {one.place.pod} " not in str(one.ended_by)
+    is_quiet = quiet_ms > 2 * one.settings.reserve_ms + NOTICE_LOSS_MS and not one.was_held_up
+    return is_taken and is_quiet and not _has_lost_marks(world, one)
 
 
 def _is_start_above_too_far(one: Incarnation) -> bool:
@@ -96,7 +105,12 @@ def _check_successor(world: World, one: Incarnation) -> None:
     if any(each.process.is_dead and each is not one for each in began) or len(began) > 2:
         return  # killed ones may have left a higher mark
     if any(
-        each.place is one.place and one.issuer.last_ns < each.issuer.started_ns < latter.started_ns
+        (each.place is one.place and one.issuer.last_ns < each.issuer.started_ns < latter.started_ns)
+        or (
+            _set_of(each) == _set_of(one)
+            and each.issuer.started_ns < latter.first_ns
+            and each.settings.store == "lease"
+        )
         for each in elsewhere
     ):
         return  # it may have left a higher mark there

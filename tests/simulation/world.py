@@ -303,7 +303,8 @@ class World:
         """Whether nothing keeps a worker there from reaching its store."""
         host = self.host_of(place)
         is_disk_well = not host.disk.fails and not host.disk.is_slow
-        return is_disk_well and not host.is_cut_off and not self.api.fails and not self.api.is_stale
+        is_near = not host.is_cut_off and not host.hears_late
+        return is_disk_well and is_near and not self.api.fails and not self.api.is_stale and not self.api.write_seconds
 
     def stop(self, one: Incarnation) -> None:
         """As SIGTERM does."""

@@ -26,7 +26,13 @@ from tests.simulation.events import (
     set_clock,
     start,
 )
-from tests.simulation.meetings import hold_up_a_start, meet_in_a_write, mix_layouts, start_together
+from tests.simulation.meetings import (
+    hold_up_a_start,
+    interlude_of_another_layout,
+    meet_in_a_write,
+    mix_layouts,
+    start_together,
+)
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_file_store
 from tests.simulation.system_calls import SYSTEM, SimulatedFile, SimulatedOs
 
@@ -255,6 +261,12 @@ def running_layout_ignored(patch: Patch) -> None:
 def lock_does_not_name_the_layout(patch: Patch) -> None:
     """The layout of a worker that has no mark yet is unknown."""
     patch.setattr(FileStore, "_describe", lambda _store: "pid 1")
+
+
+@in_the_file_store(interlude_of_another_layout)
+def layout_that_came_and_went_ignored(patch: Patch) -> None:
+    """While the lock was gone."""
+    patch.setattr(FileStore, "_refuse_layouts_that_came", lambda _store: None)
 
 
 @in_the_file_store(join_after_a_change)

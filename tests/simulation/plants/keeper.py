@@ -13,9 +13,17 @@ from respid.highwater.stores.lease import LeaseStore
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation
-from tests.simulation.changes import change_layout, change_layout_of_all, change_layout_without_sight
+from tests.simulation.changes import (
+    change_layout,
+    change_layout_of_all,
+    change_layout_without_sight,
+    join_after_a_change,
+)
 from tests.simulation.events import (
+    correct_clock,
+    hear_late_beside_a_rival,
     interlude,
+    lose_clock,
     lower_the_ceiling,
     reach_the_ceiling,
     replace_after_stop,
@@ -160,6 +168,53 @@ def unknown_marks_taken_for_none(patch: Patch) -> None:
 @in_any_store(change_layout)
 def layout_change_accepted_by_itself(patch: Patch) -> None:
     patch.setattr(floor_module, "_accept", lambda *_, **__: None)
+
+
+@in_any_store()
+def own_mark_ignored_beside_another_layout(patch: Patch) -> None:
+    def find(survey: Survey, layout: Layout, **options: Any) -> int | None:
+        floor_ms, former_id = find_floor(survey, layout, **options), survey.former_id(layout)
+        return floor_ms if floor_ms is None or former_id < 0 else layout.first_above(former_id)
+
+    patch.setattr(keeper_module, "find_floor", find)
+
+
+@in_any_store()
+def former_marks_of_neighbours_ignored(patch: Patch) -> None:
+    find = Survey.former_marks
+    patch.setattr(Survey, "former_marks", lambda survey, layout: find(survey, layout)[:1])
+
+
+@in_any_store(join_after_a_change)
+def former_ids_of_neighbours_ignored(patch: Patch) -> None:
+    def former_id(survey: Survey, layout: Layout) -> int:
+        former = [mark.greatest_id() for mark in survey.former_marks(layout)]
+        return max([*former, *([survey.own.former_id] if survey.own else [])], default=-1)
+
+    patch.setattr(Survey, "former_id", former_id)
+
+
+@in_the_lease_store(hear_late_beside_a_rival)
+def reservation_counted_from_the_reply(patch: Patch) -> None:
+    """Others count from the write, and a reply can take long."""
+    extended = Reservation.extended
+
+    def extended_late(reservation: Reservation, ceiling_ms: int) -> None:
+        reservation._sent_ns = reservation._generator.boot_ns
+        extended(reservation, ceiling_ms)
+
+    patch.setattr(Reservation, "extended", extended_late)
+
+
+@in_the_lease_store(lose_clock, start, correct_clock)
+def no_renewal_while_the_clock_is_wrong(patch: Patch) -> None:
+    patch.setattr(Reservation, "renewal_ms", lambda _reservation, _age_ms: None)
+
+
+@in_any_store()
+def clock_that_was_set_back_not_followed(patch: Patch) -> None:
+    follow = ClockWatch._follow
+    patch.setattr(ClockWatch, "_follow", lambda watch, offset_ns: follow(watch, max(offset_ns, watch._followed_ns)))
 
 
 @in_any_store()

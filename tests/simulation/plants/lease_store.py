@@ -1,10 +1,11 @@
 """Bugs of the lease store."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from respid.highwater.stores import HolderLostError, Survey, lease_space
+from respid.highwater.stores import HolderLostError, Mark, Survey, lease_space
 from respid.highwater.stores import lease as lease_module
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
@@ -12,8 +13,11 @@ from tests.simulation.changes import change_layout, change_layout_and_space, fre
 from tests.simulation.events import (
     api_fails,
     api_works,
+    connect,
     damage_mark,
     delete_mark_of_a_running_worker,
+    hear_late,
+    outage_beside_a_rival,
     set_clock,
     start,
 )
@@ -137,6 +141,63 @@ def objection_that_leaves_the_lease_written(patch: Patch) -> None:
             await confirm(store, former)
 
     patch.setattr(LeaseStore, "_confirm", confirm_and_keep)
+
+
+@in_the_lease_store(meet_and_settle)
+def lease_given_back_with_the_raised_mark(patch: Patch) -> None:
+    """The next start of that worker ID begins ahead of its clock."""
+    confirm = LeaseStore._confirm
+
+    async def confirm_raised(store: LeaseStore, former: Lease) -> None:
+        await confirm(store, store._current or former)
+
+    patch.setattr(LeaseStore, "_confirm", confirm_raised)
+
+
+@in_the_lease_store(meet_and_settle)
+def stop_that_keeps_the_lease(patch: Patch) -> None:
+    async def release(store: LeaseStore, mark_ms: int) -> None:
+        await store._write(replace(store._own, ceiling_ms=mark_ms))
+
+    patch.setattr(LeaseStore, "release", release)
+
+
+@in_the_lease_store(outage_beside_a_rival)
+def failed_reads_counted_as_silence(patch: Patch) -> None:
+    """An outage costs holders their worker IDs."""
+    patch.setattr(Silence, "interrupt", lambda _silence: None)
+
+
+@in_the_lease_store()
+def silence_not_ended_by_a_write(patch: Patch) -> None:
+    def note(silence: Silence, leases: Sequence[Lease]) -> None:
+        noted = {lease.name: (lease.version, silence._unchanged.get(lease.name, ("", 0))[1]) for lease in leases}
+        silence._unchanged = noted
+        note_changes(silence, leases)
+
+    note_changes = Silence.note
+    patch.setattr(Silence, "note", note)
+
+
+@in_the_lease_store(hear_late, mix_layouts, freeze_beside_a_change, meet_in_two_spaces, connect)
+def own_silence_counted_from_the_reply(patch: Patch) -> None:
+    """Others count from the write, and a reply can take long."""
+    extend = LeaseStore.extend
+
+    async def extend_late(store: LeaseStore, ceiling_ms: int) -> None:
+        await extend(store, ceiling_ms)
+        store._written_ns = store._boot_ns()
+
+    patch.setattr(LeaseStore, "extend", extend_late)
+
+
+@in_the_lease_store(change_layout_and_space, start)
+def last_mark_taken_for_the_greatest(patch: Patch) -> None:
+    def merge(marks: Sequence[Mark], fingerprint: str) -> list[Mark]:
+        last = {mark.fingerprint: mark for mark in marks}
+        return sorted(last.values(), key=lambda mark: mark.fingerprint != fingerprint)
+
+    patch.setattr(lease_module, "_merge", merge)
 
 
 @in_the_lease_store()
