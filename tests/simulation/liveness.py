@@ -16,8 +16,7 @@ MARGIN_SECONDS = 9.0  # for requests that were slow, stops, and restarts
 def heal_and_check(world: World) -> None:
     """Ends all faults, as an operator would, and waits. Raises BrokenPromiseError."""
     heal(world)
-    # The time that requests take does not count as silence of a former holder, so it can be twice as long.
-    for _ in range(round((2 * world.reserve_ms / 1000 + MARGIN_SECONDS) / SUPERVISOR_SECONDS)):
+    for _ in range(round((world.reserve_ms / 1000 + MARGIN_SECONDS) / SUPERVISOR_SECONDS)):
         heed_refusals(world)
         restart_the_dead(world)
         world.run_for(SUPERVISOR_SECONDS)
