@@ -89,7 +89,7 @@ def written_in_place(patch: Patch) -> None:
     patch.setattr(LocalDisk, "rename", lambda _disk, _source, _target: None)
 
 
-@in_the_file_store(disk_fails, disk_works, lose_power)
+@in_the_file_store(disk_fails, disk_works, lose_power, in_a_call(lose_power))
 def failed_fsync_tried_again_on_the_same_file(patch: Patch) -> None:
     """The kernel has dropped what was written, and reports success."""
     fsync = SimulatedOs.fsync
@@ -217,7 +217,7 @@ def locks_looked_at_after_the_marks(patch: Patch) -> None:
     patch.setattr(FileStore, "_survey", survey)
 
 
-@in_the_file_store()
+@in_the_file_store(interlude, delete_lock_and_start)
 def foreign_nonce_ignored(patch: Patch) -> None:
     patch.setattr(FileStore, "_refuse_foreign_mark", lambda _store: None)
 

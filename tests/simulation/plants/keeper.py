@@ -20,9 +20,11 @@ from tests.simulation.changes import (
     join_after_a_change,
 )
 from tests.simulation.events import (
+    clock_ahead_for_a_while,
     correct_clock,
     hear_late_beside_a_rival,
     interlude,
+    jump,
     lose_clock,
     lower_the_ceiling,
     reach_the_ceiling,
@@ -65,7 +67,7 @@ def reservation_never_extended(patch: Patch) -> None:
     patch.setattr(Reservation, "due_ceiling_ms", lambda _reservation, _wall_ms, _age_ms: None)
 
 
-@in_any_store(set_clock, restart)
+@in_any_store(clock_ahead_for_a_while, restart)
 def first_ceiling_from_the_clock_only(patch: Patch) -> None:
     """A start in a lead lowers the mark that it has found."""
 
@@ -217,7 +219,7 @@ def clock_that_was_set_back_not_followed(patch: Patch) -> None:
     patch.setattr(ClockWatch, "_follow", lambda watch, offset_ns: follow(watch, max(offset_ns, watch._followed_ns)))
 
 
-@in_any_store()
+@in_any_store(jump, correct_clock)
 def jump_followed_at_once(patch: Patch) -> None:
     init = ClockWatch.__init__
 
@@ -228,7 +230,7 @@ def jump_followed_at_once(patch: Patch) -> None:
     patch.setattr(ClockWatch, "__init__", believe)
 
 
-@in_any_store()
+@in_any_store(jump, correct_clock)
 def clock_never_followed_again(patch: Patch) -> None:
     """After a jump the boot-time clock is used for good."""
     note = ClockWatch._note_step
@@ -252,7 +254,7 @@ def another_layout_not_noticed(patch: Patch) -> None:
     patch.setattr(keeper_module, "find_floor", find)
 
 
-@in_any_store(set_clock, change_layout_of_all, restart)
+@in_any_store(change_layout_without_sight)
 def former_layout_compared_by_time(patch: Patch) -> None:
     """Its IDs can be above those of this layout at the same time: it may have another epoch."""
 

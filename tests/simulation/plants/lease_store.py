@@ -17,6 +17,7 @@ from tests.simulation.events import (
     damage_mark,
     delete_mark_of_a_running_worker,
     hear_late,
+    kill,
     outage_beside_a_rival,
     set_clock,
     start,
@@ -96,7 +97,7 @@ def deleted_lease_taken_for_written(patch: Patch) -> None:
     patch.setattr(LeaseStore, "_read_again", read_again)
 
 
-@in_the_lease_store()
+@in_the_lease_store(hold_up_a_start)
 def layout_not_confirmed(patch: Patch) -> None:
     """Two starts with two layouts may both list the space before either has written."""
     patch.setattr(LeaseStore, "_confirm", do_nothing)
@@ -200,12 +201,12 @@ def last_mark_taken_for_the_greatest(patch: Patch) -> None:
     patch.setattr(lease_module, "_merge", merge)
 
 
-@in_the_lease_store()
+@in_the_lease_store(mix_layouts, change_layout)
 def other_layouts_ignored(patch: Patch) -> None:
     patch.setattr(lease_module, "find_other_layout", lambda _others, _own, _silence: None)
 
 
-@in_the_lease_store(change_layout_and_space)
+@in_the_lease_store(change_layout_and_space, hold_up_a_start)
 def layouts_in_other_id_spaces_ignored(patch: Patch) -> None:
     """Pods of one StatefulSet may use two layouts, if the ID space changes as well."""
 
@@ -216,7 +217,7 @@ def layouts_in_other_id_spaces_ignored(patch: Patch) -> None:
     patch.setattr(lease_space, "related", find_in_own_space)
 
 
-@in_the_lease_store(change_layout, mix_layouts, start)
+@in_the_lease_store(hold_up_a_start, mix_layouts, kill)
 def gone_once_is_gone_for_ever(patch: Patch) -> None:
     """A worker of another layout that was gone at a former start is not seen when it is back."""
 
