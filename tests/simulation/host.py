@@ -50,6 +50,11 @@ class HostClock:
         """By how much the wall clock is wrong."""
         return self.offsets[-1][1]
 
+    @property
+    def has_jumped(self) -> bool:
+        """Whether it shows a time that nobody should believe, which may have been changed a little since."""
+        return abs(self.offset_ms - JUMP_MS) < JUMP_MS / 100
+
     def set_offset(self, offset_ms: float) -> None:
         self._wall_ns = START_MS * _MILLISECOND + int(offset_ms * _MILLISECOND)
         former_ms = self.offsets[-1][1] if self.offsets else offset_ms

@@ -161,7 +161,7 @@ class World:
 
     def _has_jump_lasted(self, host: Host) -> bool:
         is_long = host.clock.seconds_since_step() > self.confirm_seconds - 0.1
-        return host.clock.offset_ms == JUMP_MS and is_long
+        return host.clock.has_jumped and is_long
 
     def host_of(self, place: Place) -> Host:
         return self.hosts[place.host]
@@ -218,7 +218,7 @@ class World:
             process, place, settings, worker, Keeper(worker, store), issuer, settings.lead_limit_seconds * 1000 + 2
         )
         one.disk_failed = host.disk.fails
-        if host.clock.offset_ms == JUMP_MS:
+        if host.clock.has_jumped:
             self.jumps_followed.add(issuer.store)
         self._note_ahead(settings, host)
         self.incarnations.append(one)

@@ -113,7 +113,7 @@ def release_of_a_mark_from_before_the_start(patch: Patch) -> None:
     patch.setattr(Keeper, "end", end)
 
 
-@in_any_store()
+@in_any_store(set_clock, replace_after_stop)
 def release_skipped(patch: Patch) -> None:
     for store in (FileStore, LeaseStore):
         patch.setattr(store, "release", do_nothing)
