@@ -149,7 +149,8 @@ def _check_replaced(world: World, former: Incarnation) -> None:
         return
     patience_ms = former.settings.reserve_ms + NOTICE_LOSS_MS
     for latter in world.incarnations:
-        is_successor = latter.issuer.first_ns > former.issuer.first_ns and _has_same_mark(latter, former)
+        # The former one may have been slower, and have issued its first ID after its successor.
+        is_successor = latter.issuer.least > former.issuer.least and _has_same_mark(latter, former)
         since_ns = max(latter.issuer.first_ns, former.process.resumed_ns, world.troubled_ns)
         if is_successor and world.scheduler.now_ns - since_ns > patience_ms * SECOND / 1000:
             raise BrokenPromiseError(f"{former.issuer} goes on, although {latter.issuer} has its worker ID")
