@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from respid.highwater.stores import Mark, StoreError, Survey
 from respid.highwater.stores import disk as disk_module
 from respid.highwater.stores import file as file_module
-from respid.highwater.stores.disk import FileLock, LocalDisk
+from respid.highwater.stores.disk import FileLock, LocalDisk, Lock
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.mark_file import write_mark
 from tests.simulation.changes import change_layout, join_after_a_change
@@ -261,6 +263,18 @@ def running_layout_ignored(patch: Patch) -> None:
 def lock_does_not_name_the_layout(patch: Patch) -> None:
     """The layout of a worker that has no mark yet is unknown."""
     patch.setattr(FileStore, "_describe", lambda _store: "pid 1")
+
+
+@in_the_file_store()
+def nonce_not_checked_when_the_lock_is_taken_again(patch: Patch) -> None:
+    retake = FileStore._retake_lock
+
+    def retake_unchecked(store: FileStore) -> Lock:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(store, "_refuse_foreign_mark", lambda: None)
+            return retake(store)
+
+    patch.setattr(FileStore, "_retake_lock", retake_unchecked)
 
 
 @in_the_file_store(interlude_of_another_layout)
