@@ -45,13 +45,14 @@ class Cycles:
         ready_at = time.time()
         killed = self._kill_during_the_moves() if self.count % 2 == 0 else "no pod"
         time.sleep(max(0, ready_at + OUT_SECONDS - time.time()))
-        out_errors, ends = self._errors_since(began_at), self._release.ends
+        out_errors = self._errors_since(began_at)
+        restarts = [f"{end['reason']} {end['exitCode']} at {end['finishedAt']}" for end in self._release.ends]
         scaled_in_at = time.time()
         self._scale(1)
         time.sleep(IN_SECONDS)
         in_errors = self._errors_since(scaled_in_at)
         what = f"seed {SEED}, cycle {self.count}, killed {killed}: ready after {ready_at - began_at:.0f} s"
-        what += f", errors {out_errors} and {in_errors}, restarts {ends}, load {os.getloadavg()}"
+        what += f", errors {out_errors} and {in_errors}, restarts {restarts}, load {os.getloadavg()}"
         _log.info("%s", what)
         assert not in_errors, what
         assert not out_errors or killed != "no pod", what
