@@ -28,15 +28,15 @@ class Known:
     reply: bytes  # in which %d stands for an ID
 
 
-_KINDS: dict[int, Kinds[Known]] = {}  # by version of the protocol
+_KINDS_CACHE: dict[int, Kinds[Known]] = {}  # by version of the protocol
 
 
 def known_kinds(session: Session) -> Kinds[Known]:
     """Returns the known requests of a session, in upper and in lower case."""
-    kinds = _KINDS.get(session.version)
+    kinds = _KINDS_CACHE.get(session.version)
     if kinds is None:
         requests = [(words.split(), words in WITH_KEY) for words in WITH_KEY + WITHOUT_KEY]
-        kinds = _KINDS[session.version] = dict(
+        kinds = _KINDS_CACHE[session.version] = dict(
             _kind(session, [name.encode(), *map(str.encode, others)], has_key=has_key)
             for (upper, *others), has_key in requests
             for name in (upper, upper.lower())

@@ -120,12 +120,6 @@ def test_extra_objects_are_objects_or_templates() -> None:
     assert rendered.one("Secret")["metadata"]["name"] == "demo-respid-b"
 
 
-def test_a_slow_start_is_not_interrupted() -> None:
-    """A worker that is stopped while it starts begins anew. With too little time, it never starts on a busy node."""
-    probe = render().container["startupProbe"]
-    assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
-
-
 def test_probes_have_their_own_timing_and_keep_their_paths() -> None:
     probes: Values = {"livenessProbe": None, "readinessProbe": {"failureThreshold": 9}}
     container = render(probes).container
