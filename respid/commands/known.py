@@ -1,4 +1,4 @@
-"""Requests that are known before they are sent, but for their key: their replies are a template for an ID, or constant.
+"""Requests that are known before they are sent, but for keys: their replies are a template for an ID, or constant.
 
 They are answered many at once, without their handlers. Knows no frames; `resp.known_frames` recognises them.
 """
@@ -11,11 +11,31 @@ from typing import NamedTuple
 from respid.commands.draw import ONE_INTEGER
 from respid.commands.session import Session
 from respid.commands.table import COMMANDS
-from respid.resp.known_frames import Kind, Kinds, kind_of
+from respid.resp.known_frames import FREE, NUMBER, Kind, Kinds, kind_of
 
-# The most frequent ones, as drivers send them. INCRBY is what redis-py sends for `incr()`.
-WITH_KEY = ("INCR key", "INCRBY key 1", "GET key", "EXISTS key", "TTL key", "PTTL key", "TYPE key", "TOUCH key")
-WITHOUT_KEY = ("PING", "ID.NEXT")
+# The most frequent ones, as drivers send them. INCRBY is what redis-py sends for `incr()`. Some frameworks set a
+# missing counter, or the time after which it expires, in the same pipeline. An argument in lower case is free, but for
+# `number`, which is a positive one.
+REQUESTS = (
+    "PING",
+    "ID.NEXT",
+    "INCR key",
+    "INCRBY key 1",
+    "HINCRBY key field 1",
+    "GET key",
+    "EXISTS key",
+    "TTL key",
+    "PTTL key",
+    "TYPE key",
+    "TOUCH key",
+    "EXPIRE key number",
+    "EXPIRE key number NX",
+    "PEXPIRE key number",
+    "SETNX key value",
+    "SET key 0 NX",
+)
+SHORTEST_RUN = 3
+_SAMPLE = b"1"  # of an argument that does not matter
 _ID = b"%d"
 _INTEGER_ID = b":%d\r\n"
 
@@ -35,16 +55,22 @@ def known_kinds(session: Session) -> Kinds[Known]:
     """Returns the known requests of a session, in upper and in lower case."""
     kinds = _KINDS.get(session.version)
     if kinds is None:
-        requests = [(words.split(), words in WITH_KEY) for words in WITH_KEY + WITHOUT_KEY]
         kinds = _KINDS[session.version] = dict(
-            _kind(session, [name.encode(), *map(str.encode, others)], has_key=has_key)
-            for (upper, *others), has_key in requests
+            _kind(session, [name.encode(), *map(_argument, others)])
+            for upper, *others in map(str.split, REQUESTS)
             for name in (upper, upper.lower())
         )
     return kinds
 
 
-def _kind(session: Session, arguments: list[bytes], *, has_key: bool) -> tuple[bytes, Kind[Known]]:
+def _argument(word: str) -> bytes | None:
+    if word == "number":
+        return NUMBER
+    return FREE if word.islower() else word.encode()
+
+
+def _kind(session: Session, pattern: list[bytes | None]) -> tuple[bytes, Kind[Known]]:
+    arguments = [each or _SAMPLE for each in pattern]
     command = COMMANDS[arguments[0].upper()]
     if command.draw_of is None:
         reply = command.handler(session, arguments)
@@ -53,7 +79,7 @@ def _kind(session: Session, arguments: list[bytes], *, has_key: bool) -> tuple[b
         reply = _INTEGER_ID if drawn == ONE_INTEGER else None
     if not isinstance(reply, bytes):
         raise TypeError(f"the reply to {command.name} is neither constant nor an ID")
-    return kind_of(arguments, Known(command.name, reply), has_key=has_key)
+    return kind_of(pattern, Known(command.name, reply), may_run=command.runs)
 
 
 class _Plan(NamedTuple):
@@ -87,6 +113,12 @@ def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, by
     if requests:
         session.last_command = requests[-1].command
     return len(requests), template
+
+
+def is_run(requests: tuple[Known, ...]) -> bool:
+    """Whether these are several draws of the same kind, which are answered faster as a run."""
+    first = requests[0]
+    return len(requests) >= SHORTEST_RUN and _ID in first.reply and requests.count(first) == len(requests)
 
 
 def _before_draw(requests: tuple[Known, ...], number: int) -> tuple[Known, ...]:

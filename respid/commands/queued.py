@@ -1,6 +1,7 @@
 """Requests that MULTI has queued for EXEC: single ones, and draws with their number. Only what EXEC needs is kept."""
 
 from respid.commands.draw import Draw
+from respid.commands.known import Known, answer_known
 from respid.commands.session import Handler, Parts, Queued, Session
 from respid.commands.table import DRAWS_IDS, Command
 from respid.resp import encoder, errors
@@ -40,10 +41,10 @@ class QueuedDraws:
 
     __slots__ = ("count", "draw", "draws_ids", "name")
 
-    def __init__(self, name: str, draw: Draw) -> None:
+    def __init__(self, name: str, draw: Draw, count: int = 0) -> None:
         self.name = name
         self.draw = draw
-        self.count = 0
+        self.count = count
         self.draws_ids = True
 
     def replies(self, session: Session) -> Parts:
@@ -54,6 +55,29 @@ class QueuedDraws:
                 session.worker.stats.commands[self.name] += answered
                 left -= answered
             yield replies
+
+
+class QueuedKnown:
+    """Known requests, which are answered together."""
+
+    __slots__ = ("_requests", "count", "draws_ids")
+
+    def __init__(self, requests: tuple[Known, ...]) -> None:
+        self._requests = requests
+        self.count = len(requests)
+        self.draws_ids = True
+
+    def replies(self, session: Session) -> Parts:
+        left = self._requests
+        while left:
+            refusal = session.refusal()
+            answered, replies = answer_known(session, left if refusal is None else left[:1])
+            session.last_command = "exec"
+            if not answered and refusal is not None:
+                session.worker.stats.commands[left[0].command] += 1
+                answered, replies = 1, refusal
+            left = left[answered:]
+            yield replies or None
 
 
 def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Draw, count: int) -> tuple[int, bytes]:

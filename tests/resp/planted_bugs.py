@@ -1,5 +1,6 @@
 """Bugs of the run mechanism, each of which the comparison of both paths must find, named for what goes wrong."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from respid.resp import encoder, fast_path, known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
 from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import RequestReader
-from respid.resp.transaction import ENDINGS, OPENINGS, TransactionReader
+from respid.resp.transaction import ENDINGS, OPENINGS, Transaction, TransactionReader
 
 Patch = pytest.MonkeyPatch
 Bug = Callable[[Patch], None]
@@ -481,13 +482,13 @@ def transaction_drawn_at_once(patch: Patch) -> None:
 
 @plant
 def other_requests_in_a_transaction_ignored(patch: Patch) -> None:
-    def find(transactions: TransactionReader, buffer: bytes, position: int) -> tuple[int, int]:
-        found = find_rightly(transactions, buffer, position)
+    def find(transactions: TransactionReader[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> Transaction[Any]:
+        found = find_rightly(transactions, kinds, buffer, position)
         end = buffer.find(ending, position)
-        if found[0] or end < 0 or not buffer.startswith(opening, position):
+        if found.end or end < 0 or not buffer.startswith(opening, position):
             return found
         frames = transactions._runs.find(buffer, position + len(opening)).frames
-        return (frames, end + len(ending)) if frames else found
+        return Transaction(frames, (), end + len(ending)) if frames else found
 
     ((opening, ending), *_) = ENDINGS.items()
     find_rightly = TransactionReader.find
@@ -553,12 +554,110 @@ def rest_of_transaction_forgotten(patch: Patch) -> None:
 
 @plant
 def rest_of_transaction_has_a_header(patch: Patch) -> None:
-    def rest(session: Session, name: str, drawn: Draw, count: int) -> Parts:
-        queued_draws = queued.QueuedDraws(name, drawn)
-        queued_draws.count = count
-        return transaction._run(session, [queued_draws])
+    def rest(session: Session, left: Queued) -> Parts:
+        return transaction._run(session, [left])
 
     patch.setattr(transaction, "_rest", rest)
+
+
+@plant
+def known_frame_of_a_transaction_longer_than_it(patch: Patch) -> None:
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
+        return find_all(known, kinds, buffer) or find_all(known, kinds, buffer + bytes(5))
+
+    find_all = KnownFrames.find_all
+    patch.setattr(known_frames, "_UNKNOWN_BYTES", 0)
+    patch.setattr(KnownFrames, "find_all", find)
+
+
+@plant
+def unknown_frames_of_a_transaction_ignored(patch: Patch) -> None:
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
+        return find_all(known, kinds, buffer) or known.find(kinds, buffer, 0)[0]
+
+    find_all = KnownFrames.find_all
+    patch.setattr(KnownFrames, "find_all", find)
+
+
+@plant
+def shape_of_a_transaction_of_another_version(patch: Patch) -> None:
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
+        if known._struct is not None and len(buffer) == known._read_bytes:
+            known._kinds = kinds
+        return find_all(known, kinds, buffer)
+
+    find_all = KnownFrames.find_all
+    patch.setattr(KnownFrames, "find_all", find)
+
+
+@plant
+def number_of_any_form_accepted(patch: Patch) -> None:
+    patch.setattr(known_frames, "_NUMBER", re.compile(rb"\$[0-9]+\r\n[^\r]*\r\n"))
+
+
+@plant
+def field_ignored(patch: Patch) -> None:
+    """One free argument is skipped where there are two."""
+
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
+        one = {opening: kind._replace(free=kind.free[:1]) for opening, kind in kinds.items()}
+        return find_rightly(known, one, buffer, position)
+
+    find_rightly = KnownFrames.find
+    patch.setattr(KnownFrames, "find", find)
+
+
+@plant
+def end_of_a_long_name_ignored(patch: Patch) -> None:
+    def find(session: Session) -> Kinds[Known]:
+        return {opening: kind._replace(name=b"") for opening, kind in known_kinds(session).items()}
+
+    patch.setattr("respid.net.connection.known_kinds", find)
+
+
+@plant
+def rest_of_known_transaction_forgotten(patch: Patch) -> None:
+    def run(session: Session, requests: tuple[Known, ...]) -> tuple[bytes, Parts | None]:
+        return transaction.run_known_at_once(session, requests)[0], None
+
+    patch.setattr("respid.net.connection.run_known_at_once", run)
+
+
+@plant
+def refusal_in_known_transaction_not_counted(patch: Patch) -> None:
+    def replies(queued_known: queued.QueuedKnown, session: Session) -> Parts:
+        for part in rest(queued_known, session):
+            if part is not None and part.startswith(b"-"):
+                counts = session.worker.stats.commands
+                counts[queued_known._requests[0].command] -= 1
+            yield part
+
+    rest = queued.QueuedKnown.replies
+    patch.setattr(queued.QueuedKnown, "replies", replies)
+
+
+@plant
+def last_command_of_known_transaction_shown(patch: Patch) -> None:
+    def run(session: Session, requests: tuple[Known, ...]) -> tuple[bytes, Parts | None]:
+        answered = transaction.run_known_at_once(session, requests)
+        session.last_command = requests[-1].command
+        return answered
+
+    patch.setattr("respid.net.connection.run_known_at_once", run)
+
+
+@plant
+def tracking_ignored_in_known_transaction(patch: Patch) -> None:
+    """CLIENT CACHING applies to the transaction that follows it, and to no other."""
+
+    def run(connection: Connection, found: Transaction[Known]) -> bytes:
+        tracking, connection.session.tracking = connection.session.tracking, None
+        output = run_rightly(connection, found)
+        connection.session.tracking = tracking
+        return output
+
+    run_rightly = Connection._run_at_once
+    patch.setattr(Connection, "_run_at_once", run)
 
 
 @plant
