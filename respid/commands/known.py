@@ -4,13 +4,15 @@ They are answered many at once, without their handlers. Knows no frames; `resp.k
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from respid.commands.draw import ONE_INTEGER
+from respid.commands.draw import ONE_INTEGER, ONE_STRING, Draw
 from respid.commands.session import Session
 from respid.commands.table import COMMANDS
+from respid.resp import encoder
 from respid.resp.known_frames import FREE, NUMBER, Kind, Kinds, kind_of
 
 # The most frequent ones, as drivers send them. INCRBY is what redis-py sends for `incr()`. Some frameworks set a
@@ -19,9 +21,11 @@ from respid.resp.known_frames import FREE, NUMBER, Kind, Kinds, kind_of
 REQUESTS = (
     "PING",
     "ID.NEXT",
+    "ID.NEXT AS STRING",
     "INCR key",
     "INCRBY key 1",
     "HINCRBY key field 1",
+    "INCRBYFLOAT key 1",
     "GET key",
     "EXISTS key",
     "TTL key",
@@ -36,8 +40,7 @@ REQUESTS = (
 )
 SHORTEST_RUN = 3
 _SAMPLE = b"1"  # of an argument that does not matter
-_ID = b"%d"
-_INTEGER_ID = b":%d\r\n"
+_REPLIES = {ONE_INTEGER: b":%d\r\n", ONE_STRING: b"%b"}  # by what is drawn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +48,8 @@ class Known:
     """A known request."""
 
     command: str
-    reply: bytes  # in which %d stands for an ID
+    reply: bytes  # a template for an ID, if one is drawn
+    drawn: Draw | None
 
 
 _KINDS: dict[int, Kinds[Known]] = {}  # by version of the protocol
@@ -72,14 +76,12 @@ def _argument(word: str) -> bytes | None:
 def _kind(session: Session, pattern: list[bytes | None]) -> tuple[bytes, Kind[Known]]:
     arguments = [each or _SAMPLE for each in pattern]
     command = COMMANDS[arguments[0].upper()]
-    if command.draw_of is None:
-        reply = command.handler(session, arguments)
-    else:
-        drawn = command.draw_of(session.worker.generator.layout, arguments)
-        reply = _INTEGER_ID if drawn == ONE_INTEGER else None
+    drawn = command.draw_of(session.worker.generator.layout, arguments) if command.draw_of else None
+    reply = _REPLIES.get(drawn) if isinstance(drawn, Draw) else command.handler(session, arguments)
     if not isinstance(reply, bytes):
         raise TypeError(f"the reply to {command.name} is neither constant nor an ID")
-    return kind_of(pattern, Known(command.name, reply), may_run=command.runs)
+    known = Known(command.name, reply, drawn if isinstance(drawn, Draw) else None)
+    return kind_of(pattern, known, may_run=command.runs)
 
 
 class _Plan(NamedTuple):
@@ -87,26 +89,30 @@ class _Plan(NamedTuple):
 
     template: bytes
     ids: int
+    strings: tuple[int, ...]  # which of the IDs are strings
     counts: tuple[tuple[str, int], ...]  # by command
 
 
 @lru_cache(maxsize=256)
 def _plan(requests: tuple[Known, ...]) -> _Plan:
     template = b"".join([request.reply for request in requests])
+    draws = [request.drawn for request in requests if request.drawn]
+    strings = tuple(place for place, drawn in enumerate(draws) if drawn == ONE_STRING)
     counts = Counter([request.command for request in requests])
-    return _Plan(template, template.count(_ID), tuple(counts.items()))
+    return _Plan(template, len(draws), strings, tuple(counts.items()))
 
 
 def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
     """Answers the requests before the first one that gets no ID now: (number of these, their replies)."""
-    template, ids, counts = _plan(requests)
+    template, ids, strings, counts = _plan(requests)
     if ids:
         first, drawn = ONE_INTEGER.take(session, ids)
         if drawn < ids:
             session.last_command = requests[0].command
             requests = _before_draw(requests, drawn)
-            template, _, counts = _plan(requests)
-        template %= tuple(range(first, first + drawn))
+            template, _, strings, counts = _plan(requests)
+        numbers = range(first, first + drawn)
+        template %= tuple(_with_strings(numbers, strings) if strings else numbers)
     commands = session.worker.stats.commands
     for command, count in counts:
         commands[command] += count
@@ -115,15 +121,23 @@ def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, by
     return len(requests), template
 
 
+def _with_strings(numbers: Sequence[int], strings: tuple[int, ...]) -> list[int | bytes]:
+    """The values for a template: numbers, and those in these places as bulk strings."""
+    values: list[int | bytes] = [*numbers]
+    for place in strings:
+        values[place] = encoder.bulk_string(b"%d" % numbers[place])
+    return values
+
+
 def is_run(requests: tuple[Known, ...]) -> bool:
     """Whether these are several draws of the same kind, which are answered faster as a run."""
     first = requests[0]
-    return len(requests) >= SHORTEST_RUN and _ID in first.reply and requests.count(first) == len(requests)
+    return len(requests) >= SHORTEST_RUN and first.drawn is not None and requests.count(first) == len(requests)
 
 
 def _before_draw(requests: tuple[Known, ...], number: int) -> tuple[Known, ...]:
     """The requests before the draw with this number, the first one having 0."""
-    draws = [place for place, request in enumerate(requests) if _ID in request.reply]
+    draws = [place for place, request in enumerate(requests) if request.drawn]
     return requests[: draws[number]]
 
 

@@ -1,13 +1,13 @@
 """Bugs of the run mechanism, each of which the comparison of both paths must find, named for what goes wrong."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued, transaction
+from respid.commands import COMMANDS, Draw, Session, dispatch, draw, known, queued, transaction
 from respid.commands.dispatch import OnRepeatable
 from respid.commands.known import Known, answer_known, known_kinds
 from respid.commands.session import Handler, Parts, Queued
@@ -396,6 +396,15 @@ def known_request_not_counted(patch: Patch) -> None:
         return answered
 
     patch.setattr("respid.net.connection.answer_known", answer)
+
+
+@plant
+def id_of_known_request_not_a_string(patch: Patch) -> None:
+    def with_strings(numbers: Sequence[int], strings: tuple[int, ...]) -> list[int | bytes]:
+        return with_strings_rightly(numbers, tuple((place + 1) % len(numbers) for place in strings))
+
+    with_strings_rightly = known._with_strings
+    patch.setattr(known, "_with_strings", with_strings)
 
 
 @plant

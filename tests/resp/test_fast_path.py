@@ -49,6 +49,8 @@ KNOWN = [
     "TTL KEY",
     "EXISTS KEY",
     "HINCRBY KEY KEY 1",
+    "INCRBYFLOAT KEY 1",
+    "ID.NEXT AS STRING",
     "EXPIRE KEY 60",
     "EXPIRE KEY 60 NX",
     "expire KEY 3600",
@@ -232,7 +234,7 @@ def test_transaction_gets_same_replies(words: str, setting: Setting) -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=repr)
 @pytest.mark.parametrize(
-    "several", ["INCR KEY,EXPIRE KEY 60", "GET KEY,PING,INCRBY KEY 1", "HINCRBY KEY KEY 1,GET KEY"]
+    "several", ["INCR KEY,EXPIRE KEY 60", "GET KEY,PING,INCRBY KEY 1", "HINCRBY KEY KEY 1,GET KEY,INCRBYFLOAT KEY 1"]
 )
 def test_transaction_of_known_requests_gets_same_replies(several: str, setting: Setting) -> None:
     """Also one that waits, is refused, or exceeds the limit, and with keys of other lengths."""
