@@ -26,7 +26,7 @@ from respid.commands import introspection
 from respid.commands.dispatch import run, run_quickly
 from respid.commands.draw import Draw, Drawn, constant_draw
 from respid.commands.known import Known, answer_known, is_run, known_kinds, refuse_known
-from respid.commands.queued import queue_draws
+from respid.commands.queued import queue_draws, queue_known
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
 from respid.commands.table import COMMANDS, Command
@@ -66,6 +66,7 @@ __all__ = [
     "known_kinds",
     "maintenance",
     "queue_draws",
+    "queue_known",
     "refuse_known",
     "run",
     "run_at_once",

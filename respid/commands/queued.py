@@ -9,6 +9,7 @@ from respid.resp.reader import ARGUMENT_OVERHEAD_BYTES
 
 _KIB = 1024
 ENTRY_BYTES = 200  # memory of an entry without its arguments
+_REFERENCE_BYTES = 8
 _MOST_DRAWN = 512  # at once; other clients have their turn after that
 
 
@@ -65,7 +66,7 @@ class QueuedKnown:
     def __init__(self, requests: tuple[Known, ...]) -> None:
         self._requests = requests
         self.count = len(requests)
-        self.draws_ids = True
+        self.draws_ids = any(request.drawn for request in requests)
 
     def replies(self, session: Session) -> Parts:
         left = self._requests
@@ -97,6 +98,21 @@ def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Dr
     session.queued_requests += count
     session.queued_size += count
     return count, encoder.QUEUED * count
+
+
+def queue_known(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
+    """Queues known requests. Returns how many of them it has answered, and their replies."""
+    if session.transaction_broken:
+        return len(requests), encoder.QUEUED * len(requests)
+    room = session.worker.config.max_queued_commands - session.queued_size
+    if room <= 0:
+        return 1, _refuse(session, transaction, 1)
+    queued = QueuedKnown(requests[:room])
+    transaction.append(queued)
+    session.queued_bytes += ENTRY_BYTES + _REFERENCE_BYTES * queued.count
+    session.queued_requests += queued.count
+    session.queued_size += queued.count
+    return queued.count, encoder.QUEUED * queued.count
 
 
 def queue_request(session: Session, transaction: list[Queued], command: Command, arguments: list[bytes]) -> bytes:

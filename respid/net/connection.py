@@ -16,12 +16,14 @@ from respid.commands import (
     is_run,
     known_kinds,
     queue_draws,
+    queue_known,
     refuse_known,
     run,
     run_at_once,
     run_known_at_once,
     run_quickly,
 )
+from respid.commands.session import Queued
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
@@ -306,8 +308,11 @@ class Connection:
         if self._reader.finish():
             self._end_read()
             return None
-        if self.session.is_plain and (replies := self._answer_quickly()):
-            return replies
+        if self.session.is_plain:
+            if replies := self._answer_quickly():
+                return replies
+        elif self.session.transaction is not None and self.session.takes_runs:
+            self._recognise_queued()
         return self._answer_known() if self._recognised else self._answer_next()
 
     def _answer_next(self) -> bytes | None:
@@ -348,7 +353,23 @@ class Connection:
         self._recognised = self._recognised[answered:]
         return replies
 
+    def _recognise_queued(self) -> None:
+        """Looks for known requests in MULTI, but not right after one that is none: another one may follow."""
+        if self._follows_other:
+            self._follows_other = False
+            return
+        self._recognised = self._reader.next_known(self._known, known_kinds(self.session))
+        self._follows_other = not self._recognised
+
+    def _queue_known(self, transaction: list[Queued]) -> bytes:
+        queued, replies = queue_known(self.session, transaction, self._recognised)
+        self.session.last_command = self._recognised[queued - 1].command
+        self._recognised = self._recognised[queued:]
+        return replies
+
     def _answer_known(self) -> bytes | None:
+        if self.session.transaction is not None:
+            return self._queue_known(self.session.transaction)
         is_refused = self.session.refusal() is not None  # then how to answer all of them is not worth finding out
         replies = self._answer_recognised(1 if is_refused else None)
         if replies:

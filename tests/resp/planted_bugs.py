@@ -472,6 +472,61 @@ def draws_of_a_run_in_a_transaction_mixed_up(patch: Patch) -> None:
 
 
 @plant
+def limit_of_known_requests_in_a_transaction_ignored(patch: Patch) -> None:
+    def queue(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
+        session.queued_size -= len(requests) - 1
+        return queue_known(session, transaction, requests)
+
+    queue_known = queued.queue_known
+    patch.setattr("respid.net.connection.queue_known", queue)
+
+
+@plant
+def known_request_in_a_transaction_queued_twice(patch: Patch) -> None:
+    def queue(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
+        return queue_known(session, transaction, requests[:1] * 2 + requests[2:])
+
+    queue_known = queued.queue_known
+    patch.setattr("respid.net.connection.queue_known", queue)
+
+
+@plant
+def known_requests_in_a_transaction_fail_by_element(patch: Patch) -> None:
+    initialise = queued.QueuedKnown.__init__
+
+    def init(known: queued.QueuedKnown, requests: tuple[Known, ...]) -> None:
+        initialise(known, requests)
+        known.draws_ids = False
+
+    patch.setattr(queued.QueuedKnown, "__init__", init)
+
+
+@plant
+def last_command_in_a_transaction_not_noted(patch: Patch) -> None:
+    queue = Connection._queue_known
+
+    def forget(connection: Connection, transaction: list[Queued]) -> bytes:
+        last = connection.session.last_command
+        replies = queue(connection, transaction)
+        connection.session.last_command = last
+        return replies
+
+    patch.setattr(Connection, "_queue_known", forget)
+
+
+@plant
+def known_requests_recognised_in_any_reply_mode(patch: Patch) -> None:
+    def answer(connection: Connection) -> bytes | None:
+        idle = connection._parts is None and connection._request is None and not connection._run_left
+        if connection.session.transaction is not None and idle and not connection._recognised:
+            connection._recognise_queued()
+        return answer_rightly(connection)
+
+    answer_rightly = Connection._answer
+    patch.setattr(Connection, "_answer", answer)
+
+
+@plant
 def transaction_drawn_at_once(patch: Patch) -> None:
     """A run inside MULTI is answered with IDs."""
     answer = Connection._answer_run

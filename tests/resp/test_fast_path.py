@@ -177,6 +177,9 @@ def similar_reads(random: Random) -> list[bytes]:
         read = bytearray().join(frame(words, key) for words, key in zip(several, keys, strict=True))
         if change == 3:
             read[random.choice([-3, random.randrange(len(read))])] = random.choice(b"1279axG*$\r\n")
+        if in_multi and random.random() < 0.3:
+            parts += [request("MULTI"), bytes(read), bytes(read) + request("EXEC")]
+            continue
         parts.append(transaction(bytes(read)) * random.choice([1, 1, 3]) if in_multi else bytes(read))
         keys = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
     return parts
@@ -244,6 +247,16 @@ def test_transaction_of_known_requests_gets_same_replies(several: str, setting: 
         sent = transaction(run)
         for mode in ("PING", "HELLO 3", "CLIENT REPLY SKIP", "CLIENT TRACKING ON"):
             check_equality([*known, request(*mode.split()), sent, sent + one, one, sent * 3, sent * 20, sent], setting)
+            check_equality(
+                [*known, request(*mode.split()), request("MULTI"), run, run + request("EXEC") + one], setting
+            )
+
+
+def test_cut_transaction_of_known_requests_gets_same_replies() -> None:
+    one = transaction(frame("INCR KEY", b"a") + frame("EXPIRE KEY 60", b"a") * 2 + frame("GET KEY", b"key"))
+    sent = one + frame("PING") + one * 2
+    for place in range(len(sent) + 1):
+        check_equality([one, one, sent[:place], sent[place:], one], Setting(layout=FEW_IDS, max_queued_commands=6))
 
 
 @pytest.mark.parametrize("words", ["INCR KEY", "ID.NEXT AS STRING"])

@@ -76,7 +76,6 @@ def _state(connection: Connection) -> dict[str, object]:
     state["held"] = (
         session.queued_size if session.transaction is not None else None,
         session.queued_requests,
-        session.queued_bytes,
         connection.unread_bytes,
         connection.is_between_requests,
     )
