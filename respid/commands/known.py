@@ -38,7 +38,6 @@ REQUESTS = (
     "SETNX key value",
     "SET key 0 NX",
 )
-SHORTEST_RUN = 3
 _SAMPLE = b"1"  # of an argument that does not matter
 _REPLIES = {ONE_INTEGER: b":%d\r\n", ONE_STRING: b"%b"}  # by what is drawn
 
@@ -47,6 +46,7 @@ _REPLIES = {ONE_INTEGER: b":%d\r\n", ONE_STRING: b"%b"}  # by what is drawn
 class Known:
     """A known request."""
 
+    words: str  # of REQUESTS
     command: str
     reply: bytes  # a template for an ID, if one is drawn
     drawn: Draw | None
@@ -60,11 +60,18 @@ def known_kinds(session: Session) -> Kinds[Known]:
     kinds = _KINDS.get(session.version)
     if kinds is None:
         kinds = _KINDS[session.version] = dict(
-            _kind(session, [name.encode(), *map(_argument, others)])
-            for upper, *others in map(str.split, REQUESTS)
+            _kind(session, words, [name.encode(), *map(_argument, others)])
+            for words in REQUESTS
+            for upper, *others in [words.split()]
             for name in (upper, upper.lower())
         )
     return kinds
+
+
+def in_this_version(session: Session, requests: tuple[Known, ...]) -> tuple[Known, ...]:
+    """Returns the same requests, with the replies of the version that the session has now."""
+    by_words = {kind.subject.words: kind.subject for kind in known_kinds(session).values()}
+    return tuple([by_words[request.words] for request in requests])
 
 
 def _argument(word: str) -> bytes | None:
@@ -73,14 +80,14 @@ def _argument(word: str) -> bytes | None:
     return FREE if word.islower() else word.encode()
 
 
-def _kind(session: Session, pattern: list[bytes | None]) -> tuple[bytes, Kind[Known]]:
+def _kind(session: Session, words: str, pattern: list[bytes | None]) -> tuple[bytes, Kind[Known]]:
     arguments = [each or _SAMPLE for each in pattern]
     command = COMMANDS[arguments[0].upper()]
     drawn = command.draw_of(session.worker.generator.layout, arguments) if command.draw_of else None
     reply = _REPLIES.get(drawn) if isinstance(drawn, Draw) else command.handler(session, arguments)
     if not isinstance(reply, bytes):
         raise TypeError(f"the reply to {command.name} is neither constant nor an ID")
-    known = Known(command.name, reply, drawn if isinstance(drawn, Draw) else None)
+    known = Known(words, command.name, reply, drawn if isinstance(drawn, Draw) else None)
     return kind_of(pattern, known, may_run=command.runs)
 
 
@@ -104,6 +111,8 @@ def _plan(requests: tuple[Known, ...]) -> _Plan:
 
 def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
     """Answers the requests before the first one that gets no ID now: (number of these, their replies)."""
+    if len(requests) == 1:
+        return _answer_one(session, requests[0])
     template, ids, strings, counts = _plan(requests)
     if ids:
         first, drawn = ONE_INTEGER.take(session, ids)
@@ -121,6 +130,19 @@ def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, by
     return len(requests), template
 
 
+def _answer_one(session: Session, request: Known) -> tuple[int, bytes]:
+    """Does the same for a single request. A plan would take twice the time."""
+    session.last_command = request.command
+    reply, draw = request.reply, request.drawn
+    if draw is not None:
+        first, drawn = draw.take(session, 1)
+        if not drawn:
+            return 0, b""
+        reply = draw.encode(first, 1, 1)
+    session.worker.stats.commands[request.command] += 1
+    return 1, reply
+
+
 def _with_strings(numbers: Sequence[int], strings: tuple[int, ...]) -> list[int | bytes]:
     """The values for a template: numbers, and those in these places as bulk strings."""
     values: list[int | bytes] = [*numbers]
@@ -130,9 +152,9 @@ def _with_strings(numbers: Sequence[int], strings: tuple[int, ...]) -> list[int 
 
 
 def is_run(requests: tuple[Known, ...]) -> bool:
-    """Whether these are several draws of the same kind, which are answered faster as a run."""
+    """Whether all are draws of the same kind, which are answered faster as a run once that is learned."""
     first = requests[0]
-    return len(requests) >= SHORTEST_RUN and first.drawn is not None and requests.count(first) == len(requests)
+    return first.drawn is not None and requests.count(first) == len(requests)
 
 
 def _before_draw(requests: tuple[Known, ...], number: int) -> tuple[Known, ...]:

@@ -1,7 +1,7 @@
 """Requests that MULTI has queued for EXEC: single ones, and draws with their number. Only what EXEC needs is kept."""
 
 from respid.commands.draw import Draw
-from respid.commands.known import Known, answer_known
+from respid.commands.known import Known, answer_known, in_this_version, is_run
 from respid.commands.session import Handler, Parts, Queued, Session
 from respid.commands.table import DRAWS_IDS, Command
 from respid.resp import encoder, errors
@@ -61,15 +61,18 @@ class QueuedDraws:
 class QueuedKnown:
     """Known requests, which are answered together."""
 
-    __slots__ = ("_requests", "count", "draws_ids")
+    __slots__ = ("_requests", "_version", "count", "draws_ids")
 
-    def __init__(self, requests: tuple[Known, ...]) -> None:
+    def __init__(self, requests: tuple[Known, ...], version: int) -> None:
         self._requests = requests
+        self._version = version
         self.count = len(requests)
         self.draws_ids = any(request.drawn for request in requests)
 
     def replies(self, session: Session) -> Parts:
-        left = self._requests
+        # A HELLO before them in the same transaction may have changed the version.
+        is_same = session.version == self._version
+        left = self._requests if is_same else in_this_version(session, self._requests)
         while left:
             refusal = session.refusal()
             answered, replies = answer_known(session, left if refusal is None else left[:1])
@@ -102,12 +105,15 @@ def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Dr
 
 def queue_known(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
     """Queues known requests. Returns how many of them it has answered, and their replies."""
+    first = requests[0]
+    if first.drawn is not None and is_run(requests):
+        return queue_draws(session, transaction, first.command, first.drawn, len(requests))
     if session.transaction_broken:
         return len(requests), encoder.QUEUED * len(requests)
     room = session.worker.config.max_queued_commands - session.queued_size
     if room <= 0:
         return 1, _refuse(session, transaction, 1)
-    queued = QueuedKnown(requests[:room])
+    queued = QueuedKnown(requests[:room], session.version)
     transaction.append(queued)
     session.queued_bytes += ENTRY_BYTES + _REFERENCE_BYTES * queued.count
     session.queued_requests += queued.count

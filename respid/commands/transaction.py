@@ -74,7 +74,7 @@ def run_known_at_once(session: Session, requests: tuple[Known, ...]) -> tuple[by
     if not _may_run_at_once(session, count):
         return b"", None
     answered, replies = answer_known(session, requests)
-    rest = QueuedKnown(requests[answered:]) if answered < count else None
+    rest = QueuedKnown(requests[answered:], session.version) if answered < count else None
     return _exec_at_once(session, count, replies, rest)
 
 

@@ -43,7 +43,7 @@ class Kind(NamedTuple, Generic[Subject]):
 
     name: bytes  # the rest of a longer name than the opening tells
     start: int  # where the first free argument begins, or the tail if there is none
-    free: range  # as many arguments after the name do not matter
+    free: tuple[None, ...]  # as many arguments after the name do not matter
     has_number: bool  # whether a positive number follows them, which does not matter either
     tail: bytes  # the rest of the frame
     may_run: bool  # whether a run of such frames is faster than known ones
@@ -67,7 +67,7 @@ def kind_of(arguments: list[bytes | None], subject: Subject, *, may_run: bool = 
     name, *others = arguments
     if name is None or len(name) < _LEAST_NAME:
         raise ValueError(f"the name {name!r} is too short")
-    free = range(others.count(FREE))
+    free = (None,) * others.count(FREE)
     has_number = NUMBER in others
     command = b"*%d\r\n%s" % (len(arguments), _bulk_string(name))
     tail = b"".join([_bulk_string(other) for other in others if other])

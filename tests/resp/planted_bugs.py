@@ -399,9 +399,9 @@ def known_request_not_counted(patch: Patch) -> None:
 
 
 @plant
-def id_of_known_request_not_a_string(patch: Patch) -> None:
+def string_of_another_id(patch: Patch) -> None:
     def with_strings(numbers: Sequence[int], strings: tuple[int, ...]) -> list[int | bytes]:
-        return with_strings_rightly(numbers, tuple((place + 1) % len(numbers) for place in strings))
+        return with_strings_rightly([numbers[0]] * len(numbers), strings)
 
     with_strings_rightly = known._with_strings
     patch.setattr(known, "_with_strings", with_strings)
@@ -494,11 +494,16 @@ def known_request_in_a_transaction_queued_twice(patch: Patch) -> None:
 def known_requests_in_a_transaction_fail_by_element(patch: Patch) -> None:
     initialise = queued.QueuedKnown.__init__
 
-    def init(known: queued.QueuedKnown, requests: tuple[Known, ...]) -> None:
-        initialise(known, requests)
+    def init(known: queued.QueuedKnown, requests: tuple[Known, ...], version: int) -> None:
+        initialise(known, requests, version)
         known.draws_ids = False
 
     patch.setattr(queued.QueuedKnown, "__init__", init)
+
+
+@plant
+def known_requests_answered_in_the_version_of_multi(patch: Patch) -> None:
+    patch.setattr(queued, "in_this_version", lambda _session, requests: requests)
 
 
 @plant
@@ -516,14 +521,8 @@ def last_command_in_a_transaction_not_noted(patch: Patch) -> None:
 
 @plant
 def known_requests_recognised_in_any_reply_mode(patch: Patch) -> None:
-    def answer(connection: Connection) -> bytes | None:
-        idle = connection._parts is None and connection._request is None and not connection._run_left
-        if connection.session.transaction is not None and idle and not connection._recognised:
-            connection._recognise_queued()
-        return answer_rightly(connection)
-
-    answer_rightly = Connection._answer
-    patch.setattr(Connection, "_answer", answer)
+    """Those of an unauthenticated client, too."""
+    patch.setattr(Session, "is_plain", property(lambda _session: True))
 
 
 @plant
@@ -708,20 +707,6 @@ def last_command_of_known_transaction_shown(patch: Patch) -> None:
         return answered
 
     patch.setattr("respid.net.connection.run_known_at_once", run)
-
-
-@plant
-def tracking_ignored_in_known_transaction(patch: Patch) -> None:
-    """CLIENT CACHING applies to the transaction that follows it, and to no other."""
-
-    def run(connection: Connection, found: Transaction[Known]) -> bytes:
-        tracking, connection.session.tracking = connection.session.tracking, None
-        output = run_rightly(connection, found)
-        connection.session.tracking = tracking
-        return output
-
-    run_rightly = Connection._run_at_once
-    patch.setattr(Connection, "_run_at_once", run)
 
 
 @plant

@@ -178,7 +178,8 @@ def similar_reads(random: Random) -> list[bytes]:
         if change == 3:
             read[random.choice([-3, random.randrange(len(read))])] = random.choice(b"1279axG*$\r\n")
         if in_multi and random.random() < 0.3:
-            parts += [request("MULTI"), bytes(read), bytes(read) + request("EXEC")]
+            version = request("HELLO", random.choice("23")) * random.randint(0, 1)
+            parts += [request("MULTI"), bytes(read), version + bytes(read) + request("EXEC")]
             continue
         parts.append(transaction(bytes(read)) * random.choice([1, 1, 3]) if in_multi else bytes(read))
         keys = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
@@ -250,6 +251,13 @@ def test_transaction_of_known_requests_gets_same_replies(several: str, setting: 
             check_equality(
                 [*known, request(*mode.split()), request("MULTI"), run, run + request("EXEC") + one], setting
             )
+
+
+@pytest.mark.parametrize("several", ["INCR KEY,EXPIRE KEY 60", "INCR KEY"])
+def test_transaction_ends_choice_of_caching(several: str) -> None:
+    sent = transaction(b"".join(frame(words, b"a") for words in several.split(",")))
+    chosen = [request(*words.split()) for words in ("CLIENT TRACKING ON OPTIN", "CLIENT CACHING YES")]
+    check_equality([sent, sent, *chosen, sent, sent])
 
 
 def test_cut_transaction_of_known_requests_gets_same_replies() -> None:

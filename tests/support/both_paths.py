@@ -70,7 +70,7 @@ def play(pieces: list[bytes], setting: Setting) -> Outcome:
 
 def _state(connection: Connection) -> dict[str, object]:
     session = connection.session
-    names = ("last_command", "authenticated", "version", "reply_mode", "closing", "transaction_broken")
+    names = ("last_command", "authenticated", "version", "reply_mode", "closing", "transaction_broken", "tracking")
     state = {name: getattr(session, name) for name in names}
     state["wait"] = session.wait.since_ms is not None and (session.wait.since_ms, session.wait.kind)
     state["held"] = (
