@@ -13,11 +13,11 @@ from respid.commands.draw import ONE_INTEGER, ONE_STRING, Draw
 from respid.commands.session import Session
 from respid.commands.table import COMMANDS
 from respid.resp import encoder
-from respid.resp.known_frames import FREE, NUMBER, Kind, Kinds, kind_of
+from respid.resp.known_frames import FREE, NUMBER, ONE, Kind, Kinds, Number, kind_of
 
 # The most frequent ones, as drivers send them. INCRBY is what redis-py sends for `incr()`. Some frameworks set a
 # missing counter, or the time after which it expires, in the same pipeline. An argument in lower case is free, but for
-# `number`, which is a positive one.
+# `number`, which is a positive one, and `one`, which drivers with doubles send as 1.0.
 REQUESTS = (
     "PING",
     "ID.NEXT",
@@ -25,7 +25,7 @@ REQUESTS = (
     "INCR key",
     "INCRBY key 1",
     "HINCRBY key field 1",
-    "INCRBYFLOAT key 1",
+    "INCRBYFLOAT key one",
     "GET key",
     "EXISTS key",
     "TTL key",
@@ -38,6 +38,7 @@ REQUESTS = (
     "SETNX key value",
     "SET key 0 NX",
 )
+_NUMBERS = {"number": NUMBER, "one": ONE}
 _SAMPLE = b"1"  # of an argument that does not matter
 _REPLIES = {ONE_INTEGER: b":%d\r\n", ONE_STRING: b"%b"}  # by what is drawn
 
@@ -74,14 +75,14 @@ def in_this_version(session: Session, requests: tuple[Known, ...]) -> tuple[Know
     return tuple([by_words[request.words] for request in requests])
 
 
-def _argument(word: str) -> bytes | None:
-    if word == "number":
-        return NUMBER
-    return FREE if word.islower() else word.encode()
+def _argument(word: str) -> bytes | Number:
+    if word.islower():
+        return _NUMBERS.get(word, FREE)
+    return word.encode()
 
 
-def _kind(session: Session, words: str, pattern: list[bytes | None]) -> tuple[bytes, Kind[Known]]:
-    arguments = [each or _SAMPLE for each in pattern]
+def _kind(session: Session, words: str, pattern: list[bytes | Number]) -> tuple[bytes, Kind[Known]]:
+    arguments = [each if isinstance(each, bytes) and each else _SAMPLE for each in pattern]
     command = COMMANDS[arguments[0].upper()]
     drawn = command.draw_of(session.worker.generator.layout, arguments) if command.draw_of else None
     reply = _REPLIES.get(drawn) if isinstance(drawn, Draw) else command.handler(session, arguments)

@@ -33,9 +33,15 @@ _MOST_DIGITS = 15  # as many milliseconds, or seconds, are a valid time for each
 _ARGUMENT_BYTES = {b"$%d\r\n" % length: 4 + length + 2 for length in range(10)} | {
     b"$%d\r" % length: 5 + length + 2 for length in range(10, 100)
 }
-_NUMBER = re.compile(
+Number = re.Pattern[bytes]
+"""Matches an argument that is a number, with its header."""
+
+NUMBER: Number = re.compile(
     rb"\$(?:%s)\r\n" % b"|".join([rb"%d\r\n[1-9][0-9]{%d}" % (1 + more, more) for more in range(_MOST_DIGITS)])
 )
+ONE: Number = re.compile(rb"\$(?:1\r\n1|3\r\n1\.0)\r\n")
+FREE = b""
+"""An argument that does not matter."""
 
 
 class Kind(NamedTuple, Generic[Subject]):
@@ -44,7 +50,7 @@ class Kind(NamedTuple, Generic[Subject]):
     name: bytes  # the rest of a longer name than the opening tells
     start: int  # where the first free argument begins, or the tail if there is none
     free: tuple[None, ...]  # as many arguments after the name do not matter
-    has_number: bool  # whether a positive number follows them, which does not matter either
+    number: Number | None  # what matches a number that follows them, which does not matter either
     tail: bytes  # the rest of the frame
     may_run: bool  # whether a run of such frames is faster than known ones
     subject: Subject  # what the caller wants to know about the request
@@ -53,31 +59,26 @@ class Kind(NamedTuple, Generic[Subject]):
 Kinds = Mapping[bytes, Kind[Subject]]
 """Kinds by the opening of their frames."""
 
-FREE, NUMBER = b"", None
-"""Arguments that do not matter: any one, and any positive number."""
 
-
-def kind_of(arguments: list[bytes | None], subject: Subject, *, may_run: bool = True) -> tuple[bytes, Kind[Subject]]:
+def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool = True) -> tuple[bytes, Kind[Subject]]:
     """Returns the kind of a request, and its opening.
 
-    FREE arguments come directly after the name, and then one NUMBER at most.
+    FREE arguments come directly after the name, and then one number at most.
 
     Raises ValueError if the opening does not tell the number of arguments and the length of the name.
     """
     name, *others = arguments
-    if name is None or len(name) < _LEAST_NAME:
+    if not isinstance(name, bytes) or len(name) < _LEAST_NAME:
         raise ValueError(f"the name {name!r} is too short")
     free = (None,) * others.count(FREE)
-    has_number = NUMBER in others
+    number = next((other for other in others if not isinstance(other, bytes)), None)
     command = b"*%d\r\n%s" % (len(arguments), _bulk_string(name))
-    tail = b"".join([_bulk_string(other) for other in others if other])
+    tail = b"".join([_bulk_string(other) for other in others if isinstance(other, bytes) and other])
     if not free:
         frame = command + tail
-        return frame[:OPENING_BYTES], Kind(
-            b"", OPENING_BYTES, free, has_number, frame[OPENING_BYTES:], may_run, subject
-        )
+        return frame[:OPENING_BYTES], Kind(b"", OPENING_BYTES, free, number, frame[OPENING_BYTES:], may_run, subject)
     rest = command[OPENING_BYTES:-2]
-    return (command + b"$")[:OPENING_BYTES], Kind(rest, len(command), free, has_number, tail, may_run, subject)
+    return (command + b"$")[:OPENING_BYTES], Kind(rest, len(command), free, number, tail, may_run, subject)
 
 
 def _bulk_string(content: bytes) -> bytes:
@@ -142,14 +143,14 @@ class KnownFrames(Generic[Subject]):
         found: list[Subject] = []
         last, alike, end_of_buffer = self._last, self._alike, len(buffer)
         while kind is not None and len(found) < _MOST_FRAMES:
-            name, start, free, has_number, tail, may_run, subject = kind
+            name, start, free, number, tail, may_run, subject = kind
             if name and not buffer.startswith(name, position + OPENING_BYTES):
                 break
             end = position + start
             for _ in free:
                 end += _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
-            if has_number:
-                end = _number_end(buffer, end)
+            if number:
+                end = _number_end(number, buffer, end)
             if tail:
                 if not buffer.startswith(tail, end):
                     break
@@ -191,10 +192,10 @@ class KnownFrames(Generic[Subject]):
         self._read = subjects
 
 
-def _number_end(buffer: bytes, position: int) -> int:
+def _number_end(number: Number, buffer: bytes, position: int) -> int:
     """Returns where the number at this position ends, or a place after any buffer if there is none."""
-    number = _NUMBER.match(buffer, position)
-    return _UNKNOWN_BYTES if number is None else number.end()
+    match = number.match(buffer, position)
+    return _UNKNOWN_BYTES if match is None else match.end()
 
 
 def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
@@ -202,7 +203,7 @@ def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
     pieces: list[str] = []
     position = begun = 0
     while position < len(buffer):
-        _, start, free, has_number, tail, _, _ = kinds[buffer[position : position + OPENING_BYTES]]
+        _, start, free, number, tail, _, _ = kinds[buffer[position : position + OPENING_BYTES]]
         position += start
         for _ in free:
             header = buffer[position : position + 4]
@@ -210,5 +211,5 @@ def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
             position += _ARGUMENT_BYTES[header]
             pieces.append(f"{key - begun}s{position - key}x")
             begun = position
-        position = (_number_end(buffer, position) if has_number else position) + len(tail)
+        position = (_number_end(number, buffer, position) if number else position) + len(tail)
     return Struct("".join(pieces) + f"{len(buffer) - begun}s")

@@ -655,7 +655,15 @@ def shape_of_a_transaction_of_another_version(patch: Patch) -> None:
 
 @plant
 def number_of_any_form_accepted(patch: Patch) -> None:
-    patch.setattr(known_frames, "_NUMBER", re.compile(rb"\$[0-9]+\r\n[^\r]*\r\n"))
+    number = re.compile(rb"\$[0-9]+\r\n[^\r]*\r\n")
+
+    def find(session: Session) -> Kinds[Known]:
+        return {
+            opening: kind._replace(number=number) if kind.number else kind
+            for opening, kind in known_kinds(session).items()
+        }
+
+    patch.setattr("respid.net.connection.known_kinds", find)
 
 
 @plant

@@ -20,7 +20,7 @@ FOUR = request("PING") + request("GET", "missing") + request("EXISTS", "missing"
 
 
 def frame(words: str, key: bytes = b"key", number: bytes = b"60") -> bytes:
-    free = dict.fromkeys(("key", "field", "value"), key) | {"number": number}
+    free = dict.fromkeys(("key", "field", "value"), key) | {"number": number, "one": b"1"}
     name, *others = words.split()
     return request(name, *[free.get(word, word.encode()) for word in others])
 
@@ -45,7 +45,7 @@ def test_finds_frame_with_any_key(words: str, worker: Worker) -> None:
 @pytest.mark.parametrize("words", WORDS)
 def test_reply_is_that_of_general_path(words: str, worker: Worker) -> None:
     """In each version. A template has a %d, and no constant reply has a percent sign."""
-    arguments = [b"60" if word == "number" else word.encode() for word in words.split()]
+    arguments = [b"1" if word in ("number", "one") else word.encode() for word in words.split()]
     session = connect(worker).session
     for session.version in (2, 3):
         kind = known_kinds(session)[frame(words)[:OPENING_BYTES]]
@@ -181,6 +181,12 @@ def test_finds_positive_numbers(words: str, worker: Worker) -> None:
         assert find(connection, sent) == ([command], len(sent))
     for number in (b"", b"0", b"060", b"-1", b"+1", b"x", b"1x", b"6 ", b"1.0", b"9" * 16):
         assert find(connection, frame(words, number=number)) == ([], 0)
+
+
+def test_finds_one_as_drivers_send_it(worker: Worker) -> None:
+    for increment, is_found in {"1": True, "1.0": True, "1.": False, "1x0": False, "2": False, "-1": False}.items():
+        sent = request("INCRBYFLOAT", "key", increment)
+        assert find(connect(worker), sent) == ((["incrbyfloat"], len(sent)) if is_found else ([], 0))
 
 
 @pytest.mark.parametrize("words", ["EXPIRE key number", "PEXPIRE key number", "EXPIRE key number NX"])
