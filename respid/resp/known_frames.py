@@ -26,6 +26,9 @@ _MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after 
 _MOST_ALIKE = 2  # in a row; a client that draws IDs one by one is known by its run, and waits for no turn
 _MOST_IN_SHAPE = 64  # frames of a read whose shape is kept
 _MOST_MISSES = 16
+# A single frame among others is answered as fast by the general path, and a frame that is nearly known takes 1 us.
+_MOST_IN_VAIN = 16  # attempts in a row that find a single frame or none
+_PAUSE = 64  # attempts that are left out then
 _UNKNOWN_BYTES = 1 << 40  # of an argument that is long, or whose header is incomplete: it ends after any buffer
 _PIECE_BYTES = 100  # memory of a piece of a shape
 _MOST_DIGITS = 15  # as many milliseconds, or seconds, are a valid time for each command that takes one
@@ -88,11 +91,23 @@ def _bulk_string(content: bytes) -> bytes:
 class KnownFrames(Generic[Subject]):
     """Finds the known frames of one client."""
 
-    __slots__ = ("_alike", "_expected", "_kinds", "_last", "_misses", "_read", "_read_bytes", "_struct")
+    __slots__ = (
+        "_alike",
+        "_expected",
+        "_in_vain",
+        "_kinds",
+        "_last",
+        "_misses",
+        "_pause",
+        "_read",
+        "_read_bytes",
+        "_struct",
+    )
 
     def __init__(self) -> None:
         self._last: Subject | None = None
         self._alike = 0  # how many of the frames before the next one are like the one before them
+        self._in_vain = self._pause = 0
         # The previous read, if it was known frames of several kinds and nothing else.
         self._read: tuple[Subject, ...] = ()
         self._read_bytes = 0
@@ -114,13 +129,26 @@ class KnownFrames(Generic[Subject]):
         """
         if len(buffer) == self._read_bytes and not position and self._has_shape(kinds, buffer):
             return self._read, len(buffer)
+        if self._pause:
+            self._pause -= 1
+            return (), position
         kind = kinds.get(buffer[position : position + OPENING_BYTES])
         if kind is None:
+            self._doubt()
             return (), position
         found, end = self._scan(kinds, kind, buffer, position, most_alike=_MOST_ALIKE)
+        if len(found) > 1 or end == len(buffer):
+            self._in_vain = 0
+        else:
+            self._doubt()
         if not position and end == len(buffer) and self._alike < len(found) - 1:
             self._remember(kinds, buffer, found)
         return found, end
+
+    def _doubt(self) -> None:
+        self._in_vain += 1
+        if self._in_vain == _MOST_IN_VAIN:
+            self._in_vain, self._pause = 0, _PAUSE
 
     def find_all(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[Subject, ...]:
         """Returns the subjects of all frames in the buffer, runs among them; none if one is not known."""

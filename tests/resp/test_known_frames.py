@@ -172,6 +172,26 @@ def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None
     assert not connection._recognised
 
 
+@pytest.mark.parametrize("others", ["ECHO key", "EXPIRE key 060", "INCR key:ECHO key"])
+def test_attempts_in_vain_are_left_out(others: str, worker: Worker) -> None:
+    """After 16 in a row that found one frame or none, the next 64 are left out."""
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    sent = b"".join(request(*words.split()) for words in others.split(":")) + FOUR
+    with pytest.MonkeyPatch.context() as patch:
+        for _ in range(3):
+            for _ in range(16):
+                assert known.find(kinds, FOUR + sent, 0)[0]
+                for _ in range(15):
+                    known.find(kinds, sent, 0)
+            assert len(known.find(kinds, FOUR + sent, 0)[0]) >= 4
+            for _ in range(16):
+                known.find(kinds, sent, 0)
+            patch.setattr(KnownFrames, "_scan", None)
+            for _ in range(64):
+                assert known.find(kinds, FOUR + sent, 0) == ((), 0)
+            patch.undo()
+
+
 @pytest.mark.parametrize("words", [words for words in REQUESTS if "number" in words])
 def test_finds_positive_numbers(words: str, worker: Worker) -> None:
     """As many digits as any time may have, and all of them. The general path refuses some of the others."""
