@@ -53,8 +53,8 @@ class Kind(NamedTuple, Generic[Subject]):
     name: bytes  # the rest of a longer name than the opening tells
     start: int  # where the first free argument begins, or the tail if there is none
     free: tuple[None, ...]  # as many arguments after the name do not matter
-    number: Number | None  # what matches a number that follows them, which does not matter either
-    tail: bytes  # the rest of the frame
+    ending: re.Pattern[bytes] | None  # what matches the arguments after these, if their bytes may differ
+    tail: bytes  # the rest of the frame, if they may not
     may_run: bool  # whether a run of such frames is faster than known ones
     subject: Subject  # what the caller wants to know about the request
 
@@ -66,7 +66,7 @@ Kinds = Mapping[bytes, Kind[Subject]]
 def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool = True) -> tuple[bytes, Kind[Subject]]:
     """Returns the kind of a request, and its opening.
 
-    FREE arguments come directly after the name, and then one number at most.
+    FREE arguments come directly after the name, numbers and options after them. Options may be in any letter case.
 
     Raises ValueError if the opening does not tell the number of arguments and the length of the name.
     """
@@ -74,14 +74,22 @@ def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool 
     if not isinstance(name, bytes) or len(name) < _LEAST_NAME:
         raise ValueError(f"the name {name!r} is too short")
     free = (None,) * others.count(FREE)
-    number = next((other for other in others if not isinstance(other, bytes)), None)
+    rest = others[len(free) :]
     command = b"*%d\r\n%s" % (len(arguments), _bulk_string(name))
-    tail = b"".join([_bulk_string(other) for other in others if isinstance(other, bytes) and other])
+    tail = b"".join([_bulk_string(other) for other in rest if isinstance(other, bytes)])
     if not free:
         frame = command + tail
-        return frame[:OPENING_BYTES], Kind(b"", OPENING_BYTES, free, number, frame[OPENING_BYTES:], may_run, subject)
-    rest = command[OPENING_BYTES:-2]
-    return (command + b"$")[:OPENING_BYTES], Kind(rest, len(command), free, number, tail, may_run, subject)
+        return frame[:OPENING_BYTES], Kind(b"", OPENING_BYTES, free, None, frame[OPENING_BYTES:], may_run, subject)
+    ending = None
+    if not all(isinstance(other, bytes) and other.isdigit() for other in rest):
+        ending, tail = re.compile(b"".join(map(_pattern_of, rest)), re.IGNORECASE), b""
+    return (command + b"$")[:OPENING_BYTES], Kind(
+        command[OPENING_BYTES:-2], len(command), free, ending, tail, may_run, subject
+    )
+
+
+def _pattern_of(argument: bytes | Number) -> bytes:
+    return re.escape(_bulk_string(argument)) if isinstance(argument, bytes) else argument.pattern
 
 
 def _bulk_string(content: bytes) -> bytes:
@@ -171,14 +179,14 @@ class KnownFrames(Generic[Subject]):
         found: list[Subject] = []
         last, alike, end_of_buffer = self._last, self._alike, len(buffer)
         while kind is not None and len(found) < _MOST_FRAMES:
-            name, start, free, number, tail, may_run, subject = kind
+            name, start, free, ending, tail, may_run, subject = kind
             if name and not buffer.startswith(name, position + OPENING_BYTES):
                 break
             end = position + start
             for _ in free:
                 end += _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
-            if number:
-                end = _number_end(number, buffer, end)
+            if ending:
+                end = _ending_end(ending, buffer, end)
             if tail:
                 if not buffer.startswith(tail, end):
                     break
@@ -220,9 +228,9 @@ class KnownFrames(Generic[Subject]):
         self._read = subjects
 
 
-def _number_end(number: Number, buffer: bytes, position: int) -> int:
-    """Returns where the number at this position ends, or a place after any buffer if there is none."""
-    match = number.match(buffer, position)
+def _ending_end(ending: re.Pattern[bytes], buffer: bytes, position: int) -> int:
+    """Returns where such an ending at this position ends, or a place after any buffer if there is none."""
+    match = ending.match(buffer, position)
     return _UNKNOWN_BYTES if match is None else match.end()
 
 
@@ -231,7 +239,7 @@ def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
     pieces: list[str] = []
     position = begun = 0
     while position < len(buffer):
-        _, start, free, number, tail, _, _ = kinds[buffer[position : position + OPENING_BYTES]]
+        _, start, free, ending, tail, _, _ = kinds[buffer[position : position + OPENING_BYTES]]
         position += start
         for _ in free:
             header = buffer[position : position + 4]
@@ -239,5 +247,5 @@ def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
             position += _ARGUMENT_BYTES[header]
             pieces.append(f"{key - begun}s{position - key}x")
             begun = position
-        position = (_number_end(number, buffer, position) if number else position) + len(tail)
+        position = (_ending_end(ending, buffer, position) if ending else position) + len(tail)
     return Struct("".join(pieces) + f"{len(buffer) - begun}s")

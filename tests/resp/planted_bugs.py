@@ -659,7 +659,7 @@ def number_of_any_form_accepted(patch: Patch) -> None:
 
     def find(session: Session) -> Kinds[Known]:
         return {
-            opening: kind._replace(number=number) if kind.number else kind
+            opening: kind._replace(ending=number) if kind.ending else kind
             for opening, kind in known_kinds(session).items()
         }
 

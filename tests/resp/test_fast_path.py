@@ -59,6 +59,7 @@ KNOWN = [
     "SETNX KEY KEY",
     "SET KEY 0 NX",
     "set KEY 0 NX",
+    "set KEY 0 nx",
 ]
 # They resemble known requests.
 UNKNOWN = ["EXPIRE KEY 0", "EXPIRE KEY 060", "EXPIRE KEY -1", "EXPIRE KEY x", "EXPIRE KEY 60 XX", "EXPIRE KEY 60 NX GT"]

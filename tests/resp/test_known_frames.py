@@ -203,6 +203,12 @@ def test_finds_positive_numbers(words: str, worker: Worker) -> None:
         assert find(connection, frame(words, number=number)) == ([], 0)
 
 
+@pytest.mark.parametrize("words", ["set key 0 nx", "SET key 0 Nx", "expire key 60 nx"])
+def test_finds_options_in_any_letter_case(words: str, worker: Worker) -> None:
+    sent = request(*words.split())
+    assert find(connect(worker), sent) == ([words.split(maxsplit=1)[0].lower()], len(sent))
+
+
 def test_finds_one_as_drivers_send_it(worker: Worker) -> None:
     for increment, is_found in {"1": True, "1.0": True, "1.": False, "1x0": False, "2": False, "-1": False}.items():
         sent = request("INCRBYFLOAT", "key", increment)
