@@ -74,8 +74,7 @@ class RespProtocol(FlowControl):
 
     def data_received(self, data: bytes) -> None:
         if self._state is not _READING:
-            self._receive_late(data)
-            return
+            return  # it is being closed
         connection = self._connection
         output = connection.receive(data)
         if output:
@@ -233,12 +232,6 @@ class RespProtocol(FlowControl):
             return needed
         is_drained = needed is _READ and not self._has_unread()
         return Next.CLOSE if is_drained else needed
-
-    def _receive_late(self, data: bytes) -> None:
-        """Takes data that the transport had read before reading was paused, as TLS may. The next turn answers it."""
-        if self._state is not State.CLOSING:
-            self._write(self._connection.receive(data))
-            self._clients.memory.note(self)
 
     def _describe_socket(self) -> SocketState:
         connected = self._transport.get_extra_info("socket")

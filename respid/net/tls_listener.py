@@ -4,15 +4,16 @@ import asyncio
 import logging
 import socket
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any
 
 from respid.net.address import host_port
 from respid.net.clients import Clients
 from respid.net.crowd import Crowd
-from respid.net.flow_control import LINGER_SECONDS, FlowControl, State
+from respid.net.flow_control import FlowControl, State
 from respid.net.peer import describe_peer
 from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
+from respid.net.tls_transport import TlsTransport
 from respid.net.turns import Budget, Turns
 from respid.resp import errors
 
@@ -23,70 +24,40 @@ MAX_HANDSHAKES = 256
 # loop, although those that wait for bytes may all get them at once.
 HANDSHAKE_NS = 1_000_000
 ROUND_NS = 4_000_000
-# What TLS adds to the time of a read, most of it spent before anyone sees the data.
-TLS_READ_NS = 20_000
+# What TLS adds to the time of a read.
+TLS_READ_NS = 5_000
 TLS_NS_PER_BYTE = 1
-# Measured: 22.4 KB after the handshake, without what the kernel holds. A client whose reading is paused is read once
-# more, which takes another 22 KB.
+# Measured: 21 KB after the handshake, and 43 KB while a record of 16 KB is incomplete, without what the kernel holds.
 TLS_BASE_BYTES = 48 * 1024
-# How much uvloop reads from a client whose reading is paused before it stops. The default is 256 KB for each client.
-READ_AHEAD_BYTES = 1
-# How much the kernel keeps for us to read: it takes twice as much. The TLS state of each client keeps 7/3 of the most
-# that was ever read at once, and in one pass of the event loop all clients may be read.
-RECEIVE_BUFFER_BYTES = 8 * 1024
 ACCEPT_PAUSE_SECONDS = 1.0  # after an error, such as too many open files
 _log = logging.getLogger(__name__)
 _NAME_REFUSED = errors.error("DENIED the client certificate has none of the names that this server lets in")
 
 
-class _ReadAhead(Protocol):
-    """What TLS transports of asyncio and uvloop have beside the methods of `asyncio.Transport`."""
-
-    def set_read_buffer_limits(self, high: int) -> None: ...
-
-
 class _TlsProtocol(RespProtocol):
-    """One client's socket, refused if its certificate has no accepted name. Knows how much its TLS state takes."""
+    """One client's socket, refused if its certificate has no accepted name."""
 
-    __slots__ = ("_largest_read_bytes", "_largest_write_bytes", "_tls")
+    __slots__ = ("_tls",)
 
     def __init__(self, clients: Clients, tls: Tls) -> None:
         super().__init__(clients)
         self._tls = tls
-        self._largest_read_bytes = self._largest_write_bytes = 0
 
     @property
     def base_bytes(self) -> int:
-        """The buffers of the TLS state never shrink: two for what is read, one for what is written.
-
-        Those of OpenSSL grow by a third more than is needed.
-        """
-        return TLS_BASE_BYTES + 7 * self._largest_read_bytes // 3 + 4 * self._largest_write_bytes // 3
-
-    def data_received(self, data: bytes) -> None:
-        if len(data) > self._largest_read_bytes:
-            self._largest_read_bytes = len(data)
-            self._clients.memory.note(self)
-        if self._state is State.READING:
-            connection = self._connection
-            self._write(connection.receive(data))
-            if not connection.is_cheap:
-                connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
-            self._go_on_after(data)
-        else:
-            self._receive_late(data)
-
-    def _write(self, output: bytes) -> None:
-        self._largest_write_bytes = max(self._largest_write_bytes, len(output))
-        super()._write(output)
+        return TLS_BASE_BYTES
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("_ReadAhead", transport).set_read_buffer_limits(READ_AHEAD_BYTES)
         if self._tls.admits(transport.get_extra_info("peercert")):
             super().connection_made(transport)
         else:
             FlowControl.connection_made(self, transport)
             self._reject("tls_client_name", describe_peer(self._transport), _NAME_REFUSED)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._state is not State.CLOSING and not self._connection.is_cheap:
+            self._connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
 
 
 class _HandshakeTurn:
@@ -122,7 +93,6 @@ class TlsListener:
         self.sockets = sockets
         for listening in sockets:
             listening.settimeout(0)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             self._accepting.append(self._clients.loop.create_task(self._accept(listening)))
 
     def close(self) -> None:
@@ -170,19 +140,26 @@ class TlsListener:
             turn = _HandshakeTurn(self._clients.loop, self._turns.budget)
             self._turns.join(turn)
             await turn.begun
-            await self._clients.loop.connect_accepted_socket(
-                partial(_TlsProtocol, self._clients, self._tls),
-                connected,
-                ssl=self._tls.context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=LINGER_SECONDS,
-            )
+            await self._complete(connected)
         except OSError as error:
             connected.close()
             self._clients.worker.count_rejection("tls_handshake_failed", _describe(address))
+            reason = str(error) or f"not complete after {HANDSHAKE_SECONDS:g} s"
             _log.debug(
-                "TLS handshake with %s failed: %s", _describe(address), error, extra={"event": "tls_handshake_failed"}
+                "TLS handshake with %s failed: %s", _describe(address), reason, extra={"event": "tls_handshake_failed"}
             )
+
+    async def _complete(self, connected: socket.socket) -> None:
+        """Raises OSError."""
+        loop, client = self._clients.loop, _TlsProtocol(self._clients, self._tls)
+        transport = TlsTransport(loop, self._tls.context, client)
+        await loop.connect_accepted_socket(lambda: transport, connected)
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                await transport.established
+        except (TimeoutError, asyncio.CancelledError):
+            transport.abort()
+            raise
 
     async def _wait_for_bytes(self, connected: socket.socket) -> None:
         """Raises TimeoutError. A handshake that has not begun takes no memory for its TLS state."""

@@ -17,6 +17,7 @@ from respid.net.memory_limit import default_limit_bytes
 from respid.net.protocol import BASE_BYTES
 from respid.net.states import Next
 from respid.net.tls_listener import TLS_BASE_BYTES
+from respid.net.tls_stream import RECORD_BYTES
 from respid.worker.stats import Stats
 from respid.worker.worker import Worker
 from tests.hostile.bystander import INCR, unnoticed
@@ -176,14 +177,33 @@ def test_connections_are_held_memory(small: RunningServer) -> None:
     wait_until(lambda: small.metric(HELD) == 0)
 
 
-def test_tls_state_is_held_memory(start_server: StartServer, tmp_path: Path) -> None:
+def test_tls_clients_take_no_more_than_is_counted(start_server: StartServer, tmp_path: Path) -> None:
     files, port = CertificateFiles(tmp_path), free_port()
-    server = start_server(*files.options(port), "--max-client-memory", str(LIMIT))
-    connection = socket.create_connection(("127.0.0.1", port), 20)
-    with files.client_context().wrap_socket(connection, server_hostname="localhost") as client:
-        wait_until(lambda: server.metric(HELD) == TLS_BASE_BYTES)
-        client.sendall(request("ECHO", "x" * 12_000))
-        wait_until(lambda: server.metric(HELD) > TLS_BASE_BYTES + 40_000)
+    server = start_server(*files.options(port), measured=False)
+    context = files.client_context()
+    with contextlib.ExitStack() as stack, server.client() as other:
+        before_bytes = server.resident_bytes()
+        for _ in range(PAUSED):
+            send_incomplete_record(stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)), context)
+        wait_until(lambda: server.metric(HELD) >= PAUSED * TLS_BASE_BYTES)
+        assert other.ping()  # what arrived before the first one is read before the second one
+        assert other.ping()
+        assert server.resident_bytes() - before_bytes < PAUSED * TLS_BASE_BYTES
+
+
+def send_incomplete_record(connection: socket.socket, context: ssl.SSLContext) -> None:
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(received, sent, server_hostname="localhost")
+    is_complete = False
+    while not is_complete:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+            is_complete = True
+        connection.sendall(sent.read())
+        if not is_complete:
+            received.write(connection.recv(100_000))
+    tls.write(UNFINISHED[:RECORD_BYTES])
+    connection.sendall(sent.read()[:-1])
 
 
 def test_paused_clients_over_tls_are_not_read_ahead(start_server: StartServer, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """TLS with real handshakes and real certificates, which are renewed while the server runs."""
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import socket
 import ssl
@@ -16,7 +18,7 @@ from benchmarks.ports import free_port
 from respid.net.tls_listener import HANDSHAKE_NS, MAX_HANDSHAKES, ROUND_NS, _HandshakeTurn
 from respid.net.turns import Turns
 from tests.support.byte_streams import request
-from tests.support.certificates import CertificateFiles
+from tests.support.certificates import CertificateFiles, client_hello
 from tests.support.command_line import run_command_line
 from tests.support.needed_tools import need_tool
 from tests.support.running import RunningServer, StartServer, wait_until
@@ -101,6 +103,7 @@ async def test_long_pipeline_keeps_order(files: CertificateFiles, tls_port: int)
     writer.write(INCR * 200_000)
     lines = [await reader.readline() for _ in range(200_000)]
     writer.close()
+    await writer.wait_closed()
     numbers = [int(line[1:]) for line in lines]
     assert numbers == sorted(set(numbers))
     assert len(numbers) == 200_000
@@ -200,12 +203,45 @@ def test_reset_before_handshake_is_counted(start_server: StartServer, files: Cer
     assert "Traceback" not in server.log
 
 
-def test_slow_handshake_times_out(start_server: StartServer, files: CertificateFiles) -> None:
+def test_slow_handshakes_time_out(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
-    server = start_server(*files.options(port))
-    with socket.create_connection(("127.0.0.1", port), 30) as silent:
-        assert silent.recv(1) == b""
-    assert server.metric(FAILED) == 1
+    server = start_server(*files.options(port), "--log-level", "debug")
+    with contextlib.ExitStack() as stack:
+        for sent in (b"", client_hello()):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), 30))
+            slow.sendall(sent)
+            stack.callback(read_to_the_end, slow)
+    wait_until(lambda: server.metric(FAILED) == 2)
+    assert server.log.count("failed: not complete after 10 s") == 2
+
+
+def read_to_the_end(connection: socket.socket) -> None:
+    while connection.recv(10_000):
+        pass
+
+
+def test_damaged_record_ends_only_its_own_connection(
+    server: RunningServer, files: CertificateFiles, tls_port: int
+) -> None:
+    with connect(tls_port, files.client_context()) as other, connect(tls_port, files.client_context()) as damaged:
+        os.write(damaged.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+        with pytest.raises(ssl.SSLError, match=r"(?i)bad.record.mac"):
+            damaged.recv(1)
+        assert ping(other) == PONG
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.usefixtures("server")
+def test_client_may_renew_its_keys(files: CertificateFiles, tls_port: int) -> None:
+    command = [need_tool("openssl"), "s_client", "-connect", f"localhost:{tls_port}", "-CAfile", str(files.ca_file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        for sent, expected in ((b"", b"Verify return code: 0"), (b"K\n", b"KEYUPDATE"), (b"PING\r\n", b"+PONG")):
+            client.stdin.write(sent)
+            client.stdin.flush()
+            assert any(expected in line for line in client.stdout)
+        client.stdin.close()
 
 
 @pytest.fixture(params=["optional", "yes"])

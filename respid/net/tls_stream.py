@@ -1,0 +1,83 @@
+"""The server's end of one TLS connection without its socket: bytes in, bytes out. Uses no asyncio."""
+
+import contextlib
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Bytes = bytes | bytearray | memoryview
+
+# The buffers between OpenSSL and us never shrink, so what passes through them at once is bounded.
+PIECE_BYTES = 4 * 1024
+RECORD_BYTES = 16 * 1024  # the most that one read returns
+
+
+class TlsStream:
+    """Decrypts what the client sends and encrypts what it gets.
+
+    The protocols of asyncio and uvloop read once more after the last record: the exception that ends their loop takes
+    as long as the record. uvloop's also keeps 256 KB for each client.
+    """
+
+    __slots__ = ("_incoming", "_outgoing", "_read", "_tls", "_write", "has_ended")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._read, self._write = self._tls.read, self._tls.write
+        self.has_ended = False  # whether the client has announced that it sends no more
+
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """The client's certificate; None if it sent none, and empty if it was not verified."""
+        return self._tls.getpeercert()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether there are bytes for the client that no caller has asked for, such as those of the handshake."""
+        return self._outgoing.pending > 0
+
+    def take_output(self) -> bytes:
+        return self._outgoing.read()
+
+    def shake_hands(self, data: bytes) -> bytes | None:
+        """Returns None until the handshake is complete, then the data after it. Raises ssl.SSLError."""
+        for start in range(0, len(data), PIECE_BYTES):
+            end = start + PIECE_BYTES
+            self._incoming.write(data[start:end])
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self._tls.do_handshake()
+                return data[end:]
+        return None
+
+    def decrypt(self, data: bytes) -> bytes:
+        """Returns the contents of the records that are complete. Raises ssl.SSLError."""
+        if len(data) <= PIECE_BYTES:
+            return self._decrypt_piece(data)
+        return b"".join(map(self._decrypt_piece, _pieces(data)))
+
+    def _decrypt_piece(self, data: Bytes) -> bytes:
+        incoming, plain = self._incoming, b""
+        incoming.write(data)
+        with contextlib.suppress(ssl.SSLWantReadError):  # the last record is incomplete
+            while incoming.pending and not self.has_ended:
+                record = self._read(RECORD_BYTES)
+                plain += record
+                self.has_ended = not record
+        return plain
+
+    def encrypt(self, data: Bytes) -> bytes:
+        if len(data) <= PIECE_BYTES:
+            self._write(data)
+            return self._outgoing.read()
+        return b"".join(map(self.encrypt, _pieces(data)))
+
+    def end(self) -> bytes:
+        """Returns the announcement that we send no more."""
+        with contextlib.suppress(ssl.SSLError):  # the client has not announced its end yet, or cannot any more
+            self._tls.unwrap()
+        return self._outgoing.read()
+
+
+def _pieces(data: Bytes) -> Iterator[Bytes]:
+    return (data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))

@@ -1,0 +1,139 @@
+"""TLS between a socket and the protocol of its client. Never parses what the client sends."""
+
+import asyncio
+import ssl
+from typing import Any, cast
+
+from respid.net.flow_control import LINGER_SECONDS
+from respid.net.tls_stream import TlsStream
+
+
+class TlsTransport(asyncio.Transport, asyncio.Protocol):
+    """The transport of a client's protocol, and the protocol of the socket's transport.
+
+    The client's protocol gets its `connection_made` when the handshake is complete, and then `established` is done. If
+    the handshake fails, `established` raises OSError.
+    """
+
+    __slots__ = ("_client", "_is_open", "_loop", "_socket", "_stream", "established")
+
+    _socket: asyncio.Transport  # from connection_made on
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, client: asyncio.Protocol) -> None:
+        super().__init__()
+        self._loop = loop
+        self._stream = TlsStream(context)
+        self._client = client
+        self._is_open = False  # from the end of the handshake until we close
+        self.established: asyncio.Future[None] = loop.create_future()
+
+    # What the socket's transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._socket = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_open:
+            if not self.established.done():
+                self._shake_hands(data)
+            return
+        try:
+            plain = self._stream.decrypt(data)
+        except ssl.SSLError:
+            self._end_badly()
+            return
+        if self._stream.has_output:
+            self._socket.write(self._stream.take_output())
+        if plain:
+            self._client.data_received(plain)
+        if self._stream.has_ended and not self._client.eof_received():
+            self.close()
+
+    def _shake_hands(self, data: bytes) -> None:
+        try:
+            rest = self._stream.shake_hands(data)
+        except ssl.SSLError as error:
+            self._end_badly()
+            self.established.set_exception(error)
+            return
+        self._socket.write(self._stream.take_output())
+        if rest is not None:
+            self._is_open = True
+            self.established.set_result(None)
+            self._client.connection_made(self)
+            self.data_received(rest)  # if empty, there may be data that came with the end of the handshake
+
+    def _end_badly(self) -> None:
+        """Closes after a violation of the protocol, with the alert that tells the client."""
+        self._is_open = False
+        self._socket.write(self._stream.take_output())
+        self._socket.close()
+
+    def eof_received(self) -> bool:
+        """Returns whether to keep the connection although the client sends no more."""
+        return self._is_open and bool(self._client.eof_received())
+
+    def pause_writing(self) -> None:
+        if self._is_open:
+            self._client.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._is_open:
+            self._client.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_open = False
+        if not self.established.done():
+            self.established.set_exception(error or ConnectionResetError("the client disconnected"))
+        elif not self.established.cancelled() and self.established.exception() is None:
+            self._client.connection_lost(error)
+
+    # What the client's protocol calls
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._is_open:
+            self._socket.write(self._stream.encrypt(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self._socket.get_write_buffer_size()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._socket.set_write_buffer_limits(high, low)
+
+    def pause_reading(self) -> None:
+        if self._is_open:
+            self._socket.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._is_open:
+            self._socket.resume_reading()
+
+    def is_closing(self) -> bool:
+        return not self._is_open or self._socket.is_closing()
+
+    def can_write_eof(self) -> bool:
+        """TLS ends both directions at once."""
+        return False
+
+    def close(self) -> None:
+        """Ends our side when all is written, and waits a moment for the client to end its own.
+
+        Closing at once with unread data would make the kernel reset the connection, which throws away replies that
+        the client has not read yet.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._socket.write(self._stream.end())
+        self._socket.write_eof()
+        self._socket.resume_reading()
+        self._loop.call_later(LINGER_SECONDS, self._socket.close)
+
+    def abort(self) -> None:
+        self._is_open = False
+        self._socket.abort()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "peercert":
+            return self._stream.certificate
+        return self._socket.get_extra_info(name, default)
