@@ -202,7 +202,7 @@ class Connection:
                 subject = self._runs.subject
                 if subject.draw.ids:
                     output, self._parts = run_at_once(session, subject.command, subject.draw, transaction.run)
-            elif not is_run(known):
+            elif not (is_run(known) and self._runs.may_learn(len(known))):
                 output, self._parts = run_known_at_once(session, known)
                 self.budget.left_ns -= len(known) * NS_PER_KNOWN
         if output:

@@ -6,8 +6,11 @@ import pytest
 
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import FREE, Kinds, KnownFrames, kind_of
+from respid.resp.reader import RequestReader
 from respid.resp.transaction import NO_TRANSACTION, Transaction, TransactionReader
+from respid.worker.worker import Worker
 from tests.support.byte_streams import request
+from tests.support.scripted_worker import connect, converse
 
 RUN = request("INCR", "a") * 3
 KINDS: Kinds[str] = dict([kind_of([b"PING"], "ping"), kind_of([b"GET", FREE], "get")])
@@ -129,6 +132,19 @@ def test_gives_up_transactions_that_are_no_runs(transactions: TransactionReader[
             assert transactions.expected
             transactions.find(KINDS, other, 0)
         assert pause(transactions) == PAUSE
+
+
+def test_run_is_answered_as_known_while_none_is_learned(worker: Worker) -> None:
+    """And is learned once as many requests have come as are parsed until then."""
+    connection, sent = connect(worker), transaction(RUN)
+    converse(connection, sent)
+    connection._runs._pause = 30
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(RequestReader, "feed")
+        converse(connection, *[sent] * 10)
+    converse(connection, sent, sent)
+    assert connection._runs.expects
+    assert worker.stats.commands["incr"] == 39
 
 
 def test_gives_up_transactions_that_cannot_be_answered(transactions: TransactionReader[str]) -> None:
