@@ -491,17 +491,6 @@ def known_request_in_a_transaction_queued_twice(patch: Patch) -> None:
 
 
 @plant
-def known_requests_in_a_transaction_fail_by_element(patch: Patch) -> None:
-    initialise = queued.QueuedKnown.__init__
-
-    def init(known: queued.QueuedKnown, requests: tuple[Known, ...], version: int) -> None:
-        initialise(known, requests, version)
-        known.draws_ids = False
-
-    patch.setattr(queued.QueuedKnown, "__init__", init)
-
-
-@plant
 def known_requests_answered_in_the_version_of_multi(patch: Patch) -> None:
     patch.setattr(queued, "in_this_version", lambda _session, requests: requests)
 

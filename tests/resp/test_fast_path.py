@@ -262,6 +262,14 @@ def test_transaction_ends_choice_of_caching(several: str) -> None:
     check_equality([sent, sent, *chosen, sent, sent])
 
 
+def test_transaction_of_known_requests_fails_as_a_whole() -> None:
+    """While no ID can be issued, however it is cut."""
+    several = frame("HINCRBY KEY KEY 1", b"a") + frame("EXPIRE KEY 60", b"a")
+    refused = frame("INCR KEY", b"a") * 400
+    pieces = [transaction(several), refused, transaction(several), request("MULTI"), several * 2, request("EXEC")]
+    check_equality(pieces, Setting(layout=FEW_IDS, reserved_ms=20))
+
+
 def test_cut_transaction_of_known_requests_gets_same_replies() -> None:
     one = transaction(frame("INCR KEY", b"a") + frame("EXPIRE KEY 60", b"a") * 2 + frame("GET KEY", b"key"))
     sent = one + frame("PING") + one * 2
