@@ -14,8 +14,12 @@ _candidates: Iterator[int] = itertools.cycle([*PORTS[_start:], *PORTS[:_start]])
 
 def free_port() -> int:
     """Returns a port of the loopback interface that nothing listens on."""
-    while True:
-        port = next(_candidates)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
+    return next(port for port in _candidates if is_free(port))
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this port of the loopback interface."""
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False

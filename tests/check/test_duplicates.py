@@ -57,7 +57,9 @@ def test_finds_twin_that_appears_during_check(start_server: StartServer) -> None
         "600",
         "--json",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as checking:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=clean_environment(measured=False)
+    ) as checking:
         wait_until(lambda: min(server.metric(IDS_GENERATED) for server in (one, other)) > 10_000)
         one.stop()
         twin = start_server(worker_id="9", port=one.port)

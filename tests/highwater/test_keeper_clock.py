@@ -54,6 +54,7 @@ async def draw_until_it_stops(worker: Worker, every_seconds: float) -> float:
     return loop.time() - began
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("every_seconds", [0.01, 60])
 @pytest.mark.parametrize("step_seconds", [0, 100, 160, 290, 310, 599, 3600, -200])
 def test_step_during_outage_costs_no_time(

@@ -1,6 +1,7 @@
 """The messages to systemd, from a real server to a socket as systemd opens it, and the unit in packaging/systemd."""
 
 import contextlib
+import random
 import select
 import shlex
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ports import free_port
+from benchmarks.ports import free_port, is_free
 from respid.monitoring.history import History
 from respid.monitoring.systemd import SystemdReport
 from respid.worker.worker import Worker
@@ -144,8 +145,8 @@ def unit_variables() -> dict[str, str]:
 
 
 def test_two_instances_share_a_port(tmp_path: Path) -> None:
-    """The HTTP ports cannot be chosen here, since the unit derives them; high worker IDs have ports that are free."""
-    port, worker_ids = free_port(), (901, 902)
+    """The unit derives the HTTP ports from the worker IDs."""
+    port, worker_ids = free_port(), [each for each in random.sample(range(1024), 1024) if is_free(8080 + each)][:2]
     environment = clean_environment() | unit_variables() | {"RESPID_PORT": str(port)}
     with contextlib.ExitStack() as stack:
         processes = [

@@ -21,6 +21,12 @@ INCR = request("INCR", "single")
 NEXT_MOST = request("ID.NEXT", "COUNT", str(MOST))
 
 
+@pytest.fixture(scope="module")
+def server(start_module_server: StartServer) -> RunningServer:
+    """A server without coverage: with it, millions of IDs take several times as long."""
+    return start_module_server(measured=False)
+
+
 class Receiver(threading.Thread):
     """Sends one request and receives its lines in a thread, without parsing them."""
 
@@ -123,7 +129,7 @@ def test_stream_ends_when_client_leaves(start_server: StartServer) -> None:
 
 
 def test_unread_stream_pauses(start_server: StartServer) -> None:
-    server = start_server()
+    server = start_server(measured=False)
     drawn: list[float] = []
 
     def has_stopped() -> bool:

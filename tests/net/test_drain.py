@@ -104,7 +104,7 @@ def test_idle_connections_are_not_reset(start_server: StartServer) -> None:
 
 
 def test_drain_delay_serves_but_is_not_ready(start_server: StartServer) -> None:
-    server = start_server("--drain-delay", "1")
+    server = start_server("--drain-delay", "5")  # long enough for a busy machine
     with RawClient(server.port) as client:
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: server.get("/readyz")[0] == 503)

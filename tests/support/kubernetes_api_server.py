@@ -141,5 +141,5 @@ def _ask_readiness(port: int, token: str) -> None:
     context = create_default_context()
     context.check_hostname, context.verify_mode = False, CERT_NONE
     request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, context=context, timeout=5):
+    with urllib.request.urlopen(request, context=context, timeout=30):
         pass
