@@ -34,6 +34,7 @@ NEEDED_MODULES = {
     "observability": ["helm_python"],
     "test_page.py": ["axe_playwright_python", "playwright"],
     "test_lease_api.py": ["lightkube"],
+    "test_lease_requests.py": ["lightkube"],
     "test_upgrades.py": ["lightkube"],
 }
 

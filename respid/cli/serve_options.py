@@ -298,7 +298,7 @@ client_settings = combine(
         "peers",
         "--peers",
         "DNS name of all ready workers. When it gets a new address, clients that can be moved silently reconnect to"
-        " any worker within a minute, or within a minute and a half if they connected less than half a minute before.",
+        " any worker within a minute, or within a minute and a half if they did so less than half a minute before.",
         type=NameAndPort(),
         show_default="none",
         metavar="NAME:PORT",

@@ -53,14 +53,14 @@ class Known:
     drawn: Draw | None
 
 
-_KINDS: dict[int, Kinds[Known]] = {}  # by version of the protocol
+_KINDS_CACHE: dict[int, Kinds[Known]] = {}  # by version of the protocol
 
 
 def known_kinds(session: Session) -> Kinds[Known]:
     """Returns the known requests of a session, in upper and in lower case."""
-    kinds = _KINDS.get(session.version)
+    kinds = _KINDS_CACHE.get(session.version)
     if kinds is None:
-        kinds = _KINDS[session.version] = dict(
+        kinds = _KINDS_CACHE[session.version] = dict(
             _kind(session, words, [name.encode(), *map(_argument, others)])
             for words in REQUESTS
             for upper, *others in [words.split()]
@@ -85,7 +85,9 @@ def _kind(session: Session, words: str, pattern: list[bytes | Number]) -> tuple[
     arguments = [each if isinstance(each, bytes) and each else _SAMPLE for each in pattern]
     command = COMMANDS[arguments[0].upper()]
     drawn = command.draw_of(session.worker.generator.layout, arguments) if command.draw_of else None
-    reply = _REPLIES.get(drawn) if isinstance(drawn, Draw) else command.handler(session, arguments)
+    reply = None if command.draw_of else command.handler(session, arguments)
+    if isinstance(drawn, Draw):
+        reply = _REPLIES.get(drawn)
     if not isinstance(reply, bytes):
         raise TypeError(f"the reply to {command.name} is neither constant nor an ID")
     known = Known(words, command.name, reply, drawn if isinstance(drawn, Draw) else None)

@@ -27,14 +27,12 @@ class QueuedRequest:
 
     def replies(self, session: Session) -> Parts:
         reply = self._handler(session, self._arguments)
-        while reply is None:
-            yield None
-            reply = self._handler(session, self._arguments)
         session.worker.stats.commands[self.name] += 1
-        if not isinstance(reply, bytes):
+        if isinstance(reply, bytes):
+            if reply:
+                yield reply
+        elif reply is not None:  # None is the reply to a draw that waits, and these are QueuedDraws
             yield from reply
-        elif reply:
-            yield reply
 
 
 class QueuedDraws:
@@ -90,7 +88,7 @@ def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Dr
         return count, encoder.QUEUED * count
     room = session.worker.config.max_queued_commands - session.queued_size
     if room <= 0:
-        return 1, _refuse(session, transaction, 1)
+        return 1, _refuse(session, transaction)
     last = transaction[-1] if transaction else None
     if not isinstance(last, QueuedDraws) or last.name != name or last.draw != draw:
         last = QueuedDraws(name, draw)
@@ -112,7 +110,7 @@ def queue_known(session: Session, transaction: list[Queued], requests: tuple[Kno
         return len(requests), encoder.QUEUED * len(requests)
     room = session.worker.config.max_queued_commands - session.queued_size
     if room <= 0:
-        return 1, _refuse(session, transaction, 1)
+        return 1, _refuse(session, transaction)
     queued = QueuedKnown(requests[:room], session.version)
     transaction.append(queued)
     session.queued_bytes += ENTRY_BYTES + _REFERENCE_BYTES * queued.count
@@ -129,7 +127,7 @@ def queue_request(session: Session, transaction: list[Queued], command: Command,
     arguments_bytes = sum(map(len, arguments))
     size = 1 + arguments_bytes // _KIB
     if session.queued_size + size > session.worker.config.max_queued_commands:
-        return _refuse(session, transaction, size)
+        return _refuse(session, transaction)
     session.queued_size += size
     session.queued_requests += 1
     session.queued_bytes += ENTRY_BYTES + ARGUMENT_OVERHEAD_BYTES * len(arguments) + arguments_bytes
@@ -137,11 +135,10 @@ def queue_request(session: Session, transaction: list[Queued], command: Command,
     return encoder.QUEUED
 
 
-def _refuse(session: Session, transaction: list[Queued], size: int) -> bytes:
+def _refuse(session: Session, transaction: list[Queued]) -> bytes:
     """Frees the transaction, which is too large. EXEC will fail."""
     transaction.clear()
     session.queued_bytes = session.queued_requests = 0
-    session.queued_size += size
     session.transaction_broken = True
     return errors.queue_full(session.worker.config.max_queued_commands)
 

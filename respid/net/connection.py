@@ -187,9 +187,7 @@ class Connection:
             output, position = output + replies, found.end
             if position == len(data) or self._parts is not None or len(output) >= TURN_OUTPUT_BYTES:
                 break
-        if self._parts is not None:
-            self.is_between_requests = False  # the rest of a reply comes before all others
-        elif position == len(data):
+        if self._parts is None and position == len(data):
             return output
         rest = data[position:]
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
@@ -282,7 +280,7 @@ class Connection:
                     output.append(reply)
                     output_bytes += len(reply)
                 if reply[0] == errors.FIRST_BYTE:
-                    session.worker.stats.errors[reply[1:].split(maxsplit=1)[0].decode("ascii", "replace")] += 1
+                    session.worker.stats.errors[reply[1:].split(maxsplit=1)[0].decode()] += 1
             if self._parts is None:
                 if session.reply_mode is not _ON:
                     self._change_reply_mode()
@@ -488,4 +486,3 @@ class Connection:
         wait.is_followed = self._parts is not None or not self._reader.is_empty or len(self._recognised) > 1
         if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
             self.session.closing = True
-            self.next = _CLOSE

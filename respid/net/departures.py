@@ -25,7 +25,7 @@ class Departures:
         self._closes_all = config.max_connection_age_clients == "all"
         self._ttl_seconds = age_ttl_seconds(self._age_seconds) if self._age_seconds else TTL_SECONDS
         self._numbers = Numbers(config.worker_id)
-        self._rounds = Rounds(random.random)
+        self._rounds = Rounds(random.random, worker.started_ns / 1e9)
         self._message = b""  # of this look
         self._opened_before = -NEVER  # connections opened earlier reconnect in the round that begins with this look
         self.are_expected = bool(self._age_seconds or config.peers)

@@ -15,6 +15,7 @@ LEAST_DRAIN_TTL_SECONDS = 2  # with less, clients that follow would find the wor
 DRAIN_MARGIN_SECONDS = 1.0  # between the moment when clients follow and the end of the drain
 ROUND_SECONDS = 60.0  # within which connections reconnect after a worker appeared, and that each one lasts at least
 SPREAD_SECONDS = 20.0  # over which those move at least that were opened together, even if it takes more than a round
+SETTLED_SECONDS = 100.0  # after a worker appeared, when the last connection has moved because of it: 85, and the looks
 _WORKER_BITS = 20  # of a number; with the seconds since 1970 it stays below 2^53, which a JavaScript number holds
 
 
@@ -107,13 +108,16 @@ class Departure:
 class Rounds:
     """Lets connections reconnect after new workers have appeared, each at most once a minute.
 
-    They do so within a minute. Those opened less than half a minute before may need 25 seconds more.
+    They do so within a minute. Those that moved because of an earlier worker, less than half a minute before, may need
+    25 seconds more.
     """
 
-    def __init__(self, random: Callable[[], float]) -> None:
-        """`random` returns numbers from 0 to 1."""
+    def __init__(self, random: Callable[[], float], now: float) -> None:
+        """`random` returns numbers from 0 to 1. Connections opened soon after `now` may have moved to this worker."""
         self._random = random
         self._appeared_at = -NEVER  # when the last worker appeared that has had no round yet
+        self._settles_at = now + SETTLED_SECONDS  # when no connection moves any more because of the last round
+        self._settled_at = self._settles_at  # because of those before the last round
 
     def note_new_worker(self, now: float) -> None:
         self._appeared_at = now
@@ -121,14 +125,17 @@ class Rounds:
     def begin(self) -> float:
         """Begins a round if one is due. Connections that were opened before the returned time have to reconnect."""
         appeared_at, self._appeared_at = self._appeared_at, -NEVER
+        if appeared_at > -NEVER:
+            self._settled_at, self._settles_at = self._settles_at, appeared_at + SETTLED_SECONDS
         return appeared_at
 
     def moment(self, opened_at: float, now: float) -> float:
         """A random moment of a round that begins now, early enough for a client to follow within it.
 
-        A connection that was opened less than a minute ago, perhaps because an earlier worker appeared, first becomes a
+        A connection that may have been opened because of an earlier worker, less than a minute ago, first becomes a
         minute old. Many may have been opened at the same time, so they get a random moment after that.
         """
-        earliest = max(now, opened_at + ROUND_SECONDS)
+        has_moved = opened_at < self._settled_at
+        earliest = max(now, opened_at + ROUND_SECONDS) if has_moved else now
         latest = max(earliest + SPREAD_SECONDS, now + ROUND_SECONDS - TTL_SECONDS / 2)
         return earliest + self._random() * (latest - earliest)

@@ -380,6 +380,24 @@ def test_probes_use_the_http_listener() -> None:
     assert all(container[f"{name}Probe"]["httpGet"]["port"] == "http" for name in paths)
 
 
+def test_worker_that_lacks_cpu_is_not_restarted() -> None:
+    """It still serves. A restart closes all its connections, and needs more CPU than its answers."""
+    container = render().container
+    startup, liveness, readiness = (container[f"{name}Probe"] for name in ("startup", "liveness", "readiness"))
+    assert unanswered_seconds(startup) >= 300
+    assert unanswered_seconds(liveness) >= 60
+    assert 7 <= unanswered_seconds(readiness) <= 15, (
+        "the only worker stays in the Service, and one that hangs leaves it"
+    )
+    assert all(probe["timeoutSeconds"] >= 5 for probe in (startup, liveness, readiness))
+
+
+def unanswered_seconds(probe: Values) -> int:
+    """The least time without an answer after which a probe has failed."""
+    periods: int = probe["periodSeconds"] * (probe["failureThreshold"] - 1)
+    return periods + int(probe["timeoutSeconds"])
+
+
 def test_grace_period_exceeds_the_drain() -> None:
     rendered = render()
     stop_seconds = float(rendered.environment["RESPID_DRAIN_DELAY"]) + STOPPING_SECONDS

@@ -195,9 +195,14 @@ class Release:
     @property
     def exit_codes(self) -> set[int]:
         """Those of the workers that run now, from former ends. Probes on a busy node cause others than `FAILED`."""
+        return {int(end["exitCode"]) for end in self.ends}
+
+    @property
+    def ends(self) -> list[dict[str, Any]]:
+        """How the containers of the workers that run now have ended before: exitCode, reason, finishedAt and others."""
         statuses = [self.namespace.get(*pod.split("/"))["status"]["containerStatuses"] for pod in self.pods()]
         ends = [each.get("lastState", {}).get("terminated") for containers in statuses for each in containers]
-        return {int(end["exitCode"]) for end in ends if end}
+        return [end for end in ends if end]
 
     def logs(self, event: str) -> list[bool]:
         """Whether each worker that runs now has logged an event."""

@@ -1,52 +1,13 @@
-"""Two pods that both believe they are the same worker."""
+"""Workers that stand still for a while, and two pods that both believe they are the same worker."""
 
-import contextlib
-import os
-import signal
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.cluster.container import Container
 from tests.cluster.installation import BY_FORCE, RETRYABLE, SMALL, Client, Namespace, Release, repeated, wait_for
-from tests.support.needed_tools import leave_out
 
-
-class Container:
-    """The main process of a pod's container, where the node is this machine."""
-
-    def __init__(self, namespace: Namespace, pod: str) -> None:
-        self.uid = namespace.get("pod", pod)["metadata"]["uid"]
-        found = [pid for pid in _pids() if self.uid in _read(pid, "cgroup") and "respid" in _read(pid, "cmdline")]
-        if not found:
-            leave_out("the cluster's node is another machine: its processes cannot be frozen from here")
-        (self._pid,) = found
-        # The runtime that would kill the container for the kubelet is frozen too, as on a node that hangs.
-        self._shim = int(_read(self._pid, "stat").rsplit(")", 1)[1].split()[1])
-
-    def freeze(self) -> None:
-        os.kill(self._shim, signal.SIGSTOP)
-        os.kill(self._pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.kill(self._pid, signal.SIGCONT)
-
-    def let_go(self) -> None:
-        """Thaws it, so that the kubelet can kill it."""
-        for pid in (self._pid, self._shim):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-
-def _pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _read(pid: int, name: str) -> str:
-    try:
-        return (Path("/proc") / str(pid) / name).read_text()
-    except OSError:
-        return ""
+STANDSTILL_SECONDS = 40  # less than the minute after which the liveness probe fails
 
 
 def _stands_still(client: Client) -> bool:
@@ -81,6 +42,23 @@ def test_frozen_and_replaced_pod_repeats_no_id(release: Release) -> None:
     assert repeated(thawed, successor) == 0
     assert max(thawed.spans) < min(successor.spans), "all IDs of the old pod lie below those of its successor"
     assert set(thawed.errors) | set(successor.errors) <= RETRYABLE
+
+
+def test_worker_that_stands_still_is_not_restarted(release: Release) -> None:
+    """As one that gets no CPU. A restart would take all its connections, and more CPU."""
+    release.install(SMALL, {"replicaCount": 1})
+    release.wait_for_rollout()
+    client = Client(release.namespace, release.name)
+    worker = Container(release.namespace, "respid-0")
+    try:
+        worker.freeze()
+        time.sleep(STANDSTILL_SECONDS)
+    finally:
+        worker.let_go()
+    answered = client.answered
+    wait_for(lambda: client.answered > answered + 100 and release.ready == 1, "it goes on")
+    assert release.ends == []
+    assert repeated(client.finish()) == 0
 
 
 def test_second_release_waits_until_it_has_an_offset(namespace: Namespace) -> None:

@@ -12,10 +12,10 @@ from respid.net.connection import TURN_NS, TURN_REQUESTS
 from respid.net.states import Next
 from respid.resp import encoder, errors
 from respid.worker.worker import Worker
-from tests.support.byte_streams import requests
+from tests.support.byte_streams import request, requests
 from tests.support.command_client import CommandClient
 from tests.support.scripted_clock import ScriptedClock
-from tests.support.scripted_worker import connect
+from tests.support.scripted_worker import connect, converse
 
 
 @pytest.mark.parametrize("name", ["ping", "PING", "pInG"])
@@ -98,6 +98,27 @@ def test_waiting_run_is_counted_in_part(client: CommandClient, clock: ScriptedCl
 def test_errors_are_counted_by_code(client: CommandClient) -> None:
     client.tell("BOGUS; ECHO; HELLO 4; AUTH a b; MULTI; BOGUS; EXEC")
     assert client.connection.session.worker.stats.errors == Counter(ERR=3, NOPROTO=1, WRONGPASS=1, EXECABORT=1)
+
+
+def test_limits_are_lower_while_unauthenticated(unauthenticated_client: CommandClient) -> None:
+    """After RESET, too."""
+    many = request("PING", *["x"] * 10)
+    assert unauthenticated_client.tell("AUTH secret") == encoder.OK
+    assert converse(unauthenticated_client.connection, many).startswith(b"-ERR wrong number of arguments")
+    unauthenticated_client.tell("RESET")
+    assert converse(unauthenticated_client.connection, many) == (
+        b"-ERR Protocol error: unauthenticated multibulk length\r\n"
+    )
+
+
+def test_protocol_errors_are_counted_by_limit(worker: Worker) -> None:
+    closed = worker.stats.connections_closed
+    before = closed.copy()
+    for sent in (b"*x\r\n", b"*-x\r\n", b"*1\r\n$600000000\r\n", b"*1\r\n$500000000\r\n", b"*2000000000\r\n"):
+        connection = connect(worker)
+        assert connection.receive(sent).startswith(b"-ERR Protocol error: ")
+        assert connection.next is Next.CLOSE
+    assert closed - before == {"protocol_error": 3, "request_bytes": 1, "arguments": 1}
 
 
 @pytest.mark.parametrize("before", ["", "MULTI; "])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respid.commands import COMMANDS
+from respid.commands import COMMANDS, RequestKind
 from respid.commands.ids import SLICE_IDS
 from respid.ids.layout import Layout
 from respid.net.connection import TURN_OUTPUT_BYTES, Connection
@@ -109,6 +109,32 @@ def test_request_waits_for_next_millisecond(client: CommandClient, clock: Script
     assert LAYOUT.compose(clock.wall, 1, 0) > last
 
 
+def test_blocks_of_a_run_are_adjacent(client: CommandClient) -> None:
+    numbers = client.integers("; ".join(["INCRBY a 5"] * 20))
+    assert numbers == list(range(numbers[0], numbers[0] + 100, 5))
+    assert LAYOUT.decompose(numbers[0]).sequence == 4
+
+
+@pytest.mark.parametrize(("size", "kind"), [(256, RequestKind.SINGLE), (257, RequestKind.BLOCK)])
+def test_block_is_large_above_a_sixteenth_of_a_millisecond(client: CommandClient, size: int, kind: RequestKind) -> None:
+    client.tell(f"INCRBY a 4096; INCRBY a {size}")
+    assert client.needs() is Next.WAIT
+    assert client.connection.session.wait.kind is kind
+
+
+@pytest.mark.parametrize("command", ["INCR a", "INCRBY a 5", "ID.NEXT COUNT 5", "ID.RANGE 5"])
+def test_request_that_has_waited_goes_first(client: CommandClient, clock: ScriptedClock, command: str) -> None:
+    """While requests wait, only these get the IDs of a new millisecond."""
+    generator = client.connection.session.worker.generator
+    client.tell("INCRBY a 4096")
+    client.tell(command)
+    generator.queued = True
+    clock.pass_ms(1)
+    assert generator.take(1) == (0, 0)
+    assert client.connection.resume()
+    assert client.needs() is Next.READ
+
+
 @pytest.mark.parametrize(
     "command", ["INCR a", "INCRBY a 5", "INCRBYFLOAT a 1", "ID.NEXT", "ID.NEXT COUNT 5", "ID.RANGE 5"]
 )
@@ -121,6 +147,16 @@ def test_draws_are_refused_after_patience(client: CommandClient, clock: Scripted
     assert client.connection.resume() == (b"-LOADING respid cannot issue IDs: the reservation is being extended\r\n")
     assert client.tell(f"{command}; PING").startswith(b"-LOADING")
     assert client.needs() is Next.READ
+
+
+def test_each_refusal_of_a_run_is_counted(client: CommandClient, clock: ScriptedClock) -> None:
+    client.tell("; ".join(["INCR a"] * 10))
+    stats = client.connection.session.worker.stats
+    clock.pass_ms(100_000)  # beyond the reservation
+    client.tell("; ".join(["INCR a"] * 5))
+    clock.pass_ms(150)
+    assert client.connection.resume().count(b"-LOADING") == 5
+    assert (stats.commands["incr"], stats.failed_calls["incr"], stats.errors["LOADING"]) == (15, 5, 5)
 
 
 def test_begun_stream_never_ends_in_error(client: CommandClient, clock: ScriptedClock) -> None:

@@ -75,14 +75,21 @@ def test_streams_inside_transaction(client: CommandClient) -> None:
     assert pong.text == b"PONG"
 
 
-def test_exec_without_ids_fails_whole(client: CommandClient, clock: ScriptedClock) -> None:
-    client.tell("MULTI; PING; INCR a")
+@pytest.mark.parametrize("draw", ["INCR a", "INCRBY a 2", "ID.NEXT COUNT 2", "ID.RANGE 2"])
+def test_exec_without_ids_fails_whole(client: CommandClient, clock: ScriptedClock, draw: str) -> None:
+    client.tell(f"MULTI; PING; {draw}")
     clock.pass_ms(100_000)  # beyond the reservation
     assert client.tell("EXEC") == b""
     assert client.needs() is Next.WAIT
     clock.pass_ms(200)
     assert client.connection.resume().startswith(b"-LOADING respid cannot issue IDs: ")
     assert client.tell("EXEC; PING") == errors.EXEC_WITHOUT_MULTI + encoder.PONG
+
+
+def test_exec_counts_its_commands(client: CommandClient) -> None:
+    client.tell("MULTI; PING; ECHO a; INCR a; INCR b; ID.RANGE 2; GET a; INCRBY a x; PING; EXEC")
+    counted = {"multi": 1, "ping": 2, "echo": 1, "incr": 2, "id.range": 1, "get": 1, "incrby": 1, "exec": 1}
+    assert client.connection.session.worker.stats.commands == counted
 
 
 def test_exec_without_draws_needs_no_id(client: CommandClient, clock: ScriptedClock) -> None:
@@ -122,6 +129,52 @@ def test_run_exceeds_limit_of_transaction(worker: Worker, most: int) -> None:
     assert replies.startswith(encoder.OK + encoder.QUEUED * most + errors.queue_full(most))
     assert replies.endswith(b"\r\n" + encoder.QUEUED * (39 - most) + errors.EXEC_ABORTED)
     assert worker.generator.ids_issued == 3
+
+
+@pytest.mark.parametrize(("text_bytes", "fits"), [(1019, True), (1020, False)])
+def test_each_kib_of_arguments_counts_as_a_request(worker: Worker, text_bytes: int, *, fits: bool) -> None:
+    worker.config = replace(worker.config, max_queued_commands=2)
+    client = CommandClient(connect(worker))
+    refused = errors.queue_full(2)
+    assert client.tell(f"MULTI; ECHO {'x' * text_bytes}") == encoder.OK + encoder.QUEUED
+    assert client.tell("PING") == (encoder.QUEUED if fits else refused)
+    assert client.tell("PING; PING") == (refused if fits else encoder.QUEUED) + encoder.QUEUED
+    assert client.tell("EXEC; MULTI; PING; PING; EXEC").endswith(b"*2\r\n" + encoder.PONG * 2)
+
+
+@pytest.mark.parametrize(
+    ("queued", "held"),
+    [
+        ("PING", 1 * 48 + 4),
+        ("ECHO hello", 2 * 48 + 9),
+        ("PING; ECHO hello", 1 * 48 + 4 + 200 + 2 * 48 + 9),
+        ("GET orders", 2 * 48 + 3),
+        ("EXISTS orders customers", 3 * 48 + 6),
+        ("MSETNX orders 12 customers 3", 5 * 48 + 6 + 3),
+        ("HSETNX orders field 1", 4 * 48 + 6 + 6),
+        ("INCR orders", 0),
+        ("INCR orders; INCR customers; INCRBY x 1", 200 + 2 * 8),
+        ("INCR orders; INCRBY orders 2; INCR orders", 400),
+    ],
+)
+def test_holds_what_exec_needs(client: CommandClient, queued: str, held: int) -> None:
+    """An entry of 200 bytes for each request or run, and the arguments, but no keys."""
+    client.tell(f"MULTI; {queued}")
+    session = client.connection.session
+    assert session.queued_bytes == 200 + held
+    assert session.queued_requests == queued.count(";") + 1
+    assert client.tell("EXEC").startswith(b"*")
+    assert session.queued_bytes == 0
+
+
+@pytest.mark.parametrize("refused", ["INCR a", "PING"])
+def test_transaction_above_the_limit_is_freed(worker: Worker, refused: str) -> None:
+    worker.config = replace(worker.config, max_queued_commands=3)
+    client = CommandClient(connect(worker))
+    client.tell(f"MULTI; PING; INCR a; ECHO x; {refused}")
+    session = client.connection.session
+    assert (session.transaction, session.queued_bytes, session.queued_requests) == ([], 0, 0)
+    assert client.tell("PING; INCR a; EXEC") == encoder.QUEUED * 2 + errors.EXEC_ABORTED
 
 
 def test_description_of_client_counts_what_is_queued(worker: Worker) -> None:
@@ -246,25 +299,39 @@ def test_exec_at_once_fails_whole(repeating: CommandClient, clock: ScriptedClock
     assert repeating.connection.resume().startswith(b"-LOADING respid cannot issue IDs: ")
 
 
+@pytest.mark.parametrize("after", ["", "; PING"])
 @pytest.mark.parametrize("left", [0, 1, 4])
-def test_exec_at_once_waits_for_the_rest(repeating: CommandClient, clock: ScriptedClock, left: int) -> None:
+def test_exec_at_once_waits_for_the_rest(repeating: CommandClient, clock: ScriptedClock, left: int, after: str) -> None:
     """Its memory is held until then. Requests after it wait, too."""
     repeating.tell(f"INCRBY a {4096 - 4 - left}")
-    replies = repeating.tell("MULTI; INCR a; INCR a; INCR a; INCR a; INCR a; EXEC; PING")
+    replies = repeating.tell(f"MULTI; INCR a; INCR a; INCR a; INCR a; INCR a; EXEC{after}")
     assert encoder.PONG not in replies
+    assert not repeating.connection.is_between_requests
     assert replies.startswith(encoder.OK + encoder.QUEUED * 5 + b"*5\r\n")
     assert replies.count(b":") == left
     assert repeating.needs() is Next.WAIT
     assert repeating.connection.session.queued_bytes > 0
     assert repeating.connection.session.worker.stats.commands["incr"] == 4 + left
     clock.pass_ms(1)
-    *_, result, pong = parse_replies(replies + repeating.connection.resume())
-    assert pong.text == b"PONG"
+    replies += repeating.connection.resume()
+    assert (encoder.PONG in replies) == bool(after)
+    result = parse_replies(replies)[6]
     numbers = [int(element.text or b"") for element in result.elements]
     assert numbers == sorted(set(numbers))
     assert len(numbers) == 5
     assert repeating.connection.held_bytes < 1000
     assert repeating.connection.session.queued_bytes == 0
+
+
+def test_transaction_waits_for_the_one_before(repeating: CommandClient, clock: ScriptedClock) -> None:
+    repeating.tell("INCRBY a 4090")  # two are left
+    replies = repeating.tell("MULTI; INCR a; INCR a; INCR a; EXEC; MULTI; INCR a; EXEC")
+    assert replies.count(encoder.OK) == 1
+    clock.pass_ms(1)
+    first, second = (reply for reply in parse_replies(replies + repeating.connection.resume()) if reply.type == "*")
+    numbers = [int(element.text or b"") for element in first.elements + second.elements]
+    assert numbers == sorted(set(numbers))
+    assert (len(first.elements), len(second.elements)) == (3, 1)
 
 
 @pytest.mark.parametrize("most", [4, 5])

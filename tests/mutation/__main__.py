@@ -25,6 +25,8 @@ HISTORIES = "10"  # of the simulation, for each mutant
 STOP_SECONDS = 30  # that mutmut gets to write down its results
 PYTEST_ARGUMENTS = (
     "-p",
+    "tests.mutation.cold_caches",
+    "-p",
     "no:xdist",
     "-p",
     "no:cacheprovider",

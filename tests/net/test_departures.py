@@ -11,7 +11,7 @@ import pytest
 
 from respid.commands import Session
 from respid.net.departures import Departures
-from respid.net.moves import ROUND_SECONDS, TTL_SECONDS, Departure
+from respid.net.moves import ROUND_SECONDS, SETTLED_SECONDS, TTL_SECONDS, Departure
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
@@ -157,10 +157,10 @@ def fake_socket(client: CommandClient, library: str) -> FakeSocket:
     return FakeSocket(session)
 
 
-def after_new_worker(departures: Departures, client: FakeSocket) -> list[float]:
+def after_new_worker(departures: Departures, client: FakeSocket, *, age: float = 100) -> list[float]:
     """Returns the seconds after which the client was asked or closed. It is used all the time."""
     socket = cast("Any", client)
-    now = client.session.connected_ns / 1e9 + 100
+    now = client.session.connected_ns / 1e9 + age
     departure = departures.plan(socket)
     departures.note_new_worker(now)
     acted = []
@@ -180,6 +180,13 @@ def test_new_worker_moves_those_that_can_be_asked(worker: Worker, client: Comman
     assert second <= ROUND_SECONDS - TTL_SECONDS / 2 + 1
     assert worker.stats.moves["announced"] == 1
     assert (asked.given_up, closed_at - second) == (["not_moved"], 1 + TTL_SECONDS), "it reads the message after 1 s"
+
+
+def test_new_worker_soon_moves_those_that_have_just_connected(worker: Worker, client: CommandClient) -> None:
+    recent = fake_socket(client, "go-redis")
+    recent.session.connected_ns += round(1e9 * SETTLED_SECONDS) + 1_000_000_000
+    second, _ = after_new_worker(Departures(worker), recent, age=1)
+    assert second <= ROUND_SECONDS - TTL_SECONDS / 2 + 1
 
 
 def test_new_worker_closes_those_that_reconnect(worker: Worker, client: CommandClient) -> None:

@@ -8,6 +8,7 @@ import pytest
 from respid.net.moves import (
     NEVER,
     ROUND_SECONDS,
+    SETTLED_SECONDS,
     SPREAD_SECONDS,
     TTL_SECONDS,
     Departure,
@@ -137,14 +138,14 @@ def test_new_worker_does_not_change_a_moment_that_is_set() -> None:
 
 
 def test_round_begins_once_for_a_new_worker() -> None:
-    rounds = Rounds(lambda: 0.5)
+    rounds = Rounds(lambda: 0.5, 0)
     rounds.note_new_worker(5)
     assert rounds.begin() == 5
     assert rounds.begin() == -NEVER
 
 
 def test_worker_that_appears_during_a_round_has_one_at_once() -> None:
-    rounds = Rounds(lambda: 0.5)
+    rounds = Rounds(lambda: 0.5, 0)
     rounds.note_new_worker(5)
     rounds.begin()
     rounds.note_new_worker(10)
@@ -156,13 +157,39 @@ def test_worker_that_appears_during_a_round_has_one_at_once() -> None:
     ("opened_at", "random", "moment"),
     [(40, 0, 100), (40, 1, 155), (60, 0, 120), (60, 1, 155), (90, 0, 150), (90, 1, 170), (99, 1, 179)],
 )
-def test_new_connection_stays_for_a_minute(opened_at: float, random: float, moment: float) -> None:
-    assert Rounds(lambda: random).moment(opened_at, now=100) == moment
+def test_connection_that_may_have_moved_stays_for_a_minute(opened_at: float, random: float, moment: float) -> None:
+    """To this worker, which started lately."""
+    assert Rounds(lambda: random, 0).moment(opened_at, now=100) == moment
+
+
+@pytest.mark.parametrize("random", [0.0, 1.0])
+@pytest.mark.parametrize("age", [1, 20, 59, 600])
+def test_connection_that_has_not_moved_does_so_within_a_minute(age: float, random: float) -> None:
+    """Such as those of clients whose load is the reason for the new worker."""
+    rounds = Rounds(lambda: random, 0)
+    now = begin_round(rounds, 2 * SETTLED_SECONDS)
+    assert now <= rounds.moment(now - age, now) <= now + ROUND_SECONDS - TTL_SECONDS / 2
+
+
+def test_connection_moves_once_a_minute_for_workers_in_a_row() -> None:
+    """A connection that the first one may have moved stays for a minute; so does one that the second one moved."""
+    rounds = Rounds(lambda: 0.0, 0)
+    first = begin_round(rounds, 2 * SETTLED_SECONDS)
+    second = begin_round(rounds, first + SETTLED_SECONDS + 1)
+    assert rounds.moment(first + SETTLED_SECONDS - 1, second) == first + SETTLED_SECONDS - 1 + ROUND_SECONDS
+    assert rounds.moment(first + SETTLED_SECONDS, second) == second
+    third = begin_round(rounds, second + 30)
+    assert rounds.moment(second + 29, third) == second + 29 + ROUND_SECONDS
+
+
+def begin_round(rounds: Rounds, now: float) -> float:
+    rounds.note_new_worker(now)
+    return rounds.begin()
 
 
 @pytest.mark.parametrize("age", [0, 1, 5, 20, 40, 59, 60, 600])
 def test_connections_opened_together_move_apart(age: float) -> None:
-    rounds = Rounds(random.Random(1).random)
+    rounds = Rounds(random.Random(1).random, 1)
     moments = [rounds.moment(100 - age, now=100) for _ in range(1000)]
     per_second = Counter(int(moment) for moment in moments)
     assert max(per_second.values()) <= 2 * 1000 / SPREAD_SECONDS
@@ -172,7 +199,7 @@ def test_connections_opened_together_move_apart(age: float) -> None:
 
 @pytest.mark.parametrize("random", [0.0, 1.0])
 def test_asked_client_follows_within_the_round(random: float) -> None:
-    moment = Rounds(lambda: random).moment(0, 100)
+    moment = Rounds(lambda: random, 0).moment(0, 100)
     assert 100 <= moment <= 100 + ROUND_SECONDS - TTL_SECONDS / 2
 
 
@@ -191,9 +218,9 @@ class SimulatedFleet:
     def __init__(self, workers: int, apart_seconds: int) -> None:
         self.share_after: dict[int, int] = {}  # seconds until a worker had 80 % of its fair share of the connections
         self._random = random.Random(1)
-        self._rounds = [Rounds(self._random.random) for _ in range(workers)]
         self._connections = [[Departure(-600.0) for _ in range(600)], *([] for _ in range(workers - 1))]
         self._appear_at = {number: number * apart_seconds for number in range(1, workers)}
+        self._rounds = [Rounds(self._random.random, self._appear_at.get(each, -600)) for each in range(workers)]
 
     def pass_second(self, now: int) -> None:
         ready = [0, *(number for number, at in self._appear_at.items() if at <= now)]

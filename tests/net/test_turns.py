@@ -193,3 +193,15 @@ def test_pipeline_of_blocks_is_bulk_between_two_of_them(clock: ScriptedClock, wo
     connection.resume()
     assert client.needs() is Next.TURN
     assert connection.session.wait.is_bulk
+
+
+def test_is_unsettled_until_what_it_held_was_noted(worker: Worker) -> None:
+    connection = Connection(worker, 1, "127.0.0.1:50000", DEFAULT_LIMITS)
+    connection.receive(PING)
+    assert connection.is_settled
+    connection.receive(PING[:5])
+    assert not connection.is_settled
+    connection.receive(PING[5:])
+    assert not connection.is_settled
+    connection.settle()
+    assert connection.is_settled

@@ -421,6 +421,16 @@ def test_large_request_is_not_kept(request_: list[bytes]) -> None:
     assert not runs._parsed
 
 
+@pytest.mark.parametrize(
+    ("words", "learns"), [("PING a b", False), (f"PING {'x' * 25}", True), (f"PING {'x' * 26}", False)]
+)
+def test_errors_and_long_replies_make_no_run(worker: Worker, words: str, *, learns: bool) -> None:
+    """An error is counted each time, and a reply of more than 32 bytes is not repeated hundreds of times."""
+    connection = connect(worker)
+    converse(connection, *[request(*words.split())] * 4)
+    assert (connection._runs.expects is not None) == learns
+
+
 @pytest.mark.parametrize("request_bytes", [64, 197, 198])
 def test_low_limit_applies_to_frames_of_runs(worker: Worker, request_bytes: int) -> None:
     connection = connect(worker, replace(DEFAULT_LIMITS, request_bytes=request_bytes))

@@ -8,6 +8,7 @@ import pytest
 from respid.commands import COMMANDS, known, run
 from respid.commands.known import REQUESTS, Known, known_kinds
 from respid.net.connection import Connection
+from respid.net.states import Next
 from respid.resp.known_frames import FREE, OPENING_BYTES, Kind, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
 from respid.worker.worker import PATIENCE_MS, Worker
@@ -101,13 +102,55 @@ def test_read_like_the_last_one_is_recognised_at_once(worker: Worker, monkeypatc
             known.find(dict(kinds), read("two other"), 0)
 
 
-def test_shape_that_does_not_help_is_given_up(worker: Worker) -> None:
+def test_keys_of_two_digit_lengths_are_no_part_of_a_shape(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
-    for _ in range(100):
-        assert len(known.find(kinds, read("a bb"), 0)[0]) == 4
-        assert len(known.find(kinds, read("aa b"), 0)[0]) == 4
-    assert known._misses == 16
-    assert known.held_bytes == 0
+    for _ in range(2):
+        found = known.find(kinds, read("customers orders:1"), 0)
+        found = known.find(kinds, read("a" * 10 + " " + "b" * 99), 0)
+    monkeypatch.delattr(KnownFrames, "_scan")
+    assert known.find(kinds, read("c" * 10 + " " + "$" * 99), 0) == found
+
+
+@pytest.mark.parametrize(
+    ("sent", "pieces"),
+    [
+        (request("PING"), 0),
+        (request("GET", "key") * 3, 0),
+        (request("GET", "key") + request("PING"), 2),
+        (FOUR * 16, 3 * 16 + 1),
+        (FOUR * 16 + request("PING"), 0),
+    ],
+    ids=["one", "one kind", "two kinds", "64", "65"],
+)
+def test_keeps_shape_of_up_to_64_requests_of_several_kinds(worker: Worker, sent: bytes, pieces: int) -> None:
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    for _ in range(2):
+        assert known.held_bytes == 0
+        known.find(kinds, sent, 0)
+    assert known.held_bytes == 100 * pieces
+
+
+def reads_until_given_up(known: KnownFrames[Known], kinds: dict[bytes, Kind[Known]]) -> int:
+    """Returns how many reads of the same requests with keys of other lengths are compared in vain."""
+    reads = 0
+    while known.held_bytes or not reads:
+        assert len(known.find(kinds, read("aa b" if reads % 2 else "a bb"), 0)[0]) == 4
+        reads += 1
+    return reads
+
+
+def test_shape_that_does_not_help_is_given_up(worker: Worker) -> None:
+    """For good, and later if it has helped meanwhile."""
+    kinds, known = dict(known_kinds(connect(worker).session)), KnownFrames[Known]()
+    known.find(kinds, read("aa b"), 0)
+    assert reads_until_given_up(known, kinds) == 17
+    assert reads_until_given_up(known, kinds) == 1
+    known = KnownFrames[Known]()
+    for _ in range(8):
+        known.find(kinds, read("aa b"), 0)
+        known.find(kinds, read("a bb"), 0)
+    known.find(kinds, read("a bb"), 0)
+    assert reads_until_given_up(known, kinds) == 18
 
 
 def test_shape_is_held_by_its_client(worker: Worker) -> None:
@@ -151,6 +194,16 @@ def test_each_frame_is_looked_up_about_once(worker: Worker, monkeypatch: pytest.
     frames = [FOUR, request("INCR", "key"), request("ECHO", "a"), request("INCRBY", "key", "4000"), FOUR] * 50
     converse(connection, b"".join(frames))
     assert kinds.lookups < 2 * 11 * 50
+
+
+def test_other_requests_in_a_row_are_looked_up_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connect(worker)
+    kinds = Counted(known_kinds(connection.session))
+    monkeypatch.setattr("respid.net.connection.known_kinds", lambda _session: kinds)
+    converse(connection, request("ECHO", "a") * 100)
+    assert kinds.lookups == 1
+    converse(connection, (request("ECHO", "a") + request("GET", "k") * 2) * 30)
+    assert kinds.lookups < 100
 
 
 def test_known_requests_are_not_parsed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +279,25 @@ def test_refuses_names_that_the_opening_does_not_tell() -> None:
         kind_of([b"GE", FREE], "")
 
 
+@pytest.mark.parametrize("sent", [request("INCR", "k"), FOUR + request("INCR", "k"), request("INCR", "k") + FOUR])
+def test_request_that_waits_is_the_last_command(worker: Worker, sent: bytes) -> None:
+    """As CLIENT LIST shows it."""
+    connection = connect(worker)
+    worker.generator.take(4096)
+    converse(connection, sent)
+    assert connection.next is Next.WAIT
+    assert connection.session.last_command == "incr"
+
+
+@pytest.mark.parametrize("words", ["INCRBY key 2", "INCRBY key X", "ID.NEXT COUNT 2"])
+def test_refuses_requests_with_other_replies(words: str, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reply is constant, or one ID."""
+    monkeypatch.setattr(known, "REQUESTS", (words,))
+    monkeypatch.setattr(known, "_KINDS_CACHE", {})
+    with pytest.raises(TypeError):
+        known_kinds(connect(worker).session)
+
+
 def test_refusals_take_constant_time(clock: ScriptedClock, worker: Worker) -> None:
     """The rest of the requests once was planned anew after each of them."""
     connection = connect(worker)
@@ -235,5 +307,5 @@ def test_refusals_take_constant_time(clock: ScriptedClock, worker: Worker) -> No
     clock.pass_ms(PATIENCE_MS + 1)
     before = known._plan.cache_info().misses
     replies = connection.resume()
-    assert replies.count(b"-LOADING") == 40
+    assert replies.count(b"-LOADING") == worker.stats.commands["incr"] == worker.stats.failed_calls["incr"] == 40
     assert known._plan.cache_info().misses - before <= 2

@@ -1,11 +1,13 @@
 """Changes that an operator makes: worker IDs, layouts, stores, and where a start begins."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 from respid.ids.layout import Layout
 from tests.simulation.events import freeze, kill, move_marks, stop, thaw
 from tests.simulation.rare_states import Rare
-from tests.simulation.world import LAYOUT, Place, World
+from tests.simulation.world import LAYOUT, Incarnation, Place, World
 
 # In all of them IDs rise equally fast, and the epochs are so close that a clock lead makes up for the difference.
 EPOCH_STEP_MS = 700
@@ -14,6 +16,10 @@ LAYOUTS = (
     Layout.parse("41/1/5", LAYOUT.epoch_ms + EPOCH_STEP_MS),
     Layout.parse("41/3/3", LAYOUT.epoch_ms - EPOCH_STEP_MS),
 )
+
+
+def another_layout(place: Place, detail: int) -> Layout:
+    return [layout for layout in LAYOUTS if layout != place.settings.layout][detail % 2]
 
 
 def change_worker_id(world: World, place: Place, detail: int) -> None:
@@ -60,9 +66,7 @@ def join_after_a_change(world: World, place: Place, detail: int) -> None:
     world.set_clock(host, 4_000)
     world.run_for(2.2)
     world.set_clock(host, 0)
-    layout = LAYOUTS[detail % len(LAYOUTS)]
-    if place.settings.layout == layout:
-        layout = LAYOUTS[(detail + 1) % len(LAYOUTS)]
+    layout = another_layout(place, detail)
     stop_all(world)
     worker_id = place.settings.worker_id % layout.workers
     place.settings = replace(place.settings, layout=layout, worker_id=worker_id, accepts_layout_change=True)
@@ -73,40 +77,60 @@ def join_after_a_change(world: World, place: Place, detail: int) -> None:
     world.run_for(1)
 
 
-def mix_layouts(world: World, place: Place, detail: int) -> None:
-    """All places start at once, with different layouts."""
-    for number, each in enumerate(world.places):
-        kill(world, each, detail)
-        layout = LAYOUTS[(detail + number) % len(LAYOUTS)]
-        worker_id = each.settings.worker_id % layout.workers
-        each.settings = replace(each.settings, layout=layout, worker_id=worker_id, accepts_layout_change=True)
-        world.start(each)
-    del place
+def change_layout_without_sight(world: World, place: Place, detail: int) -> None:
+    """The marks of the other workers cannot be read, and one of these workers was ahead of this one.
 
-
-def give_way(world: World, place: Place, detail: int) -> None:
-    """Workers of two layouts meet in a store whose marks are ahead of the clocks, and some or all give way."""
-    for host in world.hosts:
-        world.set_clock(host, 4_000)
-    world.run_for(1.5)
-    for host in world.hosts:
-        world.set_clock(host, 0)
-    for each in world.places:
-        stop(world, each, detail)
-    world.run_for(1.2)
-    former = [each.settings for each in world.places]
-    world.api.write_seconds = 2  # so that all have listed the space before the first one has written
-    mix_layouts(world, place, detail)
+    No ID repeats even so, if none was further ahead than the maximum clock lead, and all were stopped.
+    """
+    layout, former = another_layout(place, detail), place.settings
+    stop_all(world)
+    neighbour = sibling(world, place, worker_id=(former.worker_id + 1) % former.layout.workers)
+    own, other = world.start(place), world.start(neighbour)
     world.run_for(2.5)
-    world.api.write_seconds = 0
-    world.run_for((0.2, 0.5, 1)[detail % 3])
-    for host in world.hosts:
-        world.set_clock(host, -4_000)
-    for each, settings in zip(world.places, former, strict=True):
-        kill(world, each, detail)
-        each.settings = replace(settings, accepts_layout_change=True)
-        world.start(each)
-    world.run_for(2)
+    for one, seconds in ((own, 2.5), (other, 1.6)):
+        world.stop(one)
+        world.run_for(seconds)
+        one.process.kill()
+    if not _can_change_without_sight(world, own) or former.worker_id >= layout.workers:
+        return
+    host = world.host_of(place)
+    with _others_hidden(world, place):
+        world.set_clock(host, host.clock.offset_ms - 8_000)
+        place.settings = replace(former, layout=layout, accepts_layout_change=True)
+        world.start(place)
+        world.run_for(2.5)
+        kill(world, place, detail)
+    world.set_clock(host, 0)
+    world.greatest_ahead_ms = max(world.greatest_ahead_ms, former.lead_limit_seconds * 1000)
+
+
+def _can_change_without_sight(world: World, own: Incarnation) -> bool:
+    """Whether its mark is known, and the others of its store were not too far ahead of it."""
+    issuers = [one.issuer for one in world.incarnations if one.issuer.store == own.issuer.store]
+    reached_ms = own.issuer.greatest_ms + own.settings.lead_limit_seconds * 1000 - 2_000
+    is_known = own.issuer.has_issued and not world.losses and not world.damaged
+    return is_known and all(one.greatest_ms < reached_ms for one in issuers if one.has_issued)
+
+
+@contextlib.contextmanager
+def _others_hidden(world: World, place: Place) -> Iterator[None]:
+    """The marks of other workers may not be read."""
+    directory = world.host_of(place).disk.directories.get(f"/{place.settings.space}")
+    own = f"worker-{place.settings.worker_id}.json"
+    files = [inode for name, inode in directory.names.items() if name != own] if directory else []
+    for inode in files:
+        inode.is_private = inode.content.startswith(b"{")
+    world.api.is_list_forbidden = True
+    yield
+    world.api.is_list_forbidden = False
+    for inode in files:
+        inode.is_private = False
+
+
+def sibling(world: World, place: Place, **settings: object) -> Place:
+    """A place for another pod of the StatefulSet, on the same host."""
+    pod = f"{place.pod.rpartition('-')[0]}-{100 + len(world.incarnations)}"
+    return Place(place.host, pod, replace(place.settings, **settings))  # type: ignore[arg-type]
 
 
 def change_space(world: World, place: Place, detail: int) -> None:
@@ -120,27 +144,6 @@ def change_layout_and_space(world: World, place: Place, detail: int) -> None:
     space = "b" if place.settings.space == "a" else "a"
     accepts = detail % 2 == 0
     change(world, place, layout=layout, worker_id=worker_id, space=space, accepts_layout_change=accepts)
-
-
-def meet_in_two_spaces(world: World, place: Place, detail: int) -> None:
-    """Two pods of one StatefulSet with one worker ID, in two ID spaces, start at once.
-
-    As when a node restarts in the middle of a rollback over both the offset and the ID space.
-    """
-    stop(world, place, detail)
-    world.run_for(0.6)
-    kill(world, place, detail)
-    space = "b" if place.settings.space == "a" else "a"
-    sibling = Place(place.host, f"{place.pod.rpartition('-')[0]}-9", replace(place.settings, space=space))
-    world.places.append(sibling)
-    world.api.write_seconds = (2, 0)[detail % 2]  # so that each has listed the Leases before the other has written
-    for each in (place, sibling):
-        world.start(each)
-    world.run_for(2.5)
-    world.api.write_seconds = 0
-    world.run_for((0.5, 2, 5)[detail % 3])
-    kill(world, sibling, detail)
-    world.places.remove(sibling)
 
 
 def change_store(world: World, place: Place, detail: int) -> None:

@@ -8,6 +8,8 @@ from tests.simulation.promises import Loss
 from tests.simulation.rare_states import Rare
 from tests.simulation.world import Place, World
 
+CALLS_OF_A_WRITE = {"file": 30, "lease": 5, "none": 1}  # to the store
+
 
 class Event(Protocol):
     """Something that happens at a place. The detail chooses between its variants."""
@@ -62,11 +64,12 @@ def replace_after_stop(world: World, place: Place, detail: int) -> None:
 
 
 def in_a_call(event: Event) -> Event:
-    """The event, in the middle of one of the next system calls of the processes at the place."""
+    """The event, in the middle of one of the next calls of the processes at the place to their store."""
 
     def happen(world: World, place: Place, detail: int) -> None:
         for one in world.alive(place):
-            one.process.interrupt_at(detail % 17, lambda: event(world, place, detail))
+            call = detail % CALLS_OF_A_WRITE[one.settings.store]
+            one.process.interrupt_at(call, lambda: event(world, place, detail))
 
     happen.__name__ = f"in_a_call({event.__name__})"
     return happen
@@ -122,21 +125,58 @@ def disk_is_slow(world: World, place: Place, _detail: int) -> None:
 
 
 def disk_works(world: World, place: Place, _detail: int) -> None:
+    world.note_trouble()
     disk = world.host_of(place).disk
     disk.fails = disk.is_slow = False
 
 
 def api_fails(world: World, _place: Place, _detail: int) -> None:
-    world.api.fails = True
+    world.api.fail()
 
 
 def api_works(world: World, _place: Place, _detail: int) -> None:
-    world.api.fails = False
+    world.note_trouble()
+    world.api.recover()
+    world.api.write_seconds = 0
 
 
 def cut_off(world: World, place: Place, _detail: int) -> None:
     """One host no longer reaches the API server, or hears nothing from it."""
     world.host_of(place).is_cut_off = True
+
+
+def hear_late(world: World, place: Place, _detail: int) -> None:
+    """The replies of the API server take seconds to one host."""
+    world.host_of(place).hears_late = True
+
+
+def hear_late_beside_a_rival(world: World, place: Place, detail: int) -> None:
+    """The last replies before a host is cut off are late. They may be the first ones, too."""
+    hear_late(world, place, detail)
+    if detail // 3 % 2:
+        restart(world, place, detail)
+    world.run_for((3, 4.5, 6)[detail % 3])
+    cut_off_beside_a_rival(world, place, detail)
+
+
+def outage_beside_a_rival(world: World, place: Place, detail: int) -> None:
+    """The API server is away for longer than a reservation; for the holder of a Lease it stays away a little longer."""
+    rival, faults = _start_rival(world, place), world.api.faults
+    world.run_for(1.5)
+    world.api.faults = ("refused", "request")
+    cut_off(world, place, detail)
+    api_fails(world, rival, detail)
+    world.run_for(place.settings.reserve_ms * 0.001 + 2)
+    api_works(world, rival, detail)
+    world.run_for(1)
+    connect(world, place, detail)
+    world.api.faults = faults
+    world.run_for(1)
+
+
+def slow_writes(world: World, _place: Place, _detail: int) -> None:
+    """At the API server."""
+    world.api.write_seconds = 2
 
 
 def cut_off_beside_a_rival(world: World, place: Place, detail: int) -> None:
@@ -158,12 +198,18 @@ def suspend_beside_a_rival(world: World, place: Place, detail: int) -> None:
 
 
 def _wait_as_rival(world: World, place: Place) -> None:
-    """Starts a pod of another name on a host of its own, and waits until it may have taken the Lease."""
+    """Starts a pod of another name, and waits until it may have taken the Lease."""
+    _start_rival(world, place)
+    world.run_for(_rival_seconds(place))
+
+
+def _start_rival(world: World, place: Place) -> Place:
+    """Starts a pod of another name on a host of its own."""
     rival = Place(len(world.hosts), f"rival-{len(world.places)}", place.settings)
     world.hosts.append(Host(world.scheduler, rival.host, 0, world.reached))
     world.places.append(rival)
     world.start(rival)
-    world.run_for(_rival_seconds(place))
+    return rival
 
 
 def _rival_seconds(place: Place) -> float:
@@ -171,7 +217,9 @@ def _rival_seconds(place: Place) -> float:
 
 
 def connect(world: World, place: Place, _detail: int) -> None:
-    world.host_of(place).is_cut_off = False
+    world.note_trouble()
+    host = world.host_of(place)
+    host.is_cut_off = host.hears_late = False
 
 
 def api_is_stale(world: World, _place: Place, _detail: int) -> None:

@@ -50,6 +50,11 @@ class HostClock:
         """By how much the wall clock is wrong."""
         return self.offsets[-1][1]
 
+    @property
+    def has_jumped(self) -> bool:
+        """Whether it shows a time that nobody should believe, which may have been changed a little since."""
+        return abs(self.offset_ms - JUMP_MS) < JUMP_MS / 100
+
     def set_offset(self, offset_ms: float) -> None:
         self._wall_ns = START_MS * _MILLISECOND + int(offset_ms * _MILLISECOND)
         former_ms = self.offsets[-1][1] if self.offsets else offset_ms
@@ -82,7 +87,16 @@ class Inode:
     content: bytes = b""
     synced: bytes = b""
     lost_writes: bool = False  # fsync has failed: it reports success from now on, and writes nothing
-    locked_by: "OpenFile | None" = None
+    is_private: bool = False  # to another user
+    locks: "dict[OpenFile, bool]" = field(default_factory=dict)  # by whom it is locked, and whether exclusively
+
+    def lock(self, opened: "OpenFile", *, is_exclusive: bool) -> bool:
+        """Whether the lock was taken; if not, others have locks that exclude it."""
+        others = [is_sole for other, is_sole in self.locks.items() if other is not opened]
+        is_free = not others if is_exclusive else not any(others)
+        if is_free:
+            self.locks[opened] = is_exclusive
+        return is_free
 
 
 @dataclass(eq=False)
@@ -92,8 +106,8 @@ class OpenFile:
     inode: "Inode | Directory"
 
     def close(self) -> None:
-        if isinstance(self.inode, Inode) and self.inode.locked_by is self:
-            self.inode.locked_by = None
+        if isinstance(self.inode, Inode):
+            self.inode.locks.pop(self, None)
 
 
 @dataclass(eq=False)
@@ -209,7 +223,8 @@ class Disk:
             inode.content = self.random.choice((inode.synced, torn, bytes(len(inode.content)), inode.content))
             if inode.content != inode.synced:
                 self.reached.add(Rare.POWER_LOSS_TORE_A_FILE)
-        inode.synced, inode.lost_writes, inode.locked_by = inode.content, False, None
+        inode.synced, inode.lost_writes = inode.content, False
+        inode.locks.clear()
 
 
 class Host:
@@ -222,3 +237,4 @@ class Host:
         self.claims: dict[str, int] = {}  # addresses in use, and the processes that use them
         self.has_claims = True  # whether the system has abstract addresses
         self.is_cut_off = False  # from the API server
+        self.hears_late = False  # what the API server replies

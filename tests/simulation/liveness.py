@@ -16,8 +16,7 @@ MARGIN_SECONDS = 9.0  # for requests that were slow, stops, and restarts
 def heal_and_check(world: World) -> None:
     """Ends all faults, as an operator would, and waits. Raises BrokenPromiseError."""
     heal(world)
-    # The time that requests take does not count as silence of a former holder, so it can be twice as long.
-    for _ in range(round((2 * world.reserve_ms / 1000 + MARGIN_SECONDS) / SUPERVISOR_SECONDS)):
+    for _ in range(round((world.reserve_ms / 1000 + MARGIN_SECONDS) / SUPERVISOR_SECONDS)):
         heed_refusals(world)
         restart_the_dead(world)
         world.run_for(SUPERVISOR_SECONDS)
@@ -30,8 +29,11 @@ def heal_and_check(world: World) -> None:
 
 def heal(world: World) -> None:
     world.note_trouble()
-    world.api.fails = world.api.is_stale = False
+    world.api.recover()
+    world.api.is_stale = False
+    world.api.write_seconds = 0
     for host in world.hosts:
+        host.hears_late = False
         host.is_cut_off = host.disk.fails = host.disk.is_slow = host.clock.stalls = False
         world.set_clock(host, 0)
     for one in world.alive():

@@ -157,6 +157,7 @@ class Process(asyncio.AbstractEventLoop):
         self._thawed_ns = 0
         self._interruption: Callable[[], None] | None = None
         self._calls_left = 0  # until the interruption
+        self._interruption_seconds = 0.0
         self.threads: list[Thread] = []
         self.descriptors: dict[int, OpenFile] = {}
         self.on_death: list[Callable[[], None]] = []
@@ -202,18 +203,26 @@ class Process(asyncio.AbstractEventLoop):
             raise KilledError
         if not isinstance(getcurrent(), Thread):
             return
-        seconds = self.host.disk.call_seconds()
-        if self._interruption is not None:
-            self._calls_left -= 1
-            if self._calls_left < 0:
-                self.scheduler.after(0, None, self._interruption)
-                self._interruption = None
-                seconds += self.scheduler.random.choice((0.0001, 0.3, 1.5))
-        self.sleep(seconds)
+        self.sleep(self.host.disk.call_seconds() + self.interruption_seconds())
 
-    def interrupt_at(self, call: int, interruption: Callable[[], None] | None) -> None:
-        """Lets something happen in the middle of a system call of a thread, the one after so many others."""
-        self._calls_left, self._interruption = call, interruption
+    def interruption_seconds(self) -> float:
+        """Counts a call to the store. By how much it takes longer, since something happens in the middle of it."""
+        if self._interruption is None:
+            return 0
+        self._calls_left -= 1
+        if self._calls_left >= 0:
+            return 0
+        self.scheduler.after(0, None, self._interruption)
+        self._interruption = None
+        return self._interruption_seconds or self.scheduler.random.choice((0.0001, 0.3, 1.5))
+
+    def interrupt_at(self, call: int, interruption: Callable[[], None] | None, seconds: float = 0) -> None:
+        """Lets something happen in the middle of a call to the store, the one after so many others.
+
+        That is a system call of a thread, or just before a request to the API server is sent. The call then takes so
+        many seconds longer, or a random time.
+        """
+        self._calls_left, self._interruption, self._interruption_seconds = call, interruption, seconds
 
     def sleep(self, seconds: float) -> None:
         """Blocks the thread that calls it."""

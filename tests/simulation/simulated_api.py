@@ -10,9 +10,14 @@ from respid.highwater.stores.lease import ConflictError, Lease
 from tests.simulation.rare_states import Rare, Reached
 from tests.simulation.scheduler import SECOND, Process, Scheduler
 
+SLACK_SECONDS = 1.5  # for a read that began before an outage
+
 
 class WorkerIdStolenError(AssertionError):
-    """A worker ID went to a pod of another name before its Lease had been left alone for long enough."""
+    """A worker ID went to a pod of another name before its Lease had been left alone for long enough.
+
+    The time in which nobody could reach the API server does not count.
+    """
 
 
 @dataclass
@@ -23,14 +28,32 @@ class SimulatedApi:
     reached: Reached
     fails: bool = False
     is_stale: bool = False
+    is_list_forbidden: bool = False  # to all
     write_seconds: float = 0  # that each write takes longer
     faults: tuple[str, ...] = ("refused", "request", "reply", "late")  # the ways in which requests fail
     leases: dict[str, Lease] = field(default_factory=dict)
     former: dict[str, Lease | None] = field(default_factory=dict)  # each as it was before its last change
     changed_ns: dict[str, int] = field(default_factory=dict)
+    outages: list[tuple[int, int]] = field(default_factory=list)
     unheard: set[str] = field(default_factory=set)  # nonces of the processes to which the reply to a write was lost
     deleted: set[str] = field(default_factory=set)
     _versions: int = 0
+
+    def fail(self) -> None:
+        if not self.fails:
+            self.fails = True
+            self.outages.append((self.scheduler.now_ns, 1 << 62))
+
+    def recover(self) -> None:
+        if self.fails:
+            self.fails = False
+            self.outages[-1] = self.outages[-1][0], self.scheduler.now_ns
+
+    def _silent_seconds(self, name: str) -> tuple[float, float]:
+        """For how long the Lease has not changed, in all and while requests were served."""
+        since_ns, now_ns = self.changed_ns[name], self.scheduler.now_ns
+        lost_ns = sum(max(0, min(end_ns, now_ns) - max(begin_ns, since_ns)) for begin_ns, end_ns in self.outages)
+        return (now_ns - since_ns) / SECOND, (now_ns - since_ns - lost_ns) / SECOND
 
     def create(self, lease: Lease) -> Lease:
         if lease.name in self.leases:
@@ -43,8 +66,8 @@ class SimulatedApi:
             self.reached.add(Rare.CONFLICT)
             raise ConflictError
         if current.nonce != lease.nonce and current.holder not in ("", lease.pod):
-            silent_seconds = (self.scheduler.now_ns - self.changed_ns[lease.name]) / SECOND
-            if silent_seconds < current.duration_seconds:
+            silent_seconds, served_seconds = self._silent_seconds(lease.name)
+            if min(silent_seconds, served_seconds + SLACK_SECONDS) < current.duration_seconds:
                 raise WorkerIdStolenError(f"{lease.holder} took {current} after {silent_seconds} s")
             self.reached.add(Rare.TAKEN_FROM_SILENT_POD)
         if current.nonce == lease.nonce and lease.holder and lease.ceiling_ms < current.ceiling_ms:
@@ -61,6 +84,8 @@ class SimulatedApi:
         return lease
 
     def list_all(self) -> list[Lease]:
+        if self.is_list_forbidden:
+            raise StoreError("the service account may not list leases")
         return list(self.leases.values())
 
     def delete(self, name: str) -> None:
@@ -125,6 +150,8 @@ class ApiClient:
 
     async def _request(self, serve: Callable[[], Any], writer: str = "") -> Any:
         """Raises StoreUnavailableError when no reply comes."""
+        if (interruption_seconds := self._process.interruption_seconds()) > 0:
+            await asyncio.sleep(interruption_seconds)
         fails = self._api.fails or self._process.host.is_cut_off
         fault = self._random.choice(self._api.faults) if fails else ""
         reply: asyncio.Future[Any] = self._process.create_future()
@@ -149,7 +176,8 @@ class ApiClient:
         else:
             self._note(writer, fault)
         if not fault:
-            self._process.call_later(self._some_seconds(), self._answer, reply, settle, result)
+            late_seconds = self._random.choice((1, 2, 3)) if self._process.host.hears_late else 0
+            self._process.call_later(self._some_seconds() + late_seconds, self._answer, reply, settle, result)
 
     @staticmethod
     def _answer(reply: asyncio.Future[Any], settle: Callable[[Any], None], result: Any) -> None:

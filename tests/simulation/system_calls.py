@@ -93,6 +93,8 @@ class SimulatedOs:
             disk.directory(str(path.parent)).change(**{path.name: found})
         if found is None:
             raise _error(errno.ENOENT, path)
+        if isinstance(found, Inode) and found.is_private:
+            raise _error(errno.EACCES, path)
         descriptor = next(number for number in range(3, 1000) if number not in process.descriptors)
         process.descriptors[descriptor] = OpenFile(found)
         return descriptor
@@ -152,10 +154,8 @@ class SimulatedFcntl:
         process = _enter()
         opened = process.descriptors[descriptor]
         assert isinstance(opened.inode, Inode)
-        if opened.inode.locked_by not in (None, opened):
+        if not opened.inode.lock(opened, is_exclusive=bool(operation & fcntl.LOCK_EX)):
             raise _error(errno.EWOULDBLOCK)
-        if operation & fcntl.LOCK_EX:
-            opened.inode.locked_by = opened
 
 
 class SimulatedFile:

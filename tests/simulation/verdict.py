@@ -8,6 +8,8 @@ from tests.simulation.rare_states import Rare
 from tests.simulation.scheduler import SECOND
 from tests.simulation.world import NOTICE_SECONDS, Incarnation, World
 
+NOTICE_LOSS_MS = 9_000  # beyond a reservation: for requests that were slow, and the end of the process
+
 
 def check_history(world: World) -> None:
     """Raises AssertionError when something happened that must not."""
@@ -17,6 +19,8 @@ def check_history(world: World) -> None:
         _check_end(world, one)
         _check_successor(world, one)
         _check_fencing(world, one)
+        _check_replaced(world, one)
+        _check_layout_change(world, one)
     _note_rare_states(world)
 
 
@@ -32,13 +36,22 @@ def _check_end(world: World, one: Incarnation) -> None:
     has_reason = (
         is_above_refused or _has_rival(world, one) or any(loss.store == one.issuer.store for loss in world.losses)
     )
-    if is_damaged or not has_reason:
+    if is_damaged or not has_reason or _has_lost_in_vain(world, one):
         raise BrokenPromiseError(f"{one.issuer} ended without a reason: {one.ended_by}")
     world.reached.add(Rare.HOLDER_LOST if is_lost else Rare.START_REFUSED)
     if is_above_refused:
         world.reached.add(Rare.START_ABOVE_REFUSED)
     if one.settings.is_exclusive and "belongs to this worker alone" in str(one.ended_by):
         world.reached.add(Rare.OWN_DIRECTORY_REFUSED)
+
+
+def _has_lost_in_vain(world: World, one: Incarnation) -> bool:
+    """Whether a pod of another name took its worker ID, although nothing had kept it from writing its Lease in time."""
+    ended_ns = one.issuer.ended_ns or world.scheduler.now_ns
+    quiet_ms = (ended_ns - world.troubled_ns) * 1000 / SECOND
+    is_taken = "was taken by pod" in str(one.ended_by) and f"by pod {one.place.pod} " not in str(one.ended_by)
+    is_quiet = quiet_ms > 2 * one.settings.reserve_ms + NOTICE_LOSS_MS and not one.was_held_up
+    return is_taken and is_quiet and not _has_lost_marks(world, one)
 
 
 def _is_start_above_too_far(one: Incarnation) -> bool:
@@ -59,15 +72,19 @@ def _has_rival(world: World, one: Incarnation) -> bool:
         _set_of(other) in sets and other.settings.layout != one.settings.layout for other in others
     ):
         return True  # its marks have said so, wherever the pods were that used it
-    return any(are_of_one_set(other.issuer, one.issuer) for other in others) or any(
+    return any(are_of_one_set(other.issuer, one.issuer) and _have_met(one, other) for other in others) or any(
         other.issuer.store == one.issuer.store
         and (
-            other.settings.worker_id == one.settings.worker_id
+            (other.settings.worker_id == one.settings.worker_id and _have_met(one, other))
             or other.settings.layout != one.settings.layout
             or one.settings.is_exclusive
         )
         for other in others
     )
+
+
+def _have_met(one: Incarnation, other: Incarnation) -> bool:
+    return one.issuer.runs_at(other.issuer.started_ns) or other.issuer.runs_at(one.issuer.started_ns)
 
 
 def _set_of(one: Incarnation) -> str:
@@ -88,7 +105,12 @@ def _check_successor(world: World, one: Incarnation) -> None:
     if any(each.process.is_dead and each is not one for each in began) or len(began) > 2:
         return  # killed ones may have left a higher mark
     if any(
-        each.place is one.place and one.issuer.last_ns < each.issuer.started_ns < latter.started_ns
+        (each.place is one.place and one.issuer.last_ns < each.issuer.started_ns < latter.started_ns)
+        or (
+            _set_of(each) == _set_of(one)
+            and each.issuer.started_ns < latter.first_ns
+            and each.settings.store == "lease"
+        )
         for each in elsewhere
     ):
         return  # it may have left a higher mark there
@@ -117,6 +139,48 @@ def _check_fencing(world: World, latter: Incarnation) -> None:
         return
     if former.issuer.last_ns > max(latter.issuer.first_ns, former.process.resumed_ns) + NOTICE_SECONDS * SECOND:
         raise BrokenPromiseError(f"{former.issuer} went on beside {latter.issuer}, a pod of another name")
+
+
+def _check_replaced(world: World, former: Incarnation) -> None:
+    """A process whose worker ID another one has taken ends at its next extension."""
+    if former.process.is_dead or former.process.is_frozen or not former.issuer.has_issued:
+        return
+    if _has_lost_marks(world, former) or not world.is_calm(former.place):
+        return
+    patience_ms = former.settings.reserve_ms + NOTICE_LOSS_MS
+    for latter in world.incarnations:
+        # The former one may have been slower, and have issued its first ID after its successor.
+        is_successor = latter.issuer.least > former.issuer.least and _has_same_mark(latter, former)
+        since_ns = max(latter.issuer.first_ns, former.process.resumed_ns, world.troubled_ns)
+        if is_successor and world.scheduler.now_ns - since_ns > patience_ms * SECOND / 1000:
+            raise BrokenPromiseError(f"{former.issuer} goes on, although {latter.issuer} has its worker ID")
+
+
+def _has_same_mark(one: Incarnation, other: Incarnation) -> bool:
+    return (one.issuer.store, one.settings.worker_id) == (other.issuer.store, other.settings.worker_id)
+
+
+def _has_lost_marks(world: World, one: Incarnation) -> bool:
+    return one.issuer.store in world.damaged or any(loss.store == one.issuer.store for loss in world.losses)
+
+
+def _check_layout_change(world: World, latter: Incarnation) -> None:
+    """A layout that no start has accepted is used only where there are no marks of another one."""
+    settings, issuer = latter.settings, latter.issuer
+    if (
+        settings.accepts_layout_change
+        or settings.is_exclusive
+        or not issuer.has_issued
+        or _has_lost_marks(world, latter)
+    ):
+        return
+    others = [one for one in world.incarnations if one is not latter]
+    is_known = any(one.settings.layout == settings.layout and one.issuer.started_ns < issuer.first_ns for one in others)
+    former = [
+        one for one in others if 0 <= one.issuer.first_ns < issuer.started_ns and one.issuer.store == issuer.store
+    ]
+    if former and not is_known:
+        raise BrokenPromiseError(f"{issuer} after {former[-1].issuer}: nobody has accepted the layout")
 
 
 def _note_rare_states(world: World) -> None:

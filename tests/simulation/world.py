@@ -161,7 +161,7 @@ class World:
 
     def _has_jump_lasted(self, host: Host) -> bool:
         is_long = host.clock.seconds_since_step() > self.confirm_seconds - 0.1
-        return host.clock.offset_ms == JUMP_MS and is_long
+        return host.clock.has_jumped and is_long
 
     def host_of(self, place: Place) -> Host:
         return self.hosts[place.host]
@@ -176,8 +176,8 @@ class World:
 
     @property
     def reserve_ms(self) -> int:
-        """The longest reservation."""
-        return max(one.settings.reserve_ms for one in self.incarnations)
+        """The longest reservation in the places."""
+        return max(one.settings.reserve_ms for one in self.incarnations if one.place in self.places)
 
     def store_name(self, place: Place, process: Process | None = None) -> str:
         """Equal for workers that share stored marks."""
@@ -218,7 +218,7 @@ class World:
             process, place, settings, worker, Keeper(worker, store), issuer, settings.lead_limit_seconds * 1000 + 2
         )
         one.disk_failed = host.disk.fails
-        if host.clock.offset_ms == JUMP_MS:
+        if host.clock.has_jumped:
             self.jumps_followed.add(issuer.store)
         self._note_ahead(settings, host)
         self.incarnations.append(one)
@@ -295,7 +295,7 @@ class World:
         return one.ended_by is None and not one.disk_failed and self.is_calm(one.place)
 
     def note_trouble(self) -> None:
-        """To be called after each event."""
+        """To be called after each event, and before what keeps workers from their stores ends."""
         if not all(self.is_calm(place) for place in self.places):
             self.troubled_ns = self.scheduler.now_ns
 
@@ -303,7 +303,8 @@ class World:
         """Whether nothing keeps a worker there from reaching its store."""
         host = self.host_of(place)
         is_disk_well = not host.disk.fails and not host.disk.is_slow
-        return is_disk_well and not host.is_cut_off and not self.api.fails and not self.api.is_stale
+        is_near = not host.is_cut_off and not host.hears_late
+        return is_disk_well and is_near and not self.api.fails and not self.api.is_stale and not self.api.write_seconds
 
     def stop(self, one: Incarnation) -> None:
         """As SIGTERM does."""

@@ -325,6 +325,8 @@ ARGUMENTS = [
     Stream("a float increment with spaces", request("INCRBYFLOAT", "k", " 1") + request("INCRBYFLOAT", "k", "1 ")),
     Stream("a float increment with a NUL byte", request("INCRBYFLOAT", "k", "1\0")),
     Stream("1,024 arguments", request("BOGUS", *["x"] * 1023)),
+    Stream("a cursor of 5,000 digits", request("SCAN", "9" * 5000)),
+    Stream("a cursor of 5,000 zeros", request("SELECT", "9") + request("SCAN", "0" * 5000)),
     Stream("100 pipelined commands", request("ECHO", "x") * 100),
 ]
 

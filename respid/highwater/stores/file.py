@@ -125,9 +125,10 @@ class FileStore:
 
     def _survey(self) -> Survey:
         """Raises StoreError, OSError."""
+        # Before the marks are read: a worker that still ran then could raise its mark and end before the look.
+        is_layout_in_use = self._refuse_other_layouts()
         own = self._read_own()
         others, knows_all = self._read_others()
-        is_layout_in_use = self._refuse_other_layouts()
         if self._is_exclusive and is_layout_in_use:
             raise StoreError(
                 f"{self._directory} belongs to this worker alone, but another one runs there: stop it, or give this one"
@@ -315,11 +316,14 @@ class FileStore:
             )
 
     def _refuse_layouts_that_came(self) -> None:
-        """A worker with another layout may have started in the directory while the lock was gone."""
+        """A worker with another layout may have started in the directory, and ended, while the lock was gone."""
         try:
             self._refuse_other_layouts()
         except StoreError as error:
             raise HolderLostError(str(error)) from None
+        marks, _ = self._read_others()
+        if Survey(None, tuple(marks.values())).former_id(self._layout) > self._former_id:
+            raise HolderLostError(f"another layout was used in {self._directory} while the lock was gone")
 
     def _mark_path(self, worker_id: int) -> Path:
         return self._directory / f"worker-{worker_id}.json"

@@ -171,7 +171,6 @@ class LeaseStore:
 
     async def _read(self) -> tuple[Lease | None, Sequence[Lease] | None]:
         """The own Lease, and those of all others; None for these if they cannot be known."""
-        self._silence.ask()
         try:
             lease = self._current = await self._api.get(self._own.name)
             others = await self._list_others()

@@ -75,12 +75,12 @@ class KubernetesLeaseApi:
             self._client = AsyncClient(
                 config,
                 namespace=namespace,
-                timeout=httpx2.Timeout(TIMEOUT_SECONDS),
                 transport=httpx2.AsyncHTTPTransport(verify=_verification(config)),
             )
-        except (ConfigError, OSError, ssl.SSLError) as error:
+        except Exception as error:  # noqa: BLE001 - lightkube lets through what a damaged kubeconfig raises
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise StoreError(
-                f"no Kubernetes API server is configured ({error}): run in a pod with a service account, set"
+                f"no Kubernetes API server is configured ({reason}): run in a pod with a service account, set"
                 " KUBECONFIG, or choose another --store"
             ) from None
 
@@ -132,9 +132,7 @@ class KubernetesLeaseApi:
 
     async def _request(self, request: Awaitable[_Result], verb: str, name: str) -> _Result:
         try:
-            async with asyncio.timeout(
-                TIMEOUT_SECONDS
-            ):  # for the whole response: httpx's own limit applies to each chunk
+            async with asyncio.timeout(TIMEOUT_SECONDS):  # httpx's own limit is longer, and applies to each chunk
                 return await request
         except TimeoutError:
             raise StoreUnavailableError(

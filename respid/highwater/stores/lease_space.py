@@ -57,14 +57,9 @@ class Silence:
 
     def __init__(self, monotonic_ns: Callable[[], int]) -> None:
         self._monotonic_ns = monotonic_ns
-        self._asked_ns = 0
         self._read_ns: int | None = None  # when the last answer was there
         self._unchanged: dict[str, tuple[str, int]] = {}  # by name: the version, and for how many ns
         self._gone_writes: frozenset[str] = frozenset()
-
-    def ask(self) -> None:
-        """The Leases are about to be read."""
-        self._asked_ns = self._monotonic_ns()
 
     def interrupt(self) -> None:
         """The Leases could not be read: the time until they can be does not count."""
@@ -75,9 +70,14 @@ class Silence:
         self._gone_writes = gone_writes
 
     def note(self, leases: Iterable[Lease]) -> None:
-        """All Leases as they have just been read."""
-        passed_ns = 0 if self._read_ns is None else self._asked_ns - self._read_ns
-        self._read_ns = self._monotonic_ns()
+        """All Leases as they have just been read.
+
+        What the read took counts as well, although a holder may have written meanwhile. Whoever considers it gone then
+        writes the holder's Lease in the version that was read, or writes its own one and reads all of them again.
+        """
+        now_ns = self._monotonic_ns()
+        passed_ns = 0 if self._read_ns is None else now_ns - self._read_ns
+        self._read_ns = now_ns
         noted = {}
         for lease in leases:
             version, unchanged_ns = self._unchanged.get(lease.name, ("", 0))

@@ -81,6 +81,10 @@ final class Pools {
     return () -> client.incr("orders");
   }
 
+  private static String describe(Throwable error) {
+    return error.getCause() == null ? error.toString() : error + " because of " + describe(error.getCause());
+  }
+
   private static void draw(Callable<Long> incr, long offsetMs) {
     while (true) {
       try {
@@ -88,7 +92,7 @@ final class Pools {
         if (isStopping) return;
         System.out.println(incr.call());
       } catch (Exception error) {
-        System.out.println(("error " + error).replaceAll("\\s+", " "));
+        System.out.println(("error " + describe(error)).replaceAll("\\s+", " "));
       }
     }
   }

@@ -12,7 +12,7 @@ async function drawAgainAndAgain(draw, offset) {
     try {
       console.log(await draw());
     } catch (error) {
-      console.log(`error ${error}`.replaceAll("\n", " "));
+      console.log(`error ${error.constructor.name}: ${error.message}`.replaceAll("\n", " "));
     }
   }
 }

@@ -401,6 +401,28 @@ async def test_refuses_second_layout_behind_a_worker_that_has_ended(tmp_path: Pa
     await holder.close()
 
 
+class DepartingDisk(LocalDisk):
+    """A worker raises its mark and ends just after its former mark was read."""
+
+    def __init__(self, leaving: FileStore) -> None:
+        self._leaving = leaving
+
+    def read(self, path: Path) -> bytes | None:
+        content = super().read(path)
+        if path.name == "worker-4.json":
+            self._leaving._write(MARK_MS + 9000)
+            self._leaving._release()
+        return content
+
+
+async def test_refuses_second_layout_while_first_raises_its_mark_and_ends(tmp_path: Path) -> None:
+    leaving = make_store(tmp_path, 4, layout=OTHER)
+    await leaving.load()
+    await leaving.extend(MARK_MS)
+    with pytest.raises(StoreError, match=r"worker ID 4 .* runs with layout 41/11/11"):
+        await make_store(tmp_path, disk=DepartingDisk(leaving)).load()
+
+
 async def test_reports_whether_another_worker_runs(tmp_path: Path) -> None:
     neighbour = make_store(tmp_path, 4)
     await neighbour.load()
@@ -421,15 +443,20 @@ async def test_damaged_mark_makes_others_unknown(tmp_path: Path, caplog: pytest.
     assert [getattr(record, "event", "") for record in caplog.records] == ["mark_unreadable"]
 
 
-async def test_stops_if_other_layout_started_meanwhile(tmp_path: Path) -> None:
+@pytest.mark.parametrize("still_runs", [True, False])
+async def test_stops_if_other_layout_started_meanwhile(tmp_path: Path, *, still_runs: bool) -> None:
     store = make_store(tmp_path)
     await store.load()
     await store.extend(MARK_MS)
     for path in tmp_path.iterdir():
         path.unlink()
-    await make_store(tmp_path, 4, layout=OTHER).load()
+    other = make_store(tmp_path, 4, layout=OTHER)
+    await other.load()
+    if not still_runs:
+        await other.extend(MARK_MS)
+        await other.close()
     assert not store.stands()
-    with pytest.raises(HolderLostError, match=r"worker ID 4 .* runs with layout 41/11/11"):
+    with pytest.raises(HolderLostError, match=r"worker ID 4 .* runs with layout 41/11/11|another layout was used in"):
         await store.extend(MARK_MS + 1000)
 
 

@@ -7,13 +7,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from respid.highwater.stores import Mark, StoreError
+import pytest
+
+from respid.highwater.stores import Mark, StoreError, Survey
 from respid.highwater.stores import disk as disk_module
 from respid.highwater.stores import file as file_module
-from respid.highwater.stores.disk import FileLock, LocalDisk
+from respid.highwater.stores.disk import FileLock, LocalDisk, Lock
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.mark_file import write_mark
-from tests.simulation.changes import change_layout, join_after_a_change, mix_layouts
+from tests.simulation.changes import change_layout, join_after_a_change
 from tests.simulation.events import (
     damage_mark,
     delete_lock,
@@ -25,6 +27,13 @@ from tests.simulation.events import (
     lose_power,
     set_clock,
     start,
+)
+from tests.simulation.meetings import (
+    hold_up_a_start,
+    interlude_of_another_layout,
+    meet_in_a_write,
+    mix_layouts,
+    start_together,
 )
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_file_store
 from tests.simulation.system_calls import SYSTEM, SimulatedFile, SimulatedOs
@@ -82,7 +91,7 @@ def written_in_place(patch: Patch) -> None:
     patch.setattr(LocalDisk, "rename", lambda _disk, _source, _target: None)
 
 
-@in_the_file_store(disk_fails, disk_works, lose_power)
+@in_the_file_store(disk_fails, disk_works, lose_power, in_a_call(lose_power))
 def failed_fsync_tried_again_on_the_same_file(patch: Patch) -> None:
     """The kernel has dropped what was written, and reports success."""
     fsync = SimulatedOs.fsync
@@ -180,12 +189,37 @@ def no_holder_check_after_the_file_is_written(patch: Patch) -> None:
     _skip_check(patch, 2)
 
 
+@in_the_file_store(meet_in_a_write)
+def no_holder_check_after_the_rename(patch: Patch) -> None:
+    """The third one: a new holder has read the former mark, so the one that is in place now is void."""
+    _skip_check(patch, 3)
+
+
 @in_the_file_store()
 def no_holder_check(patch: Patch) -> None:
     _skip_check(patch, 1, 2, 3)
 
 
-@in_the_file_store()
+@in_the_file_store(start_together)
+def starts_in_one_directory_not_serialized(patch: Patch) -> None:
+    """One looks at another one's lock just when that one takes it, which is refused."""
+    patch.setattr(FileStore, "_directory_locked", lambda _store: contextlib.nullcontext())
+
+
+@in_the_file_store(hold_up_a_start)
+def locks_looked_at_after_the_marks(patch: Patch) -> None:
+    """A worker of another layout may have raised its mark and ended in between."""
+
+    def survey(store: FileStore) -> Survey:
+        own = store._read_own()
+        others, knows_all = store._read_others()
+        is_layout_in_use = store._refuse_other_layouts()
+        return Survey(own.mark if own else None, tuple(others.values()), is_layout_in_use, knows_all)
+
+    patch.setattr(FileStore, "_survey", survey)
+
+
+@in_the_file_store(interlude, delete_lock_and_start)
 def foreign_nonce_ignored(patch: Patch) -> None:
     patch.setattr(FileStore, "_refuse_foreign_mark", lambda _store: None)
 
@@ -217,7 +251,7 @@ def lock_released_before_the_end(patch: Patch) -> None:
 
 @in_the_file_store()
 def neighbours_of_another_layout_ignored(patch: Patch) -> None:
-    patch.setattr(FileStore, "_read_others", lambda _store: {})
+    patch.setattr(FileStore, "_read_others", lambda _store: ({}, True))
 
 
 @in_the_file_store(change_layout, mix_layouts)
@@ -229,6 +263,24 @@ def running_layout_ignored(patch: Patch) -> None:
 def lock_does_not_name_the_layout(patch: Patch) -> None:
     """The layout of a worker that has no mark yet is unknown."""
     patch.setattr(FileStore, "_describe", lambda _store: "pid 1")
+
+
+@in_the_file_store()
+def nonce_not_checked_when_the_lock_is_taken_again(patch: Patch) -> None:
+    retake = FileStore._retake_lock
+
+    def retake_unchecked(store: FileStore) -> Lock:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(store, "_refuse_foreign_mark", lambda: None)
+            return retake(store)
+
+    patch.setattr(FileStore, "_retake_lock", retake_unchecked)
+
+
+@in_the_file_store(interlude_of_another_layout)
+def layout_that_came_and_went_ignored(patch: Patch) -> None:
+    """While the lock was gone."""
+    patch.setattr(FileStore, "_refuse_layouts_that_came", lambda _store: None)
 
 
 @in_the_file_store(join_after_a_change)

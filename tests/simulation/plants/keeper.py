@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from respid.highwater import floor as floor_module
 from respid.highwater import keeper as keeper_module
 from respid.highwater.clock_watch import ClockWatch
 from respid.highwater.floor import find_floor
@@ -12,8 +13,19 @@ from respid.highwater.stores.lease import LeaseStore
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation
-from tests.simulation.changes import change_layout_of_all, mix_layouts
+from tests.simulation.changes import (
+    change_layout,
+    change_layout_of_all,
+    change_layout_without_sight,
+    join_after_a_change,
+)
 from tests.simulation.events import (
+    clock_ahead_for_a_while,
+    correct_clock,
+    hear_late_beside_a_rival,
+    interlude,
+    jump,
+    lose_clock,
     lower_the_ceiling,
     reach_the_ceiling,
     replace_after_stop,
@@ -22,6 +34,7 @@ from tests.simulation.events import (
     start,
     stop,
 )
+from tests.simulation.meetings import mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_any_store, in_the_lease_store
 
 
@@ -54,7 +67,7 @@ def reservation_never_extended(patch: Patch) -> None:
     patch.setattr(Reservation, "due_ceiling_ms", lambda _reservation, _wall_ms, _age_ms: None)
 
 
-@in_any_store(set_clock, restart)
+@in_any_store(clock_ahead_for_a_while, restart)
 def first_ceiling_from_the_clock_only(patch: Patch) -> None:
     """A start in a lead lowers the mark that it has found."""
 
@@ -100,7 +113,7 @@ def release_of_a_mark_from_before_the_start(patch: Patch) -> None:
     patch.setattr(Keeper, "end", end)
 
 
-@in_any_store()
+@in_any_store(set_clock, replace_after_stop)
 def release_skipped(patch: Patch) -> None:
     for store in (FileStore, LeaseStore):
         patch.setattr(store, "release", do_nothing)
@@ -136,7 +149,77 @@ def no_seal_when_the_holder_is_lost(patch: Patch) -> None:
     patch.setattr(Keeper, "_extend_if_due", extend_unsealed)
 
 
+@in_any_store(start, interlude)
+def lost_holder_tries_again(patch: Patch) -> None:
+    """For ever, so that nothing restarts it."""
+
+    class NeverRaisedError(Exception):
+        pass
+
+    patch.setattr(keeper_module, "HolderLostError", NeverRaisedError)
+
+
+@in_any_store(change_layout_without_sight)
+def unknown_marks_taken_for_none(patch: Patch) -> None:
+    def find(survey: Survey, layout: Layout, **options: Any) -> int | None:
+        return find_floor(survey._replace(knows_all=True), layout, **options)
+
+    patch.setattr(keeper_module, "find_floor", find)
+
+
+@in_any_store(change_layout)
+def layout_change_accepted_by_itself(patch: Patch) -> None:
+    patch.setattr(floor_module, "_accept", lambda *_, **__: None)
+
+
 @in_any_store()
+def own_mark_ignored_beside_another_layout(patch: Patch) -> None:
+    def find(survey: Survey, layout: Layout, **options: Any) -> int | None:
+        floor_ms, former_id = find_floor(survey, layout, **options), survey.former_id(layout)
+        return floor_ms if floor_ms is None or former_id < 0 else layout.first_above(former_id)
+
+    patch.setattr(keeper_module, "find_floor", find)
+
+
+@in_any_store()
+def former_marks_of_neighbours_ignored(patch: Patch) -> None:
+    find = Survey.former_marks
+    patch.setattr(Survey, "former_marks", lambda survey, layout: find(survey, layout)[:1])
+
+
+@in_any_store(join_after_a_change)
+def former_ids_of_neighbours_ignored(patch: Patch) -> None:
+    def former_id(survey: Survey, layout: Layout) -> int:
+        former = [mark.greatest_id() for mark in survey.former_marks(layout)]
+        return max([*former, *([survey.own.former_id] if survey.own else [])], default=-1)
+
+    patch.setattr(Survey, "former_id", former_id)
+
+
+@in_the_lease_store(hear_late_beside_a_rival)
+def reservation_counted_from_the_reply(patch: Patch) -> None:
+    """Others count from the write, and a reply can take long."""
+    extended = Reservation.extended
+
+    def extended_late(reservation: Reservation, ceiling_ms: int) -> None:
+        reservation._sent_ns = reservation._generator.boot_ns
+        extended(reservation, ceiling_ms)
+
+    patch.setattr(Reservation, "extended", extended_late)
+
+
+@in_the_lease_store(lose_clock, start, correct_clock)
+def no_renewal_while_the_clock_is_wrong(patch: Patch) -> None:
+    patch.setattr(Reservation, "renewal_ms", lambda _reservation, _age_ms: None)
+
+
+@in_any_store()
+def clock_that_was_set_back_not_followed(patch: Patch) -> None:
+    follow = ClockWatch._follow
+    patch.setattr(ClockWatch, "_follow", lambda watch, offset_ns: follow(watch, max(offset_ns, watch._followed_ns)))
+
+
+@in_any_store(jump, correct_clock)
 def jump_followed_at_once(patch: Patch) -> None:
     init = ClockWatch.__init__
 
@@ -147,7 +230,7 @@ def jump_followed_at_once(patch: Patch) -> None:
     patch.setattr(ClockWatch, "__init__", believe)
 
 
-@in_any_store()
+@in_any_store(jump, correct_clock)
 def clock_never_followed_again(patch: Patch) -> None:
     """After a jump the boot-time clock is used for good."""
     note = ClockWatch._note_step
@@ -171,7 +254,7 @@ def another_layout_not_noticed(patch: Patch) -> None:
     patch.setattr(keeper_module, "find_floor", find)
 
 
-@in_any_store(set_clock, change_layout_of_all, restart)
+@in_any_store(change_layout_without_sight)
 def former_layout_compared_by_time(patch: Patch) -> None:
     """Its IDs can be above those of this layout at the same time: it may have another epoch."""
 

@@ -1,26 +1,28 @@
 """Bugs of the lease store."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from respid.highwater.stores import HolderLostError, Survey, lease_space
+import pytest
+
+from respid.highwater.stores import HolderLostError, Mark, Survey, lease_space
 from respid.highwater.stores import lease as lease_module
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
-from tests.simulation.changes import (
-    change_layout,
-    change_layout_and_space,
-    freeze_beside_a_change,
-    meet_in_two_spaces,
-    mix_layouts,
-)
+from tests.simulation.changes import change_layout, change_layout_and_space, freeze_beside_a_change
 from tests.simulation.events import (
     api_fails,
     api_works,
+    connect,
     damage_mark,
     delete_mark_of_a_running_worker,
+    hear_late,
+    kill,
+    outage_beside_a_rival,
     set_clock,
     start,
 )
+from tests.simulation.meetings import hold_up_a_start, meet_and_settle, meet_in_two_spaces, mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_lease_store
 
 
@@ -95,7 +97,7 @@ def deleted_lease_taken_for_written(patch: Patch) -> None:
     patch.setattr(LeaseStore, "_read_again", read_again)
 
 
-@in_the_lease_store()
+@in_the_lease_store(hold_up_a_start)
 def layout_not_confirmed(patch: Patch) -> None:
     """Two starts with two layouts may both list the space before either has written."""
     patch.setattr(LeaseStore, "_confirm", do_nothing)
@@ -112,12 +114,99 @@ def other_id_spaces_not_confirmed(patch: Patch) -> None:
     patch.setattr(LeaseStore, "_find_objection", find_in_own_space)
 
 
+@in_the_lease_store(hold_up_a_start)
+def risen_mark_in_another_id_space_ignored(patch: Patch) -> None:
+    """A pod of the StatefulSet may have come and gone there while this start was slow."""
+    patch.setattr(LeaseStore, "_reached_elsewhere_ms", lambda _store, _others: 0)
+
+
+@in_the_lease_store(hold_up_a_start)
+def risen_mark_of_another_layout_ignored(patch: Patch) -> None:
+    find = LeaseStore._find_objection
+
+    def find_others(store: LeaseStore, others: Sequence[Lease]) -> tuple[str, str]:
+        reason, message = find(store, others)
+        return ("", "") if message.startswith("the marks of another layout") else (reason, message)
+
+    patch.setattr(LeaseStore, "_find_objection", find_others)
+
+
+@in_the_lease_store(meet_and_settle)
+def objection_that_leaves_the_lease_written(patch: Patch) -> None:
+    """Starts that met wait for each other until their Leases have not changed for a reservation."""
+    confirm = LeaseStore._confirm
+
+    async def confirm_and_keep(store: LeaseStore, former: Lease) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(store, "_write", do_nothing)
+            await confirm(store, former)
+
+    patch.setattr(LeaseStore, "_confirm", confirm_and_keep)
+
+
+@in_the_lease_store(meet_and_settle)
+def lease_given_back_with_the_raised_mark(patch: Patch) -> None:
+    """The next start of that worker ID begins ahead of its clock."""
+    confirm = LeaseStore._confirm
+
+    async def confirm_raised(store: LeaseStore, former: Lease) -> None:
+        await confirm(store, store._current or former)
+
+    patch.setattr(LeaseStore, "_confirm", confirm_raised)
+
+
+@in_the_lease_store(meet_and_settle)
+def stop_that_keeps_the_lease(patch: Patch) -> None:
+    async def release(store: LeaseStore, mark_ms: int) -> None:
+        await store._write(replace(store._own, ceiling_ms=mark_ms))
+
+    patch.setattr(LeaseStore, "release", release)
+
+
+@in_the_lease_store(outage_beside_a_rival)
+def failed_reads_counted_as_silence(patch: Patch) -> None:
+    """An outage costs holders their worker IDs."""
+    patch.setattr(Silence, "interrupt", lambda _silence: None)
+
+
 @in_the_lease_store()
+def silence_not_ended_by_a_write(patch: Patch) -> None:
+    def note(silence: Silence, leases: Sequence[Lease]) -> None:
+        noted = {lease.name: (lease.version, silence._unchanged.get(lease.name, ("", 0))[1]) for lease in leases}
+        silence._unchanged = noted
+        note_changes(silence, leases)
+
+    note_changes = Silence.note
+    patch.setattr(Silence, "note", note)
+
+
+@in_the_lease_store(hear_late, mix_layouts, freeze_beside_a_change, meet_in_two_spaces, connect)
+def own_silence_counted_from_the_reply(patch: Patch) -> None:
+    """Others count from the write, and a reply can take long."""
+    extend = LeaseStore.extend
+
+    async def extend_late(store: LeaseStore, ceiling_ms: int) -> None:
+        await extend(store, ceiling_ms)
+        store._written_ns = store._boot_ns()
+
+    patch.setattr(LeaseStore, "extend", extend_late)
+
+
+@in_the_lease_store(change_layout_and_space, start)
+def last_mark_taken_for_the_greatest(patch: Patch) -> None:
+    def merge(marks: Sequence[Mark], fingerprint: str) -> list[Mark]:
+        last = {mark.fingerprint: mark for mark in marks}
+        return sorted(last.values(), key=lambda mark: mark.fingerprint != fingerprint)
+
+    patch.setattr(lease_module, "_merge", merge)
+
+
+@in_the_lease_store(mix_layouts, change_layout)
 def other_layouts_ignored(patch: Patch) -> None:
     patch.setattr(lease_module, "find_other_layout", lambda _others, _own, _silence: None)
 
 
-@in_the_lease_store(change_layout_and_space)
+@in_the_lease_store(change_layout_and_space, hold_up_a_start)
 def layouts_in_other_id_spaces_ignored(patch: Patch) -> None:
     """Pods of one StatefulSet may use two layouts, if the ID space changes as well."""
 
@@ -128,7 +217,7 @@ def layouts_in_other_id_spaces_ignored(patch: Patch) -> None:
     patch.setattr(lease_space, "related", find_in_own_space)
 
 
-@in_the_lease_store(change_layout, mix_layouts, start)
+@in_the_lease_store(hold_up_a_start, mix_layouts, kill)
 def gone_once_is_gone_for_ever(patch: Patch) -> None:
     """A worker of another layout that was gone at a former start is not seen when it is back."""
 

@@ -18,11 +18,18 @@ from tests.simulation.changes import (
     turn_own_worker_id,
     use_own_directory,
 )
-from tests.simulation.events import boot_without_clock, correct_clock, lose_clock, restart, set_clock, start
+from tests.simulation.events import (
+    boot_without_clock,
+    correct_clock,
+    cut_off_beside_a_rival,
+    lose_clock,
+    restart,
+    set_clock,
+)
 from tests.simulation.plants.registry import Patch, in_any_store, in_the_file_store, in_the_lease_store
 
 
-@in_any_store()
+@in_any_store(start_above, move_above, set_clock)
 def start_above_ignored(patch: Patch) -> None:
     patch.setattr(Keeper, "_above_ms", lambda _keeper, _floor_ms, _now_ms: 0)
 
@@ -44,7 +51,7 @@ def start_above_compared_with_the_wrong_field(patch: Patch) -> None:
     patch.setattr(Layout, "first_above", first_above)
 
 
-@in_any_store()
+@in_any_store(start_above, restart)
 def start_above_not_refused(patch: Patch) -> None:
     """The mark of such a start lies too far ahead for every later one."""
     patch.setattr(Layout, "refuse_above", lambda _layout, _identifier, _now_ms, _limit_ms: None)
@@ -88,7 +95,7 @@ def former_mark_removed_before_the_own_is_stored(patch: Patch) -> None:
     patch.setattr(FileStore, "_replace_mark", remove_and_replace)
 
 
-@in_any_store()
+@in_any_store(boot_without_clock, lose_clock)
 def build_date_ignored(patch: Patch) -> None:
     init = Generator.__init__
 
@@ -115,7 +122,7 @@ def start_that_gives_up_without_a_clock(patch: Patch) -> None:
     patch.setattr(Keeper, "_look", look_once)
 
 
-@in_the_lease_store(change_reserve, start)
+@in_the_lease_store(change_reserve, cut_off_beside_a_rival)
 def silence_judged_by_the_own_reservation(patch: Patch) -> None:
     """A holder with a longer reservation seems to be gone while it may still issue IDs."""
     load = LeaseStore._read
