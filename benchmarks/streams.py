@@ -35,7 +35,7 @@ class Stream(NamedTuple):
 
     def target_at(self, depth: int) -> Target | None:
         """A short transaction costs two more requests, MULTI and EXEC."""
-        return at_least(0.8) if self.in_multi and depth < 100 else self.target
+        return at_least(0.8) if self.in_multi and self.target and depth < 100 else self.target
 
     def batch(self, depth: int, server: Server) -> Batch:
         is_redis = server.name == "Redis"
@@ -53,6 +53,8 @@ class Stream(NamedTuple):
         return LIMIT_PER_SECOND / 4096 * (4096 // self.ids) if self.ids else float("inf")
 
 
+LIMITER = ("INCR orders", "EXPIRE orders 60")
+
 # The last ones deceive the fast path: each request promises a run that is none.
 STREAMS = {
     "INCR": Stream(("INCR orders",)),
@@ -64,6 +66,8 @@ STREAMS = {
     "INCR, keys of any length": Stream(tuple(f"INCR {'k' * (1 + place * 7 % 23)}" for place in range(23))),
     "MULTI, INCRs, EXEC": Stream(("INCR orders",), in_multi=True),
     "the same, cut": Stream(("INCR orders",), in_multi=True, cut=True),
+    "INCR and EXPIRE in turn": Stream(LIMITER, target=None),
+    "MULTI, these, EXEC": Stream(LIMITER, in_multi=True, target=None),
     "INCRBY, increments differ": Stream(
         tuple(f"INCRBY orders {1 + place}" for place in range(40)), ids=20, target=None
     ),

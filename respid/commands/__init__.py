@@ -25,12 +25,12 @@ from respid.commands import introspection
 # isort: on
 from respid.commands.dispatch import run, run_quickly
 from respid.commands.draw import Draw, Drawn, constant_draw
-from respid.commands.known import Known, answer_known, known_kinds, refuse_known
-from respid.commands.queued import queue_draws
+from respid.commands.known import Known, answer_known, is_run, known_kinds, refuse_known
+from respid.commands.queued import queue_draws, queue_known
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
 from respid.commands.table import COMMANDS, Command
-from respid.commands.transaction import run_at_once
+from respid.commands.transaction import run_at_once, run_known_at_once
 
 __all__ = [
     "COMMANDS",
@@ -60,14 +60,17 @@ __all__ = [
     "ids",
     "info",
     "introspection",
+    "is_run",
     "keys",
     "keyspace",
     "known_kinds",
     "maintenance",
     "queue_draws",
+    "queue_known",
     "refuse_known",
     "run",
     "run_at_once",
+    "run_known_at_once",
     "run_quickly",
     "server",
     "tracking",

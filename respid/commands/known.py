@@ -1,31 +1,56 @@
-"""Requests that are known before they are sent, but for their key: their replies are a template for an ID, or constant.
+"""Requests that are known before they are sent, but for keys: their replies are a template for an ID, or constant.
 
 They are answered many at once, without their handlers. Knows no frames; `resp.known_frames` recognises them.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from respid.commands.draw import ONE_INTEGER
+from respid.commands.draw import ONE_INTEGER, ONE_STRING, Draw
 from respid.commands.session import Session
 from respid.commands.table import COMMANDS
-from respid.resp.known_frames import Kind, Kinds, kind_of
+from respid.resp import encoder
+from respid.resp.known_frames import FREE, NUMBER, ONE, Kind, Kinds, Number, kind_of
 
-# The most frequent ones, as drivers send them. INCRBY is what redis-py sends for `incr()`.
-WITH_KEY = ("INCR key", "INCRBY key 1", "GET key", "EXISTS key", "TTL key", "PTTL key", "TYPE key", "TOUCH key")
-WITHOUT_KEY = ("PING", "ID.NEXT")
-_ID = b"%d"
-_INTEGER_ID = b":%d\r\n"
+# The most frequent ones, as drivers send them. INCRBY is what redis-py sends for `incr()`. Some frameworks set a
+# missing counter, or the time after which it expires, in the same pipeline. An argument in lower case is free, but for
+# `number`, which is a positive one, and `one`, which drivers with doubles send as 1.0.
+REQUESTS = (
+    "PING",
+    "ID.NEXT",
+    "ID.NEXT AS STRING",
+    "INCR key",
+    "INCRBY key 1",
+    "HINCRBY key field 1",
+    "INCRBYFLOAT key one",
+    "GET key",
+    "EXISTS key",
+    "TTL key",
+    "PTTL key",
+    "TYPE key",
+    "TOUCH key",
+    "EXPIRE key number",
+    "EXPIRE key number NX",
+    "PEXPIRE key number",
+    "SETNX key value",
+    "SET key 0 NX",
+)
+_NUMBERS = {"number": NUMBER, "one": ONE}
+_SAMPLE = b"1"  # of an argument that does not matter
+_REPLIES = {ONE_INTEGER: b":%d\r\n", ONE_STRING: b"%b"}  # by what is drawn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
     """A known request."""
 
+    words: str  # of REQUESTS
     command: str
-    reply: bytes  # in which %d stands for an ID
+    reply: bytes  # a template for an ID, if one is drawn
+    drawn: Draw | None
 
 
 _KINDS_CACHE: dict[int, Kinds[Known]] = {}  # by version of the protocol
@@ -35,25 +60,38 @@ def known_kinds(session: Session) -> Kinds[Known]:
     """Returns the known requests of a session, in upper and in lower case."""
     kinds = _KINDS_CACHE.get(session.version)
     if kinds is None:
-        requests = [(words.split(), words in WITH_KEY) for words in WITH_KEY + WITHOUT_KEY]
         kinds = _KINDS_CACHE[session.version] = dict(
-            _kind(session, [name.encode(), *map(str.encode, others)], has_key=has_key)
-            for (upper, *others), has_key in requests
+            _kind(session, words, [name.encode(), *map(_argument, others)])
+            for words in REQUESTS
+            for upper, *others in [words.split()]
             for name in (upper, upper.lower())
         )
     return kinds
 
 
-def _kind(session: Session, arguments: list[bytes], *, has_key: bool) -> tuple[bytes, Kind[Known]]:
+def in_this_version(session: Session, requests: tuple[Known, ...]) -> tuple[Known, ...]:
+    """Returns the same requests, with the replies of the version that the session has now."""
+    by_words = {kind.subject.words: kind.subject for kind in known_kinds(session).values()}
+    return tuple([by_words[request.words] for request in requests])
+
+
+def _argument(word: str) -> bytes | Number:
+    if word.islower():
+        return _NUMBERS.get(word, FREE)
+    return word.encode()
+
+
+def _kind(session: Session, words: str, pattern: list[bytes | Number]) -> tuple[bytes, Kind[Known]]:
+    arguments = [each if isinstance(each, bytes) and each else _SAMPLE for each in pattern]
     command = COMMANDS[arguments[0].upper()]
-    if command.draw_of is None:
-        reply = command.handler(session, arguments)
-    else:
-        drawn = command.draw_of(session.worker.generator.layout, arguments)
-        reply = _INTEGER_ID if drawn == ONE_INTEGER else None
+    drawn = command.draw_of(session.worker.generator.layout, arguments) if command.draw_of else None
+    reply = None if command.draw_of else command.handler(session, arguments)
+    if isinstance(drawn, Draw):
+        reply = _REPLIES.get(drawn)
     if not isinstance(reply, bytes):
         raise TypeError(f"the reply to {command.name} is neither constant nor an ID")
-    return kind_of(arguments, Known(command.name, reply), has_key=has_key)
+    known = Known(words, command.name, reply, drawn if isinstance(drawn, Draw) else None)
+    return kind_of(pattern, known, may_run=command.runs)
 
 
 class _Plan(NamedTuple):
@@ -61,26 +99,32 @@ class _Plan(NamedTuple):
 
     template: bytes
     ids: int
+    strings: tuple[int, ...]  # which of the IDs are strings
     counts: tuple[tuple[str, int], ...]  # by command
 
 
 @lru_cache(maxsize=256)
 def _plan(requests: tuple[Known, ...]) -> _Plan:
     template = b"".join([request.reply for request in requests])
+    draws = [request.drawn for request in requests if request.drawn]
+    strings = tuple(place for place, drawn in enumerate(draws) if drawn == ONE_STRING)
     counts = Counter([request.command for request in requests])
-    return _Plan(template, template.count(_ID), tuple(counts.items()))
+    return _Plan(template, len(draws), strings, tuple(counts.items()))
 
 
 def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
     """Answers the requests before the first one that gets no ID now: (number of these, their replies)."""
-    template, ids, counts = _plan(requests)
+    if len(requests) == 1:
+        return _answer_one(session, requests[0])
+    template, ids, strings, counts = _plan(requests)
     if ids:
         first, drawn = ONE_INTEGER.take(session, ids)
         if drawn < ids:
             session.last_command = requests[0].command
             requests = _before_draw(requests, drawn)
-            template, _, counts = _plan(requests)
-        template %= tuple(range(first, first + drawn))
+            template, _, strings, counts = _plan(requests)
+        numbers = range(first, first + drawn)
+        template %= tuple(_with_strings(numbers, strings) if strings else numbers)
     commands = session.worker.stats.commands
     for command, count in counts:
         commands[command] += count
@@ -89,9 +133,36 @@ def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, by
     return len(requests), template
 
 
+def _answer_one(session: Session, request: Known) -> tuple[int, bytes]:
+    """Does the same for a single request. A plan would take twice the time."""
+    session.last_command = request.command
+    reply, draw = request.reply, request.drawn
+    if draw is not None:
+        first, drawn = draw.take(session, 1)
+        if not drawn:
+            return 0, b""
+        reply = draw.encode(first, 1, 1)
+    session.worker.stats.commands[request.command] += 1
+    return 1, reply
+
+
+def _with_strings(numbers: Sequence[int], strings: tuple[int, ...]) -> list[int | bytes]:
+    """The values for a template: numbers, and those in these places as bulk strings."""
+    values: list[int | bytes] = [*numbers]
+    for place in strings:
+        values[place] = encoder.bulk_string(b"%d" % numbers[place])
+    return values
+
+
+def is_run(requests: tuple[Known, ...]) -> bool:
+    """Whether all are draws of the same kind, which are answered faster as a run once that is learned."""
+    first = requests[0]
+    return first.drawn is not None and requests.count(first) == len(requests)
+
+
 def _before_draw(requests: tuple[Known, ...], number: int) -> tuple[Known, ...]:
     """The requests before the draw with this number, the first one having 0."""
-    draws = [place for place, request in enumerate(requests) if _ID in request.reply]
+    draws = [place for place, request in enumerate(requests) if request.drawn]
     return requests[: draws[number]]
 
 

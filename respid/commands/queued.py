@@ -1,6 +1,7 @@
 """Requests that MULTI has queued for EXEC: single ones, and draws with their number. Only what EXEC needs is kept."""
 
 from respid.commands.draw import Draw
+from respid.commands.known import Known, answer_known, in_this_version, is_run
 from respid.commands.session import Handler, Parts, Queued, Session
 from respid.commands.table import DRAWS_IDS, Command
 from respid.resp import encoder, errors
@@ -8,6 +9,7 @@ from respid.resp.reader import ARGUMENT_OVERHEAD_BYTES
 
 _KIB = 1024
 ENTRY_BYTES = 200  # memory of an entry without its arguments
+_REFERENCE_BYTES = 8
 _MOST_DRAWN = 512  # at once; other clients have their turn after that
 
 
@@ -38,10 +40,10 @@ class QueuedDraws:
 
     __slots__ = ("count", "draw", "draws_ids", "name")
 
-    def __init__(self, name: str, draw: Draw) -> None:
+    def __init__(self, name: str, draw: Draw, count: int = 0) -> None:
         self.name = name
         self.draw = draw
-        self.count = 0
+        self.count = count
         self.draws_ids = True
 
     def replies(self, session: Session) -> Parts:
@@ -52,6 +54,32 @@ class QueuedDraws:
                 session.worker.stats.commands[self.name] += answered
                 left -= answered
             yield replies
+
+
+class QueuedKnown:
+    """Known requests, which are answered together."""
+
+    __slots__ = ("_requests", "_version", "count", "draws_ids")
+
+    def __init__(self, requests: tuple[Known, ...], version: int) -> None:
+        self._requests = requests
+        self._version = version
+        self.count = len(requests)
+        self.draws_ids = any(request.drawn for request in requests)
+
+    def replies(self, session: Session) -> Parts:
+        # A HELLO before them in the same transaction may have changed the version.
+        is_same = session.version == self._version
+        left = self._requests if is_same else in_this_version(session, self._requests)
+        while left:
+            refusal = session.refusal()
+            answered, replies = answer_known(session, left if refusal is None else left[:1])
+            session.last_command = "exec"
+            if not answered and refusal is not None:
+                session.worker.stats.commands[left[0].command] += 1
+                answered, replies = 1, refusal
+            left = left[answered:]
+            yield replies or None
 
 
 def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Draw, count: int) -> tuple[int, bytes]:
@@ -71,6 +99,24 @@ def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Dr
     session.queued_requests += count
     session.queued_size += count
     return count, encoder.QUEUED * count
+
+
+def queue_known(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
+    """Queues known requests. Returns how many of them it has answered, and their replies."""
+    first = requests[0]
+    if first.drawn is not None and is_run(requests):
+        return queue_draws(session, transaction, first.command, first.drawn, len(requests))
+    if session.transaction_broken:
+        return len(requests), encoder.QUEUED * len(requests)
+    room = session.worker.config.max_queued_commands - session.queued_size
+    if room <= 0:
+        return 1, _refuse(session, transaction)
+    queued = QueuedKnown(requests[:room], session.version)
+    transaction.append(queued)
+    session.queued_bytes += ENTRY_BYTES + _REFERENCE_BYTES * queued.count
+    session.queued_requests += queued.count
+    session.queued_size += queued.count
+    return queued.count, encoder.QUEUED * queued.count
 
 
 def queue_request(session: Session, transaction: list[Queued], command: Command, arguments: list[bytes]) -> bytes:

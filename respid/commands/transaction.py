@@ -3,7 +3,8 @@
 from functools import lru_cache
 
 from respid.commands.draw import Draw
-from respid.commands.queued import ENTRY_BYTES, QueuedDraws
+from respid.commands.known import Known, answer_known
+from respid.commands.queued import ENTRY_BYTES, QueuedDraws, QueuedKnown
 from respid.commands.session import Parts, Queued, Reply, Session
 from respid.commands.table import ALWAYS, CommandGroup
 from respid.resp import encoder, errors
@@ -58,17 +59,36 @@ def run_at_once(session: Session, name: str, draw: Draw, count: int) -> tuple[by
     Returns the replies, and the rest of the reply to EXEC if it has to wait for IDs. If the requests are too many for a
     transaction, or EXEC would fail, it does nothing and returns no replies.
     """
-    worker = session.worker
-    if count > worker.config.max_queued_commands or worker.generator.obstacle() is not None:
+    if not _may_run_at_once(session, count):
         return b"", None
     first, drawn = draw.take(session, count)
-    counts = worker.stats.commands
+    session.worker.stats.commands[name] += drawn
+    replies = draw.encode(first, draw.ids, drawn) if drawn else b""
+    rest = QueuedDraws(name, draw, count - drawn) if drawn < count else None
+    return _exec_at_once(session, count, replies, rest)
+
+
+def run_known_at_once(session: Session, requests: tuple[Known, ...]) -> tuple[bytes, Parts | None]:
+    """Does the same with known requests."""
+    count = len(requests)
+    if not _may_run_at_once(session, count):
+        return b"", None
+    answered, replies = answer_known(session, requests)
+    rest = QueuedKnown(requests[answered:], session.version) if answered < count else None
+    return _exec_at_once(session, count, replies, rest)
+
+
+def _may_run_at_once(session: Session, count: int) -> bool:
+    worker = session.worker
+    return count <= worker.config.max_queued_commands and worker.generator.obstacle() is None
+
+
+def _exec_at_once(session: Session, count: int, replies: bytes, rest: Queued | None) -> tuple[bytes, Parts | None]:
+    counts = session.worker.stats.commands
     counts["multi"] += 1
     counts["exec"] += 1
-    counts[name] += drawn
     session.last_command = "exec"
-    replies = _opening(count) + (draw.encode(first, draw.ids, drawn) if drawn else b"")
-    return replies, None if drawn == count else _rest(session, name, draw, count - drawn)
+    return _opening(count) + replies, None if rest is None else _rest(session, rest)
 
 
 @lru_cache(maxsize=32)
@@ -77,9 +97,7 @@ def _opening(count: int) -> bytes:
     return encoder.OK + encoder.QUEUED * count + encoder.array_header(count)
 
 
-def _rest(session: Session, name: str, draw: Draw, count: int) -> Parts:
-    queued = QueuedDraws(name, draw)
-    queued.count = count
+def _rest(session: Session, queued: Queued) -> Parts:
     session.queued_bytes = ENTRY_BYTES
     parts = _run(session, [queued])
     next(parts)  # the header, which was sent for all of them

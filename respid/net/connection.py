@@ -13,26 +13,30 @@ from respid.commands import (
     Session,
     answer_known,
     constant_draw,
+    is_run,
     known_kinds,
     queue_draws,
+    queue_known,
     refuse_known,
     run,
     run_at_once,
+    run_known_at_once,
     run_quickly,
 )
+from respid.commands.session import Queued
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
 from respid.resp.fast_path import LONGEST_ARGUMENT, NO_RUN, RunReader
 from respid.resp.known_frames import KnownFrames
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
-from respid.resp.transaction import OPENINGS, TransactionReader
+from respid.resp.transaction import OPENINGS, Transaction, TransactionReader
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
-MOST_AT_ONCE = 16  # transactions of about 4 us, until the time is checked
+MOST_AT_ONCE = 16  # transactions of 4 to 40 us, until the time is checked
 QUICK_READ_BYTES = 512  # a shorter read of known requests takes up to 30 us, which need not be measured
 MOST_QUICK = 64  # requests of about 1 us, until the time is checked
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
@@ -40,6 +44,7 @@ UNAUTHENTICATED_TURN_NS = 100_000
 # The time to read and keep what a client sends, and to write replies, in the budget of the round.
 READ_NS = 10_000
 NS_PER_BYTE = 1
+NS_PER_KNOWN = 300  # of a known request in a transaction that is answered at once
 FIRST_READ_BYTES = 32_000  # as long as the client has sent nothing
 STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
 
@@ -112,7 +117,7 @@ class Connection:
         self._recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
         self._follows_other = False  # none is looked for after a request that is none: another one may follow
         self._took_general_path = True  # whether the last read had requests for the general path, or none came yet
-        self._transactions = TransactionReader(self._runs)
+        self._transactions = TransactionReader[Known](self._runs, self._known)
         self._generator = worker.generator
         self._commands = worker.stats.commands
         # Everything that was read is answered, and the client is neither in MULTI nor in CLIENT REPLY OFF.
@@ -170,15 +175,16 @@ class Connection:
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
     def _receive_transactions(self, data: bytes) -> bytes:
-        """Answers the transactions of runs with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""
+        """Answers the transactions with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""
         output, position = b"", 0
         self._took_general_path = False
+        kinds = known_kinds(self.session) if self._reader.accepts_short else {}
         for _ in range(MOST_AT_ONCE):
-            frames, end = self._transactions.find(data, position)
-            replies = self._run_at_once(frames) if frames else b""
+            found = self._transactions.find(kinds, data, position)
+            replies = self._run_at_once(found) if found.end else b""
             if not replies:
                 break
-            output, position = output + replies, end
+            output, position = output + replies, found.end
             if position == len(data) or self._parts is not None or len(output) >= TURN_OUTPUT_BYTES:
                 break
         if self._parts is None and position == len(data):
@@ -186,16 +192,22 @@ class Connection:
         rest = data[position:]
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
-    def _run_at_once(self, frames: int) -> bytes:
-        """Answers MULTI, so many requests of the expected run, and EXEC; returns b"" if they need the general path."""
-        session, subject = self.session, self._runs.subject
-        if session.tracking is None and subject.draw.ids:
-            output, self._parts = run_at_once(session, subject.command, subject.draw, frames)
-            if output:
-                self._transactions.trust()
-                return output
-        self._transactions.doubt()
-        return b""
+    def _run_at_once(self, transaction: Transaction[Known]) -> bytes:
+        """Answers a transaction of the expected run, or of known requests; returns b"" if it needs the general path."""
+        session, output, known = self.session, b"", transaction.known
+        if session.tracking is None:
+            if not known:
+                subject = self._runs.subject
+                if subject.draw.ids:
+                    output, self._parts = run_at_once(session, subject.command, subject.draw, transaction.run)
+            elif not (is_run(known) and self._runs.may_learn(len(known))):
+                output, self._parts = run_known_at_once(session, known)
+                self.budget.left_ns -= len(known) * NS_PER_KNOWN
+        if output:
+            self._transactions.trust()
+        else:
+            self._transactions.doubt()
+        return output
 
     def _receive_requests(self, data: bytes) -> bytes:
         self._feed(data)
@@ -294,8 +306,11 @@ class Connection:
         if self._reader.finish():
             self._end_read()
             return None
-        if self.session.is_plain and (replies := self._answer_quickly()):
-            return replies
+        if self.session.is_plain:
+            if replies := self._answer_quickly():
+                return replies
+        elif self.session.transaction is not None and self.session.takes_runs:
+            self._recognise_queued()
         return self._answer_known() if self._recognised else self._answer_next()
 
     def _answer_next(self) -> bytes | None:
@@ -336,7 +351,23 @@ class Connection:
         self._recognised = self._recognised[answered:]
         return replies
 
+    def _recognise_queued(self) -> None:
+        """Looks for known requests in MULTI, but not right after one that is none: another one may follow."""
+        if self._follows_other:
+            self._follows_other = False
+            return
+        self._recognised = self._reader.next_known(self._known, known_kinds(self.session))
+        self._follows_other = not self._recognised
+
+    def _queue_known(self, transaction: list[Queued]) -> bytes:
+        queued, replies = queue_known(self.session, transaction, self._recognised)
+        self.session.last_command = self._recognised[queued - 1].command
+        self._recognised = self._recognised[queued:]
+        return replies
+
     def _answer_known(self) -> bytes | None:
+        if self.session.transaction is not None:
+            return self._queue_known(self.session.transaction)
         is_refused = self.session.refusal() is not None  # then how to answer all of them is not worth finding out
         replies = self._answer_recognised(1 if is_refused else None)
         if replies:

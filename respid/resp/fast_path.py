@@ -204,6 +204,13 @@ class RunReader(Generic[Subject]):
             self._parsed = parsed
         return False
 
+    def may_learn(self, requests: int) -> bool:
+        """Whether a run can be learned now. If not, counts so many requests, which are not parsed, like parsed ones."""
+        if not self._pause:
+            return True
+        self._pause = max(0, self._pause - requests)
+        return False
+
     def learn(self, arguments: list[bytes], free: int, subject: Subject) -> None:
         """Takes a request as the template of the next runs. `free` arguments, right after the name, do not matter."""
         lengths = tuple(map(len, arguments[1 : 1 + free]))

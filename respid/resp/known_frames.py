@@ -1,9 +1,9 @@
-r"""Recognises the frames of known requests, whose key is all that differs. Knows no sockets, commands or IDs.
+r"""Recognises the frames of known requests, of which only keys differ. Knows no sockets, commands or IDs.
 
 Observation: clients that send several commands in turn, such as GET and INCR, send no runs. But nearly all of their
 requests are of a few kinds, and differ in nothing but a key, which does not matter. So such a frame need not be parsed:
 its first bytes name its kind, and the header of its key tells where it ends. With its reply, that takes 0.4 us; to
-parse it and to call its handler takes 1.1 us.
+parse it and to call its handler takes 1.1 us. Besides keys, the seconds of an EXPIRE may differ.
 
 Most of these clients send the same pipeline again and again, with other keys of the same lengths. So the shape of a
 read is kept once it was repeated, and the next read is compared with it as a whole. That leaves 0.15 us for each of
@@ -13,6 +13,7 @@ Like the runs of `fast_path`, it must equal the general path: it looks up or com
 exactly the length that the header of a key announces, and the two bytes after it, which the reader ignores as well.
 """
 
+import re
 from collections.abc import Mapping
 from struct import Struct
 from typing import Generic, NamedTuple, TypeVar
@@ -20,23 +21,41 @@ from typing import Generic, NamedTuple, TypeVar
 Subject = TypeVar("Subject")
 
 OPENING_BYTES = 14  # a whole PING; of other frames, as much as names the command, if its name has up to six letters
+_LEAST_NAME = 3  # letters, for the opening not to reach into the key
 _MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after that
 _MOST_ALIKE = 2  # in a row; a client that draws IDs one by one is known by its run, and waits for no turn
 _MOST_IN_SHAPE = 64  # frames of a read whose shape is kept
 _MOST_MISSES = 16
+# A single frame among others is answered as fast by the general path, and a frame that is nearly known takes 1 us.
+_MOST_IN_VAIN = 16  # attempts in a row that find a single frame or none
+_PAUSE = 64  # attempts that are left out then
+_UNKNOWN_BYTES = 1 << 40  # of an argument that is long, or whose header is incomplete: it ends after any buffer
 _PIECE_BYTES = 100  # memory of a piece of a shape
+_MOST_DIGITS = 15  # as many milliseconds, or seconds, are a valid time for each command that takes one
 # The bytes of an argument, by the first four of its header. A reader ignores the byte behind a carriage return.
 _ARGUMENT_BYTES = {b"$%d\r\n" % length: 4 + length + 2 for length in range(10)} | {
     b"$%d\r" % length: 5 + length + 2 for length in range(10, 100)
 }
+Number = re.Pattern[bytes]
+"""Matches an argument that is a number, with its header."""
+
+NUMBER: Number = re.compile(
+    rb"\$(?:%s)\r\n" % b"|".join([rb"%d\r\n[1-9][0-9]{%d}" % (1 + more, more) for more in range(_MOST_DIGITS)])
+)
+ONE: Number = re.compile(rb"\$(?:1\r\n1|3\r\n1\.0)\r\n")
+FREE = b""
+"""An argument that does not matter."""
 
 
 class Kind(NamedTuple, Generic[Subject]):
     """What the frames of one known request have in common after their opening."""
 
-    key_start: int  # where the header of the key begins, or the tail if there is no key
-    has_key: bool
-    tail: bytes  # the rest of the frame
+    name: bytes  # the rest of a longer name than the opening tells
+    start: int  # where the first free argument begins, or the tail if there is none
+    free: tuple[None, ...]  # as many arguments after the name do not matter
+    ending: re.Pattern[bytes] | None  # what matches the arguments after these, if their bytes may differ
+    tail: bytes  # the rest of the frame, if they may not
+    may_run: bool  # whether a run of such frames is faster than known ones
     subject: Subject  # what the caller wants to know about the request
 
 
@@ -44,20 +63,33 @@ Kinds = Mapping[bytes, Kind[Subject]]
 """Kinds by the opening of their frames."""
 
 
-def kind_of(arguments: list[bytes], subject: Subject, *, has_key: bool) -> tuple[bytes, Kind[Subject]]:
-    """Returns the kind of a request, of which the first argument is a free key if it `has_key`, and its opening.
+def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool = True) -> tuple[bytes, Kind[Subject]]:
+    """Returns the kind of a request, and its opening.
 
-    Raises ValueError if the opening does not tell the command.
+    FREE arguments come directly after the name, numbers and options after them. Options may be in any letter case.
+
+    Raises ValueError if the opening does not tell the number of arguments and the length of the name.
     """
     name, *others = arguments
+    if not isinstance(name, bytes) or len(name) < _LEAST_NAME:
+        raise ValueError(f"the name {name!r} is too short")
+    free = (None,) * others.count(FREE)
+    rest = others[len(free) :]
     command = b"*%d\r\n%s" % (len(arguments), _bulk_string(name))
-    if not has_key:
-        frame = command + b"".join(map(_bulk_string, others))
-        return frame[:OPENING_BYTES], Kind(OPENING_BYTES, has_key, frame[OPENING_BYTES:], subject)
-    opening = (command + b"$")[:OPENING_BYTES]
-    if not OPENING_BYTES - 1 <= len(command) <= OPENING_BYTES + 2:
-        raise ValueError(f"the name {name!r} has not 3 to 6 letters")
-    return opening, Kind(len(command), has_key, b"".join(map(_bulk_string, others[1:])), subject)
+    tail = b"".join([_bulk_string(other) for other in rest if isinstance(other, bytes)])
+    if not free:
+        frame = command + tail
+        return frame[:OPENING_BYTES], Kind(b"", OPENING_BYTES, free, None, frame[OPENING_BYTES:], may_run, subject)
+    ending = None
+    if not all(isinstance(other, bytes) and other.isdigit() for other in rest):
+        ending, tail = re.compile(b"".join(map(_pattern_of, rest)), re.IGNORECASE), b""
+    return (command + b"$")[:OPENING_BYTES], Kind(
+        command[OPENING_BYTES:-2], len(command), free, ending, tail, may_run, subject
+    )
+
+
+def _pattern_of(argument: bytes | Number) -> bytes:
+    return re.escape(_bulk_string(argument)) if isinstance(argument, bytes) else argument.pattern
 
 
 def _bulk_string(content: bytes) -> bytes:
@@ -67,11 +99,23 @@ def _bulk_string(content: bytes) -> bytes:
 class KnownFrames(Generic[Subject]):
     """Finds the known frames of one client."""
 
-    __slots__ = ("_alike", "_expected", "_kinds", "_last", "_misses", "_read", "_read_bytes", "_struct")
+    __slots__ = (
+        "_alike",
+        "_expected",
+        "_in_vain",
+        "_kinds",
+        "_last",
+        "_misses",
+        "_pause",
+        "_read",
+        "_read_bytes",
+        "_struct",
+    )
 
     def __init__(self) -> None:
         self._last: Subject | None = None
         self._alike = 0  # how many of the frames before the next one are like the one before them
+        self._in_vain = self._pause = 0
         # The previous read, if it was known frames of several kinds and nothing else.
         self._read: tuple[Subject, ...] = ()
         self._read_bytes = 0
@@ -93,36 +137,65 @@ class KnownFrames(Generic[Subject]):
         """
         if len(buffer) == self._read_bytes and not position and self._has_shape(kinds, buffer):
             return self._read, len(buffer)
+        if self._pause:
+            self._pause -= 1
+            return (), position
         kind = kinds.get(buffer[position : position + OPENING_BYTES])
         if kind is None:
+            self._doubt()
             return (), position
-        found, end = self._scan(kinds, kind, buffer, position)
+        found, end = self._scan(kinds, kind, buffer, position, most_alike=_MOST_ALIKE)
+        if len(found) > 1 or end == len(buffer):
+            self._in_vain = 0
+        else:
+            self._doubt()
         if not position and end == len(buffer) and self._alike < len(found) - 1:
             self._remember(kinds, buffer, found)
         return found, end
 
+    def _doubt(self) -> None:
+        self._in_vain += 1
+        if self._in_vain == _MOST_IN_VAIN:
+            self._in_vain, self._pause = 0, _PAUSE
+
+    def find_all(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[Subject, ...]:
+        """Returns the subjects of all frames in the buffer, runs among them; none if one is not known."""
+        if len(buffer) == self._read_bytes and self._has_shape(kinds, buffer):
+            return self._read
+        kind = kinds.get(buffer[:OPENING_BYTES])
+        if kind is None:
+            return ()
+        found, end = self._scan(kinds, kind, buffer, 0, most_alike=_MOST_FRAMES)
+        self._last = None  # so that these frames do not count as the beginning of a run
+        if end < len(buffer):
+            return ()
+        self._remember(kinds, buffer, found)
+        return found
+
     def _scan(
-        self, kinds: Kinds[Subject], kind: Kind[Subject] | None, buffer: bytes, position: int
+        self, kinds: Kinds[Subject], kind: Kind[Subject] | None, buffer: bytes, position: int, most_alike: int
     ) -> tuple[tuple[Subject, ...], int]:
         """Does what `find` does, frame by frame. The first one is of this kind."""
         found: list[Subject] = []
         last, alike, end_of_buffer = self._last, self._alike, len(buffer)
         while kind is not None and len(found) < _MOST_FRAMES:
-            key_start, has_key, tail, subject = kind
-            end = position + key_start
-            if has_key:
-                argument_bytes = _ARGUMENT_BYTES.get(buffer[end : end + 4])
-                if argument_bytes is None:
-                    break
-                end += argument_bytes
-            if tail and not buffer.startswith(tail, end):
+            name, start, free, ending, tail, may_run, subject = kind
+            if name and not buffer.startswith(name, position + OPENING_BYTES):
                 break
-            end += len(tail)
+            end = position + start
+            for _ in free:
+                end += _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
+            if ending:
+                end = _ending_end(ending, buffer, end)
+            if tail:
+                if not buffer.startswith(tail, end):
+                    break
+                end += len(tail)
             if end > end_of_buffer:
                 break
             if subject is not last:
                 last, alike = subject, 0
-            elif alike == _MOST_ALIKE:
+            elif alike == most_alike and may_run:
                 alike -= not found  # the general path takes one, and learns from it
                 break
             else:
@@ -155,18 +228,24 @@ class KnownFrames(Generic[Subject]):
         self._read = subjects
 
 
+def _ending_end(ending: re.Pattern[bytes], buffer: bytes, position: int) -> int:
+    """Returns where such an ending at this position ends, or a place after any buffer if there is none."""
+    match = ending.match(buffer, position)
+    return _UNKNOWN_BYTES if match is None else match.end()
+
+
 def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
     """Returns what extracts all bytes but the keys from a buffer that consists of known frames."""
     pieces: list[str] = []
     position = begun = 0
     while position < len(buffer):
-        key_start, has_key, tail, _ = kinds[buffer[position : position + OPENING_BYTES]]
-        position += key_start
-        if has_key:
+        _, start, free, ending, tail, _, _ = kinds[buffer[position : position + OPENING_BYTES]]
+        position += start
+        for _ in free:
             header = buffer[position : position + 4]
             key = position + (4 if header.endswith(b"\n") else 5)
             position += _ARGUMENT_BYTES[header]
             pieces.append(f"{key - begun}s{position - key}x")
             begun = position
-        position += len(tail)
+        position = (_ending_end(ending, buffer, position) if ending else position) + len(tail)
     return Struct("".join(pieces) + f"{len(buffer) - begun}s")

@@ -88,7 +88,6 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_accepts_short",
         "_arguments",
         "_buffer",
         "_missing",
@@ -97,13 +96,15 @@ class RequestReader:
         "_position",
         "_request_bytes",
         "_short_start",
+        "accepts_short",
         "limits",
     )
 
     def __init__(self, limits: RequestLimits) -> None:
         self.limits = limits
-        # Before authentication the limits may be lower, but not lower than that.
-        self._accepts_short = limits.arguments >= _SHORT_ARGUMENTS and limits.request_bytes >= _SHORT_BYTES
+        # Whether any request with short headers keeps the limits. Before authentication they may be lower, but not by
+        # so much.
+        self.accepts_short = limits.arguments >= _SHORT_ARGUMENTS and limits.request_bytes >= _SHORT_BYTES
         self._buffer = b""
         self._position = self._short_start = 0
         # Bytes received while a bulk string was incomplete. They are joined with the buffer once, not at every read.
@@ -150,7 +151,7 @@ class RequestReader:
 
     def next_short_request(self) -> list[bytes] | None:
         """Returns what `next_request` would, if that is a request with short headers only; None in all other cases."""
-        if self._missing or not self._accepts_short:
+        if self._missing or not self.accepts_short:
             return None
         buffer, start = self._buffer, self._position + _OPENING_BYTES
         opening = _OPENINGS.get(buffer[self._position : start])
@@ -190,7 +191,7 @@ class RequestReader:
 
     def next_known(self, known: KnownFrames[Subject], kinds: Kinds[Subject]) -> tuple[Subject, ...]:
         """Returns the subjects of the next requests, as far as `known` recognises them. These are then read."""
-        if self._missing or not self._accepts_short:
+        if self._missing or not self.accepts_short:
             return ()
         found, self._position = known.find(kinds, self._buffer, self._position)
         return found

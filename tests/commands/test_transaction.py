@@ -153,7 +153,7 @@ def test_each_kib_of_arguments_counts_as_a_request(worker: Worker, text_bytes: i
         ("MSETNX orders 12 customers 3", 5 * 48 + 6 + 3),
         ("HSETNX orders field 1", 4 * 48 + 6 + 6),
         ("INCR orders", 0),
-        ("INCR orders; INCR customers; INCRBY x 1", 200),
+        ("INCR orders; INCR customers; INCRBY x 1", 200 + 2 * 8),
         ("INCR orders; INCRBY orders 2; INCR orders", 400),
     ],
 )

@@ -185,4 +185,7 @@ def seeds() -> list[bytes]:
     for transaction in (request("MULTI") + run * 4 + request("EXEC") for run in RUNS):
         reads = bytes([len(transaction) - 1, 0, 0, 0])  # each is one transaction
         inputs += [(choice, reads, transaction * 9) for choice in (0, 2, 4, 6)]
+    limited = request("INCR", "key") + request("EXPIRE", "key", "60") + request("SET", "key", "0", "NX")
+    known = request("MULTI") + limited + request("ID.NEXT", "AS", "STRING") + request("EXEC")
+    inputs += [(choice, bytes([len(known) - 1, 0, 0, 0]), known * 9 + limited) for choice in (0, 2, 4, 6)]
     return [bytes([choice]) + cuts + sent for choice, cuts, sent in inputs]

@@ -1,12 +1,13 @@
 """Bugs of the run mechanism, each of which the comparison of both paths must find, named for what goes wrong."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from respid.commands import COMMANDS, Draw, Session, dispatch, draw, queued, transaction
+from respid.commands import COMMANDS, Draw, Session, dispatch, draw, known, queued, transaction
 from respid.commands.dispatch import OnRepeatable
 from respid.commands.known import Known, answer_known, known_kinds
 from respid.commands.session import Handler, Parts, Queued
@@ -16,7 +17,7 @@ from respid.resp import encoder, fast_path, known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
 from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import RequestReader
-from respid.resp.transaction import ENDINGS, OPENINGS, TransactionReader
+from respid.resp.transaction import ENDINGS, OPENINGS, Transaction, TransactionReader
 
 Patch = pytest.MonkeyPatch
 Bug = Callable[[Patch], None]
@@ -398,6 +399,15 @@ def known_request_not_counted(patch: Patch) -> None:
 
 
 @plant
+def string_of_another_id(patch: Patch) -> None:
+    def with_strings(numbers: Sequence[int], strings: tuple[int, ...]) -> list[int | bytes]:
+        return with_strings_rightly([numbers[0]] * len(numbers), strings)
+
+    with_strings_rightly = known._with_strings
+    patch.setattr(known, "_with_strings", with_strings)
+
+
+@plant
 def waiting_known_request_forgotten(patch: Patch) -> None:
     def answer(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
         answered, replies = answer_known(session, requests)
@@ -462,6 +472,49 @@ def draws_of_a_run_in_a_transaction_mixed_up(patch: Patch) -> None:
 
 
 @plant
+def limit_of_known_requests_in_a_transaction_ignored(patch: Patch) -> None:
+    def queue(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
+        session.queued_size -= len(requests) - 1
+        return queue_known(session, transaction, requests)
+
+    queue_known = queued.queue_known
+    patch.setattr("respid.net.connection.queue_known", queue)
+
+
+@plant
+def known_request_in_a_transaction_queued_twice(patch: Patch) -> None:
+    def queue(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
+        return queue_known(session, transaction, requests[:1] * 2 + requests[2:])
+
+    queue_known = queued.queue_known
+    patch.setattr("respid.net.connection.queue_known", queue)
+
+
+@plant
+def known_requests_answered_in_the_version_of_multi(patch: Patch) -> None:
+    patch.setattr(queued, "in_this_version", lambda _session, requests: requests)
+
+
+@plant
+def last_command_in_a_transaction_not_noted(patch: Patch) -> None:
+    queue = Connection._queue_known
+
+    def forget(connection: Connection, transaction: list[Queued]) -> bytes:
+        last = connection.session.last_command
+        replies = queue(connection, transaction)
+        connection.session.last_command = last
+        return replies
+
+    patch.setattr(Connection, "_queue_known", forget)
+
+
+@plant
+def known_requests_recognised_in_any_reply_mode(patch: Patch) -> None:
+    """Those of an unauthenticated client, too."""
+    patch.setattr(Session, "is_plain", property(lambda _session: True))
+
+
+@plant
 def transaction_drawn_at_once(patch: Patch) -> None:
     """A run inside MULTI is answered with IDs."""
     answer = Connection._answer_run
@@ -481,13 +534,13 @@ def transaction_drawn_at_once(patch: Patch) -> None:
 
 @plant
 def other_requests_in_a_transaction_ignored(patch: Patch) -> None:
-    def find(transactions: TransactionReader, buffer: bytes, position: int) -> tuple[int, int]:
-        found = find_rightly(transactions, buffer, position)
+    def find(transactions: TransactionReader[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> Transaction[Any]:
+        found = find_rightly(transactions, kinds, buffer, position)
         end = buffer.find(ending, position)
-        if found[0] or end < 0 or not buffer.startswith(opening, position):
+        if found.end or end < 0 or not buffer.startswith(opening, position):
             return found
         frames = transactions._runs.find(buffer, position + len(opening)).frames
-        return (frames, end + len(ending)) if frames else found
+        return Transaction(frames, (), end + len(ending)) if frames else found
 
     ((opening, ending), *_) = ENDINGS.items()
     find_rightly = TransactionReader.find
@@ -553,12 +606,104 @@ def rest_of_transaction_forgotten(patch: Patch) -> None:
 
 @plant
 def rest_of_transaction_has_a_header(patch: Patch) -> None:
-    def rest(session: Session, name: str, drawn: Draw, count: int) -> Parts:
-        queued_draws = queued.QueuedDraws(name, drawn)
-        queued_draws.count = count
-        return transaction._run(session, [queued_draws])
+    def rest(session: Session, left: Queued) -> Parts:
+        return transaction._run(session, [left])
 
     patch.setattr(transaction, "_rest", rest)
+
+
+@plant
+def known_frame_of_a_transaction_longer_than_it(patch: Patch) -> None:
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
+        return find_all(known, kinds, buffer) or find_all(known, kinds, buffer + bytes(5))
+
+    find_all = KnownFrames.find_all
+    patch.setattr(known_frames, "_UNKNOWN_BYTES", 0)
+    patch.setattr(KnownFrames, "find_all", find)
+
+
+@plant
+def unknown_frames_of_a_transaction_ignored(patch: Patch) -> None:
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
+        return find_all(known, kinds, buffer) or known.find(kinds, buffer, 0)[0]
+
+    find_all = KnownFrames.find_all
+    patch.setattr(KnownFrames, "find_all", find)
+
+
+@plant
+def shape_of_a_transaction_of_another_version(patch: Patch) -> None:
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
+        if known._struct is not None and len(buffer) == known._read_bytes:
+            known._kinds = kinds
+        return find_all(known, kinds, buffer)
+
+    find_all = KnownFrames.find_all
+    patch.setattr(KnownFrames, "find_all", find)
+
+
+@plant
+def number_of_any_form_accepted(patch: Patch) -> None:
+    number = re.compile(rb"\$[0-9]+\r\n[^\r]*\r\n")
+
+    def find(session: Session) -> Kinds[Known]:
+        return {
+            opening: kind._replace(ending=number) if kind.ending else kind
+            for opening, kind in known_kinds(session).items()
+        }
+
+    patch.setattr("respid.net.connection.known_kinds", find)
+
+
+@plant
+def field_ignored(patch: Patch) -> None:
+    """One free argument is skipped where there are two."""
+
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
+        one = {opening: kind._replace(free=kind.free[:1]) for opening, kind in kinds.items()}
+        return find_rightly(known, one, buffer, position)
+
+    find_rightly = KnownFrames.find
+    patch.setattr(KnownFrames, "find", find)
+
+
+@plant
+def end_of_a_long_name_ignored(patch: Patch) -> None:
+    def find(session: Session) -> Kinds[Known]:
+        return {opening: kind._replace(name=b"") for opening, kind in known_kinds(session).items()}
+
+    patch.setattr("respid.net.connection.known_kinds", find)
+
+
+@plant
+def rest_of_known_transaction_forgotten(patch: Patch) -> None:
+    def run(session: Session, requests: tuple[Known, ...]) -> tuple[bytes, Parts | None]:
+        return transaction.run_known_at_once(session, requests)[0], None
+
+    patch.setattr("respid.net.connection.run_known_at_once", run)
+
+
+@plant
+def refusal_in_known_transaction_not_counted(patch: Patch) -> None:
+    def replies(queued_known: queued.QueuedKnown, session: Session) -> Parts:
+        for part in rest(queued_known, session):
+            if part is not None and part.startswith(b"-"):
+                counts = session.worker.stats.commands
+                counts[queued_known._requests[0].command] -= 1
+            yield part
+
+    rest = queued.QueuedKnown.replies
+    patch.setattr(queued.QueuedKnown, "replies", replies)
+
+
+@plant
+def last_command_of_known_transaction_shown(patch: Patch) -> None:
+    def run(session: Session, requests: tuple[Known, ...]) -> tuple[bytes, Parts | None]:
+        answered = transaction.run_known_at_once(session, requests)
+        session.last_command = requests[-1].command
+        return answered
+
+    patch.setattr("respid.net.connection.run_known_at_once", run)
 
 
 @plant

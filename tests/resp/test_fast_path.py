@@ -48,7 +48,23 @@ KNOWN = [
     "get KEY",
     "TTL KEY",
     "EXISTS KEY",
+    "HINCRBY KEY KEY 1",
+    "INCRBYFLOAT KEY 1",
+    "INCRBYFLOAT KEY 1.0",
+    "ID.NEXT AS STRING",
+    "EXPIRE KEY 60",
+    "EXPIRE KEY 60 NX",
+    "expire KEY 3600",
+    "PEXPIRE KEY 60000",
+    "SETNX KEY KEY",
+    "SET KEY 0 NX",
+    "set KEY 0 NX",
+    "set KEY 0 nx",
 ]
+# They resemble known requests.
+UNKNOWN = ["EXPIRE KEY 0", "EXPIRE KEY 060", "EXPIRE KEY -1", "EXPIRE KEY x", "EXPIRE KEY 60 XX", "EXPIRE KEY 60 NX GT"]
+UNKNOWN += ["EXPIRE KEY 9223372036854775807", "EXPIREAT KEY 60", "PEXPIRX KEY 60", "HINCRBX KEY KEY 1", "SET KEY x NX"]
+UNKNOWN += ["HINCRBY KEY KEY 2", "SET KEY 0 XX", "SETNX KEY", "ECHO KEY", "SETEX KEY 60 0"]
 # They resemble runs, but are errors or replies of several parts.
 OTHERS = ["INCRBY KEY 0", "INCRBY KEY 01", "INCRBY KEY -1", "INCRBY KEY 5000", "INCRBY KEY x", "INCRBYFLOAT KEY 2"]
 OTHERS += ["ID.NEXT COUNT 3", "ID.NEXT COUNT 40 AS STRING", "ID.NEXT AS", "ID.NEXT COUNT x", "INCR", "INCR KEY KEY"]
@@ -77,6 +93,7 @@ MODES = [
     "QUIT",
 ]
 MODES += ["CLIENT REPLY OFF", "CLIENT REPLY ON", "CLIENT REPLY SKIP", "PING", "BOGUS"]
+TRACKING = ["CLIENT TRACKING ON OPTIN", "CLIENT TRACKING OFF", "CLIENT CACHING YES"]
 SETTINGS = [
     Setting(),
     Setting(password="secret"),
@@ -148,20 +165,25 @@ def pieces_of_stream(random: Random) -> list[bytes]:
 def similar_reads(random: Random) -> list[bytes]:
     """Returns reads of several commands in turn, each like the one before but for keys, a byte or a command."""
     several = random.choices(KNOWN, k=random.randint(2, 5)) * random.choice([1, 1, 5, 20])
+    in_multi = random.random() < 0.5
     keys = [random.choice(KEYS) for _ in several]
     parts = [request("AUTH", "secret")]
     for _ in range(12):
         change = random.randrange(10)
         if change == 0:
-            several[random.randrange(len(several))] = random.choice(KNOWN)
+            several[random.randrange(len(several))] = random.choice(random.choice([KNOWN, UNKNOWN]))
         elif change == 1:
             keys[random.randrange(len(keys))] = random.choice(KEYS)
         elif change == 2:
-            parts.append(request(*random.choice(MODES).split()))
+            parts.append(request(*random.choice([*MODES, *TRACKING]).split()))
         read = bytearray().join(frame(words, key) for words, key in zip(several, keys, strict=True))
         if change == 3:
             read[random.choice([-3, random.randrange(len(read))])] = random.choice(b"1279axG*$\r\n")
-        parts.append(bytes(read))
+        if in_multi and random.random() < 0.3:
+            version = request("HELLO", random.choice("23")) * random.randint(0, 1)
+            parts += [request("MULTI"), bytes(read), version + bytes(read) + request("EXEC")]
+            continue
+        parts.append(transaction(bytes(read)) * random.choice([1, 1, 3]) if in_multi else bytes(read))
         keys = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
     return parts
 
@@ -217,6 +239,45 @@ def test_transaction_gets_same_replies(words: str, setting: Setting) -> None:
         sent = transaction(run)
         for mode in ("PING", "HELLO 3", "CLIENT REPLY SKIP", "CLIENT TRACKING ON"):
             check_equality([*known, request(*mode.split()), sent, sent + one, one, sent * 3], setting)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+@pytest.mark.parametrize(
+    "several", ["INCR KEY,EXPIRE KEY 60", "GET KEY,PING,INCRBY KEY 1", "HINCRBY KEY KEY 1,GET KEY,INCRBYFLOAT KEY 1"]
+)
+def test_transaction_of_known_requests_gets_same_replies(several: str, setting: Setting) -> None:
+    """Also one that waits, is refused, or exceeds the limit, and with keys of other lengths."""
+    one, other = (b"".join(frame(words, key) for words in several.split(",")) for key in (b"a", b"key"))
+    known = [request("AUTH", "secret"), *[transaction(one)] * 2]
+    for run in (one, other, one * 8 + other, one * 26, one * 70, frame(several.partition(",")[0], b"a") * 3 + one):
+        sent = transaction(run)
+        for mode in ("PING", "HELLO 3", "CLIENT REPLY SKIP", "CLIENT TRACKING ON"):
+            check_equality([*known, request(*mode.split()), sent, sent + one, one, sent * 3, sent * 20, sent], setting)
+            check_equality(
+                [*known, request(*mode.split()), request("MULTI"), run, run + request("EXEC") + one], setting
+            )
+
+
+@pytest.mark.parametrize("several", ["INCR KEY,EXPIRE KEY 60", "INCR KEY"])
+def test_transaction_ends_choice_of_caching(several: str) -> None:
+    sent = transaction(b"".join(frame(words, b"a") for words in several.split(",")))
+    chosen = [request(*words.split()) for words in ("CLIENT TRACKING ON OPTIN", "CLIENT CACHING YES")]
+    check_equality([sent, sent, *chosen, sent, sent])
+
+
+def test_transaction_of_known_requests_fails_as_a_whole() -> None:
+    """While no ID can be issued, however it is cut."""
+    several = frame("HINCRBY KEY KEY 1", b"a") + frame("EXPIRE KEY 60", b"a")
+    refused = frame("INCR KEY", b"a") * 400
+    pieces = [transaction(several), refused, transaction(several), request("MULTI"), several * 2, request("EXEC")]
+    check_equality(pieces, Setting(layout=FEW_IDS, reserved_ms=20))
+
+
+def test_cut_transaction_of_known_requests_gets_same_replies() -> None:
+    one = transaction(frame("INCR KEY", b"a") + frame("EXPIRE KEY 60", b"a") * 2 + frame("GET KEY", b"key"))
+    sent = one + frame("PING") + one * 2
+    for place in range(len(sent) + 1):
+        check_equality([one, one, sent[:place], sent[place:], one], Setting(layout=FEW_IDS, max_queued_commands=6))
 
 
 @pytest.mark.parametrize("words", ["INCR KEY", "ID.NEXT AS STRING"])

@@ -6,26 +6,24 @@
 import pytest
 
 from respid.commands import COMMANDS, known, run
-from respid.commands.known import WITH_KEY, WITHOUT_KEY, Known, known_kinds
+from respid.commands.known import REQUESTS, Known, known_kinds
 from respid.net.connection import Connection
 from respid.net.states import Next
-from respid.resp.known_frames import OPENING_BYTES, Kind, KnownFrames, kind_of
+from respid.resp.known_frames import FREE, OPENING_BYTES, Kind, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.byte_streams import request
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import RESERVED_MS, connect, converse
 
-WORDS = [
-    form
-    for words in WITH_KEY + WITHOUT_KEY
-    for form in (words, words.replace(words.split()[0], words.split()[0].lower()))
-]
+WORDS = [form for words in REQUESTS for form in (words, words.replace(words.split()[0], words.split()[0].lower()))]
 FOUR = request("PING") + request("GET", "missing") + request("EXISTS", "missing") + request("TTL", "missing")
 
 
-def frame(words: str, key: bytes = b"key") -> bytes:
-    return request(*[key if word == "key" else word for word in words.split()])
+def frame(words: str, key: bytes = b"key", number: bytes = b"60") -> bytes:
+    free = dict.fromkeys(("key", "field", "value"), key) | {"number": number, "one": b"1"}
+    name, *others = words.split()
+    return request(name, *[free.get(word, word.encode()) for word in others])
 
 
 def find(connection: Connection, buffer: bytes, position: int = 0) -> tuple[list[str], int]:
@@ -48,20 +46,24 @@ def test_finds_frame_with_any_key(words: str, worker: Worker) -> None:
 @pytest.mark.parametrize("words", WORDS)
 def test_reply_is_that_of_general_path(words: str, worker: Worker) -> None:
     """In each version. A template has a %d, and no constant reply has a percent sign."""
-    arguments = [word.encode() for word in words.split()]
+    arguments = [b"1" if word in ("number", "one") else word.encode() for word in words.split()]
     session = connect(worker).session
     for session.version in (2, 3):
         kind = known_kinds(session)[frame(words)[:OPENING_BYTES]]
-        assert COMMANDS[arguments[0].upper()].runs
+        assert COMMANDS[arguments[0].upper()].runs == kind.may_run
         drawn = (worker.generator.last_id or 0, run(session, arguments))[1]
         assert isinstance(drawn, bytes)
         template = kind.subject.reply
-        assert template in (drawn, b":%d\r\n")
+        assert template in (drawn, b":%d\r\n", b"%b")
         assert template.count(b"%") == (worker.generator.last_id is not None)
 
 
 @pytest.mark.parametrize(
-    "other", ["GET " + "x" * 100, "EXISTS a b", "PING a", "INCRBY a 2", "incrby a 10", "Get a", "HGET a b"]
+    "other",
+    [
+        *["GET " + "x" * 100, "EXISTS a b", "PING a", "INCRBY a 2", "incrby a 10", "Get a", "HGET a b", "HSETNX a b c"],
+        *["HINCRBX a b 1", "HINCRBY a b 2", "SET a 1 NX", "SET a 0 XX", "EXPIRE a 60 XX", "PEXPIRX a 60"],
+    ],
 )
 def test_finds_no_other_request(other: str, worker: Worker) -> None:
     sent = request(*other.split())
@@ -171,7 +173,9 @@ class Counted(dict[bytes, Kind[Known]]):
         return super().get(opening, default)
 
 
-@pytest.mark.parametrize("miss", ["ECHO key", "INCRBY key 2", "HINCRBY key field 1", "GET " + "x" * 100, "PIN"])
+@pytest.mark.parametrize(
+    "miss", ["ECHO key", "INCRBY key 2", "HINCRBY key field 2", "EXPIRE key 0", "GET " + "x" * 100, "PIN"]
+)
 def test_miss_costs_one_lookup(miss: str, worker: Worker) -> None:
     """However much follows it in the buffer."""
     kinds = Counted(known_kinds(connect(worker).session))
@@ -221,10 +225,58 @@ def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None
     assert not connection._recognised
 
 
-@pytest.mark.parametrize("name", [b"GE", b"HEXISTS"])
-def test_refuses_names_that_the_opening_does_not_tell(name: bytes) -> None:
-    with pytest.raises(ValueError, match="letters"):
-        kind_of([name, b"key"], "", has_key=True)
+@pytest.mark.parametrize("others", ["ECHO key", "EXPIRE key 060", "INCR key:ECHO key"])
+def test_attempts_in_vain_are_left_out(others: str, worker: Worker) -> None:
+    """After 16 in a row that found one frame or none, the next 64 are left out."""
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    sent = b"".join(request(*words.split()) for words in others.split(":")) + FOUR
+    with pytest.MonkeyPatch.context() as patch:
+        for _ in range(3):
+            for _ in range(16):
+                assert known.find(kinds, FOUR + sent, 0)[0]
+                for _ in range(15):
+                    known.find(kinds, sent, 0)
+            assert len(known.find(kinds, FOUR + sent, 0)[0]) >= 4
+            for _ in range(16):
+                known.find(kinds, sent, 0)
+            patch.setattr(KnownFrames, "_scan", None)
+            for _ in range(64):
+                assert known.find(kinds, FOUR + sent, 0) == ((), 0)
+            patch.undo()
+
+
+@pytest.mark.parametrize("words", [words for words in REQUESTS if "number" in words])
+def test_finds_positive_numbers(words: str, worker: Worker) -> None:
+    """As many digits as any time may have, and all of them. The general path refuses some of the others."""
+    connection, command = connect(worker), words.split(maxsplit=1)[0].lower()
+    for number in (b"1", b"60", b"86400", b"9" * 15):
+        sent = frame(words, number=number)
+        assert find(connection, sent) == ([command], len(sent))
+    for number in (b"", b"0", b"060", b"-1", b"+1", b"x", b"1x", b"6 ", b"1.0", b"9" * 16):
+        assert find(connection, frame(words, number=number)) == ([], 0)
+
+
+@pytest.mark.parametrize("words", ["set key 0 nx", "SET key 0 Nx", "expire key 60 nx"])
+def test_finds_options_in_any_letter_case(words: str, worker: Worker) -> None:
+    sent = request(*words.split())
+    assert find(connect(worker), sent) == ([words.split(maxsplit=1)[0].lower()], len(sent))
+
+
+def test_finds_one_as_drivers_send_it(worker: Worker) -> None:
+    for increment, is_found in {"1": True, "1.0": True, "1.": False, "1x0": False, "2": False, "-1": False}.items():
+        sent = request("INCRBYFLOAT", "key", increment)
+        assert find(connect(worker), sent) == ((["incrbyfloat"], len(sent)) if is_found else ([], 0))
+
+
+@pytest.mark.parametrize("words", ["EXPIRE key number", "PEXPIRE key number", "EXPIRE key number NX"])
+def test_largest_number_is_no_error(words: str, worker: Worker) -> None:
+    arguments = [b"9" * 15 if word == "number" else word.encode() for word in words.split()]
+    assert run(connect(worker).session, arguments) == b":0\r\n"
+
+
+def test_refuses_names_that_the_opening_does_not_tell() -> None:
+    with pytest.raises(ValueError, match="short"):
+        kind_of([b"GE", FREE], "")
 
 
 @pytest.mark.parametrize("sent", [request("INCR", "k"), FOUR + request("INCR", "k"), request("INCR", "k") + FOUR])
@@ -237,10 +289,10 @@ def test_request_that_waits_is_the_last_command(worker: Worker, sent: bytes) -> 
     assert connection.session.last_command == "incr"
 
 
-@pytest.mark.parametrize("words", ["INCRBY key 2", "INCRBY key x", "ID.NEXT COUNT 2", "ID.NEXT AS STRING"])
+@pytest.mark.parametrize("words", ["INCRBY key 2", "INCRBY key X", "ID.NEXT COUNT 2"])
 def test_refuses_requests_with_other_replies(words: str, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reply is constant, or one ID."""
-    monkeypatch.setattr(known, "WITH_KEY", (words,))
+    monkeypatch.setattr(known, "REQUESTS", (words,))
     monkeypatch.setattr(known, "_KINDS_CACHE", {})
     with pytest.raises(TypeError):
         known_kinds(connect(worker).session)

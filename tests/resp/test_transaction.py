@@ -1,14 +1,19 @@
-"""Which reads are recognised as one transaction of a run, and when the attempts stop."""
+"""Which reads are recognised as one transaction of a run or of known requests, and when the attempts stop."""
 
 from typing import Any
 
 import pytest
 
 from respid.resp.fast_path import RunReader
-from respid.resp.transaction import TransactionReader
+from respid.resp.known_frames import FREE, Kinds, KnownFrames, kind_of
+from respid.resp.reader import RequestReader
+from respid.resp.transaction import NO_TRANSACTION, Transaction, TransactionReader
+from respid.worker.worker import Worker
 from tests.support.byte_streams import request
+from tests.support.scripted_worker import connect, converse
 
 RUN = request("INCR", "a") * 3
+KINDS: Kinds[str] = dict([kind_of([b"PING"], "ping"), kind_of([b"GET", FREE], "get")])
 PAUSE = 1000  # transactions
 
 
@@ -17,11 +22,11 @@ def transaction(run: bytes, opening: str = "MULTI", ending: str = "EXEC") -> byt
 
 
 @pytest.fixture
-def transactions() -> TransactionReader:
+def transactions() -> TransactionReader[str]:
     """A reader that expects `INCR a`."""
     runs = RunReader[str]()
     runs.learn([b"INCR", b"a"], 1, "incr")
-    transactions = TransactionReader(runs)
+    transactions = TransactionReader(runs, KnownFrames[str]())
     transactions.note_parsed()
     return transactions
 
@@ -29,12 +34,12 @@ def transactions() -> TransactionReader:
 @pytest.mark.parametrize("run", [RUN, request("INCR", "a"), request("INCR", "ab") * 2 + RUN, RUN * 100], ids=len)
 @pytest.mark.parametrize("before", [b"", request("PING"), transaction(RUN)], ids=len)
 @pytest.mark.parametrize("after", [b"", b"*", transaction(RUN)], ids=len)
-def test_finds_transaction(transactions: TransactionReader, run: bytes, before: bytes, after: bytes) -> None:
+def test_finds_transaction(transactions: TransactionReader[str], run: bytes, before: bytes, after: bytes) -> None:
     for names in (("MULTI", "EXEC"), ("multi", "exec")):
         sent = transaction(run, *names)
         for _ in range(2):
-            found = transactions.find(before + sent + after, len(before))
-            assert found == (run.count(b"INCR"), len(before + sent))
+            found = transactions.find(KINDS, before + sent + after, len(before))
+            assert found == Transaction(run.count(b"INCR"), (), len(before + sent))
 
 
 @pytest.mark.parametrize(
@@ -55,14 +60,29 @@ def test_finds_transaction(transactions: TransactionReader, run: bytes, before: 
         b"",
     ],
 )
-def test_finds_nothing_else(transactions: TransactionReader, sent: bytes) -> None:
+def test_finds_nothing_else(transactions: TransactionReader[str], sent: bytes) -> None:
     for _ in range(2):
-        assert transactions.find(sent, 0) == (0, 0)
-        assert transactions.find(transaction(RUN), 0)[0] == 3
+        assert transactions.find(KINDS, sent, 0) is NO_TRANSACTION
+        assert transactions.find(KINDS, transaction(RUN), 0)[0] == 3
+
+
+@pytest.mark.parametrize("known", ["GET a", "GET a PING", "PING GET a GET bb PING PING PING PING"])
+@pytest.mark.parametrize("before", [b"", request("PING")], ids=len)
+@pytest.mark.parametrize("after", [b"", b"*", transaction(RUN)], ids=len)
+def test_finds_transaction_of_known_requests(
+    transactions: TransactionReader[str], known: str, before: bytes, after: bytes
+) -> None:
+    words = known.replace("GET ", "GET:").split()
+    run = b"".join(request(*each.split(":")) for each in words)
+    subjects = tuple(each.partition(":")[0].lower() for each in words)
+    sent = transaction(run, "multi", "exec")
+    for _ in range(3):
+        found = transactions.find(KINDS, before + sent + after, len(before))
+        assert found == Transaction(0, subjects, len(before + sent))
 
 
 def test_finds_nothing_before_a_run_is_known() -> None:
-    assert TransactionReader(RunReader[str]()).find(transaction(RUN), 0) == (0, 0)
+    assert TransactionReader(RunReader[str](), KnownFrames[str]()).find(KINDS, transaction(RUN), 0) is NO_TRANSACTION
 
 
 class Compared(bytes):
@@ -80,20 +100,20 @@ class Compared(bytes):
     find = startswith
 
 
-def test_another_read_is_looked_up_once(transactions: TransactionReader) -> None:
+def test_another_read_is_looked_up_once(transactions: TransactionReader[str]) -> None:
     for sent in map(Compared, (request("GET", "a") * 9, request("PING"), RUN, request("EXEC"), b"PING\r\n")):
-        assert transactions.find(sent, 0) == (0, 0)
+        assert transactions.find(KINDS, sent, 0) is NO_TRANSACTION
         assert sent.looks == 1
 
 
 def test_expects_transactions_after_the_first() -> None:
-    transactions = TransactionReader(RunReader[str]())
+    transactions = TransactionReader(RunReader[str](), KnownFrames[str]())
     assert not transactions.expected
     transactions.note_parsed()
     assert transactions.expected
 
 
-def pause(transactions: TransactionReader) -> int:
+def pause(transactions: TransactionReader[str]) -> int:
     """Returns how many transactions have to be parsed until one is expected again."""
     parsed = 0
     while not transactions.expected:
@@ -102,24 +122,40 @@ def pause(transactions: TransactionReader) -> int:
     return parsed
 
 
-@pytest.mark.parametrize("other", [transaction(RUN + request("PING")), transaction(b""), request("MULTI") + RUN])
-def test_gives_up_transactions_that_are_no_runs(transactions: TransactionReader, other: bytes) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [transaction(RUN + request("PING")), transaction(request("PING") + RUN), transaction(b""), request("MULTI") + RUN],
+)
+def test_gives_up_transactions_that_are_no_runs(transactions: TransactionReader[str], other: bytes) -> None:
     for _ in range(2):
         for _ in range(16):
             assert transactions.expected
-            transactions.find(other, 0)
+            transactions.find(KINDS, other, 0)
         assert pause(transactions) == PAUSE
 
 
-def test_gives_up_transactions_that_cannot_be_answered(transactions: TransactionReader) -> None:
+def test_run_is_answered_as_known_while_none_is_learned(worker: Worker) -> None:
+    """And is learned once as many requests have come as are parsed until then."""
+    connection, sent = connect(worker), transaction(RUN)
+    converse(connection, sent)
+    connection._runs._pause = 30
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(RequestReader, "feed")
+        converse(connection, *[sent] * 10)
+    converse(connection, sent, sent)
+    assert connection._runs.expects
+    assert worker.stats.commands["incr"] == 39
+
+
+def test_gives_up_transactions_that_cannot_be_answered(transactions: TransactionReader[str]) -> None:
     for _ in range(16):
         assert transactions.expected
-        assert transactions.find(transaction(RUN), 0)[0]
+        assert transactions.find(KINDS, transaction(RUN), 0)[0]
         transactions.doubt()
     assert pause(transactions) == PAUSE
 
 
-def test_one_transaction_makes_up_for_another(transactions: TransactionReader) -> None:
+def test_one_transaction_makes_up_for_another(transactions: TransactionReader[str]) -> None:
     for _ in range(40):
         transactions.doubt()
         transactions.trust()
@@ -132,8 +168,8 @@ def test_one_transaction_makes_up_for_another(transactions: TransactionReader) -
     assert not transactions.expected
 
 
-def test_other_requests_are_not_doubted(transactions: TransactionReader) -> None:
+def test_other_requests_are_not_doubted(transactions: TransactionReader[str]) -> None:
     for _ in range(100):
-        transactions.find(RUN, 0)
+        transactions.find(KINDS, RUN, 0)
         transactions.note_parsed()
     assert transactions.expected

@@ -11,7 +11,7 @@ from respid.resp import known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader
 from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import RequestReader
-from respid.resp.transaction import TransactionReader
+from respid.resp.transaction import NO_TRANSACTION, Transaction, TransactionReader
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
@@ -70,13 +70,12 @@ def play(pieces: list[bytes], setting: Setting) -> Outcome:
 
 def _state(connection: Connection) -> dict[str, object]:
     session = connection.session
-    names = ("last_command", "authenticated", "version", "reply_mode", "closing", "transaction_broken")
+    names = ("last_command", "authenticated", "version", "reply_mode", "closing", "transaction_broken", "tracking")
     state = {name: getattr(session, name) for name in names}
     state["wait"] = session.wait.since_ms is not None and (session.wait.since_ms, session.wait.kind)
     state["held"] = (
         session.queued_size if session.transaction is not None else None,
         session.queued_requests,
-        session.queued_bytes,
         connection.unread_bytes,
         connection.is_between_requests,
     )
@@ -97,8 +96,10 @@ def recognise_nothing(
     return (), position
 
 
-def find_no_transaction(_transactions: TransactionReader, _buffer: bytes, _position: int) -> tuple[int, int]:
-    return NO_RUN
+def find_no_transaction(
+    _transactions: TransactionReader[object], _kinds: Kinds[object], _buffer: bytes, _position: int
+) -> Transaction[object]:
+    return NO_TRANSACTION
 
 
 def answer_nothing(_connection: Connection) -> bytes:
