@@ -1,14 +1,12 @@
 """KEYS, SCAN, RANDOMKEY and DBSIZE: no key is stored, so there is none to list."""
 
-import re
-
 from respid.commands.session import Reply, Session
 from respid.commands.table import CommandGroup
 from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
 
 _INVALID_CURSOR = errors.error("ERR invalid cursor")
-_CURSOR = re.compile(rb"0*([0-9]{1,20})")  # Python refuses to convert thousands of digits
+_CURSOR_DIGITS = 20  # Python refuses to convert thousands of digits
 _CURSORS = 1 << 64
 
 generic = CommandGroup("generic")
@@ -31,8 +29,9 @@ def keys(_session: Session, _arguments: list[bytes]) -> Reply:
     since="2.8.0",
 )
 def scan(session: Session, arguments: list[bytes]) -> Reply:
-    cursor = _CURSOR.fullmatch(arguments[1])
-    if cursor is None or int(cursor[1]) >= _CURSORS:
+    cursor = arguments[1]
+    digits = cursor.lstrip(b"0")
+    if not cursor.isdigit() or len(digits) > _CURSOR_DIGITS or int(digits or b"0") >= _CURSORS:
         return _INVALID_CURSOR
     return _refuse_scan_options(arguments[2:]) or encoder.encode(["0", []], session.version)
 

@@ -31,7 +31,7 @@ class FlowControl(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(HIGH_WATER_BYTES)  # the default for TLS is eight times as much
+        self._transport.set_write_buffer_limits(HIGH_WATER_BYTES)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._state = State.CLOSING

@@ -19,12 +19,13 @@ class TlsStream:
     as long as the record. uvloop's also keeps 256 KB for each client.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_read", "_tls", "_write", "has_ended")
+    __slots__ = ("_incoming", "_outgoing", "_output", "_read", "_tls", "_write", "has_ended")
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._read, self._write = self._tls.read, self._tls.write
+        self._output = b""  # for the client, from before what `_outgoing` has
         self.has_ended = False  # whether the client has announced that it sends no more
 
     @property
@@ -35,10 +36,11 @@ class TlsStream:
     @property
     def has_output(self) -> bool:
         """Whether there are bytes for the client that no caller has asked for, such as those of the handshake."""
-        return self._outgoing.pending > 0
+        return self._outgoing.pending > 0 or self._output != b""
 
     def take_output(self) -> bytes:
-        return self._outgoing.read()
+        output, self._output = self._output + self._outgoing.read(), b""
+        return output
 
     def shake_hands(self, data: bytes) -> bytes | None:
         """Returns None until the handshake is complete, then the data after it. Raises ssl.SSLError."""
@@ -54,7 +56,11 @@ class TlsStream:
         """Returns the contents of the records that are complete. Raises ssl.SSLError."""
         if len(data) <= PIECE_BYTES:
             return self._decrypt_piece(data)
-        return b"".join(map(self._decrypt_piece, _pieces(data)))
+        plain: list[bytes] = []
+        for piece in _pieces(data):
+            plain.append(self._decrypt_piece(piece))
+            self._output += self._outgoing.read()  # each renewal of the client's keys is answered
+        return b"".join(plain)
 
     def _decrypt_piece(self, data: Bytes) -> bytes:
         incoming, plain = self._incoming, b""
@@ -67,16 +73,17 @@ class TlsStream:
         return plain
 
     def encrypt(self, data: Bytes) -> bytes:
+        """Returns the records of this data. Raises ssl.SSLError if the client has sent a part of a TLS message only."""
         if len(data) <= PIECE_BYTES:
             self._write(data)
-            return self._outgoing.read()
+            return self.take_output() if self._output else self._outgoing.read()
         return b"".join(map(self.encrypt, _pieces(data)))
 
     def end(self) -> bytes:
         """Returns the announcement that we send no more."""
         with contextlib.suppress(ssl.SSLError):  # the client has not announced its end yet, or cannot any more
             self._tls.unwrap()
-        return self._outgoing.read()
+        return self.take_output()
 
 
 def _pieces(data: Bytes) -> Iterator[Bytes]:

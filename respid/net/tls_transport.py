@@ -42,10 +42,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLError:
             self._end_badly()
             return
-        if self._stream.has_output:
-            self._socket.write(self._stream.take_output())
         if plain:
             self._client.data_received(plain)
+        if self._stream.has_output and self._is_open:  # last: it may pause the client, which takes no requests then
+            self._socket.write(self._stream.take_output())
         if self._stream.has_ended and not self._client.eof_received():
             self.close()
 
@@ -54,7 +54,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             rest = self._stream.shake_hands(data)
         except ssl.SSLError as error:
             self._end_badly()
-            self.established.set_exception(error)
+            self._fail(error)
             return
         self._socket.write(self._stream.take_output())
         if rest is not None:
@@ -62,6 +62,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self.established.set_result(None)
             self._client.connection_made(self)
             self.data_received(rest)  # if empty, there may be data that came with the end of the handshake
+
+    def _fail(self, error: Exception) -> None:
+        self.established.set_exception(error)
+        self.established.exception()  # to log nothing if the handshake was given up, and nobody awaits it
 
     def _end_badly(self) -> None:
         """Closes after a violation of the protocol, with the alert that tells the client."""
@@ -84,15 +88,19 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._is_open = False
         if not self.established.done():
-            self.established.set_exception(error or ConnectionResetError("the client disconnected"))
+            self._fail(error or ConnectionResetError("the client disconnected"))
         elif not self.established.cancelled() and self.established.exception() is None:
             self._client.connection_lost(error)
 
     # What the client's protocol calls
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._is_open:
+        if not self._is_open:
+            return
+        try:
             self._socket.write(self._stream.encrypt(data))
+        except ssl.SSLError:  # no other error of writing is one, though all are OSError
+            self._end_badly()
 
     def get_write_buffer_size(self) -> int:
         return self._socket.get_write_buffer_size()

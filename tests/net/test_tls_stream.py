@@ -3,6 +3,7 @@
 import contextlib
 import random
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +23,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 class Client:
     """The other end."""
 
-    def __init__(self, files: CertificateFiles, version: ssl.TLSVersion) -> None:
+    def __init__(self, files: CertificateFiles, version: ssl.TLSVersion, key_log: Path | None = None) -> None:
         context = files.client_context()
+        if key_log:
+            context.keylog_filename = str(key_log)
         context.minimum_version = context.maximum_version = version
         self._received, self._sent = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._received, self._sent, server_hostname="localhost")

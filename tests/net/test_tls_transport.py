@@ -1,0 +1,140 @@
+"""The TLS transport between a socket and a client's protocol, with clients that send what no library would."""
+
+import asyncio
+import gc
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from respid.net.tls_stream import PIECE_BYTES
+from respid.net.tls_transport import TlsTransport
+from tests.net.test_tls_stream import REQUEST, Client
+from tests.support.certificates import CertificateFiles
+from tests.support.tls_records import CIPHER, HANDSHAKE, NEW_KEYS, Records
+
+
+class Socket(asyncio.Transport):
+    """A socket's transport that keeps what is written. When `is_full`, each write pauses the writer."""
+
+    def __init__(self, protocol: TlsTransport) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self.written = b""
+        self.is_full = self.is_closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+        if self.is_full and data:
+            self._protocol.pause_writing()
+
+    def take(self) -> bytes:
+        written, self.written = self.written, b""
+        return written
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Received(asyncio.Protocol):
+    """A client's protocol that takes data until it is paused, as `RespProtocol` does."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.is_paused = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self.is_paused:
+            self.data += data
+
+    def pause_writing(self) -> None:
+        self.is_paused = True
+
+
+class Connected:
+    """A transport after its handshake with a client that sends hand-made records."""
+
+    def __init__(self, directory: Path) -> None:
+        files, key_log = CertificateFiles(directory), directory / "keys"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(files.cert_file, files.key_file)
+        self.client = Client(files, ssl.TLSVersion.TLSv1_3, key_log)
+        self.received = Received()
+        self.transport = TlsTransport(asyncio.get_running_loop(), context, self.received)
+        self.socket = Socket(self.transport)
+        self.transport.connection_made(self.socket)
+        sent = self.client.shake_hands(b"")
+        while not self.transport.established.done():
+            self.transport.data_received(sent)
+            sent = self.client.shake_hands(self.socket.take())
+        cipher = self.client.tls.cipher()
+        assert cipher is not None
+        assert cipher[0] == CIPHER
+        self.records = Records(key_log)
+
+
+async def test_request_after_new_keys_is_kept_although_the_answer_to_them_pauses_the_client(tmp_path: Path) -> None:
+    connected = Connected(tmp_path)
+    connected.socket.is_full = True
+    renewals = [connected.records.renew_keys() for _ in range(3)]
+    connected.transport.data_received(b"".join(renewals) + connected.records.seal(REQUEST))
+    assert connected.received.data == REQUEST
+    assert connected.received.is_paused
+
+
+async def test_replies_follow_the_answers_to_new_keys(tmp_path: Path) -> None:
+    connected = Connected(tmp_path)
+    renewals = b"".join([connected.records.renew_keys() for _ in range(3 * PIECE_BYTES // 27)])
+    connected.transport.data_received(renewals)
+    connected.transport.write(b"+OK\r\n")
+    assert connected.client.decrypt(connected.socket.take()) == b"+OK\r\n"
+
+
+async def test_answers_to_new_keys_do_not_pile_up_in_openssl(tmp_path: Path) -> None:
+    """Its buffer would keep its size for as long as the client is connected."""
+    connected = Connected(tmp_path)
+    renewals = b"".join([connected.records.renew_keys() for _ in range(8 * PIECE_BYTES // 27)])
+    stream = connected.transport._stream
+    stream.decrypt(renewals)
+    assert stream._outgoing.pending <= PIECE_BYTES
+    assert len(stream.take_output()) > 7 * PIECE_BYTES
+
+
+async def test_part_of_a_handshake_message_closes_at_the_next_reply(tmp_path: Path) -> None:
+    """OpenSSL writes nothing until the rest of it has come."""
+    connected = Connected(tmp_path)
+    request = connected.records.seal(REQUEST)
+    connected.transport.data_received(request + connected.records.seal(NEW_KEYS[:4], HANDSHAKE))
+    assert connected.received.data == REQUEST
+    connected.transport.write(b"+OK\r\n")
+    assert connected.socket.is_closed
+    connected.transport.write(b"+OK\r\n")
+
+
+@pytest.mark.parametrize("passes", range(4))
+async def test_handshake_that_is_given_up_logs_nothing(passes: int) -> None:
+    errors = list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, error: errors.append(error))
+    await give_up_handshake(passes)
+    gc.collect()
+    assert not errors
+
+
+async def give_up_handshake(passes: int) -> None:
+    """Stops waiting after so many passes of the event loop."""
+    loop = asyncio.get_running_loop()
+    transport = TlsTransport(loop, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), asyncio.Protocol())
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0)
+        accepting = loop.create_task(loop.connect_accepted_socket(lambda: transport, ours))
+        for _ in range(passes):
+            await asyncio.sleep(0)
+        accepting.cancel()
+        await asyncio.wait([accepting])
+        if not accepting.cancelled():
+            transport.abort()
+        for _ in range(5):
+            await asyncio.sleep(0)  # until the connection is lost
