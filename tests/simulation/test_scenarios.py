@@ -51,6 +51,19 @@ def test_undisturbed_worker_issues_ids_all_the_time(store: str) -> None:
     assert one.ended_by is None
 
 
+def test_successor_that_has_stopped_is_a_reason_to_end() -> None:
+    """It has released the Lease, which then does not say who took it."""
+
+    def stop_successor(world: World, _place: Place, _detail: int) -> None:
+        world.stop(world.incarnations[-1])
+
+    world = make_world("lease", reserve_ms=10_000)
+    steps = (Step(32_500, events.start), Step(1500, stop_successor), Step(9000, events.connect))
+    former, successor = play(world, *steps)
+    assert successor.stopped_cleanly
+    assert "was taken by pod unknown" in str(former.ended_by)
+
+
 def test_mark_of_another_layout_refuses_a_start_in_another_id_space() -> None:
     """It was left there by a pod of this name that has stopped, so the two have never met."""
 

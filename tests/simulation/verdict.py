@@ -1,6 +1,7 @@
 """What a whole history must have kept: the promises about IDs, ends that have a reason, and clean stops."""
 
 import itertools
+import re
 
 from respid.highwater.stores import HolderLostError
 from tests.simulation.promises import BrokenPromiseError, are_of_one_set, check
@@ -49,7 +50,9 @@ def _has_lost_in_vain(world: World, one: Incarnation) -> bool:
     """Whether a pod of another name took its worker ID, although nothing had kept it from writing its Lease in time."""
     ended_ns = one.issuer.ended_ns or world.scheduler.now_ns
     quiet_ms = (ended_ns - world.troubled_ns) * 1000 / SECOND
-    is_taken = "was taken by pod" in str(one.ended_by) and f"by pod {one.place.pod} " not in str(one.ended_by)
+    # A pod that has taken it and stopped is unknown. It may have had the same name.
+    taken = re.search("was taken by pod ([^ ]+)", str(one.ended_by))
+    is_taken = taken is not None and taken[1] not in (one.place.pod, "unknown")
     is_quiet = quiet_ms > 2 * one.settings.reserve_ms + NOTICE_LOSS_MS and not one.was_held_up
     return is_taken and is_quiet and not _has_lost_marks(world, one)
 
