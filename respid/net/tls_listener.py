@@ -9,7 +9,7 @@ from typing import Any
 from respid.net.address import host_port
 from respid.net.clients import Clients
 from respid.net.crowd import Crowd
-from respid.net.flow_control import FlowControl, State
+from respid.net.flow_control import FlowControl, Next, State
 from respid.net.peer import describe_peer
 from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
@@ -58,6 +58,17 @@ class _TlsProtocol(RespProtocol):
         super().data_received(data)
         if self._state is not State.CLOSING and not self._connection.is_cheap:
             self._connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
+
+    def note_long_read(self, taken_ns: int) -> None:
+        """Takes the time to decrypt from the budget. The client waits for its turn if nothing is left of it."""
+        if self._state is State.CLOSING:
+            return
+        connection = self._connection
+        connection.note_long_read(taken_ns)
+        if self._state is State.READING and connection.budget.left_ns <= 0:
+            self._step(Next.TURN)
+        if connection.budget.is_overdrawn:
+            self._clients.hold_back(connection.budget)
 
 
 class _HandshakeTurn:
@@ -152,7 +163,7 @@ class TlsListener:
     async def _complete(self, connected: socket.socket) -> None:
         """Raises OSError."""
         loop, client = self._clients.loop, _TlsProtocol(self._clients, self._tls)
-        transport = TlsTransport(loop, self._tls.context, client)
+        transport = TlsTransport(loop, self._tls.context, client, client.note_long_read)
         await loop.connect_accepted_socket(lambda: transport, connected)
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):

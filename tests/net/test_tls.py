@@ -10,16 +10,22 @@ import ssl
 import struct
 import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import redis
 
 from benchmarks.ports import free_port
-from respid.net.tls_listener import HANDSHAKE_NS, MAX_HANDSHAKES, ROUND_NS, _HandshakeTurn
+from respid.net.clients import Clients
+from respid.net.states import State
+from respid.net.tls_listener import HANDSHAKE_NS, MAX_HANDSHAKES, ROUND_NS, _HandshakeTurn, _TlsProtocol
+from respid.net.turns import ROUND_NS as CLIENT_ROUND_NS
 from respid.net.turns import Turns
+from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles, client_hello
 from tests.support.command_line import run_command_line
+from tests.support.mock_transport import mock_transport
 from tests.support.needed_tools import need_tool
 from tests.support.running import RunningServer, StartServer, wait_until
 
@@ -242,6 +248,20 @@ def test_client_may_renew_its_keys(files: CertificateFiles, tls_port: int) -> No
             client.stdin.flush()
             assert any(expected in line for line in client.stdout)
         client.stdin.close()
+
+
+async def test_client_whose_data_takes_long_to_decrypt_waits_for_its_turn(worker: Worker) -> None:
+    clients = Clients(worker, asyncio.get_running_loop())
+    deceiving, drawing, silent = (_TlsProtocol(clients, Mock()) for _ in range(3))
+    for each in (deceiving, drawing, silent):
+        each.connection_made(mock_transport())
+    for each in (deceiving, drawing):
+        each.data_received(INCR)
+    deceiving.note_long_read(ROUND_NS // 4)
+    assert [each._state for each in (deceiving, drawing, silent)] == [State.READING] * 3
+    deceiving.note_long_read(4 * CLIENT_ROUND_NS)
+    assert [each._state for each in (deceiving, drawing, silent)] == [State.TURN, State.READING, State.TURN]
+    assert list(clients._turns._queue) + list(clients._turns._early) == [deceiving, silent]
 
 
 @pytest.fixture(params=["optional", "yes"])
