@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from respid.net.flow_control import LINGER_SECONDS
@@ -21,11 +22,22 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
     """The transport of a client's protocol, and the protocol of the socket's transport.
 
     The client's protocol gets its `connection_made` when the handshake is complete, and then `established` is done. If
-    the handshake fails, `established` raises OSError. `note_long_read` is called with the nanoseconds that it took to
-    decrypt a read, if these are many.
+    the handshake fails, `established` raises OSError.
+
+    Each read of the handshake waits until `wait_for_turn` calls its argument, which returns False if the handshake was
+    given up meanwhile. `note_long_read` gets the nanoseconds that it took to decrypt a read, if these are many.
     """
 
-    __slots__ = ("_client", "_is_open", "_loop", "_note_long_read", "_socket", "_stream", "established")
+    __slots__ = (
+        "_client",
+        "_is_open",
+        "_loop",
+        "_note_long_read",
+        "_socket",
+        "_stream",
+        "_wait_for_turn",
+        "established",
+    )
 
     _socket: asyncio.Transport  # from connection_made on
 
@@ -34,11 +46,13 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         loop: asyncio.AbstractEventLoop,
         context: ssl.SSLContext,
         client: asyncio.Protocol,
+        *,
+        wait_for_turn: Callable[[Callable[[], bool]], None],
         note_long_read: Callable[[int], None],
     ) -> None:
         super().__init__()
         self._loop = loop
-        self._note_long_read = note_long_read
+        self._wait_for_turn, self._note_long_read = wait_for_turn, note_long_read
         self._stream = TlsStream(context)
         self._client = client
         self._is_open = False  # from the end of the handshake until we close
@@ -57,7 +71,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if self._is_open:
             self._receive(data)
         elif not self.established.done():
-            self._shake_hands(data)
+            self._socket.pause_reading()
+            self._wait_for_turn(partial(self._shake_hands, data))
 
     def _receive(self, data: bytes) -> None:
         begun_ns = time.monotonic_ns() if len(data) >= TIMED_READ_BYTES else 0
@@ -77,20 +92,24 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if self._stream.has_ended and not self._client.eof_received():
             self.close()
 
-    def _shake_hands(self, data: bytes) -> None:
+    def _shake_hands(self, data: bytes) -> bool:
+        if self.established.done():
+            return False
         try:
             rest = self._stream.shake_hands(data)
         except ssl.SSLError as error:
             self._end_badly()
             self._fail(error)
-            return
+            return True
         self._socket.write(self._stream.take_output())
+        self._socket.resume_reading()
         if rest is not None:
             self._is_open = True
             self.established.set_result(None)
             self._client.connection_made(self)
             if self._is_open:
                 self._receive(rest)  # if empty, there may be data that came with the end of the handshake
+        return True
 
     def _fail(self, error: Exception) -> None:
         self.established.set_exception(error)

@@ -84,15 +84,20 @@ def serial(port: int, files: CertificateFiles) -> str:
 
 
 async def test_handshakes_that_made_room_take_no_time_from_others() -> None:
-    loop = asyncio.get_running_loop()
-    turns = Turns(loop.call_soon, ROUND_NS)
-    *gone, last = [_HandshakeTurn(loop, turns.budget) for _ in range(ROUND_NS // HANDSHAKE_NS + 1)]
-    for turn in (*gone, last):
-        turns.join(turn)
-    for turn in gone:
-        turn.begun.cancel()
+    turns, gone_on = Turns(asyncio.get_running_loop().call_soon, ROUND_NS), Mock(return_value=True)
+    for _ in range(ROUND_NS // HANDSHAKE_NS + 1):
+        turns.join(_HandshakeTurn(lambda: False, turns.budget))
+    turns.join(_HandshakeTurn(gone_on, turns.budget))
     await asyncio.sleep(0)
-    assert last.begun.done()
+    gone_on.assert_called_once()
+
+
+async def test_few_handshakes_go_on_in_one_pass_of_the_event_loop() -> None:
+    turns, gone_on = Turns(asyncio.get_running_loop().call_soon, ROUND_NS), Mock(return_value=True)
+    for _ in range(MAX_HANDSHAKES):
+        turns.join(_HandshakeTurn(gone_on, turns.budget))
+    await asyncio.sleep(0)
+    assert gone_on.call_count == ROUND_NS // HANDSHAKE_NS
 
 
 def test_tls_and_plain_port_serve_ids(server: RunningServer, files: CertificateFiles, tls_port: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class Socket(asyncio.Transport):
         super().__init__()
         self._protocol = protocol
         self.written = b""
-        self.is_full = self.is_closed = False
+        self.is_full = self.is_paused = self.is_closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
@@ -33,6 +34,12 @@ class Socket(asyncio.Transport):
     def take(self) -> bytes:
         written, self.written = self.written, b""
         return written
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
 
     def close(self) -> None:
         self.is_closed = True
@@ -62,13 +69,23 @@ class Connected:
         context.load_cert_chain(files.cert_file, files.key_file)
         self.client = Client(files, ssl.TLSVersion.TLSv1_3, key_log)
         self.received = Received()
+        self.turns: list[Callable[[], bool]] = []
         self.long_reads: list[int] = []
-        self.transport = TlsTransport(asyncio.get_running_loop(), context, self.received, self.long_reads.append)
+        self.transport = TlsTransport(
+            asyncio.get_running_loop(),
+            context,
+            self.received,
+            wait_for_turn=self.turns.append,
+            note_long_read=self.long_reads.append,
+        )
         self.socket = Socket(self.transport)
         self.transport.connection_made(self.socket)
         sent = self.client.shake_hands(b"")
         while not self.transport.established.done():
             self.receive(sent)
+            assert self.socket.is_paused
+            assert self.turns.pop()()
+            assert not self.socket.is_paused
             sent = self.client.shake_hands(self.socket.take())
         cipher = self.client.tls.cipher()
         assert cipher is not None
@@ -142,7 +159,9 @@ async def test_handshake_that_is_given_up_logs_nothing(passes: int) -> None:
 async def give_up_handshake(passes: int) -> None:
     """Stops waiting after so many passes of the event loop."""
     loop = asyncio.get_running_loop()
-    transport = TlsTransport(loop, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), asyncio.Protocol(), lambda _ns: None)
+    transport = TlsTransport(
+        loop, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), asyncio.Protocol(), wait_for_turn=print, note_long_read=print
+    )
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(0)
