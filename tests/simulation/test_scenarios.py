@@ -1,6 +1,7 @@
 """Histories in which it is known what must happen."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -48,6 +49,18 @@ def test_undisturbed_worker_issues_ids_all_the_time(store: str) -> None:
     assert one.worker.generator.ids_issued > 1000
     assert one.issuer.last_ns > world.scheduler.now_ns - 10**8
     assert one.ended_by is None
+
+
+def test_mark_of_another_layout_refuses_a_start_in_another_id_space() -> None:
+    """It was left there by a pod of this name that has stopped, so the two have never met."""
+
+    def start_elsewhere(world: World, place: Place, _detail: int) -> None:
+        place.settings = replace(place.settings, space="b", layout=LAYOUTS[1])
+        world.start(place)
+
+    former, latter = play(make_world("lease"), Step(2000, events.stop), Step(3000, start_elsewhere))
+    assert former.stopped_cleanly
+    assert "a stored high-water mark has layout" in str(latter.ended_by)
 
 
 def test_older_of_two_pods_with_one_name_ends() -> None:

@@ -67,9 +67,10 @@ def _is_start_above_too_far(one: Incarnation) -> bool:
 def _has_rival(world: World, one: Incarnation) -> bool:
     """Whether the store has known another user of its worker ID, of another layout, or of its own directory."""
     others = [other for other in world.incarnations if other is not one]
-    sets = {_set_of(other) for other in others if other.issuer.store == one.issuer.store}
+    sets = {_set_of(other) for other in others if other.issuer.store == one.issuer.store} | {_set_of(one)}
     if one.settings.store == "lease" and any(
-        _set_of(other) in sets and other.settings.layout != one.settings.layout for other in others
+        other.settings.store == "lease" and _set_of(other) in sets and other.settings.layout != one.settings.layout
+        for other in others
     ):
         return True  # its marks have said so, wherever the pods were that used it
     return any(are_of_one_set(other.issuer, one.issuer) and _have_met(one, other) for other in others) or any(

@@ -125,7 +125,7 @@ class FileStore:
 
     def _survey(self) -> Survey:
         """Raises StoreError, OSError."""
-        # Before the marks are read: a worker that still ran then could raise its mark and end before the look.
+        # Before the marks are read: otherwise a worker could raise its mark after that, and end before this look.
         is_layout_in_use = self._refuse_other_layouts()
         own = self._read_own()
         others, knows_all = self._read_others()

@@ -72,8 +72,8 @@ class Silence:
     def note(self, leases: Iterable[Lease]) -> None:
         """All Leases as they have just been read.
 
-        What the read took counts as well, although a holder may have written meanwhile. Whoever considers it gone then
-        writes the holder's Lease in the version that was read, or writes its own one and reads all of them again.
+        The duration of the read counts as well, although a holder may have written meanwhile: a process that considers
+        it gone then replaces its Lease in the version that was read, or writes its own one and lists all of them again.
         """
         now_ns = self._monotonic_ns()
         passed_ns = 0 if self._read_ns is None else now_ns - self._read_ns

@@ -27,6 +27,8 @@ from tests.highwater.stores.leases import (
 from tests.support.needed_tools import leave_out
 from tests.support.scripted_clock import ScriptedClock
 
+OTHER = Layout.parse("41/11/11")
+
 
 @pytest.fixture(params=["memory", pytest.param("server", marks=pytest.mark.kubernetes)])
 async def leases(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Leases]:
@@ -141,6 +143,55 @@ async def test_pod_of_other_name_waits_for_lease_expiry(api: FaultyApi, space: s
     await other.extend(MARK_MS + 2000)
     with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
         await holder.extend(MARK_MS + 3000)
+
+
+def _slow_down_reads(
+    api: FaultyApi, monkeypatch: pytest.MonkeyPatch, clock: ScriptedClock, meanwhile: Callable[[], Awaitable[None]]
+) -> None:
+    """The reply to each list takes 4 s. Meanwhile something happens."""
+    list_all = api.real.list_all
+
+    async def list_slowly() -> Sequence[Lease]:
+        listed = await list_all()
+        await meanwhile()
+        clock.pass_ms(4_000)
+        return listed
+
+    monkeypatch.setattr(api.real, "list_all", list_slowly)
+
+
+async def test_slow_reads_do_not_prolong_the_wait(
+    api: FaultyApi, space: str, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, other = make_store(api, space), make_store(api, space, pod="release-two-3", clock=clock)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    _slow_down_reads(api, monkeypatch, clock, lambda: asyncio.sleep(0))
+    for _ in range(RESERVE_MS // 4_000):
+        with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
+            await other.load()
+    assert (await other.load()).own == MARK
+
+
+@pytest.mark.parametrize("worker_id", [3, 4])
+async def test_sees_a_write_during_its_last_read(
+    api: FaultyApi, space: str, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch, worker_id: int
+) -> None:
+    """The read itself still shows the Lease as unchanged for long enough."""
+    layout, refusal = (LAYOUT, "was taken") if worker_id == 3 else (OTHER, "is in use")
+    holder = make_store(api, space)
+    other = make_store(api, space, f"release-two-{worker_id}", clock, worker_id=worker_id, layout=layout)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="by pod respid-3"):
+        await other.load()
+    clock.pass_ms(RESERVE_MS - 4_000)
+    with monkeypatch.context() as patch:
+        _slow_down_reads(api, patch, clock, lambda: holder.extend(MARK_MS + 1000))
+        await other.load()
+    with pytest.raises(StoreUnavailableError, match=f"{refusal} by pod respid-3"):
+        await other.extend(MARK_MS + RESERVE_MS)
+    await holder.extend(MARK_MS + 2000)
 
 
 @pytest.mark.parametrize("fault", ["request", "reply"])
@@ -292,8 +343,6 @@ async def test_write_to_stale_version_conflicts(api: FaultyApi, leases: Leases, 
 
 
 # Layouts, ID spaces and offsets that change.
-
-OTHER = Layout.parse("41/11/11")
 
 
 async def test_surveys_marks_of_its_id_space(api: FaultyApi, space: str) -> None:
