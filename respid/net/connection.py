@@ -245,6 +245,11 @@ class Connection:
             self.budget.left_ns -= READ_NS + self._read_bytes * NS_PER_BYTE
         return output
 
+    def note_long_read(self, taken_ns: int) -> None:
+        """Call if it took long to decrypt what was read, as no requests for IDs do."""
+        self._took_general_path = True
+        self.budget.left_ns -= taken_ns
+
     @property
     def is_cheap(self) -> bool:
         """Whether the last read took little time for its size: it had requests for IDs, or other known ones, only."""

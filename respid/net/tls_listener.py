@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from respid.net.address import host_port
 from respid.net.clients import Clients
 from respid.net.crowd import Crowd
-from respid.net.flow_control import FlowControl, State
+from respid.net.flow_control import FlowControl, Next, State
 from respid.net.peer import describe_peer
 from respid.net.protocol import RespProtocol
 from respid.net.tls import Tls
@@ -20,7 +21,7 @@ from respid.resp import errors
 # A connection is not a client before its handshake is complete, so max clients does not bound these.
 HANDSHAKE_SECONDS = 10.0
 MAX_HANDSHAKES = 256
-# A handshake takes about a millisecond, most of it to sign with an RSA key. So many may begin in one pass of the event
+# A handshake takes about a millisecond, most of it to sign with an RSA key. So many may go on in one pass of the event
 # loop, although those that wait for bytes may all get them at once.
 HANDSHAKE_NS = 1_000_000
 ROUND_NS = 4_000_000
@@ -59,18 +60,28 @@ class _TlsProtocol(RespProtocol):
         if self._state is not State.CLOSING and not self._connection.is_cheap:
             self._connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
 
+    def note_long_read(self, taken_ns: int) -> None:
+        """Takes the time to decrypt from the budget. The client waits for its turn if nothing is left of it."""
+        if self._state is State.CLOSING:
+            return
+        connection = self._connection
+        connection.note_long_read(taken_ns)
+        if self._state is State.READING and connection.budget.left_ns <= 0:
+            self._step(Next.TURN)
+        if connection.budget.is_overdrawn:
+            self._clients.hold_back(connection.budget)
+
 
 class _HandshakeTurn:
-    """The turn of a client whose first bytes have arrived."""
+    """The turn of a client of which a part of the handshake has arrived."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, budget: Budget) -> None:
+    def __init__(self, go_on: Callable[[], bool], budget: Budget) -> None:
+        self._go_on = go_on
         self._budget = budget
-        self.begun: asyncio.Future[None] = loop.create_future()  # cancelled with the task that awaits it
 
     def take_turn(self) -> None:
-        if not self.begun.cancelled():  # else the handshake has made room for others, and takes no time from them
+        if self._go_on():  # else the handshake has made room for others, and takes no time from them
             self._budget.left_ns -= HANDSHAKE_NS
-            self.begun.set_result(None)
 
 
 class TlsListener:
@@ -137,9 +148,6 @@ class TlsListener:
         try:
             await self._wait_for_bytes(connected)
             self._begin(address)
-            turn = _HandshakeTurn(self._clients.loop, self._turns.budget)
-            self._turns.join(turn)
-            await turn.begun
             await self._complete(connected)
         except OSError as error:
             connected.close()
@@ -152,7 +160,13 @@ class TlsListener:
     async def _complete(self, connected: socket.socket) -> None:
         """Raises OSError."""
         loop, client = self._clients.loop, _TlsProtocol(self._clients, self._tls)
-        transport = TlsTransport(loop, self._tls.context, client)
+        transport = TlsTransport(
+            loop,
+            self._tls.context,
+            client,
+            wait_for_turn=self._wait_for_turn,
+            note_long_read=client.note_long_read,
+        )
         await loop.connect_accepted_socket(lambda: transport, connected)
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
@@ -160,6 +174,9 @@ class TlsListener:
         except (TimeoutError, asyncio.CancelledError):
             transport.abort()
             raise
+
+    def _wait_for_turn(self, go_on: Callable[[], bool]) -> None:
+        self._turns.join(_HandshakeTurn(go_on, self._turns.budget))
 
     async def _wait_for_bytes(self, connected: socket.socket) -> None:
         """Raises TimeoutError. A handshake that has not begun takes no memory for its TLS state."""

@@ -10,16 +10,22 @@ import ssl
 import struct
 import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import redis
 
 from benchmarks.ports import free_port
-from respid.net.tls_listener import HANDSHAKE_NS, MAX_HANDSHAKES, ROUND_NS, _HandshakeTurn
+from respid.net.clients import Clients
+from respid.net.states import State
+from respid.net.tls_listener import HANDSHAKE_NS, MAX_HANDSHAKES, ROUND_NS, _HandshakeTurn, _TlsProtocol
+from respid.net.turns import ROUND_NS as CLIENT_ROUND_NS
 from respid.net.turns import Turns
+from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles, client_hello
 from tests.support.command_line import run_command_line
+from tests.support.mock_transport import mock_transport
 from tests.support.needed_tools import need_tool
 from tests.support.running import RunningServer, StartServer, wait_until
 
@@ -78,15 +84,20 @@ def serial(port: int, files: CertificateFiles) -> str:
 
 
 async def test_handshakes_that_made_room_take_no_time_from_others() -> None:
-    loop = asyncio.get_running_loop()
-    turns = Turns(loop.call_soon, ROUND_NS)
-    *gone, last = [_HandshakeTurn(loop, turns.budget) for _ in range(ROUND_NS // HANDSHAKE_NS + 1)]
-    for turn in (*gone, last):
-        turns.join(turn)
-    for turn in gone:
-        turn.begun.cancel()
+    turns, gone_on = Turns(asyncio.get_running_loop().call_soon, ROUND_NS), Mock(return_value=True)
+    for _ in range(ROUND_NS // HANDSHAKE_NS + 1):
+        turns.join(_HandshakeTurn(lambda: False, turns.budget))
+    turns.join(_HandshakeTurn(gone_on, turns.budget))
     await asyncio.sleep(0)
-    assert last.begun.done()
+    gone_on.assert_called_once()
+
+
+async def test_few_handshakes_go_on_in_one_pass_of_the_event_loop() -> None:
+    turns, gone_on = Turns(asyncio.get_running_loop().call_soon, ROUND_NS), Mock(return_value=True)
+    for _ in range(MAX_HANDSHAKES):
+        turns.join(_HandshakeTurn(gone_on, turns.budget))
+    await asyncio.sleep(0)
+    assert gone_on.call_count == ROUND_NS // HANDSHAKE_NS
 
 
 def test_tls_and_plain_port_serve_ids(server: RunningServer, files: CertificateFiles, tls_port: int) -> None:
@@ -242,6 +253,20 @@ def test_client_may_renew_its_keys(files: CertificateFiles, tls_port: int) -> No
             client.stdin.flush()
             assert any(expected in line for line in client.stdout)
         client.stdin.close()
+
+
+async def test_client_whose_data_takes_long_to_decrypt_waits_for_its_turn(worker: Worker) -> None:
+    clients = Clients(worker, asyncio.get_running_loop())
+    deceiving, drawing, silent = (_TlsProtocol(clients, Mock()) for _ in range(3))
+    for each in (deceiving, drawing, silent):
+        each.connection_made(mock_transport())
+    for each in (deceiving, drawing):
+        each.data_received(INCR)
+    deceiving.note_long_read(ROUND_NS // 4)
+    assert [each._state for each in (deceiving, drawing, silent)] == [State.READING] * 3
+    deceiving.note_long_read(4 * CLIENT_ROUND_NS)
+    assert [each._state for each in (deceiving, drawing, silent)] == [State.TURN, State.READING, State.TURN]
+    assert list(clients._turns._queue) + list(clients._turns._early) == [deceiving, silent]
 
 
 @pytest.fixture(params=["optional", "yes"])

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class Socket(asyncio.Transport):
         super().__init__()
         self._protocol = protocol
         self.written = b""
-        self.is_full = self.is_closed = False
+        self.is_full = self.is_paused = self.is_closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
@@ -33,6 +34,12 @@ class Socket(asyncio.Transport):
     def take(self) -> bytes:
         written, self.written = self.written, b""
         return written
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
 
     def close(self) -> None:
         self.is_closed = True
@@ -62,24 +69,42 @@ class Connected:
         context.load_cert_chain(files.cert_file, files.key_file)
         self.client = Client(files, ssl.TLSVersion.TLSv1_3, key_log)
         self.received = Received()
-        self.transport = TlsTransport(asyncio.get_running_loop(), context, self.received)
+        self.turns: list[Callable[[], bool]] = []
+        self.long_reads: list[int] = []
+        self.transport = TlsTransport(
+            asyncio.get_running_loop(),
+            context,
+            self.received,
+            wait_for_turn=self.turns.append,
+            note_long_read=self.long_reads.append,
+        )
         self.socket = Socket(self.transport)
         self.transport.connection_made(self.socket)
         sent = self.client.shake_hands(b"")
         while not self.transport.established.done():
-            self.transport.data_received(sent)
+            self.receive(sent)
+            assert self.socket.is_paused
+            assert self.turns.pop()()
+            assert not self.socket.is_paused
             sent = self.client.shake_hands(self.socket.take())
         cipher = self.client.tls.cipher()
         assert cipher is not None
         assert cipher[0] == CIPHER
         self.records = Records(key_log)
 
+    def receive(self, data: bytes) -> None:
+        while data:
+            buffer = self.transport.get_buffer(-1)
+            piece, data = data[: len(buffer)], data[len(buffer) :]
+            buffer[: len(piece)] = piece
+            self.transport.buffer_updated(len(piece))
+
 
 async def test_request_after_new_keys_is_kept_although_the_answer_to_them_pauses_the_client(tmp_path: Path) -> None:
     connected = Connected(tmp_path)
     connected.socket.is_full = True
     renewals = [connected.records.renew_keys() for _ in range(3)]
-    connected.transport.data_received(b"".join(renewals) + connected.records.seal(REQUEST))
+    connected.receive(b"".join(renewals) + connected.records.seal(REQUEST))
     assert connected.received.data == REQUEST
     assert connected.received.is_paused
 
@@ -87,7 +112,7 @@ async def test_request_after_new_keys_is_kept_although_the_answer_to_them_pauses
 async def test_replies_follow_the_answers_to_new_keys(tmp_path: Path) -> None:
     connected = Connected(tmp_path)
     renewals = b"".join([connected.records.renew_keys() for _ in range(3 * PIECE_BYTES // 27)])
-    connected.transport.data_received(renewals)
+    connected.receive(renewals)
     connected.transport.write(b"+OK\r\n")
     assert connected.client.decrypt(connected.socket.take()) == b"+OK\r\n"
 
@@ -102,11 +127,20 @@ async def test_answers_to_new_keys_do_not_pile_up_in_openssl(tmp_path: Path) -> 
     assert len(stream.take_output()) > 7 * PIECE_BYTES
 
 
+async def test_time_to_renew_keys_is_noted(tmp_path: Path) -> None:
+    """16 KB of renewals take 13 ms, so they must count as what they take, and no read may be longer."""
+    connected = Connected(tmp_path)
+    size = len(connected.transport.get_buffer(-1))
+    assert size <= 16 * 1024
+    connected.receive(b"".join([connected.records.renew_keys() for _ in range(size // 27)]))
+    assert len(connected.long_reads) == 1
+
+
 async def test_part_of_a_handshake_message_closes_at_the_next_reply(tmp_path: Path) -> None:
     """OpenSSL writes nothing until the rest of it has come."""
     connected = Connected(tmp_path)
     request = connected.records.seal(REQUEST)
-    connected.transport.data_received(request + connected.records.seal(NEW_KEYS[:4], HANDSHAKE))
+    connected.receive(request + connected.records.seal(NEW_KEYS[:4], HANDSHAKE))
     assert connected.received.data == REQUEST
     connected.transport.write(b"+OK\r\n")
     assert connected.socket.is_closed
@@ -125,7 +159,9 @@ async def test_handshake_that_is_given_up_logs_nothing(passes: int) -> None:
 async def give_up_handshake(passes: int) -> None:
     """Stops waiting after so many passes of the event loop."""
     loop = asyncio.get_running_loop()
-    transport = TlsTransport(loop, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), asyncio.Protocol())
+    transport = TlsTransport(
+        loop, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), asyncio.Protocol(), wait_for_turn=print, note_long_read=print
+    )
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(0)
