@@ -120,6 +120,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._is_open = False
         self._socket.write(self._stream.take_output())
         self._socket.close()
+        self._loop.call_later(LINGER_SECONDS, self._socket.abort)  # if the client reads neither replies nor the alert
 
     def eof_received(self) -> bool:
         """Returns whether to keep the connection although the client sends no more."""

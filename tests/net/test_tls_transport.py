@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from respid.net import tls_transport
 from respid.net.tls_stream import PIECE_BYTES
 from respid.net.tls_transport import TlsTransport
 from tests.net.test_tls_stream import REQUEST, Client
@@ -25,6 +26,7 @@ class Socket(asyncio.Transport):
         self._protocol = protocol
         self.written = b""
         self.is_full = self.is_paused = self.is_closed = False
+        self.is_aborted = asyncio.Event()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
@@ -43,6 +45,9 @@ class Socket(asyncio.Transport):
 
     def close(self) -> None:
         self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_aborted.set()
 
 
 class Received(asyncio.Protocol):
@@ -174,3 +179,13 @@ async def give_up_handshake(passes: int) -> None:
             transport.abort()
         for _ in range(5):
             await asyncio.sleep(0)  # until the connection is lost
+
+
+async def test_client_that_sends_nonsense_keeps_no_place_by_leaving_replies_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_transport, "LINGER_SECONDS", 0.01)
+    connected = Connected(tmp_path)
+    connected.receive(b"nonsense")
+    assert connected.socket.is_closed
+    await connected.socket.is_aborted.wait()
