@@ -86,7 +86,7 @@ def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Dr
     """Queues `count` requests that draw the same. Returns how many of them it has answered, and their replies."""
     if session.transaction_broken:  # EXEC will fail anyway, so nothing is kept
         return count, encoder.QUEUED * count
-    room = session.worker.config.max_queued_commands - session.queued_size
+    room = _room(session)
     if room <= 0:
         return 1, _refuse(session, transaction)
     last = transaction[-1] if transaction else None
@@ -108,7 +108,7 @@ def queue_known(session: Session, transaction: list[Queued], requests: tuple[Kno
         return queue_draws(session, transaction, first.command, first.drawn, len(requests))
     if session.transaction_broken:
         return len(requests), encoder.QUEUED * len(requests)
-    room = session.worker.config.max_queued_commands - session.queued_size
+    room = _room(session)
     if room <= 0:
         return 1, _refuse(session, transaction)
     queued = QueuedKnown(requests[:room], session.version)
@@ -126,13 +126,18 @@ def queue_request(session: Session, transaction: list[Queued], command: Command,
     arguments = _without_keys(command, arguments)
     arguments_bytes = sum(map(len, arguments))
     size = 1 + arguments_bytes // _KIB
-    if session.queued_size + size > session.worker.config.max_queued_commands:
+    if size > _room(session):
         return _refuse(session, transaction)
     session.queued_size += size
     session.queued_requests += 1
     session.queued_bytes += ENTRY_BYTES + ARGUMENT_OVERHEAD_BYTES * len(arguments) + arguments_bytes
     transaction.append(QueuedRequest(command, arguments))
     return encoder.QUEUED
+
+
+def _room(session: Session) -> int:
+    """How much more the transaction may hold: commands, plus the KiB of their arguments."""
+    return session.worker.config.max_queued_commands - session.queued_size
 
 
 def _refuse(session: Session, transaction: list[Queued]) -> bytes:
