@@ -107,8 +107,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._is_open = True
             self.established.set_result(None)
             self._client.connection_made(self)
-            if self._is_open:
-                self._receive(rest)  # if empty, there may be data that came with the end of the handshake
+            if rest and self._is_open:
+                self._receive(rest)
         return True
 
     def _fail(self, error: Exception) -> None:
@@ -142,6 +142,11 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._client.connection_lost(error)
 
     # What the client's protocol calls
+
+    @property
+    def has_part(self) -> bool:
+        """Whether a part of what the client sends has arrived, which cannot be decrypted before the rest."""
+        return self._stream.has_part
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._is_open:
