@@ -20,6 +20,7 @@ from respid.net.tls_transport import TlsTransport
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
+from tests.support.scripted_clock import ScriptedClock
 from tests.support.tls_client import TlsClient
 from tests.support.tls_records import CIPHER, HANDSHAKE, NEW_KEYS, Records
 
@@ -185,6 +186,18 @@ async def test_drain_waits_for_the_rest_of_a_record(tmp_path: Path, protocol: _T
     connected.receive(sent[-1:])
     assert connected.client.decrypt(connected.socket.take()).startswith(b":")
     assert protocol._state is State.CLOSING
+
+
+async def test_no_ids_are_drawn_for_a_client_that_has_ended_its_side(
+    tmp_path: Path, worker: Worker, clock: ScriptedClock, protocol: _TlsProtocol
+) -> None:
+    connected = Connected(tmp_path, protocol)
+    connected.receive(connected.client.encrypt(request("ID.NEXT", "COUNT", "4000000")) + connected.client.end())
+    drawn = worker.generator.ids_issued
+    for _ in range(5):
+        clock.pass_ms(1)
+        await asyncio.sleep(0.001)
+    assert worker.generator.ids_issued == drawn
 
 
 async def test_part_of_a_handshake_message_closes_at_the_next_reply(tmp_path: Path) -> None:
