@@ -200,6 +200,16 @@ async def test_no_ids_are_drawn_for_a_client_that_has_ended_its_side(
     assert worker.generator.ids_issued == drawn
 
 
+async def test_time_of_short_reads_that_renew_keys_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take 20 us each, and thousands of clients may send some at the same time."""
+    monkeypatch.setattr(tls_transport, "LONG_READ_NS", 1)
+    connected = Connected(tmp_path)
+    connected.receive(connected.records.seal(REQUEST))
+    assert not connected.long_reads
+    connected.receive(b"".join([connected.records.renew_keys() for _ in range(3)]))
+    assert len(connected.long_reads) == 1
+
+
 async def test_part_of_a_handshake_message_closes_at_the_next_reply(tmp_path: Path) -> None:
     """OpenSSL writes nothing until the rest of it has come."""
     connected = Connected(tmp_path)
