@@ -138,10 +138,12 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_open = False
+        client = self._client
+        del self._client, self._note_long_read  # these refer to this transport: all would be kept until a collection
         if not self.established.done():
             self._fail(error or ConnectionResetError("the client disconnected"))
         elif not self.established.cancelled() and self.established.exception() is None:
-            self._client.connection_lost(error)
+            client.connection_lost(error)
 
     # What the client's protocol calls
 

@@ -188,6 +188,21 @@ async def test_drain_waits_for_the_rest_of_a_record(tmp_path: Path, protocol: _T
     assert protocol._state is State.CLOSING
 
 
+async def test_client_that_has_left_is_freed_without_a_collection(tmp_path: Path, worker: Worker) -> None:
+    protocol = _TlsProtocol(Clients(worker, asyncio.get_running_loop()), Mock())
+    connected = Connected(tmp_path, protocol)
+    del protocol
+    connected.transport.connection_lost(None)
+    del connected.socket._protocol  # as an event loop does
+    gc.collect()
+    gc.disable()
+    try:
+        del connected
+        assert not [each for each in gc.get_objects() if type(each) in (TlsTransport, _TlsProtocol)]
+    finally:
+        gc.enable()
+
+
 async def test_no_ids_are_drawn_for_a_client_that_has_ended_its_side(
     tmp_path: Path, worker: Worker, clock: ScriptedClock, protocol: _TlsProtocol
 ) -> None:
