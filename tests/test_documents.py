@@ -94,5 +94,14 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_every_event_is_explained() -> None:
+    page = (documents.ROOT / "docs" / "operations.md").read_text()
+    section = page.partition("## Reading the log\n")[2].partition("\n## ")[0]
+    sources = "".join(path.read_text() for path in (documents.ROOT / "respid").rglob("*.py"))
+    logged = set(re.findall(r'"event": "(\w+)"', sources))
+    assert logged <= set(re.findall(r"`(\w+)`", section))
+    assert len(logged) > 40, "the sources write events in another way"
+
+
 def test_readme_is_short() -> None:
     assert len(documents.README.read_text().splitlines()) <= 130

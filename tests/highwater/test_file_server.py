@@ -130,7 +130,7 @@ def test_refuses_and_keeps_invalid_state_file(
     (tmp_path / "worker-1.json").write_bytes(content)
     line = refused_start(start_server("--state-dir", str(tmp_path), wait=False))
     assert line.startswith(f"respid: {tmp_path}/worker-1.json {reason}")
-    assert "restore it from a copy; or, if the clock is right" in line
+    assert "start with --start-above set to the greatest ID issued" in line
     assert (tmp_path / "worker-1.json").read_bytes() == content
 
 
