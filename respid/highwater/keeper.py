@@ -201,8 +201,8 @@ class Keeper:
             _log.warning(message, extra={"event": "mark_missing"})
         elif self._worker.config.start_above is None:
             _log.info(
-                "first start of worker ID %d: store %s has no high-water mark of it; if it has issued IDs before, its"
-                " state was lost: stop it, and start it with --start-above",
+                "first start of worker ID %d (no high-water mark in store %s); if it has issued IDs before, its state"
+                " was lost: stop it, and start it with --start-above",
                 worker_id,
                 self._store.name,
                 extra={"event": "mark_missing"},
