@@ -1,9 +1,11 @@
 """Runs the examples of the documents, and compares the tables of docs/reference.md with the code."""
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,26 @@ def test_every_event_is_explained() -> None:
     logged = set(re.findall(r'"event": "(\w+)"', sources))
     assert logged <= set(re.findall(r"`(\w+)`", section))
     assert len(logged) > 40, "the sources write events in another way"
+
+
+def test_reasons_in_troubleshooting_are_real() -> None:
+    page = (documents.ROOT / "docs" / "troubleshooting.md").read_text()
+    table = page.partition("| reason | what to do |\n")[2].partition("\n\n")[0]
+    reasons = [reason for row in table.splitlines()[1:] for reason in re.findall(r"`(.+?)`", row.split(" | ")[0])]
+    messages = [message for path in (documents.ROOT / "respid").rglob("*.py") for message in string_texts(path)]
+    assert len(reasons) > 5, "the table has another heading"
+    for reason in reasons:
+        pattern = re.compile(".*".join(map(re.escape, reason.split("…"))))
+        assert any(map(pattern.match, messages)), reason
+
+
+def string_texts(path: Path) -> Iterator[str]:
+    """The strings in a module, with … for each replacement field."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(str(each.value) if isinstance(each, ast.Constant) else "…" for each in node.values)
 
 
 def test_readme_is_short() -> None:
