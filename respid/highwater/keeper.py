@@ -88,7 +88,7 @@ class Keeper:
                 if self._is_holder:
                     await self._store.release(self._worker.generator.seal())
             except StoreError as error:
-                message = "the high-water mark could not be lowered to the last ID: %s"
+                message = "the high-water mark was not lowered to the last ID; the next start continues from it: %s"
                 _log.warning(message, error, extra={"event": "release_failed"})
             await self._store.close()
 

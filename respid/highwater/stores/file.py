@@ -305,7 +305,8 @@ class FileStore:
             except (OSError, StoreError):
                 lock.release()
                 raise
-        _log.warning("%s was moved or deleted: taken again", self._directory, extra={"event": "state_dir_retaken"})
+        message = "%s was moved or deleted, and was created again; IDs can repeat if that happens while no server runs"
+        _log.warning(message, self._directory, extra={"event": "state_dir_retaken"})
         return lock
 
     def _refuse_foreign_mark(self) -> None:
