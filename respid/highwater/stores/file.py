@@ -334,7 +334,7 @@ class FileStore:
 
     def _failed(self, what: str, error: OSError) -> StoreError:
         path = error.filename or self._path
-        advice = "make it a writable local directory"
+        advice = f"make {self._directory} a local directory that this user can write to"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             advice = "make room there"
         return StoreError(f"cannot {what} {path}: {error.strerror}; {advice}, or set --state-dir")
