@@ -44,8 +44,13 @@ def _clients(session: Session) -> dict[str, str | int]:
 
 
 def _memory(session: Session) -> dict[str, str | int]:
-    resident_bytes = session.worker.process_usage().resident_bytes
-    sizes = {"used_memory": resident_bytes, "used_memory_rss": resident_bytes, "maxmemory": 0}
+    usage = session.worker.process_usage()
+    sizes = {
+        "used_memory": usage.resident_bytes,
+        "used_memory_rss": usage.resident_bytes,
+        "used_memory_peak": usage.peak_bytes,
+        "maxmemory": 0,
+    }
     readable = {f"{name}_human": _readable(size) for name, size in sizes.items()}  # health checks of many applications
     return {**sizes, **readable, "maxmemory_policy": "noeviction"}
 

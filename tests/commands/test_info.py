@@ -26,6 +26,7 @@ def test_info_has_expected_fields(client: CommandClient, clock: ScriptedClock) -
         "connected_clients": "1",
         "used_memory": "50000000",
         "used_memory_human": "47.68M",
+        "used_memory_peak_human": "57.22M",
         "maxmemory_human": "0B",
         "maxmemory_policy": "noeviction",
         "cluster_enabled": "0",
