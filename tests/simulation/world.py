@@ -254,7 +254,6 @@ class World:
             layout=settings.layout,
             reserve_ms=settings.reserve_ms,
             monotonic_ns=host.clock.monotonic_ns,
-            boot_ns=host.clock.boot_ns,
         )
 
     def _note_end(self, one: Incarnation) -> None:
@@ -289,6 +288,8 @@ class World:
             async with asyncio.timeout(STORE_STOP_SECONDS):
                 await one.keeper.end()
                 one.stopped_cleanly = self._can_store(one)
+                while one.process.threads:  # asyncio waits for them before the process ends
+                    await asyncio.sleep(0.05)
         one.process.kill()
 
     def _can_store(self, one: Incarnation) -> bool:

@@ -19,23 +19,19 @@ from tests.simulation.changes import (
     change_layout_without_sight,
     join_after_a_change,
 )
-from tests.simulation.events import (
+from tests.simulation.clock_events import (
     clock_ahead_for_a_while,
     correct_clock,
-    hear_late_beside_a_rival,
-    interlude,
     jump,
     lose_clock,
     lower_the_ceiling,
     reach_the_ceiling,
-    replace_after_stop,
-    restart,
     set_clock,
-    start,
-    stop,
 )
+from tests.simulation.events import replace_after_stop, restart, start, stop
 from tests.simulation.meetings import mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_any_store, in_the_lease_store
+from tests.simulation.store_events import hear_late_beside_a_rival, interlude
 
 
 @in_any_store(reach_the_ceiling)
