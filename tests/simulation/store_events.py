@@ -166,7 +166,7 @@ def delete_mark_of_a_running_worker(world: World, place: Place, detail: int) -> 
     is_quiet = len(holders) == 1 and all(one.issuer.has_issued for one in users) and world.is_calm(place)
     delete_mark(world, place, detail)
     loss = world.losses[-1]
-    world.run_for(4 + world.reserve_ms / 1000)
+    world.run_for(1 if place.settings.store == "file" else 4 + world.reserve_ms / 1000)
     is_quiet &= started == len(world.incarnations) and world.is_calm(place)
     if is_quiet and not holders[0].process.is_dead and not holders[0].was_held_up:
         world.losses.remove(loss)

@@ -31,6 +31,7 @@ from tests.simulation.store_events import (
     damage_mark,
     delete_lock,
     delete_lock_and_start,
+    delete_mark_of_a_running_worker,
     disk_fails,
     disk_works,
     interlude,
@@ -232,6 +233,12 @@ def damaged_mark_taken_for_none(patch: Patch) -> None:
             return read(store)
 
     patch.setattr(FileStore, "_read_own", read_or_none)
+
+
+@in_the_file_store(delete_mark_of_a_running_worker, set_clock)
+def deleted_mark_noticed_late(patch: Patch) -> None:
+    """At the next extension. A worker that is killed before that leaves none."""
+    patch.setattr(FileStore, "stands", lambda store: store._lock is None or store._lock.stands())
 
 
 @in_the_file_store()

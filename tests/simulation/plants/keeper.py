@@ -29,7 +29,7 @@ from tests.simulation.clock_events import (
     set_clock,
 )
 from tests.simulation.events import replace_after_stop, restart, start, stop
-from tests.simulation.meetings import mix_layouts
+from tests.simulation.meetings import hold_up_a_start, mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_any_store, in_the_lease_store
 from tests.simulation.store_events import hear_late_beside_a_rival, interlude
 
@@ -177,7 +177,7 @@ def own_mark_ignored_beside_another_layout(patch: Patch) -> None:
     patch.setattr(keeper_module, "find_floor", find)
 
 
-@in_any_store()
+@in_any_store(hold_up_a_start)
 def former_marks_of_neighbours_ignored(patch: Patch) -> None:
     find = Survey.former_marks
     patch.setattr(Survey, "former_marks", lambda survey, layout: find(survey, layout)[:1])

@@ -11,7 +11,7 @@ from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
 from tests.simulation.changes import change_layout, change_layout_and_space, freeze_beside_a_change
 from tests.simulation.clock_events import set_clock
-from tests.simulation.events import kill, start
+from tests.simulation.events import start
 from tests.simulation.handovers import pause_beside_a_change
 from tests.simulation.meetings import hold_up_a_start, meet_and_settle, meet_in_two_spaces, mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_lease_store
@@ -204,22 +204,6 @@ def layouts_in_other_id_spaces_ignored(patch: Patch) -> None:
 
     patch.setattr(lease_module, "related", find_in_own_space)
     patch.setattr(lease_space, "related", find_in_own_space)
-
-
-@in_the_lease_store(hold_up_a_start, mix_layouts, kill)
-def gone_once_is_gone_for_ever(patch: Patch) -> None:
-    """A worker of another layout that was gone at a former start is not seen when it is back."""
-
-    def find_names(store: LeaseStore, others: Sequence[Lease]) -> frozenset[str]:
-        strange = [lease for lease in others if lease.fingerprint != store._own.fingerprint and lease.holder]
-        return frozenset(lease.name for lease in strange if store._silence.is_gone(lease))
-
-    def is_gone(silence: Silence, lease: Lease) -> bool:
-        return is_gone_now(silence, lease) or lease.name in silence._gone_writes
-
-    is_gone_now = Silence.is_gone
-    patch.setattr(LeaseStore, "_find_gone_writes", find_names)
-    patch.setattr(Silence, "is_gone", is_gone)
 
 
 @in_the_lease_store()
