@@ -86,7 +86,6 @@ def make_store(config: Config) -> Store:
             layout=config.layout,
             reserve_ms=config.reserve_ms,
             monotonic_ns=SystemClock().monotonic_ns,
-            boot_ns=SystemClock().boot_ns,
         )
     return NoStore()
 
