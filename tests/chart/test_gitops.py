@@ -4,12 +4,13 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.custom_definitions import SOURCES
-from tests.chart.rendering import CASES_WITHOUT_KEDA, KEDA_API, Manifest, render, render_case, render_with_apis
+from tests.chart.custom_definitions import SOURCES, schema_of
+from tests.chart.rendering import CASES, CASES_WITHOUT_KEDA, KEDA_API, Manifest, render, render_case, render_with_apis
 from tests.support.kubernetes_api_server import running_api_server
 from tests.support.needed_tools import need_tool
 
@@ -95,3 +96,32 @@ def test_the_volumes_are_written_as_the_api_server_completes_them(kubeconfig: Pa
     claim.pop("status")
     claim["metadata"].pop("creationTimestamp", None)
     assert claim == rendered
+
+
+@pytest.mark.kubernetes
+@pytest.mark.parametrize("case", CASES)
+def test_the_lists_of_custom_objects_are_written_as_the_api_server_completes_them(case: str) -> None:
+    custom = [each for each in render_case(case).objects if each["apiVersion"].rpartition("/")[0] in SOURCES]
+    for manifest in custom:
+        schema = schema_of(manifest["apiVersion"], manifest["kind"])
+        assert list(_incomplete_lists(manifest["spec"], schema["properties"]["spec"])) == []
+
+
+def _incomplete_lists(value: Any, schema: dict[str, Any]) -> Iterator[Any]:
+    """Yields the lists that the API server would change by a default."""
+    if isinstance(value, list) and value != _completed(value, schema):
+        yield value
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _incomplete_lists(each, schema.get("properties", {}).get(key, {}))
+
+
+def _completed(value: Any, schema: dict[str, Any]) -> Any:
+    """Returns the value with the defaults of its schema."""
+    if isinstance(value, list):
+        return [_completed(each, schema.get("items", {})) for each in value]
+    if not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    defaults = {key: each["default"] for key, each in properties.items() if "default" in each}
+    return {key: _completed(each, properties.get(key, {})) for key, each in (defaults | value).items()}
