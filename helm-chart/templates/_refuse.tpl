@@ -12,6 +12,11 @@
 {{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
 {{- fail "networkPolicy.apiServerPorts is empty, which would allow connections to any port: list the API server's ports, such as [443, 6443]" }}
 {{- end }}
+{{- range $name := list "podSecurityContext" "securityContext" }}
+{{- if hasKey (get $.Values $name | default dict) "enabled" }}
+{{- fail (printf "%s.enabled is a value of other charts, and no field of Kubernetes: remove it, or set %s to null for none" $name $name) }}
+{{- end }}
+{{- end }}
 {{- $budget := .Values.podDisruptionBudget }}
 {{- if not (or (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
 {{- fail "podDisruptionBudget has both minAvailable and maxUnavailable, but Kubernetes accepts only one: set the other to null" }}
