@@ -123,7 +123,7 @@
 {{- if and .Release.IsUpgrade (not (lookup "apps/v1" "StatefulSet" .Release.Namespace $name)) }}
 {{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items }}
 {{- $labels := .metadata.labels | default dict }}
-{{- $isOurs := and (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) (regexMatch (printf "^%s-[0-9]" $.Chart.Name) (get $labels "helm.sh/chart")) }}
+{{- $isOurs := and (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) (regexMatch (printf "^%s-[0-9]+[.]" $.Chart.Name) (get $labels "helm.sh/chart")) }}
 {{- if and $isOurs (max (dig "spec" "replicas" 0 . | int) (dig "status" "replicas" 0 . | int)) }}
 {{- fail (printf "the workers of StatefulSet %s run, and this upgrade renames it to %s: Helm would delete their Role before they have given up their worker IDs, and the new workers would wait for these, or not see how far IDs were issued (store file); stop all workers first (see docs/transitions.md)" .metadata.name $name) }}
 {{- end }}
