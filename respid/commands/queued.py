@@ -59,10 +59,10 @@ class QueuedDraws:
 class QueuedKnown:
     """Known requests, which are answered together."""
 
-    __slots__ = ("_requests", "_version", "count", "draws_ids")
+    __slots__ = ("_version", "count", "draws_ids", "requests")
 
     def __init__(self, requests: tuple[Known, ...], version: int) -> None:
-        self._requests = requests
+        self.requests = requests
         self._version = version
         self.count = len(requests)
         self.draws_ids = any(request.drawn for request in requests)
@@ -70,7 +70,7 @@ class QueuedKnown:
     def replies(self, session: Session) -> Parts:
         # A HELLO before them in the same transaction may have changed the version.
         is_same = session.version == self._version
-        left = self._requests if is_same else in_this_version(session, self._requests)
+        left = self.requests if is_same else in_this_version(session, self.requests)
         while left:
             refusal = session.refusal()
             answered, replies = answer_known(session, left if refusal is None else left[:1])

@@ -13,6 +13,7 @@ from respid.commands import (
     Session,
     answer_known,
     constant_draw,
+    exec_at_once,
     is_run,
     known_kinds,
     queue_draws,
@@ -28,9 +29,9 @@ from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
 from respid.resp.fast_path import LONGEST_ARGUMENT, NO_RUN, RunReader
-from respid.resp.known_frames import KnownFrames
+from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
-from respid.resp.transaction import OPENINGS, Transaction, TransactionReader
+from respid.resp.transaction import CLOSINGS, OPENINGS, TransactionReader
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
@@ -122,7 +123,7 @@ class Connection:
         self._commands = worker.stats.commands
         # Everything that was read is answered, and the client is neither in MULTI nor in CLIENT REPLY OFF.
         self.is_between_requests = self.session.is_plain
-        self.is_settled = True  # it has held nothing since `settle` was called
+        self.is_settled = True  # it has held nothing since `settle` was called, or no more than 128 requests in MULTI
 
     def settle(self) -> None:
         """Call when what the client holds has been noted."""
@@ -154,8 +155,11 @@ class Connection:
         found = self._runs.find_in_read(data) if self.is_between_requests else NO_RUN
         frames = found.frames
         if not frames:
-            if self._transactions.expected and self.is_between_requests and data.startswith(OPENINGS):
-                return self._receive_transactions(data)
+            if self._transactions.expected:
+                if not self.is_between_requests:
+                    return self._receive_rest(data)
+                if data.startswith(OPENINGS):
+                    return self._receive_transactions(data)
             return self._receive_requests(data)
         self._took_general_path = False
         subject = self._runs.subject
@@ -178,10 +182,10 @@ class Connection:
         """Answers the transactions with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""
         output, position = b"", 0
         self._took_general_path = False
-        kinds = known_kinds(self.session) if self._reader.accepts_short else {}
+        kinds = self._kinds
         for _ in range(MOST_AT_ONCE):
             found = self._transactions.find(kinds, data, position)
-            replies = self._run_at_once(found) if found.end else b""
+            replies = self._run_at_once(found.run, found.known) if found.end else b""
             if not replies:
                 break
             output, position = output + replies, found.end
@@ -190,19 +194,71 @@ class Connection:
         if self._parts is None and position == len(data):
             return output
         rest = data[position:]
+        if not position and (output := self._begin_transaction(data)):
+            return output
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
-    def _run_at_once(self, transaction: Transaction[Known]) -> bytes:
+    def _begin_transaction(self, data: bytes) -> bytes:
+        """Answers a read that is a transaction without EXEC, as Jedis sends it, or MULTI alone, as Lettuce does.
+
+        Returns b"" if it needs the general path. What is queued is too small for its memory to be noted.
+        """
+        session = self.session
+        if session.tracking is not None:
+            return b""
+        frames, known = self._transactions.find_beginning(self._kinds, data)
+        if data not in OPENINGS and not self._is_quick(frames, known):
+            return b""
+        if frames + len(known) > session.worker.config.max_queued_commands:
+            return b""
+        self.is_between_requests = False
+        self._transactions.trust()
+        replies = [run(session, [b"MULTI"])]
+        if frames:
+            self._run_left = frames
+            session.last_command = self._runs.subject.command
+            replies.append(self._answer_run())
+        elif known and session.transaction is not None:
+            self._recognised = known
+            replies.append(self._queue_known(session.transaction))
+        return b"".join([reply for reply in replies if isinstance(reply, bytes)])
+
+    def _receive_rest(self, data: bytes) -> bytes:
+        """Answers a read that is the rest of such a transaction, EXEC alone or after its requests."""
+        session, output = self.session, b""
+        is_whole = self.next is _READ and self._reader.is_empty and session.tracking is None
+        if is_whole and session.takes_runs and not session.transaction_broken:
+            if data in CLOSINGS:
+                output, self._parts = exec_at_once(session)
+            elif session.transaction == []:
+                frames, known = self._transactions.find_rest(self._kinds, data)
+                output = self._run_at_once(frames, known) if frames or known else b""
+        if not output:
+            return self._receive_requests(data)
+        self._took_general_path = False
+        self.is_between_requests = self._parts is None
+        return output if self._parts is None else output + self._answer_turn()
+
+    @property
+    def _kinds(self) -> Kinds[Known]:
+        return known_kinds(self.session) if self._reader.accepts_short else {}
+
+    def _is_quick(self, frames: int, known: tuple[Known, ...]) -> bool:
+        """Whether these requests of a transaction are better answered at once."""
+        if known:
+            return not (is_run(known) and self._runs.may_learn(len(known)))
+        return frames > 0 and self._runs.subject.draw.ids > 0
+
+    def _run_at_once(self, frames: int, known: tuple[Known, ...]) -> bytes:
         """Answers a transaction of the expected run, or of known requests; returns b"" if it needs the general path."""
-        session, output, known = self.session, b"", transaction.known
-        if session.tracking is None:
-            if not known:
-                subject = self._runs.subject
-                if subject.draw.ids:
-                    output, self._parts = run_at_once(session, subject.command, subject.draw, transaction.run)
-            elif not (is_run(known) and self._runs.may_learn(len(known))):
+        session, output = self.session, b""
+        if session.tracking is None and self._is_quick(frames, known):
+            if known:
                 output, self._parts = run_known_at_once(session, known)
                 self.budget.left_ns -= len(known) * NS_PER_KNOWN
+            else:
+                subject = self._runs.subject
+                output, self._parts = run_at_once(session, subject.command, subject.draw, frames)
         if output:
             self._transactions.trust()
         else:

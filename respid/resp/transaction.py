@@ -19,6 +19,7 @@ ENDINGS = {
     b"*1\r\n$5\r\nmulti\r\n": b"*1\r\n$4\r\nexec\r\n",
 }
 OPENINGS = tuple(ENDINGS)
+CLOSINGS = frozenset(ENDINGS.values())
 _OPENING_BYTES, _ENDING_BYTES = 15, 14
 _MOST_DOUBTS = 16
 _PAUSE = 1000  # transactions until a client whose transactions are others is given another chance
@@ -33,6 +34,9 @@ class Transaction(NamedTuple, Generic[Subject]):
 
 
 NO_TRANSACTION = Transaction[Any](0, (), 0)
+# The number of frames, if they are a run; the subjects of known frames, if they are no run.
+Requests = tuple[int, tuple[Subject, ...]]
+NO_REQUESTS: Requests[Any] = (0, ())
 
 
 class TransactionReader(Generic[Subject]):
@@ -58,15 +62,33 @@ class TransactionReader(Generic[Subject]):
         ending = ENDINGS.get(buffer[position:start])
         if ending is None:
             return NO_TRANSACTION
-        end = buffer.find(ending, start)  # -1 without EXEC: no request ends there
-        requests = buffer[start:end]
+        end = buffer.find(ending, start)
+        if end < 0:
+            self.doubt()
+            return NO_TRANSACTION
+        run, known = self._find_all(kinds, buffer[start:end])
+        return Transaction(run, known, end + _ENDING_BYTES) if run or known else NO_TRANSACTION
+
+    def find_beginning(self, kinds: Kinds[Subject], buffer: bytes) -> Requests[Subject]:
+        """Returns the requests of a transaction of which all but EXEC is in this read; none if it is another read."""
+        if buffer[:_OPENING_BYTES] not in ENDINGS or buffer[-_ENDING_BYTES:] in CLOSINGS:
+            return NO_REQUESTS
+        return self._find_all(kinds, buffer[_OPENING_BYTES:])
+
+    def find_rest(self, kinds: Kinds[Subject], buffer: bytes) -> Requests[Subject]:
+        """Returns the requests of a transaction of which all but MULTI is in this read; none if it is another read."""
+        if buffer[-_ENDING_BYTES:] not in CLOSINGS:
+            return NO_REQUESTS
+        return self._find_all(kinds, buffer[:-_ENDING_BYTES])
+
+    def _find_all(self, kinds: Kinds[Subject], requests: bytes) -> Requests[Subject]:
         run = self._runs.find_in_read(requests)
-        if run.frames and start + run.end == end:
-            return Transaction(run.frames, (), end + _ENDING_BYTES)
-        if end >= 0 and (known := self._known.find_all(kinds, requests)):
-            return Transaction(0, known, end + _ENDING_BYTES)
-        self.doubt()
-        return NO_TRANSACTION
+        if run.frames and run.end == len(requests):
+            return run.frames, ()
+        known = self._known.find_all(kinds, requests)
+        if not known:
+            self.doubt()
+        return 0, known
 
     def trust(self) -> None:
         """Call for each transaction that was found and answered at once."""

@@ -7,7 +7,7 @@ import pytest
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import FREE, Kinds, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
-from respid.resp.transaction import NO_TRANSACTION, Transaction, TransactionReader
+from respid.resp.transaction import NO_REQUESTS, NO_TRANSACTION, Transaction, TransactionReader
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.scripted_worker import connect, converse
@@ -79,6 +79,59 @@ def test_finds_transaction_of_known_requests(
     for _ in range(3):
         found = transactions.find(KINDS, before + sent + after, len(before))
         assert found == Transaction(0, subjects, len(before + sent))
+
+
+@pytest.mark.parametrize("ending", ["EXEC", "exec"])
+@pytest.mark.parametrize("run", [RUN, request("INCR", "ab") * 2 + RUN], ids=len)
+def test_finds_rest_of_transaction(transactions: TransactionReader[str], run: bytes, ending: str) -> None:
+    sent = run + request(ending)
+    for _ in range(2):
+        assert transactions.find_rest(KINDS, sent) == (run.count(b"INCR"), ())
+
+
+def test_finds_rest_of_transaction_of_known_requests(transactions: TransactionReader[str]) -> None:
+    sent = request("GET", "a") + request("PING") + request("EXEC")
+    for _ in range(3):
+        assert transactions.find_rest(KINDS, sent) == (0, ("get", "ping"))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request("EXEC"),
+        RUN + request("EXEC") * 2,
+        RUN + request("EXEC") + RUN,
+        RUN + request("QUIT"),
+        request("INCR", request("EXEC")),
+        request("INCR", request("EXEC"))[:-2],
+        (RUN + request("EXEC"))[:-1],
+        (RUN + request("EXEC"))[1:],
+        RUN,
+        b"",
+    ],
+)
+def test_finds_nothing_but_the_whole_rest(transactions: TransactionReader[str], sent: bytes) -> None:
+    for _ in range(2):
+        assert transactions.find_rest(KINDS, sent) == NO_REQUESTS
+        assert transactions.find_rest(KINDS, RUN + request("EXEC"))[0] == 3
+
+
+def test_gives_up_rests_that_are_no_runs(transactions: TransactionReader[str]) -> None:
+    for _ in range(16):
+        assert transactions.expected
+        transactions.find_rest(KINDS, RUN + request("LPOP", "a") + request("EXEC"))
+    assert pause(transactions) == PAUSE
+
+
+def test_multi_in_a_read_of_its_own_takes_no_general_path(worker: Worker) -> None:
+    """As Jedis sends it."""
+    connection = connect(worker)
+    converse(connection, transaction(RUN), transaction(RUN))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(RequestReader, "feed")
+        converse(connection, *[request("MULTI"), RUN + request("EXEC")] * 10)
+    assert worker.stats.commands["multi"] == worker.stats.commands["exec"] == 12
+    assert worker.stats.commands["incr"] == 36
 
 
 def test_finds_nothing_before_a_run_is_known() -> None:
