@@ -56,9 +56,7 @@ def _run(session: Session, transaction: list[Queued]) -> Parts:
 
 
 def run_at_once(session: Session, name: str, draw: Draw, count: int) -> tuple[bytes, Parts | None]:
-    """Does what MULTI, `count` requests that draw IDs, and EXEC would do in a plain session.
-
-    In a transaction, it does what is left of that: MULTI was answered, and the requests were if any is queued.
+    """Does what MULTI, `count` requests that draw IDs, and EXEC would do in a plain session; in a transaction, EXEC.
 
     Returns the replies, and the rest of the reply to EXEC if it has to wait for IDs. If the requests are too many for a
     transaction, or EXEC would fail, it does nothing and returns no replies.
@@ -83,7 +81,7 @@ def run_known_at_once(session: Session, requests: tuple[Known, ...]) -> tuple[by
 
 
 def exec_at_once(session: Session) -> tuple[bytes, Parts | None]:
-    """Does the same for an EXEC after a run or after known requests. After others, it does nothing."""
+    """Does the same for the EXEC of a transaction of a run, or of known requests. For another, it does nothing."""
     transaction = session.transaction
     if transaction is None or len(transaction) != 1 or transaction[0].count > MOST_AT_ONCE:
         return b"", None
@@ -102,11 +100,11 @@ def _may_run_at_once(session: Session, count: int) -> bool:
 
 def _exec_at_once(session: Session, count: int, replies: bytes, rest: Queued | None) -> tuple[bytes, Parts | None]:
     counts = session.worker.stats.commands
-    opening = encoder.array_header(count) if session.transaction else _opening(count)
     if session.transaction is None:
+        opening = _opening(count)
         counts["multi"] += 1
-        opening = encoder.OK + opening
     else:
+        opening = encoder.array_header(count)
         session.end_transaction()
     counts["exec"] += 1
     session.last_command = "exec"
@@ -115,8 +113,8 @@ def _exec_at_once(session: Session, count: int, replies: bytes, rest: Queued | N
 
 @lru_cache(maxsize=32)
 def _opening(count: int) -> bytes:
-    """The replies to `count` requests in MULTI, and the beginning of the reply to EXEC."""
-    return encoder.QUEUED * count + encoder.array_header(count)
+    """The replies to MULTI and to `count` requests, and the beginning of the reply to EXEC."""
+    return encoder.OK + encoder.QUEUED * count + encoder.array_header(count)
 
 
 def _rest(session: Session, queued: Queued) -> Parts:

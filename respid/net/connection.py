@@ -31,7 +31,15 @@ from respid.resp import errors
 from respid.resp.fast_path import LONGEST_ARGUMENT, NO_RUN, RunReader
 from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
-from respid.resp.transaction import CLOSINGS, OPENINGS, TransactionReader
+from respid.resp.transaction import (
+    CLOSINGS,
+    EXEC_BYTES,
+    MULTI_BYTES,
+    NO_REQUESTS,
+    OPENINGS,
+    Requests,
+    TransactionReader,
+)
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
@@ -47,6 +55,7 @@ READ_NS = 10_000
 NS_PER_BYTE = 1
 NS_PER_KNOWN = 300  # of a known request in a transaction that is answered at once
 FIRST_READ_BYTES = 32_000  # as long as the client has sent nothing
+MOST_UNNOTED_BYTES = 1400  # of a transaction: 128 known requests are too few for their memory to be noted
 STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
 
 # Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
@@ -123,7 +132,7 @@ class Connection:
         self._commands = worker.stats.commands
         # Everything that was read is answered, and the client is neither in MULTI nor in CLIENT REPLY OFF.
         self.is_between_requests = self.session.is_plain
-        self.is_settled = True  # it has held nothing since `settle` was called, or no more than 128 requests in MULTI
+        self.is_settled = True  # it has held nothing since `settle` was called, or a small transaction only
 
     def settle(self) -> None:
         """Call when what the client holds has been noted."""
@@ -157,7 +166,7 @@ class Connection:
         if not frames:
             if self._transactions.expected:
                 if not self.is_between_requests:
-                    return self._receive_rest(data)
+                    return self._receive_in_transaction(data)
                 if data.startswith(OPENINGS):
                     return self._receive_transactions(data)
             return self._receive_requests(data)
@@ -199,45 +208,54 @@ class Connection:
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
     def _begin_transaction(self, data: bytes) -> bytes:
-        """Answers a read that is a transaction without EXEC, as Jedis sends it, or MULTI alone, as Lettuce does.
+        """Answers MULTI and the requests after it in a read without EXEC; returns b"" if they need the general path."""
+        found = self._find_quick(data[MULTI_BYTES:])
+        if found is None:
+            return b""
+        begun = run(self.session, [b"MULTI"])
+        return begun + self._queue_quickly(*found) if isinstance(begun, bytes) else b""
 
-        Returns b"" if it needs the general path. What is queued is too small for its memory to be noted.
-        """
+    def _receive_in_transaction(self, data: bytes) -> bytes:
+        """Answers a read with requests of a transaction, EXEC, or both. Jedis sends EXEC alone, others each request."""
         session = self.session
-        if session.tracking is not None:
-            return b""
-        frames, known = self._transactions.find_beginning(self._kinds, data)
-        if data not in OPENINGS and not self._is_quick(frames, known):
-            return b""
-        if frames + len(known) > session.worker.config.max_queued_commands:
-            return b""
-        self.is_between_requests = False
+        ending = data[-EXEC_BYTES:]
+        if ending not in CLOSINGS:
+            ending = b""
+        is_next = session.transaction is not None and self.next is _READ and self._reader.is_empty
+        found = self._find_quick(data[: len(data) - len(ending)]) if is_next and session.takes_runs else None
+        if found is None:
+            return self._receive_requests(data)
+        output = self._queue_quickly(*found)
+        if not ending:
+            return output
+        replies, self._parts = exec_at_once(session)
+        if not replies:
+            return output + self._receive_requests(ending)
+        self.is_between_requests = self._parts is None
+        return output + replies + (b"" if self._parts is None else self._answer_turn())
+
+    def _find_quick(self, requests: bytes) -> Requests[Known] | None:
+        """Returns the requests of a transaction that can be queued at once; None if they need the general path."""
+        session = self.session
+        is_large = session.queued_bytes > MOST_UNNOTED_BYTES
+        if is_large or session.transaction_broken or session.tracking is not None:
+            return None
+        if not requests:
+            return NO_REQUESTS
+        frames, known = self._transactions.find_all(self._kinds, requests)
+        queued = 0 if session.transaction is None else session.queued_size
+        has_room = queued + frames + len(known) <= session.worker.config.max_queued_commands
+        return (frames, known) if has_room and self._is_quick(frames, known) else None
+
+    def _queue_quickly(self, frames: int, known: tuple[Known, ...]) -> bytes:
+        self.is_between_requests = self._took_general_path = False
         self._transactions.trust()
-        replies = [run(session, [b"MULTI"])]
         if frames:
             self._run_left = frames
-            session.last_command = self._runs.subject.command
-            replies.append(self._answer_run())
-        elif known and session.transaction is not None:
-            self._recognised = known
-            replies.append(self._queue_known(session.transaction))
-        return b"".join([reply for reply in replies if isinstance(reply, bytes)])
-
-    def _receive_rest(self, data: bytes) -> bytes:
-        """Answers a read that is the rest of such a transaction, EXEC alone or after its requests."""
-        session, output = self.session, b""
-        is_whole = self.next is _READ and self._reader.is_empty and session.tracking is None
-        if is_whole and session.takes_runs and not session.transaction_broken:
-            if data in CLOSINGS:
-                output, self._parts = exec_at_once(session)
-            elif session.transaction == []:
-                frames, known = self._transactions.find_rest(self._kinds, data)
-                output = self._run_at_once(frames, known) if frames or known else b""
-        if not output:
-            return self._receive_requests(data)
-        self._took_general_path = False
-        self.is_between_requests = self._parts is None
-        return output if self._parts is None else output + self._answer_turn()
+            self.session.last_command = self._runs.subject.command
+            return self._answer_run() or b""
+        self._recognised = known
+        return self._answer_known() or b"" if known else b""
 
     @property
     def _kinds(self) -> Kinds[Known]:

@@ -20,7 +20,7 @@ ENDINGS = {
 }
 OPENINGS = tuple(ENDINGS)
 CLOSINGS = frozenset(ENDINGS.values())
-_OPENING_BYTES, _ENDING_BYTES = 15, 14
+MULTI_BYTES, EXEC_BYTES = 15, 14
 _MOST_DOUBTS = 16
 _PAUSE = 1000  # transactions until a client whose transactions are others is given another chance
 
@@ -58,7 +58,7 @@ class TransactionReader(Generic[Subject]):
 
     def find(self, kinds: Kinds[Subject], buffer: bytes, position: int) -> Transaction[Subject]:
         """Returns the transaction that begins at this position, or NO_TRANSACTION."""
-        start = position + _OPENING_BYTES
+        start = position + MULTI_BYTES
         ending = ENDINGS.get(buffer[position:start])
         if ending is None:
             return NO_TRANSACTION
@@ -66,22 +66,11 @@ class TransactionReader(Generic[Subject]):
         if end < 0:
             self.doubt()
             return NO_TRANSACTION
-        run, known = self._find_all(kinds, buffer[start:end])
-        return Transaction(run, known, end + _ENDING_BYTES) if run or known else NO_TRANSACTION
+        run, known = self.find_all(kinds, buffer[start:end])
+        return Transaction(run, known, end + EXEC_BYTES) if run or known else NO_TRANSACTION
 
-    def find_beginning(self, kinds: Kinds[Subject], buffer: bytes) -> Requests[Subject]:
-        """Returns the requests of a transaction of which all but EXEC is in this read; none if it is another read."""
-        if buffer[:_OPENING_BYTES] not in ENDINGS or buffer[-_ENDING_BYTES:] in CLOSINGS:
-            return NO_REQUESTS
-        return self._find_all(kinds, buffer[_OPENING_BYTES:])
-
-    def find_rest(self, kinds: Kinds[Subject], buffer: bytes) -> Requests[Subject]:
-        """Returns the requests of a transaction of which all but MULTI is in this read; none if it is another read."""
-        if buffer[-_ENDING_BYTES:] not in CLOSINGS:
-            return NO_REQUESTS
-        return self._find_all(kinds, buffer[:-_ENDING_BYTES])
-
-    def _find_all(self, kinds: Kinds[Subject], requests: bytes) -> Requests[Subject]:
+    def find_all(self, kinds: Kinds[Subject], requests: bytes) -> Requests[Subject]:
+        """Returns the requests of a part of a transaction, without MULTI and EXEC; none if they are neither."""
         run = self._runs.find_in_read(requests)
         if run.frames and run.end == len(requests):
             return run.frames, ()

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -150,7 +151,12 @@ def between(sent: bytes) -> list[bytes]:
     return [multi, *before_exec(rest)]
 
 
-APART = (after_multi, before_exec, between)
+def one_by_one(sent: bytes) -> list[bytes]:
+    """Returns the reads of a transaction of a driver that waits for each reply."""
+    return re.split(rb"(?<=.)(?=\*[1-9]\r\n\$)", sent, flags=re.DOTALL)
+
+
+APART = (after_multi, before_exec, between, one_by_one)
 
 
 def pieces_of_stream(random: Random) -> list[bytes]:
@@ -301,7 +307,7 @@ def test_transaction_in_parts_gets_same_replies(apart: Callable[[bytes], list[by
 @pytest.mark.parametrize("apart", APART)
 def test_requests_between_parts_of_transaction(apart: Callable[[bytes], list[bytes]], several: str) -> None:
     one = b"".join(frame(words, b"key") for words in several.split(","))
-    begin, *middle, end = apart(transaction(one * 3))
+    begin, *middle, end = apart(transaction(one * 2))
     modes = (
         "INCR",
         "MULTI",
@@ -331,6 +337,7 @@ def test_transaction_of_known_requests_fails_as_a_whole() -> None:
     several = frame("HINCRBY KEY KEY 1", b"a") + frame("EXPIRE KEY 60", b"a")
     refused = frame("INCR KEY", b"a") * 400
     pieces = [transaction(several), refused, transaction(several), request("MULTI"), several * 2, request("EXEC")]
+    pieces += [request("MULTI") + frame("GET KEY", b"a"), several, request("EXEC")]
     check_equality(pieces, Setting(layout=FEW_IDS, reserved_ms=20))
 
 

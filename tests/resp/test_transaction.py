@@ -81,57 +81,64 @@ def test_finds_transaction_of_known_requests(
         assert found == Transaction(0, subjects, len(before + sent))
 
 
-@pytest.mark.parametrize("ending", ["EXEC", "exec"])
 @pytest.mark.parametrize("run", [RUN, request("INCR", "ab") * 2 + RUN], ids=len)
-def test_finds_rest_of_transaction(transactions: TransactionReader[str], run: bytes, ending: str) -> None:
-    sent = run + request(ending)
+def test_finds_part_of_transaction(transactions: TransactionReader[str], run: bytes) -> None:
     for _ in range(2):
-        assert transactions.find_rest(KINDS, sent) == (run.count(b"INCR"), ())
+        assert transactions.find_all(KINDS, run) == (run.count(b"INCR"), ())
 
 
-def test_finds_rest_of_transaction_of_known_requests(transactions: TransactionReader[str]) -> None:
-    sent = request("GET", "a") + request("PING") + request("EXEC")
+def test_finds_part_of_known_requests(transactions: TransactionReader[str]) -> None:
     for _ in range(3):
-        assert transactions.find_rest(KINDS, sent) == (0, ("get", "ping"))
+        assert transactions.find_all(KINDS, request("GET", "a") + request("PING")) == (0, ("get", "ping"))
 
 
 @pytest.mark.parametrize(
     "sent",
-    [
-        request("EXEC"),
-        RUN + request("EXEC") * 2,
-        RUN + request("EXEC") + RUN,
-        RUN + request("QUIT"),
-        request("INCR", request("EXEC")),
-        request("INCR", request("EXEC"))[:-2],
-        (RUN + request("EXEC"))[:-1],
-        (RUN + request("EXEC"))[1:],
-        RUN,
-        b"",
-    ],
+    [RUN + request("EXEC"), RUN + request("GET", "a"), request("PING") + RUN, RUN[:-1], RUN[1:], request("MULTI"), b""],
 )
-def test_finds_nothing_but_the_whole_rest(transactions: TransactionReader[str], sent: bytes) -> None:
+def test_finds_no_other_part(transactions: TransactionReader[str], sent: bytes) -> None:
     for _ in range(2):
-        assert transactions.find_rest(KINDS, sent) == NO_REQUESTS
-        assert transactions.find_rest(KINDS, RUN + request("EXEC"))[0] == 3
+        assert transactions.find_all(KINDS, sent) == NO_REQUESTS
+        assert transactions.find_all(KINDS, RUN) == (3, ())
 
 
-def test_gives_up_rests_that_are_no_runs(transactions: TransactionReader[str]) -> None:
+def test_gives_up_parts_that_are_no_runs(transactions: TransactionReader[str]) -> None:
     for _ in range(16):
         assert transactions.expected
-        transactions.find_rest(KINDS, RUN + request("LPOP", "a") + request("EXEC"))
+        transactions.find_all(KINDS, RUN + request("LPOP", "a"))
     assert pause(transactions) == PAUSE
 
 
-def test_multi_in_a_read_of_its_own_takes_no_general_path(worker: Worker) -> None:
-    """As Jedis sends it."""
+@pytest.mark.parametrize(
+    "reads",
+    [
+        [request("MULTI"), RUN + request("EXEC")],
+        [request("MULTI") + RUN, request("EXEC")],
+        [request("MULTI"), RUN, request("EXEC")],
+        [request("MULTI"), *[request("INCR", "a")] * 3, request("EXEC")],
+    ],
+)
+@pytest.mark.parametrize("is_known", [False, True])
+def test_transaction_in_parts_takes_no_general_path(worker: Worker, reads: list[bytes], *, is_known: bool) -> None:
+    """As Lettuce and Jedis send them, and drivers that wait for the reply to each request."""
     connection = connect(worker)
-    converse(connection, transaction(RUN), transaction(RUN))
+    if is_known:
+        reads = [read.replace(request("INCR", "a"), request("EXPIRE", "a", "60")) for read in reads]
+    converse(connection, *[transaction(RUN)] * 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(RequestReader, "feed")
-        converse(connection, *[request("MULTI"), RUN + request("EXEC")] * 10)
+        converse(connection, *reads * 10)
     assert worker.stats.commands["multi"] == worker.stats.commands["exec"] == 12
-    assert worker.stats.commands["incr"] == 36
+    assert worker.stats.commands["incr"] + worker.stats.commands["expire"] == 36
+
+
+def test_large_transaction_is_noted(worker: Worker) -> None:
+    connection = connect(worker)
+    converse(connection, *[transaction(RUN)] * 2, request("MULTI"), request("GET", "a"))
+    assert connection.is_settled
+    converse(connection, *[request("GET", "a")] * 200)
+    assert not connection.is_settled
+    assert connection.held_bytes > 1400
 
 
 def test_finds_nothing_before_a_run_is_known() -> None:
