@@ -65,11 +65,13 @@ class TlsStream:
     def _decrypt_piece(self, data: Bytes) -> bytes:
         incoming, plain = self._incoming, b""
         incoming.write(data)
-        with contextlib.suppress(ssl.SSLWantReadError):  # the last record is incomplete
+        try:  # contextlib.suppress takes 0.35 us more, of 1.5
             while incoming.pending and not self.has_ended:
                 record = self._read(RECORD_BYTES)
                 plain += record
                 self.has_ended = not record
+        except ssl.SSLWantReadError:  # the last record is incomplete
+            pass
         return plain
 
     def encrypt(self, data: Bytes) -> bytes:
