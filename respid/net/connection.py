@@ -84,7 +84,7 @@ class Connection:
     __slots__ = (
         "_budgets",
         "_commands",
-        "_follows_other",
+        "_following",
         "_generator",
         "_known",
         "_limits",
@@ -120,12 +120,12 @@ class Connection:
         self._reader = RequestReader(self._current_limits)
         self._read_bytes = FIRST_READ_BYTES  # what came last
         self._request: list[bytes] | None = None  # the request that is being answered
+        self._following: list[bytes] | None = None  # the next one, while those before it are being answered together
         self._parts: Parts | None = None  # the rest of a reply that has begun
         self._run_left = 0  # commands of a run that are not answered yet
         self._runs = RunReader[RunDraw]()
-        self._known = KnownFrames[Known]()
+        self._known = KnownFrames[Known](self._runs)
         self._recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
-        self._follows_other = False  # none is looked for after a request that is none: another one may follow
         self._took_general_path = True  # whether the last read had requests for the general path, or none came yet
         self._transactions = TransactionReader[Known](self._runs, self._known)
         self._generator = worker.generator
@@ -193,11 +193,11 @@ class Connection:
         self._took_general_path = False
         kinds = self._kinds
         for _ in range(MOST_AT_ONCE):
-            found = self._transactions.find(kinds, data, position)
-            replies = self._run_at_once(found.run, found.known) if found.end else b""
+            frames, known, end = self._transactions.find(kinds, data, position)
+            replies = self._run_at_once(frames, known) if end else b""
             if not replies:
                 break
-            output, position = output + replies, found.end
+            output, position = output + replies, end
             if position == len(data) or self._parts is not None or len(output) >= TURN_OUTPUT_BYTES:
                 break
         if self._parts is None and position == len(data):
@@ -296,15 +296,21 @@ class Connection:
         # Most reads that are no run are answered here: a GET takes 2.4 us, and 4.5 us with the detours of a turn.
         # A turn measures its time, which matters for longer reads.
         is_next = self.is_between_requests and not self._run_left and self._parts is None
-        output = self._answer_quickly() if is_next and len(data) < QUICK_READ_BYTES else b""
-        if output and not self._recognised and self._reader.finish():
-            return output
+        output = b""
+        if is_next and len(data) < QUICK_READ_BYTES:
+            output = self._answer_quickly()
+            if output:
+                self._request, self._following = self._following, None
+                if self._request is None and not self._recognised and self._reader.finish():
+                    return output
+            elif self._request is None:
+                self._known.pause += 1  # at the same place, an attempt would be in vain again
         return output + self._answer_turn()
 
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
         self._read_bytes = len(data)
-        self._follows_other = self._took_general_path = False
+        self._took_general_path = False
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -363,7 +369,7 @@ class Connection:
             if self._parts is None:
                 if session.reply_mode is not _ON:
                     self._change_reply_mode()
-                self._request = None
+                self._request, self._following = self._following, None
             if session.closing or output_bytes >= TURN_OUTPUT_BYTES or monotonic_ns() >= deadline_ns:
                 break
         if session.closing:
@@ -388,8 +394,8 @@ class Connection:
         if self.session.is_plain:
             if replies := self._answer_quickly():
                 return replies
-        elif self.session.transaction is not None and self.session.takes_runs:
-            self._recognise_queued()
+        elif self.session.transaction and self.session.takes_runs:  # not for the first one, from which a run is learned
+            self._recognise()
         return self._answer_known() if self._recognised else self._answer_next()
 
     def _answer_next(self) -> bytes | None:
@@ -430,13 +436,12 @@ class Connection:
         self._recognised = self._recognised[answered:]
         return replies
 
-    def _recognise_queued(self) -> None:
-        """Looks for known requests in MULTI, but not right after one that is none: another one may follow."""
-        if self._follows_other:
-            self._follows_other = False
-            return
-        self._recognised = self._reader.next_known(self._known, known_kinds(self.session))
-        self._follows_other = not self._recognised
+    def _recognise(self) -> None:
+        """Looks for known requests, unless that was in vain many times."""
+        if self._known.pause:
+            self._known.pause -= 1
+        else:
+            self._recognised = self._reader.next_known(self._known, known_kinds(self.session))
 
     def _queue_known(self, transaction: list[Queued]) -> bytes:
         queued, replies = queue_known(self.session, transaction, self._recognised)
@@ -459,33 +464,54 @@ class Connection:
         return refusal
 
     def _answer_quickly(self) -> bytes:
-        """Answers the next requests as long as they are short and quick, without the detours of other requests.
+        """Answers the next requests as long as they are known, or short and quick, without the detours of others.
 
-        It ends before a run. The first request may turn out to be another one, which is then kept.
+        It ends before a run. The request after them is kept if it was parsed.
         """
-        session, reader, runs, expect = self.session, self._reader, self._runs, self._expect_run
-        if not self._follows_other:
-            self._recognised = reader.next_known(self._known, known_kinds(session))
-            if self._recognised:
-                return self._answer_recognised()
         replies: list[bytes] = []
-        while len(replies) < MOST_QUICK:
+        left = MOST_QUICK
+        while left > 0:
+            self._recognise()
+            if self._recognised:
+                left -= len(self._recognised)
+                replies.append(self._answer_recognised())
+                if self._recognised:
+                    break
+            else:
+                most = left if self._known.pause else 1
+                if self._answer_short(replies, most) < most:
+                    break
+                left -= most
+            if self._reader.finish():
+                break
+        return b"".join(replies)
+
+    def _answer_short(self, replies: list[bytes], most: int) -> int:
+        """Adds the replies to the next requests that are short and quick. Returns how many these are."""
+        reader, runs = self._reader, self._runs
+        on_repeatable = None if runs.pause else self._expect_run
+        answered = 0
+        while answered < most:
             if runs.expects is not None and reader.is_at(runs.expects.start):
                 break
             request = reader.next_short_request()
             if request is None:
-                break
-            reply = run_quickly(session, request, expect)
-            if reply is None:
                 if replies:
-                    reader.unread_short_request()
+                    self._known.pause += 1  # at the same place, an attempt would be in vain again
+                break
+            reply = run_quickly(self.session, request, on_repeatable)
+            if reply is None:
+                self.session.wait.want_one()
+                if replies:
+                    self._following = request
                 else:
                     self._request = request
-                    session.wait.want_one()
                 break
             replies.append(reply)
-        self._follows_other = not replies
-        return b"".join(replies)
+            answered += 1
+        if runs.pause:
+            runs.may_learn(answered)
+        return answered
 
     def _answer_part(self, parts: Parts) -> bytes | None:
         try:
@@ -541,6 +567,8 @@ class Connection:
             drawn = command.draw_of(self._generator.layout, arguments)
         if isinstance(drawn, Draw):
             self._runs.learn(arguments, command.free, RunDraw(command.name, drawn))
+        else:
+            self._runs.note_unlearnable()
 
     def _read_request(self) -> list[bytes] | None:
         session, reader = self.session, self._reader

@@ -8,7 +8,7 @@ The general path would find the same requests: MULTI is a whole frame, and the l
 begins. If that EXEC is a part of a key, none ends there.
 """
 
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import Kinds, KnownFrames, Subject
@@ -25,16 +25,11 @@ _MOST_DOUBTS = 16
 _PAUSE = 1000  # transactions until a client whose transactions are others is given another chance
 
 
-class Transaction(NamedTuple, Generic[Subject]):
-    """What is between MULTI and EXEC, and where EXEC ends."""
-
-    run: int  # the number of frames, if they are a run
-    known: tuple[Subject, ...]  # the subjects of known frames, if they are no run
-    end: int
-
-
-NO_TRANSACTION = Transaction[Any](0, (), 0)
-# The number of frames, if they are a run; the subjects of known frames, if they are no run.
+# The number of frames between MULTI and EXEC, if they are a run; the subjects of known frames, if they are no run; and
+# where EXEC ends. A named tuple takes 0.2 us more to make.
+Transaction = tuple[int, tuple[Subject, ...], int]
+NO_TRANSACTION: Transaction[Any] = (0, (), 0)
+# The same without the end.
 Requests = tuple[int, tuple[Subject, ...]]
 NO_REQUESTS: Requests[Any] = (0, ())
 
@@ -66,14 +61,14 @@ class TransactionReader(Generic[Subject]):
         if end < 0:
             self.doubt()
             return NO_TRANSACTION
-        run, known = self.find_all(kinds, buffer[start:end])
-        return Transaction(run, known, end + EXEC_BYTES) if run or known else NO_TRANSACTION
+        frames, known = self.find_all(kinds, buffer[start:end])
+        return (frames, known, end + EXEC_BYTES) if frames or known else NO_TRANSACTION
 
     def find_all(self, kinds: Kinds[Subject], requests: bytes) -> Requests[Subject]:
         """Returns the requests of a part of a transaction, without MULTI and EXEC; none if they are neither."""
-        run = self._runs.find_in_read(requests)
-        if run.frames and run.end == len(requests):
-            return run.frames, ()
+        frames, end = self._runs.find_in_read(requests)
+        if frames and end == len(requests):
+            return frames, ()
         known = self._known.find_all(kinds, requests)
         if not known:
             self.doubt()
@@ -81,7 +76,8 @@ class TransactionReader(Generic[Subject]):
 
     def trust(self) -> None:
         """Call for each transaction that was found and answered at once."""
-        self._doubts = max(0, self._doubts - 1)
+        if self._doubts:
+            self._doubts -= 1
 
     def doubt(self) -> None:
         """Call for each transaction that was found and cannot be answered at once."""
