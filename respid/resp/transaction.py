@@ -11,7 +11,7 @@ begins. If that EXEC is a part of a key, none ends there.
 from typing import Any, Generic
 
 from respid.resp.fast_path import RunReader
-from respid.resp.known_frames import Kinds, KnownFrames, Subject
+from respid.resp.known_frames import MOST_FRAMES, Kinds, KnownFrames, Subject
 
 # EXEC in the letter case of MULTI, as drivers write both: go-redis and ioredis in lower case, most others in upper.
 ENDINGS = {
@@ -69,7 +69,7 @@ class TransactionReader(Generic[Subject]):
         frames, end = self._runs.find_in_read(requests)
         if frames and end == len(requests):
             return frames, ()
-        known = self._known.find_all(kinds, requests)
+        known = self._known.find_all(kinds, requests) if frames < MOST_FRAMES else ()
         if not known:
             self.doubt()
         return 0, known

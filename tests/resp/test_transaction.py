@@ -102,6 +102,21 @@ def test_finds_no_other_part(transactions: TransactionReader[str], sent: bytes) 
         assert transactions.find_all(KINDS, RUN) == (3, ())
 
 
+def test_long_run_is_not_looked_up_as_known(
+    transactions: TransactionReader[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are more than 128 requests, of which it is a part."""
+    for frames, looks in ((127, 1), (128, 0)):
+        sent = request("INCR", "a") * frames + request("PING")
+        with monkeypatch.context() as patch:
+            asked: list[bytes] = []
+            patch.setattr(
+                KnownFrames, "find_all", lambda _known, _kinds, buffer, asked=asked: asked.append(buffer) or ()
+            )
+            assert transactions.find_all(KINDS, sent) == NO_REQUESTS
+        assert len(asked) == looks
+
+
 def test_gives_up_parts_that_are_no_runs(transactions: TransactionReader[str]) -> None:
     for _ in range(16):
         assert transactions.expected
