@@ -150,6 +150,11 @@ class Connection:
         return pending_bytes + self._runs.held_bytes + self._known.held_bytes
 
     @property
+    def has_part(self) -> bool:
+        """Whether requests have arrived that are not read yet, or a part of one."""
+        return not self._reader.is_empty
+
+    @property
     def unread_bytes(self) -> int:
         """How much of what was received has not been parsed yet."""
         return self._reader.unread_bytes
