@@ -308,7 +308,8 @@ class FileStore:
             except (OSError, StoreError):
                 lock.release()
                 raise
-        _log.warning("%s was moved or deleted: taken again", self._directory, extra={"event": "state_dir_retaken"})
+        message = "%s was moved or deleted, and was created again; IDs can repeat if that happens while no server runs"
+        _log.warning(message, self._directory, extra={"event": "state_dir_retaken"})
         return lock
 
     def _refuse_foreign_mark(self) -> None:
@@ -336,7 +337,7 @@ class FileStore:
 
     def _failed(self, what: str, error: OSError) -> StoreError:
         path = error.filename or self._path
-        advice = "make it a writable local directory"
+        advice = f"make {self._directory} a local directory that this user can write to"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             advice = "make room there"
         return StoreError(f"cannot {what} {path}: {error.strerror}; {advice}, or set --state-dir")

@@ -205,7 +205,7 @@ class LeaseStore:
             if lease.is_damaged:
                 raise StoreError(
                     f"Lease {lease.name}, which this StatefulSet used before, holds no high-water mark of respid:"
-                    " restore it, or delete it and start with --start-above set to the greatest ID issued"
+                    " delete it, and start with --start-above set to the greatest ID issued"
                 )
 
     async def _refuse_other_layouts(self, others: Sequence[Lease]) -> None:

@@ -180,8 +180,8 @@ def _from_kubernetes(found: coordination_v1.Lease) -> Lease:
         name = found.metadata.name if found.metadata else ""
         raise StoreError(
             f"Lease {name} holds no high-water mark of respid ({_CEILING} is {ceiling[:40]!r}, {_FINGERPRINT}"
-            f" {fingerprint[:60]!r}): without it respid cannot know which IDs were issued; restore it, or, if the"
-            " clock is right, delete it and start again"
+            f" {fingerprint[:60]!r}): without it respid cannot know which IDs were issued; delete it, and start with"
+            " --start-above set to the greatest ID issued"
         )
     lease = _without_mark(found)
     return replace(lease, ceiling_ms=int(ceiling), fingerprint=fingerprint, former_id=int(former_id))

@@ -160,7 +160,7 @@ async def test_error_names_path_that_cannot_be_opened(tmp_path: Path, name: str)
         path.write_text("a file where the directory should be")
     else:
         path.mkdir(parents=True)
-    with pytest.raises(StoreError, match=f"cannot use {path}: .*; make it a writable local directory, or set --state"):
+    with pytest.raises(StoreError, match=f"cannot use {path}: .*; make {directory} a local directory that this user"):
         await make_store(directory).load()
 
 

@@ -1,4 +1,4 @@
-"""What the Lease API sends to an API server, and what it makes of the answers. The API server is in this process.
+"""The requests of the Lease API, and how it reads the answers. The API server is in this process.
 
 `test_lease_api` and `test_lease_store` compare with a real one.
 """

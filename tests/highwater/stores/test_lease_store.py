@@ -799,7 +799,7 @@ async def test_a_holder_below_the_ids_of_another_layout_stops(api: FaultyApi, sp
         await store.extend(MARK_MS + 2 * RESERVE_MS)
 
 
-# What no real server can be made to do, or takes no server to see.
+# Cases that no real server can be made to show, or that need none.
 
 
 @pytest.fixture
