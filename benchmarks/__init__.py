@@ -8,8 +8,8 @@ it can. The modules:
 - `ports`: free ports for them, and for those of the tests.
 - `load`: runs redis-benchmark and reads its output. `sender`: sends from Python what redis-benchmark cannot.
 - `results`: figures, targets and tables. `plan`: the parameters of a run, which every part gets.
-- `pipelines`, `streams`, `short_replies`, `transports`, `connections`, `cut`, `bulk`, `idle`, `optimisations`: the
-  parts of a run, with their cases and targets.
+- `pipelines`, `streams`, `short_replies`, `transports`, `connections`, `cut`, `bulk`, `idle`, `deceptive`,
+  `optimisations`: the parts of a run, with their cases and targets.
 - `stripped`: the least server, which respid is compared with for short replies.
 - `against`: this tree compared with another revision.
 - `without`: respid without one of its optimisations.

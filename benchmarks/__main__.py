@@ -13,6 +13,7 @@ from benchmarks import (
     bulk,
     connections,
     cut,
+    deceptive,
     idle,
     machine,
     optimisations,
@@ -37,6 +38,7 @@ PARTS: dict[str, Callable[[Plan], Measured]] = {
     "cut": cut.measure,
     "bulk": bulk.measure,
     "idle": idle.measure,
+    "deceptive": deceptive.measure,
     "optimisations": optimisations.measure,
 }
 BUSY = 0.5  # load average above which other work disturbs the run

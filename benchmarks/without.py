@@ -26,8 +26,16 @@ def uvloop() -> None:
 
 
 def fast_path() -> None:
-    setattr(RunReader, "repeats", lambda *_: False)  # noqa: B010 - a method
-    setattr(KnownFrames, "find", lambda _self, _kinds, _buffer, position: ((), position))  # noqa: B010
+    def repeats(runs: RunReader[Any], *_: Any) -> bool:
+        runs.pause = sys.maxsize
+        return False
+
+    def find(known: KnownFrames[Any], _kinds: Any, _buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
+        known.pause = sys.maxsize
+        return (), position
+
+    setattr(RunReader, "repeats", repeats)  # noqa: B010 - a method
+    setattr(KnownFrames, "find", find)  # noqa: B010
     setattr(KnownFrames, "find_all", lambda *_: ())  # noqa: B010
 
 

@@ -19,7 +19,7 @@ def ignore(_command: Command, _arguments: list[bytes]) -> None:
     """Does nothing."""
 
 
-def run_quickly(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable) -> bytes | None:
+def run_quickly(session: Session, arguments: list[bytes], on_repeatable: OnRepeatable | None) -> bytes | None:
     """Does what `run` does for a request of a kind that runs are made of, in a plain session.
 
     Returns None if `run` has to answer it: another command, or one that waits or gets an error.
@@ -32,7 +32,7 @@ def run_quickly(session: Session, arguments: list[bytes], on_repeatable: OnRepea
         return None
     name = command.name
     session.worker.stats.commands[name] += 1
-    if session.last_command == name:
+    if on_repeatable is not None and session.last_command == name:
         on_repeatable(command, arguments)
     session.last_command = name
     return reply

@@ -30,7 +30,7 @@ from respid.resp import errors
 from respid.resp.fast_path import LONGEST_ARGUMENT, NO_RUN, RunReader
 from respid.resp.known_frames import KnownFrames
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
-from respid.resp.transaction import OPENINGS, Transaction, TransactionReader
+from respid.resp.transaction import OPENINGS, TransactionReader
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
@@ -74,7 +74,7 @@ class Connection:
     __slots__ = (
         "_budgets",
         "_commands",
-        "_follows_other",
+        "_following",
         "_generator",
         "_known",
         "_limits",
@@ -110,12 +110,12 @@ class Connection:
         self._reader = RequestReader(self._current_limits)
         self._read_bytes = FIRST_READ_BYTES  # what came last
         self._request: list[bytes] | None = None  # the request that is being answered
+        self._following: list[bytes] | None = None  # the next one, while those before it are being answered together
         self._parts: Parts | None = None  # the rest of a reply that has begun
         self._run_left = 0  # commands of a run that are not answered yet
         self._runs = RunReader[RunDraw]()
-        self._known = KnownFrames[Known]()
+        self._known = KnownFrames[Known](self._runs)
         self._recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
-        self._follows_other = False  # none is looked for after a request that is none: another one may follow
         self._took_general_path = True  # whether the last read had requests for the general path, or none came yet
         self._transactions = TransactionReader[Known](self._runs, self._known)
         self._generator = worker.generator
@@ -138,6 +138,11 @@ class Connection:
         """The memory of requests that are not answered yet, of the transaction, and of what the last read was like."""
         pending_bytes = 0 if self.is_between_requests else self._reader.held_bytes + self.session.queued_bytes
         return pending_bytes + self._runs.held_bytes + self._known.held_bytes
+
+    @property
+    def has_part(self) -> bool:
+        """Whether requests have arrived that are not read yet, or a part of one."""
+        return not self._reader.is_empty
 
     @property
     def unread_bytes(self) -> int:
@@ -180,11 +185,11 @@ class Connection:
         self._took_general_path = False
         kinds = known_kinds(self.session) if self._reader.accepts_short else {}
         for _ in range(MOST_AT_ONCE):
-            found = self._transactions.find(kinds, data, position)
-            replies = self._run_at_once(found) if found.end else b""
+            frames, known, end = self._transactions.find(kinds, data, position)
+            replies = self._run_at_once(frames, known) if end else b""
             if not replies:
                 break
-            output, position = output + replies, found.end
+            output, position = output + replies, end
             if position == len(data) or self._parts is not None or len(output) >= TURN_OUTPUT_BYTES:
                 break
         if self._parts is None and position == len(data):
@@ -192,14 +197,14 @@ class Connection:
         rest = data[position:]
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
-    def _run_at_once(self, transaction: Transaction[Known]) -> bytes:
+    def _run_at_once(self, frames: int, known: tuple[Known, ...]) -> bytes:
         """Answers a transaction of the expected run, or of known requests; returns b"" if it needs the general path."""
-        session, output, known = self.session, b"", transaction.known
+        session, output = self.session, b""
         if session.tracking is None:
             if not known:
                 subject = self._runs.subject
                 if subject.draw.ids:
-                    output, self._parts = run_at_once(session, subject.command, subject.draw, transaction.run)
+                    output, self._parts = run_at_once(session, subject.command, subject.draw, frames)
             elif not (is_run(known) and self._runs.may_learn(len(known))):
                 output, self._parts = run_known_at_once(session, known)
                 self.budget.left_ns -= len(known) * NS_PER_KNOWN
@@ -222,15 +227,21 @@ class Connection:
         # Most reads that are no run are answered here: a GET takes 2.4 us, and 4.5 us with the detours of a turn.
         # A turn measures its time, which matters for longer reads.
         is_next = self.is_between_requests and not self._run_left and self._parts is None
-        output = self._answer_quickly() if is_next and len(data) < QUICK_READ_BYTES else b""
-        if output and not self._recognised and self._reader.finish():
-            return output
+        output = b""
+        if is_next and len(data) < QUICK_READ_BYTES:
+            output = self._answer_quickly()
+            if output:
+                self._request, self._following = self._following, None
+                if self._request is None and not self._recognised and self._reader.finish():
+                    return output
+            elif self._request is None:
+                self._known.pause += 1  # at the same place, an attempt would be in vain again
         return output + self._answer_turn()
 
     def _feed(self, data: bytes) -> None:
         self._reader.feed(data)
         self._read_bytes = len(data)
-        self._follows_other = self._took_general_path = False
+        self._took_general_path = False
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -289,7 +300,7 @@ class Connection:
             if self._parts is None:
                 if session.reply_mode is not _ON:
                     self._change_reply_mode()
-                self._request = None
+                self._request, self._following = self._following, None
             if session.closing or output_bytes >= TURN_OUTPUT_BYTES or monotonic_ns() >= deadline_ns:
                 break
         if session.closing:
@@ -314,8 +325,8 @@ class Connection:
         if self.session.is_plain:
             if replies := self._answer_quickly():
                 return replies
-        elif self.session.transaction is not None and self.session.takes_runs:
-            self._recognise_queued()
+        elif self.session.transaction and self.session.takes_runs:  # not for the first one, from which a run is learned
+            self._recognise()
         return self._answer_known() if self._recognised else self._answer_next()
 
     def _answer_next(self) -> bytes | None:
@@ -356,13 +367,12 @@ class Connection:
         self._recognised = self._recognised[answered:]
         return replies
 
-    def _recognise_queued(self) -> None:
-        """Looks for known requests in MULTI, but not right after one that is none: another one may follow."""
-        if self._follows_other:
-            self._follows_other = False
-            return
-        self._recognised = self._reader.next_known(self._known, known_kinds(self.session))
-        self._follows_other = not self._recognised
+    def _recognise(self) -> None:
+        """Looks for known requests, unless that was in vain many times."""
+        if self._known.pause:
+            self._known.pause -= 1
+        else:
+            self._recognised = self._reader.next_known(self._known, known_kinds(self.session))
 
     def _queue_known(self, transaction: list[Queued]) -> bytes:
         queued, replies = queue_known(self.session, transaction, self._recognised)
@@ -385,33 +395,54 @@ class Connection:
         return refusal
 
     def _answer_quickly(self) -> bytes:
-        """Answers the next requests as long as they are short and quick, without the detours of other requests.
+        """Answers the next requests as long as they are known, or short and quick, without the detours of others.
 
-        It ends before a run. The first request may turn out to be another one, which is then kept.
+        It ends before a run. The request after them is kept if it was parsed.
         """
-        session, reader, runs, expect = self.session, self._reader, self._runs, self._expect_run
-        if not self._follows_other:
-            self._recognised = reader.next_known(self._known, known_kinds(session))
-            if self._recognised:
-                return self._answer_recognised()
         replies: list[bytes] = []
-        while len(replies) < MOST_QUICK:
+        left = MOST_QUICK
+        while left > 0:
+            self._recognise()
+            if self._recognised:
+                left -= len(self._recognised)
+                replies.append(self._answer_recognised())
+                if self._recognised:
+                    break
+            else:
+                most = left if self._known.pause else 1
+                if self._answer_short(replies, most) < most:
+                    break
+                left -= most
+            if self._reader.finish():
+                break
+        return b"".join(replies)
+
+    def _answer_short(self, replies: list[bytes], most: int) -> int:
+        """Adds the replies to the next requests that are short and quick. Returns how many these are."""
+        reader, runs = self._reader, self._runs
+        on_repeatable = None if runs.pause else self._expect_run
+        answered = 0
+        while answered < most:
             if runs.expects is not None and reader.is_at(runs.expects.start):
                 break
             request = reader.next_short_request()
             if request is None:
-                break
-            reply = run_quickly(session, request, expect)
-            if reply is None:
                 if replies:
-                    reader.unread_short_request()
+                    self._known.pause += 1  # at the same place, an attempt would be in vain again
+                break
+            reply = run_quickly(self.session, request, on_repeatable)
+            if reply is None:
+                self.session.wait.want_one()
+                if replies:
+                    self._following = request
                 else:
                     self._request = request
-                    session.wait.want_one()
                 break
             replies.append(reply)
-        self._follows_other = not replies
-        return b"".join(replies)
+            answered += 1
+        if runs.pause:
+            runs.may_learn(answered)
+        return answered
 
     def _answer_part(self, parts: Parts) -> bytes | None:
         try:
@@ -467,6 +498,8 @@ class Connection:
             drawn = command.draw_of(self._generator.layout, arguments)
         if isinstance(drawn, Draw):
             self._runs.learn(arguments, command.free, RunDraw(command.name, drawn))
+        else:
+            self._runs.note_unlearnable()
 
     def _read_request(self) -> list[bytes] | None:
         session, reader = self.session, self._reader

@@ -41,14 +41,15 @@ _MOST_MATCHED = 128  # frames at once: for 512, the regular expression takes twi
 _MOST_REMEMBERED = 4096  # bytes of a read
 _MOST_KEPT = 16  # frames whose headers each connection keeps: 2 KB. Those of 128 are 15 KB, so all share 512 of them
 # Learning is doubted for the time that it costs, and trusted for the time that it saves, in units of about 0.2 us.
-_PARSED = 1  # the doubts about a request that was parsed and is unlike the one before
-_LEARNING = 24  # about a new template
-_WASTED = 8  # about one that was tried in vain
-_SINGLE = 16  # about one that recognises a single frame among others, which the general path answers as fast
+_PARSED = 4  # the doubts about a request that was parsed and is unlike the one before
+_LEARNING = 32  # about a new template
+_WASTED = 16  # about one that was tried in vain
+_SHORT = 32  # about one that recognises a short run among other frames, which the general path answers as fast
+_LONGEST_SHORT = 3  # frames of such a run
 _OTHER_LENGTHS = 8  # about one whose keys have other lengths
 _SAVED = 8  # the trust in it for each frame
 _MOST_DOUBTS = 512
-_PAUSE = 2000  # parsed requests until a client whose requests are no runs is given another chance
+_PAUSE = 8000  # parsed requests until a client whose requests are no runs is given another chance
 
 
 class Template:
@@ -162,11 +163,11 @@ class RunReader(Generic[Subject]):
         "_headers",
         "_learned",
         "_parsed",
-        "_pause",
         "_read",
         "_read_bytes",
         "_run",
         "expects",
+        "pause",
         "subject",
     )
 
@@ -176,7 +177,7 @@ class RunReader(Generic[Subject]):
         self.expects: Template | None = None  # of the next run; None if none can be recognised
         self._guess = 1  # the number of frames in the next run
         self._doubts = 0  # since the template last recognised a frame
-        self._pause = 0  # the number of parsed requests until a template is made again
+        self.pause = 0  # the number of parsed requests until a template is made again
         self._parsed: list[bytes] = []  # what mattered of the last parsed request
         self._read: bytes | None = None  # the previous read, if it was one run
         self._run = NO_RUN  # that run
@@ -191,8 +192,8 @@ class RunReader(Generic[Subject]):
 
     def repeats(self, arguments: list[bytes], free: int) -> bool:
         """Whether a request that was parsed equals the one before, apart from `free` arguments after the name."""
-        if self._pause:
-            self._pause -= 1
+        if self.pause:
+            self.pause -= 1
             return False
         if len(arguments) > _MOST_ARGUMENTS:
             return False
@@ -206,9 +207,9 @@ class RunReader(Generic[Subject]):
 
     def may_learn(self, requests: int) -> bool:
         """Whether a run can be learned now. If not, counts so many requests, which are not parsed, like parsed ones."""
-        if not self._pause:
+        if not self.pause:
             return True
-        self._pause = max(0, self._pause - requests)
+        self.pause = max(0, self.pause - requests)
         return False
 
     def learn(self, arguments: list[bytes], free: int, subject: Subject) -> None:
@@ -219,9 +220,14 @@ class RunReader(Generic[Subject]):
             return
         template = _template(arguments[0], lengths, tuple(arguments[1 + free :]))
         if template is self.expects:
+            self._doubt(_WASTED, _PAUSE)  # as for inline commands, which are never recognised
             return
         self.expects, self.subject = template, subject
         self._read, self._read_bytes = None, -1
+        self._doubt(_LEARNING, _PAUSE)
+
+    def note_unlearnable(self) -> None:
+        """Call for a request that repeats, but makes no run, such as one that gets an error."""
         self._doubt(_LEARNING, _PAUSE)
 
     def find_in_read(self, data: bytes) -> Run:
@@ -249,8 +255,8 @@ class RunReader(Generic[Subject]):
             run = Run(frames, position + frames * template.frame_bytes) if frames else NO_RUN
             if not frames or (frames < _LONGEST_RUN and buffer.startswith(template.start, run.end)):
                 run = self._extend(template, buffer, position, run)
-        if run.frames == 1 and (position or run.end < len(buffer)):
-            self._doubt(_SINGLE, _PAUSE)
+        if 0 < run.frames <= _LONGEST_SHORT and (position or run.end < len(buffer)):
+            self._doubt(_SHORT, _PAUSE)
         return run
 
     def _extend(self, template: Template, buffer: bytes, position: int, run: Run) -> Run:
@@ -303,4 +309,4 @@ class RunReader(Generic[Subject]):
             self._give_up(pause)
 
     def _give_up(self, pause: int) -> None:
-        self.expects, self._pause, self._doubts = None, pause, 0
+        self.expects, self.pause, self._doubts = None, pause, 0

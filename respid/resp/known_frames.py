@@ -16,7 +16,9 @@ exactly the length that the header of a key announces, and the two bytes after i
 import re
 from collections.abc import Mapping
 from struct import Struct
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from respid.resp.fast_path import RunReader
 
 Subject = TypeVar("Subject")
 
@@ -24,11 +26,15 @@ OPENING_BYTES = 14  # a whole PING; of other frames, as much as names the comman
 _LEAST_NAME = 3  # letters, for the opening not to reach into the key
 _MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after that
 _MOST_ALIKE = 2  # in a row; a client that draws IDs one by one is known by its run, and waits for no turn
+_ANY_NUMBER = -1
 _MOST_IN_SHAPE = 64  # frames of a read whose shape is kept
-_MOST_MISSES = 16
-# A single frame among others is answered as fast by the general path, and a frame that is nearly known takes 1 us.
-_MOST_IN_VAIN = 16  # attempts in a row that find a single frame or none
-_PAUSE = 64  # attempts that are left out then
+_SHAPE_READS = 4  # to keep the shape of a read takes the time that it saves in as many
+_MOST_LOST = 16 * _SHAPE_READS
+# An attempt is in vain if it finds none, or so few among others that the general path answers them as fast.
+_LEAST_WORTH = 3
+_MOST_IN_VAIN = 16
+_PAUSE = 64  # attempts that are left out then; twice as many if the next one is in vain, too
+_MOST_DOUBLINGS = 6
 _UNKNOWN_BYTES = 1 << 40  # of an argument that is long, or whose header is incomplete: it ends after any buffer
 _PIECE_BYTES = 100  # memory of a piece of a shape
 _MOST_DIGITS = 15  # as many milliseconds, or seconds, are a valid time for each command that takes one
@@ -47,14 +53,21 @@ FREE = b""
 """An argument that does not matter."""
 
 
+class Extra(NamedTuple):
+    """What the frames of a few kinds have besides a free argument and a tail."""
+
+    name: bytes  # the rest of a longer name than the opening tells
+    free: tuple[None, ...]  # as many more arguments do not matter
+    ending: re.Pattern[bytes] | None  # what matches the arguments after these, if their bytes may differ
+
+
 class Kind(NamedTuple, Generic[Subject]):
     """What the frames of one known request have in common after their opening."""
 
-    name: bytes  # the rest of a longer name than the opening tells
     start: int  # where the first free argument begins, or the tail if there is none
-    free: tuple[None, ...]  # as many arguments after the name do not matter
-    ending: re.Pattern[bytes] | None  # what matches the arguments after these, if their bytes may differ
-    tail: bytes  # the rest of the frame, if they may not
+    free: tuple[None, ...]  # that argument
+    extra: Extra | None  # after it
+    tail: bytes  # the rest of the frame
     may_run: bool  # whether a run of such frames is faster than known ones
     subject: Subject  # what the caller wants to know about the request
 
@@ -79,13 +92,13 @@ def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool 
     tail = b"".join([_bulk_string(other) for other in rest if isinstance(other, bytes)])
     if not free:
         frame = command + tail
-        return frame[:OPENING_BYTES], Kind(b"", OPENING_BYTES, free, None, frame[OPENING_BYTES:], may_run, subject)
-    ending = None
+        return frame[:OPENING_BYTES], Kind(OPENING_BYTES, free, None, frame[OPENING_BYTES:], may_run, subject)
+    extra = Extra(command[OPENING_BYTES:-2], free[1:], None)
     if not all(isinstance(other, bytes) and other.isdigit() for other in rest):
         ending, tail = re.compile(b"".join(map(_pattern_of, rest)), re.IGNORECASE), b""
-    return (command + b"$")[:OPENING_BYTES], Kind(
-        command[OPENING_BYTES:-2], len(command), free, ending, tail, may_run, subject
-    )
+        extra = extra._replace(ending=ending)
+    kind = Kind(len(command), free[:1], extra if any(extra) else None, tail, may_run, subject)
+    return (command + b"$")[:OPENING_BYTES], kind
 
 
 def _pattern_of(argument: bytes | Number) -> bytes:
@@ -105,17 +118,20 @@ class KnownFrames(Generic[Subject]):
         "_in_vain",
         "_kinds",
         "_last",
-        "_misses",
-        "_pause",
+        "_lost",
         "_read",
         "_read_bytes",
+        "_runs",
         "_struct",
+        "pause",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, runs: RunReader[Any] | None = None) -> None:
+        self._runs = runs or RunReader[Any]()
         self._last: Subject | None = None
         self._alike = 0  # how many of the frames before the next one are like the one before them
-        self._in_vain = self._pause = 0
+        self.pause = 0  # the number of attempts that should be left out
+        self._in_vain = 0  # attempts in vain, less the frames that were found since
         # The previous read, if it was known frames of several kinds and nothing else.
         self._read: tuple[Subject, ...] = ()
         self._read_bytes = 0
@@ -123,7 +139,7 @@ class KnownFrames(Generic[Subject]):
         # Its shape, once it was repeated: what extracts all of its bytes but the keys, and these bytes.
         self._struct: Struct | None = None
         self._expected: tuple[bytes, ...] = ()
-        self._misses = 0  # repeated reads that had other shapes, since one had the expected shape
+        self._lost = 0  # reads' time that was spent on shapes, less what they have saved
 
     @property
     def held_bytes(self) -> int:
@@ -137,26 +153,36 @@ class KnownFrames(Generic[Subject]):
         """
         if len(buffer) == self._read_bytes and not position and self._has_shape(kinds, buffer):
             return self._read, len(buffer)
-        if self._pause:
-            self._pause -= 1
-            return (), position
         kind = kinds.get(buffer[position : position + OPENING_BYTES])
         if kind is None:
             self._doubt()
             return (), position
-        found, end = self._scan(kinds, kind, buffer, position, most_alike=_MOST_ALIKE)
-        if len(found) > 1 or end == len(buffer):
-            self._in_vain = 0
+        runs = self._runs
+        found, end, is_miss = self._scan(kinds, kind, buffer, position, _ANY_NUMBER if runs.pause else _MOST_ALIKE)
+        if runs.pause:
+            runs.may_learn(len(found))
+        if end == len(buffer):
+            self._trust(len(found) - 1)
+            if not position and self._alike < len(found) - 1:
+                self._remember(kinds, buffer, found)
+            return found, end
+        if found and is_miss:
+            self.pause = 1  # the next attempt would be at the same frame
+        if len(found) >= _LEAST_WORTH:
+            self._trust(len(found) - _LEAST_WORTH)
         else:
             self._doubt()
-        if not position and end == len(buffer) and self._alike < len(found) - 1:
-            self._remember(kinds, buffer, found)
         return found, end
 
+    def _trust(self, frames: int) -> None:
+        if self._in_vain:
+            self._in_vain = max(0, self._in_vain - frames)
+
     def _doubt(self) -> None:
-        self._in_vain += 1
-        if self._in_vain == _MOST_IN_VAIN:
-            self._in_vain, self._pause = 0, _PAUSE
+        if self._in_vain < _MOST_IN_VAIN + _MOST_DOUBLINGS:
+            self._in_vain += 1
+        if self._in_vain >= _MOST_IN_VAIN:
+            self.pause = _PAUSE << self._in_vain - _MOST_IN_VAIN
 
     def find_all(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[Subject, ...]:
         """Returns the subjects of all frames in the buffer, runs among them; none if one is not known."""
@@ -165,33 +191,40 @@ class KnownFrames(Generic[Subject]):
         kind = kinds.get(buffer[:OPENING_BYTES])
         if kind is None:
             return ()
-        found, end = self._scan(kinds, kind, buffer, 0, most_alike=_MOST_FRAMES)
+        found, end, _ = self._scan(kinds, kind, buffer, 0, _ANY_NUMBER)
         self._last = None  # so that these frames do not count as the beginning of a run
         if end < len(buffer):
             return ()
         self._remember(kinds, buffer, found)
         return found
 
-    def _scan(
+    def _scan(  # noqa: C901 - a call for each frame takes too long
         self, kinds: Kinds[Subject], kind: Kind[Subject] | None, buffer: bytes, position: int, most_alike: int
-    ) -> tuple[tuple[Subject, ...], int]:
-        """Does what `find` does, frame by frame. The first one is of this kind."""
+    ) -> tuple[tuple[Subject, ...], int, bool]:
+        """Does what `find` does, frame by frame. The first one is of this kind.
+
+        Also returns whether the next frame is none of these kinds, or incomplete.
+        """
         found: list[Subject] = []
         last, alike, end_of_buffer = self._last, self._alike, len(buffer)
         while kind is not None and len(found) < _MOST_FRAMES:
-            name, start, free, ending, tail, may_run, subject = kind
-            if name and not buffer.startswith(name, position + OPENING_BYTES):
-                break
+            start, free, extra, tail, may_run, subject = kind
             end = position + start
-            for _ in free:
+            if free:
                 end += _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
-            if ending:
-                end = _ending_end(ending, buffer, end)
+            if extra:
+                name, others, ending = extra
+                if not buffer.startswith(name, position + OPENING_BYTES):
+                    end = _UNKNOWN_BYTES
+                for _ in others:
+                    end += _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
+                if ending:
+                    match = ending.match(buffer, end)
+                    end = match.end() if match else _UNKNOWN_BYTES
             if tail:
-                if not buffer.startswith(tail, end):
-                    break
-                end += len(tail)
+                end = end + len(tail) if buffer.startswith(tail, end) else _UNKNOWN_BYTES
             if end > end_of_buffer:
+                kind = None
                 break
             if subject is not last:
                 last, alike = subject, 0
@@ -204,22 +237,20 @@ class KnownFrames(Generic[Subject]):
             position = end
             kind = kinds.get(buffer[position : position + OPENING_BYTES])
         self._last, self._alike = last, alike
-        return tuple(found), position
+        return tuple(found), position, kind is None
 
     def _has_shape(self, kinds: Kinds[Subject], buffer: bytes) -> bool:
         """Whether a read of the same size as the previous one differs from it in nothing but keys."""
         if self._struct is None or kinds is not self._kinds or self._struct.unpack(buffer) != self._expected:
             return False
-        self._misses = 0
+        if self._lost:
+            self._lost -= 1
         return True
 
     def _remember(self, kinds: Kinds[Subject], buffer: bytes, subjects: tuple[Subject, ...]) -> None:
-        """Keeps the shape of a read if the subjects of the previous one were the same.
-
-        It costs as much as it saves in four reads, so it is no longer tried if it was in vain many times.
-        """
-        if subjects == self._read and self._misses < _MOST_MISSES and len(subjects) <= _MOST_IN_SHAPE:
-            self._misses += 1
+        """Keeps the shape of a read if the subjects of the previous one were the same, and shapes have helped."""
+        if subjects == self._read and self._lost < _MOST_LOST and len(subjects) <= _MOST_IN_SHAPE:
+            self._lost += _SHAPE_READS
             self._struct = _shape_of(kinds, buffer)
             self._expected = self._struct.unpack(buffer)
             self._kinds, self._read_bytes = kinds, len(buffer)
@@ -228,24 +259,19 @@ class KnownFrames(Generic[Subject]):
         self._read = subjects
 
 
-def _ending_end(ending: re.Pattern[bytes], buffer: bytes, position: int) -> int:
-    """Returns where such an ending at this position ends, or a place after any buffer if there is none."""
-    match = ending.match(buffer, position)
-    return _UNKNOWN_BYTES if match is None else match.end()
-
-
 def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
     """Returns what extracts all bytes but the keys from a buffer that consists of known frames."""
     pieces: list[str] = []
     position = begun = 0
     while position < len(buffer):
-        _, start, free, ending, tail, _, _ = kinds[buffer[position : position + OPENING_BYTES]]
+        start, free, extra, tail, _, _ = kinds[buffer[position : position + OPENING_BYTES]]
         position += start
-        for _ in free:
+        for _ in free + (extra.free if extra else ()):
             header = buffer[position : position + 4]
             key = position + (4 if header.endswith(b"\n") else 5)
             position += _ARGUMENT_BYTES[header]
             pieces.append(f"{key - begun}s{position - key}x")
             begun = position
-        position = (_ending_end(ending, buffer, position) if ending else position) + len(tail)
+        match = extra.ending.match(buffer, position) if extra and extra.ending else None
+        position = (match.end() if match else position) + len(tail)
     return Struct("".join(pieces) + f"{len(buffer) - begun}s")

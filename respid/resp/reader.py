@@ -95,7 +95,6 @@ class RequestReader:
         "_pending",
         "_position",
         "_request_bytes",
-        "_short_start",
         "accepts_short",
         "limits",
     )
@@ -106,7 +105,7 @@ class RequestReader:
         # so much.
         self.accepts_short = limits.arguments >= _SHORT_ARGUMENTS and limits.request_bytes >= _SHORT_BYTES
         self._buffer = b""
-        self._position = self._short_start = 0
+        self._position = 0
         # Bytes received while a bulk string was incomplete. They are joined with the buffer once, not at every read.
         # A list of the reads would take a hundred times as much memory if each read was a single byte.
         self._pending = bytearray()
@@ -169,12 +168,8 @@ class RequestReader:
             end += last + 2
         if end > len(buffer):
             return None
-        self._short_start, self._position = self._position, end
+        self._position = end
         return arguments
-
-    def unread_short_request(self) -> None:
-        """Makes the request that `next_short_request` has returned last the next one again."""
-        self._position = self._short_start
 
     def is_at(self, start: bytes) -> bool:
         """Whether the next bytes are these."""

@@ -8,7 +8,7 @@ The general path would find the same requests: MULTI is a whole frame, and the l
 begins. If that EXEC is a part of a key, none ends there.
 """
 
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import Kinds, KnownFrames, Subject
@@ -24,15 +24,10 @@ _MOST_DOUBTS = 16
 _PAUSE = 1000  # transactions until a client whose transactions are others is given another chance
 
 
-class Transaction(NamedTuple, Generic[Subject]):
-    """What is between MULTI and EXEC, and where EXEC ends."""
-
-    run: int  # the number of frames, if they are a run
-    known: tuple[Subject, ...]  # the subjects of known frames, if they are no run
-    end: int
-
-
-NO_TRANSACTION = Transaction[Any](0, (), 0)
+# The number of frames between MULTI and EXEC, if they are a run; the subjects of known frames, if they are no run; and
+# where EXEC ends. A named tuple takes 0.2 us more to make.
+Transaction = tuple[int, tuple[Subject, ...], int]
+NO_TRANSACTION: Transaction[Any] = (0, (), 0)
 
 
 class TransactionReader(Generic[Subject]):
@@ -58,19 +53,21 @@ class TransactionReader(Generic[Subject]):
         ending = ENDINGS.get(buffer[position:start])
         if ending is None:
             return NO_TRANSACTION
-        end = buffer.find(ending, start)  # -1 without EXEC: no request ends there
-        requests = buffer[start:end]
-        run = self._runs.find_in_read(requests)
-        if run.frames and start + run.end == end:
-            return Transaction(run.frames, (), end + _ENDING_BYTES)
-        if end >= 0 and (known := self._known.find_all(kinds, requests)):
-            return Transaction(0, known, end + _ENDING_BYTES)
+        end = buffer.find(ending, start)
+        if end > 0:
+            requests = buffer[start:end]
+            frames, run_end = self._runs.find_in_read(requests)
+            if frames and start + run_end == end:
+                return frames, (), end + _ENDING_BYTES
+            if known := self._known.find_all(kinds, requests):
+                return 0, known, end + _ENDING_BYTES
         self.doubt()
         return NO_TRANSACTION
 
     def trust(self) -> None:
         """Call for each transaction that was found and answered at once."""
-        self._doubts = max(0, self._doubts - 1)
+        if self._doubts:
+            self._doubts -= 1
 
     def doubt(self) -> None:
         """Call for each transaction that was found and cannot be answered at once."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import against, cut, load, short_replies, streams, transports
+from benchmarks import against, cut, deceptive, load, short_replies, streams, transports
 from benchmarks.against import has_changed
 from benchmarks.bulk import percentile
 from benchmarks.load import Load
@@ -77,6 +77,13 @@ def test_short_replies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     names = list(short_replies.SHORT_REPLIES)
     assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in long.rows] == names
     assert [row.labels for row in cpu.rows if row.target] == [(name, "16") for name in names]
+
+
+def test_deceptive_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stream, by respid with and without its fast path."""
+    monkeypatch.setattr(deceptive, "DEPTHS", (16,))
+    [table] = deceptive.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
+    assert [row.labels[0] for row in table.rows] == list(deceptive.DECEPTIVE)
 
 
 @pytest.mark.parametrize("measure", [transports.measure_tls, transports.measure_unix], ids=["tls", "unix"])

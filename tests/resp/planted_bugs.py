@@ -537,10 +537,10 @@ def other_requests_in_a_transaction_ignored(patch: Patch) -> None:
     def find(transactions: TransactionReader[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> Transaction[Any]:
         found = find_rightly(transactions, kinds, buffer, position)
         end = buffer.find(ending, position)
-        if found.end or end < 0 or not buffer.startswith(opening, position):
+        if found[2] or end < 0 or not buffer.startswith(opening, position):
             return found
         frames = transactions._runs.find(buffer, position + len(opening)).frames
-        return Transaction(frames, (), end + len(ending)) if frames else found
+        return (frames, (), end + len(ending)) if frames else found
 
     ((opening, ending), *_) = ENDINGS.items()
     find_rightly = TransactionReader.find
@@ -648,7 +648,9 @@ def number_of_any_form_accepted(patch: Patch) -> None:
 
     def find(session: Session) -> Kinds[Known]:
         return {
-            opening: kind._replace(ending=number) if kind.ending else kind
+            opening: kind._replace(extra=kind.extra._replace(ending=number))
+            if kind.extra and kind.extra.ending
+            else kind
             for opening, kind in known_kinds(session).items()
         }
 
@@ -660,7 +662,9 @@ def field_ignored(patch: Patch) -> None:
     """One free argument is skipped where there are two."""
 
     def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
-        one = {opening: kind._replace(free=kind.free[:1]) for opening, kind in kinds.items()}
+        one = {
+            opening: kind._replace(extra=kind.extra and kind.extra._replace(free=())) for opening, kind in kinds.items()
+        }
         return find_rightly(known, one, buffer, position)
 
     find_rightly = KnownFrames.find
@@ -670,7 +674,10 @@ def field_ignored(patch: Patch) -> None:
 @plant
 def end_of_a_long_name_ignored(patch: Patch) -> None:
     def find(session: Session) -> Kinds[Known]:
-        return {opening: kind._replace(name=b"") for opening, kind in known_kinds(session).items()}
+        return {
+            opening: kind._replace(extra=kind.extra and kind.extra._replace(name=b""))
+            for opening, kind in known_kinds(session).items()
+        }
 
     patch.setattr("respid.net.connection.known_kinds", find)
 

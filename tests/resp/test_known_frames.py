@@ -7,8 +7,9 @@ import pytest
 
 from respid.commands import COMMANDS, known, run
 from respid.commands.known import REQUESTS, Known, known_kinds
-from respid.net.connection import Connection
+from respid.net.connection import MOST_QUICK, Connection
 from respid.net.states import Next
+from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import FREE, OPENING_BYTES, Kind, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
 from respid.worker.worker import PATIENCE_MS, Worker
@@ -139,8 +140,9 @@ def reads_until_given_up(known: KnownFrames[Known], kinds: dict[bytes, Kind[Know
     return reads
 
 
-def test_shape_that_does_not_help_is_given_up(worker: Worker) -> None:
-    """For good, and later if it has helped meanwhile."""
+@pytest.mark.parametrize(("helped", "reads"), [(0, 4), (3, 4), (4, 5), (100, 18)])
+def test_shape_that_does_not_help_is_given_up(helped: int, reads: int, worker: Worker) -> None:
+    """For good. Four reads that have its shape make up for it."""
     kinds, known = dict(known_kinds(connect(worker).session)), KnownFrames[Known]()
     known.find(kinds, read("aa b"), 0)
     assert reads_until_given_up(known, kinds) == 17
@@ -149,8 +151,9 @@ def test_shape_that_does_not_help_is_given_up(worker: Worker) -> None:
     for _ in range(8):
         known.find(kinds, read("aa b"), 0)
         known.find(kinds, read("a bb"), 0)
-    known.find(kinds, read("a bb"), 0)
-    assert reads_until_given_up(known, kinds) == 18
+    for _ in range(helped):
+        known.find(kinds, read("a bb"), 0)
+    assert reads_until_given_up(known, kinds) == reads
 
 
 def test_shape_is_held_by_its_client(worker: Worker) -> None:
@@ -178,12 +181,12 @@ class Counted(dict[bytes, Kind[Known]]):
 )
 def test_miss_costs_one_lookup(miss: str, worker: Worker) -> None:
     """However much follows it in the buffer."""
-    kinds = Counted(known_kinds(connect(worker).session))
+    kinds, known = Counted(known_kinds(connect(worker).session)), KnownFrames[Known]()
     sent = (request(*miss.split()) + FOUR) * 100
-    assert KnownFrames[Known]().find(kinds, sent, 0) == ((), 0)
-    assert kinds.lookups == 1
-    assert len(KnownFrames[Known]().find(kinds, FOUR + sent, 0)[0]) == 4
-    assert kinds.lookups == 1 + 5
+    for before, frames, pause in ((b"", 0, 0), (FOUR, 4, 1)):
+        kinds.lookups = 0
+        assert len(known.find(kinds, before + sent, 0)[0]) == frames
+        assert (kinds.lookups, known.pause) == (frames + 1, pause)
 
 
 def test_each_frame_is_looked_up_about_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,14 +199,43 @@ def test_each_frame_is_looked_up_about_once(worker: Worker, monkeypatch: pytest.
     assert kinds.lookups < 2 * 11 * 50
 
 
-def test_other_requests_in_a_row_are_looked_up_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_requests_in_a_row_are_hardly_looked_up(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = connect(worker)
     kinds = Counted(known_kinds(connection.session))
     monkeypatch.setattr("respid.net.connection.known_kinds", lambda _session: kinds)
-    converse(connection, request("ECHO", "a") * 100)
-    assert kinds.lookups == 1
-    converse(connection, (request("ECHO", "a") + request("GET", "k") * 2) * 30)
-    assert kinds.lookups < 100
+    converse(connection, request("ECHO", "a") * 1000)
+    assert kinds.lookups == 16 + 4  # of which three leave out 128, 256 and 512
+
+
+def test_other_requests_among_known_ones_are_looked_up_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connect(worker)
+    kinds = Counted(known_kinds(connection.session))
+    monkeypatch.setattr("respid.net.connection.known_kinds", lambda _session: kinds)
+    for other in ("ECHO a", "INCRBY key 2"):
+        kinds.lookups = 0
+        converse(connection, (request(*other.split()) + FOUR) * 30)
+        assert kinds.lookups <= 30 * 5 + 1
+    assert connection.session.worker.stats.commands["get"] == 60
+
+
+@pytest.mark.parametrize("quick", [1, 3, MOST_QUICK])
+def test_other_requests_are_parsed_once(quick: int, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is known how many quick ones there are in a row."""
+    connection, parsed = connect(worker), 0
+    read = RequestReader.next_short_request
+
+    def count(reader: RequestReader) -> list[bytes] | None:
+        nonlocal parsed
+        parsed += 1
+        return read(reader)
+
+    connection._known.pause = connection._runs.pause = 10_000
+    monkeypatch.setattr(RequestReader, "next_short_request", count)
+    for _ in range(4):
+        converse(connection, request("INCRBY", "key", "2") * quick + request("ECHO", "a"))
+        parsed = 0
+    converse(connection, (request("INCRBY", "key", "2") * quick + request("ECHO", "a")) * 10)
+    assert parsed <= (quick + 1) * 10 + 10 * (quick == MOST_QUICK)
 
 
 def test_known_requests_are_not_parsed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,24 +257,58 @@ def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None
     assert not connection._recognised
 
 
-@pytest.mark.parametrize("others", ["ECHO key", "EXPIRE key 060", "INCR key:ECHO key"])
-def test_attempts_in_vain_are_left_out(others: str, worker: Worker) -> None:
-    """After 16 in a row that found one frame or none, the next 64 are left out."""
+@pytest.mark.parametrize(("others", "first"), [("ECHO key", 0), ("EXPIRE key 060", 0), ("INCR key:ECHO key", 1)])
+def test_attempts_in_vain_are_left_out(others: str, first: int, worker: Worker) -> None:
+    """After 16 that found hardly any frame, more and more of them, until some have helped."""
     kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
     sent = b"".join(request(*words.split()) for words in others.split(":")) + FOUR
-    with pytest.MonkeyPatch.context() as patch:
-        for _ in range(3):
-            for _ in range(16):
-                assert known.find(kinds, FOUR + sent, 0)[0]
-                for _ in range(15):
-                    known.find(kinds, sent, 0)
-            assert len(known.find(kinds, FOUR + sent, 0)[0]) >= 4
-            for _ in range(16):
-                known.find(kinds, sent, 0)
-            patch.setattr(KnownFrames, "_scan", None)
-            for _ in range(64):
-                assert known.find(kinds, FOUR + sent, 0) == ((), 0)
-            patch.undo()
+    for _ in range(2):
+        pauses: list[int] = []
+        for _ in range(24):
+            known.find(kinds, sent, 0)
+            pauses.append(known.pause)
+        assert pauses == [first] * 15 + [64, 128, 256, 512, 1024, 2048, 4096, 4096, 4096]
+        assert len(known.find(kinds, FOUR * 7 + sent, 0)[0]) >= 28
+        known.pause = 0
+
+
+@pytest.mark.parametrize(
+    ("numbers", "pause"),
+    [
+        ([2] * 15, 1),
+        ([2] * 16, 64),
+        ([3] * 40, 1),
+        ([2] * 15 + [3, 2], 64),
+        ([2] * 15 + [4, 2], 1),
+        ([2] * 15 + [4, 4, 2, 2, 2], 64),
+    ],
+)
+def test_few_frames_among_others_are_in_vain(numbers: list[int], pause: int, worker: Worker) -> None:
+    """Two take more time than they save. Each after the third makes up for an attempt in vain."""
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    for number in numbers:
+        known.find(kinds, request("EXPIRE", "key", "60") * number + request("ECHO", "key"), 0)
+    assert known.pause == pause
+
+
+@pytest.mark.parametrize(("number", "pause"), [(1, 64), (2, 1)])
+def test_whole_read_of_several_frames_helps(number: int, pause: int, worker: Worker) -> None:
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    for sent in [b"ECHO"] * 15 + [request("EXPIRE", "key", "60") * number] + [b"ECHO"]:
+        known.pause = 1
+        known.find(kinds, sent, 0)
+    assert known.pause == pause
+
+
+def test_goes_on_at_a_run_that_cannot_be_learned(worker: Worker) -> None:
+    """As many requests count for the pause of the learning."""
+    runs = RunReader[Known]()
+    runs.pause = 20
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](runs)
+    for _ in range(2):
+        assert len(known.find(kinds, request("INCR", "key") * 10, 0)[0]) == 10
+    assert runs.pause == 0
+    assert len(known.find(kinds, FOUR + request("INCR", "key") * 10, 0)[0]) == 4 + 3
 
 
 @pytest.mark.parametrize("words", [words for words in REQUESTS if "number" in words])

@@ -7,7 +7,7 @@ import pytest
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import FREE, Kinds, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
-from respid.resp.transaction import NO_TRANSACTION, Transaction, TransactionReader
+from respid.resp.transaction import NO_TRANSACTION, TransactionReader
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.scripted_worker import connect, converse
@@ -39,7 +39,7 @@ def test_finds_transaction(transactions: TransactionReader[str], run: bytes, bef
         sent = transaction(run, *names)
         for _ in range(2):
             found = transactions.find(KINDS, before + sent + after, len(before))
-            assert found == Transaction(run.count(b"INCR"), (), len(before + sent))
+            assert found == (run.count(b"INCR"), (), len(before + sent))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_finds_transaction_of_known_requests(
     sent = transaction(run, "multi", "exec")
     for _ in range(3):
         found = transactions.find(KINDS, before + sent + after, len(before))
-        assert found == Transaction(0, subjects, len(before + sent))
+        assert found == (0, subjects, len(before + sent))
 
 
 def test_finds_nothing_before_a_run_is_known() -> None:
@@ -138,7 +138,7 @@ def test_run_is_answered_as_known_while_none_is_learned(worker: Worker) -> None:
     """And is learned once as many requests have come as are parsed until then."""
     connection, sent = connect(worker), transaction(RUN)
     converse(connection, sent)
-    connection._runs._pause = 30
+    connection._runs.pause = 30
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(RequestReader, "feed")
         converse(connection, *[sent] * 10)

@@ -139,7 +139,7 @@ def _check_fencing(world: World, latter: Incarnation) -> None:
         return
     former = next(one for one in users if one is not latter)
     is_first = 0 <= former.issuer.first_ns < latter.issuer.first_ns
-    if not is_first or former.place.pod == latter.place.pod:
+    if not is_first or former.place.pod == latter.place.pod or former.process.host.clock.was_paused:
         return
     if former.issuer.last_ns > max(latter.issuer.first_ns, former.process.resumed_ns) + NOTICE_SECONDS * SECOND:
         raise BrokenPromiseError(f"{former.issuer} went on beside {latter.issuer}, a pod of another name")

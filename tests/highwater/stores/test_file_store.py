@@ -159,7 +159,7 @@ async def test_error_names_path_that_cannot_be_opened(tmp_path: Path, name: str)
         path.write_text("a file where the directory should be")
     else:
         path.mkdir(parents=True)
-    with pytest.raises(StoreError, match=f"cannot use {path}: .*; make it a writable local directory, or set --state"):
+    with pytest.raises(StoreError, match=f"cannot use {path}: .*; make {directory} a local directory that this user"):
         await make_store(directory).load()
 
 
@@ -321,6 +321,23 @@ async def test_rejects_mark_stored_after_takeover(tmp_path: Path) -> None:
     await store.load()
     with pytest.raises(HolderLostError, match="worker ID 3 was taken by"):
         await store.extend(MARK_MS)
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "written over"])
+async def test_notices_that_its_mark_is_gone(store: FileStore, state_path: Path, how: str) -> None:
+    await store.load()
+    await store.extend(MARK_MS)
+    assert store.stands()
+    older = state_path.read_bytes()
+    await store.extend(MARK_MS + 3000)
+    assert store.stands()
+    if how != "written over":
+        state_path.unlink()
+    if how != "removed":
+        state_path.write_bytes(older)
+    assert not store.stands()
+    await store.extend(MARK_MS + 3000)
+    assert store.stands()
 
 
 async def test_overwrites_restored_older_mark(store: FileStore, state_path: Path) -> None:

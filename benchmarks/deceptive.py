@@ -1,0 +1,47 @@
+"""Compares respid with itself without its fast path, for streams that deceive the fast path."""
+
+import statistics
+
+from benchmarks.plan import Plan
+from benchmarks.results import RATIO, Measured, Row, Table, at_most
+from benchmarks.sender import median
+from benchmarks.servers import running_respid
+from benchmarks.streams import Stream, in_turn
+
+ROUND_SECONDS = 0.4
+DEPTHS = (1, 16)
+LONG = "x" * 120
+
+# Requests that are nearly known, or promise runs that do not come.
+DECEPTIVE = {
+    "increments change every fourth time": Stream(tuple(f"INCRBY orders {2 + place // 4}" for place in range(80))),
+    "two commands in turn, twice each": Stream(("INCR orders",) * 2 + ("HINCRBY counters orders 2",) * 2),
+    "keys of asterisks": Stream(tuple(f"INCR {'*' * (1 + place * 7 % 90)}" for place in range(90))),
+    "long keys": Stream((f"INCR {LONG}", f"GET {LONG}")),
+    "EXPIRE with a leading zero": Stream(("INCR orders", "EXPIRE orders 060")),
+    "SET NX with another value": Stream(("SET orders 1 NX",)),
+    "unknown commands": Stream(("INCRB orders", "GETT orders")),
+}
+AS_FAST = at_most(1.02)
+
+
+def measure(plan: Plan) -> Measured:
+    table = Table(
+        "Streams that deceive the fast path",
+        "CPU time of the server process in microseconds per request, of respid as it is and without its fast path. The "
+        "two take turns, and the ratio is the median of those of two consecutive rounds.",
+        ("stream", "depth", "as it is", "without", "as it is / without"),
+        RATIO,
+    )
+    core = plan.cores.server
+    with running_respid(core) as whole, running_respid(core, "-m", "benchmarks.without", "fast-path") as lacking:
+        for name, stream in DECEPTIVE.items():
+            for depth in DEPTHS:
+                costs = in_turn(plan, stream, depth, whole, lacking, seconds=ROUND_SECONDS)
+                ratio = statistics.median(
+                    our.server_cpu_us / their.server_cpu_us for our, their in zip(*costs, strict=True)
+                )
+                shown = tuple(f"{median(each).server_cpu_us:.2f}" for each in costs)
+                table.rows.append(Row((name, str(depth)), shown, ratio, AS_FAST))
+                plan.say(f"  {name}, depth {depth}: {shown[0]} and {shown[1]} us")
+    return Measured((table,))
