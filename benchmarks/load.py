@@ -1,5 +1,6 @@
 """Runs redis-benchmark against a server and reads its output. It runs on the same core as this process."""
 
+import contextlib
 import re
 import resource
 import statistics
@@ -8,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.machine import at_real_time_priority
 from benchmarks.servers import Server
 
 TIMEOUT_SECONDS = 120  # redis-benchmark waits forever for a server that has died
@@ -65,10 +67,14 @@ def parse(output: str) -> Round:
 
 
 def run(server: Server, load: Load, requests: int) -> Round:
-    """Runs redis-benchmark once and also measures the server's CPU time per request."""
+    """Runs redis-benchmark once and also measures the server's CPU time per request.
+
+    With one request in flight, latency is measured: each interruption by another program delays 50 requests.
+    """
     command = ["redis-benchmark", *server.client_options, "-n", str(requests), *load.arguments()]
     cpu_before, children_before, began = server.cpu_seconds(), _children_seconds(), time.monotonic()
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+    with at_real_time_priority(server.process.pid) if load.depth == 1 else contextlib.nullcontext():
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     elapsed = time.monotonic() - began
     cpu, children = server.cpu_seconds() - cpu_before, _children_seconds() - children_before
     read = parse(done.stdout)

@@ -86,7 +86,6 @@ def make_store(config: Config) -> Store:
             layout=config.layout,
             reserve_ms=config.reserve_ms,
             monotonic_ns=SystemClock().monotonic_ns,
-            boot_ns=SystemClock().boot_ns,
         )
     return NoStore()
 
@@ -121,7 +120,7 @@ class Server:
 
     def _sources(self) -> Iterator[Source]:
         if path := self._config.password_file:
-            yield Source("passwords", (path,), partial(self._use_passwords, path))
+            yield Source("--password-file", (path,), partial(self._use_passwords, path))
         if self._tls:
             yield Source("TLS", self._tls.paths, partial(self._use_certificate, self._tls))
 
@@ -389,12 +388,13 @@ def fit_max_clients(max_clients: int) -> int:
 
 def read_process_usage() -> ProcessUsage:
     usage = resource.getrusage(resource.RUSAGE_SELF)
+    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         resident_bytes = pages * resource.getpagesize()
     except OSError:  # not Linux: the peak is the closest value available
-        resident_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return ProcessUsage(resident_bytes, usage.ru_utime, usage.ru_stime)
+        resident_bytes = peak_bytes
+    return ProcessUsage(resident_bytes, peak_bytes, usage.ru_utime, usage.ru_stime)
 
 
 def serve(config: Config) -> None:

@@ -1,9 +1,11 @@
 """Runs the examples of the documents, and compares the tables of docs/reference.md with the code."""
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,35 @@ def anchors(text: str) -> set[str]:
     """The anchors that GitHub gives the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_event_is_explained() -> None:
+    page = (documents.ROOT / "docs" / "operations.md").read_text()
+    section = page.partition("## Reading the log\n")[2].partition("\n## ")[0]
+    sources = "".join(path.read_text() for path in (documents.ROOT / "respid").rglob("*.py"))
+    logged = set(re.findall(r'"event": "(\w+)"', sources))
+    assert logged <= set(re.findall(r"`(\w+)`", section))
+    assert len(logged) > 40, "the sources write events in another way"
+
+
+def test_reasons_in_troubleshooting_are_real() -> None:
+    page = (documents.ROOT / "docs" / "troubleshooting.md").read_text()
+    table = page.partition("| reason | what to do |\n")[2].partition("\n\n")[0]
+    reasons = [reason for row in table.splitlines()[1:] for reason in re.findall(r"`(.+?)`", row.split(" | ")[0])]
+    messages = [message for path in (documents.ROOT / "respid").rglob("*.py") for message in string_texts(path)]
+    assert len(reasons) > 5, "the table has another heading"
+    for reason in reasons:
+        pattern = re.compile(".*".join(map(re.escape, reason.split("…"))))
+        assert any(map(pattern.match, messages)), reason
+
+
+def string_texts(path: Path) -> Iterator[str]:
+    """The strings in a module, with … for each replacement field."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(str(each.value) if isinstance(each, ast.Constant) else "…" for each in node.values)
 
 
 def test_readme_is_short() -> None:

@@ -146,7 +146,7 @@ def test_recovers_from_an_interrupted_install(project: Project) -> None:
         os.killpg(process.pid, signal.SIGKILL)  # not SIGINT, which a background job ignores
     (project.root / "blocked").unlink()
     assert process.returncode != 0
-    # What pip had written of its packages may be incomplete: here it is broken.
+    # The packages that pip had written may be incomplete: here one is broken.
     next(project.venv.glob("lib/*/site-packages/pip")).unlink()
     assert project.install()[0] == 0
     assert project.is_installed()

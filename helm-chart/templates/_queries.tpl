@@ -57,6 +57,13 @@ interval: {{ .interval }}
 scrapeTimeout: {{ .scrapeTimeout }}
 {{- with .metricRelabelings }}
 metricRelabelings:
-  {{- toYaml . | nindent 2 }}
+  {{- include "respid.relabelings" . | trim | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Relabelings with the action that the API server would add. Without it, Argo CD shows a difference for ever. */}}
+{{- define "respid.relabelings" -}}
+{{- range . }}
+- {{ merge dict . (dict "action" "replace") | toYaml | nindent 2 | trim }}
 {{- end }}
 {{- end }}

@@ -12,6 +12,11 @@
 {{- if and .Values.networkPolicy.enabled (eq .Values.store "lease") (not .Values.networkPolicy.apiServerPorts) }}
 {{- fail "networkPolicy.apiServerPorts is empty, which would allow connections to any port: list the API server's ports, such as [443, 6443]" }}
 {{- end }}
+{{- range $name := list "podSecurityContext" "securityContext" }}
+{{- if hasKey (get $.Values $name | default dict) "enabled" }}
+{{- fail (printf "%s.enabled is a value of other charts, and no field of Kubernetes: remove it, or set %s to null for none" $name $name) }}
+{{- end }}
+{{- end }}
 {{- $budget := .Values.podDisruptionBudget }}
 {{- if not (or (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
 {{- fail "podDisruptionBudget has both minAvailable and maxUnavailable, but Kubernetes accepts only one: set the other to null" }}
@@ -118,7 +123,7 @@
 {{- if and .Release.IsUpgrade (not (lookup "apps/v1" "StatefulSet" .Release.Namespace $name)) }}
 {{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items }}
 {{- $labels := .metadata.labels | default dict }}
-{{- $isOurs := and (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) (regexMatch (printf "^%s-[0-9]" $.Chart.Name) (get $labels "helm.sh/chart")) }}
+{{- $isOurs := and (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) (regexMatch (printf "^%s-[0-9]+[.]" $.Chart.Name) (get $labels "helm.sh/chart")) }}
 {{- if and $isOurs (max (dig "spec" "replicas" 0 . | int) (dig "status" "replicas" 0 . | int)) }}
 {{- fail (printf "the workers of StatefulSet %s run, and this upgrade renames it to %s: Helm would delete their Role before they have given up their worker IDs, and the new workers would wait for these, or not see how far IDs were issued (store file); stop all workers first (see docs/transitions.md)" .metadata.name $name) }}
 {{- end }}

@@ -143,5 +143,6 @@ def printable(line: str) -> str:
 
 def advice(error: str) -> str:
     """Returns what to do about the error of a connection, to be appended to it; usually an empty string."""
-    needs_password = error.startswith(("NOAUTH", "WRONGPASS"))
-    return " (set RESPID_PASSWORD or RESPID_PASSWORD_FILE)" if needs_password else ""
+    if error.startswith(("NOAUTH", "WRONGPASS")):
+        return " (set RESPID_PASSWORD or RESPID_PASSWORD_FILE)"
+    return " (not a respid worker)" if error.startswith("ERR unknown command") else ""

@@ -11,8 +11,8 @@ from respid.ids.layout import Layout
 from respid.ids.time_range import greatest_id_in, least_id_in
 
 
-def _bound_command(name: str, description: str, find: Callable[[Layout, str], int]) -> click.Command:
-    @click.command(name, help=description, context_settings=values_context)
+def _bound_command(name: str, summary: str, description: str, find: Callable[[Layout, str], int]) -> click.Command:
+    @click.command(name, short_help=summary, help=description, context_settings=values_context)
     @click.argument("times", nargs=-1, metavar="[TIME]...")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
     @column_option
@@ -33,9 +33,11 @@ def _bound_command(name: str, description: str, find: Callable[[Layout, str], in
 _TIMES = """A TIME is ISO 8601, in UTC unless it has a zone, or Unix milliseconds. Without arguments, read times from
 standard input, one per line."""
 
-min_command = _bound_command("min", f"Print the smallest possible ID of a time.\n\n{_TIMES}", least_id_in)
+_LEAST, _GREATEST = "Print the smallest possible ID of a time.", "Print the greatest possible ID of a time."
+min_command = _bound_command("min", _LEAST, f"{_LEAST}\n\n{_TIMES}", least_id_in)
 max_command = _bound_command(
     "max",
+    _GREATEST,
     f"Print the greatest possible ID of a day, hour, minute, second or millisecond.\n\n{_TIMES}",
     greatest_id_in,
 )

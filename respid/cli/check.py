@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from respid.cli.connection_options import connection_options, find_password, make_tls_context, parse_address
-from respid.cli.options import Seconds
+from respid.cli.options import Integer, Seconds
 
 if TYPE_CHECKING:
     from respid.check import Check, Report
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 MAX_ID = (1 << 63) - 1
 
 
-@click.command("check")
+@click.command("check", short_help="Draw IDs from all workers, and verify the guarantees.")
 @click.argument("addresses", nargs=-1, required=True, type=parse_address, metavar="HOST:PORT...")
 @click.option("--seconds", type=Seconds(min_open=True), default=10, show_default=True, help="Seconds to draw IDs for.")
 @click.option(
     "--connections",
-    type=click.IntRange(1),
+    type=Integer(1),
     metavar="N",
     default=10,
     show_default=True,
@@ -39,14 +39,14 @@ MAX_ID = (1 << 63) - 1
 )
 @click.option(
     "--rate",
-    type=click.IntRange(1),
+    type=Integer(1),
     metavar="N",
     show_default="no limit",
     help="Draw at most this many IDs per second in total, to check workers in production gently.",
 )
 @click.option(
     "--above",
-    type=click.IntRange(0, MAX_ID),
+    type=Integer(0, MAX_ID),
     metavar="ID",
     show_default="none",
     help="Fail if any ID is not greater than this one, such as the result of SELECT max(id).",

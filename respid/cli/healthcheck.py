@@ -8,7 +8,7 @@ from respid.cli.options import Seconds, http_settings
 from respid.net.address import host_ports, local_addresses
 
 
-@click.command("healthcheck")
+@click.command("healthcheck", short_help="Exit 0 if the server on this machine is ready.")
 @http_settings
 @click.option("--timeout", type=Seconds(min_open=True), default=2, show_default=True, help="Seconds to wait.")
 def healthcheck(http_bind: tuple[str, ...], http_port: int, timeout: float) -> None:
@@ -17,7 +17,11 @@ def healthcheck(http_bind: tuple[str, ...], http_port: int, timeout: float) -> N
 
     try:
         status, body = _ask_any(local_addresses(http_bind), http_port, timeout)
-    except (OSError, HTTPException, UnicodeError) as error:
+    except HTTPException:
+        raise click.ClickException(
+            f"no HTTP at {host_ports(http_bind, http_port)}: set --http-port to the server's HTTP port"
+        ) from None
+    except (OSError, UnicodeError) as error:
         reason = str(error) or type(error).__name__
         raise click.ClickException(f"no answer from {host_ports(http_bind, http_port)}: {reason}") from None
     if status != OK:

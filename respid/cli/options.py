@@ -24,6 +24,12 @@ READABLE_FILE = click.Path(dir_okay=False, path_type=Path)
 Decorator = Callable[..., Any]
 
 
+class Integer(click.IntRange):
+    """An integer between two bounds. Errors repeat the name, which is "integer range" in click."""
+
+    name = "integer"
+
+
 class Seconds(click.FloatRange):
     """A duration in seconds, up to MAX_SECONDS. "nan", which passes any comparison with a bound, is refused."""
 
@@ -33,10 +39,13 @@ class Seconds(click.FloatRange):
         super().__init__(least, min_open=min_open)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds: float = super().convert(value, param, ctx)
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
         if math.isnan(seconds) or seconds > MAX_SECONDS:
-            self.fail(f"{value} is not a number of seconds up to {MAX_SECONDS:,}.", param, ctx)
-        return seconds
+            self.fail(f"{value!r} is not a number of seconds up to {MAX_SECONDS:,}.", param, ctx)
+        return float(super().convert(value, param, ctx))
 
 
 class FileMode(click.ParamType[int]):
@@ -173,9 +182,7 @@ http_settings = combine(
         type=Addresses(),
         metavar="ADDRESS[,...]",
     ),
-    config_setting(
-        "http_port", "--http-port", "Port of the HTTP listener.", type=click.IntRange(1, MAX_PORT), metavar="PORT"
-    ),
+    config_setting("http_port", "--http-port", "Port of the HTTP listener.", type=Integer(1, MAX_PORT), metavar="PORT"),
 )
 
 

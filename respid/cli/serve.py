@@ -25,7 +25,7 @@ PASSWORD_VARIABLE = "RESPID_PASSWORD"
 _log = logging.getLogger(__name__)
 
 
-@click.command("serve")
+@click.command("serve", short_help="Serve IDs over the Redis protocol.")
 @serve_settings
 @click.pass_context
 def serve(context: click.Context, /, unknown_variables: str, **settings: Any) -> None:

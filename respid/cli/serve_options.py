@@ -13,6 +13,7 @@ from respid.cli.options import (
     READABLE_FILE,
     Addresses,
     FileMode,
+    Integer,
     NameAndPort,
     Names,
     Seconds,
@@ -45,7 +46,7 @@ worker_id_settings = combine(
     setting(
         "--worker-id-offset",
         "Added to the worker ID, to separate the workers of several releases, zones or clusters.",
-        type=click.IntRange(0),
+        type=Integer(0),
         metavar="N",
         default=0,
         show_default=True,
@@ -64,7 +65,7 @@ listener_settings = combine(
         "port",
         "--port",
         "Port for Redis clients without TLS; 0 disables it.",
-        type=click.IntRange(0, MAX_PORT),
+        type=Integer(0, MAX_PORT),
         metavar="PORT",
     ),
     config_setting(
@@ -93,7 +94,7 @@ listener_settings = combine(
         "tls_port",
         "--tls-port",
         "Port for Redis clients with TLS (1.2 or newer); 0 disables it.",
-        type=click.IntRange(0, MAX_PORT),
+        type=Integer(0, MAX_PORT),
         metavar="PORT",
     ),
     config_setting(
@@ -146,7 +147,7 @@ id_settings = combine(
         "sequence_reset",
         "--sequence-reset",
         "Milliseconds start at a random sequence below this, to spread `id % N` evenly for N up to it; at most 1024.",
-        type=click.IntRange(1),
+        type=Integer(1),
         show_default="256, or a sixteenth of the sequence if that is less",
         metavar="N",
     ),
@@ -196,7 +197,7 @@ id_settings = combine(
         "start_above",
         "--start-above",
         "Issue only IDs greater than this one, such as the greatest ID in a database.",
-        type=click.IntRange(0, (1 << 63) - 1),
+        type=Integer(0, (1 << 63) - 1),
         metavar="ID",
         show_default="none",
     ),
@@ -230,34 +231,34 @@ client_settings = combine(
         metavar="NAME",
     ),
     config_setting(
-        "max_clients", "--max-clients", "Maximum number of connected clients.", type=click.IntRange(1), metavar="N"
+        "max_clients", "--max-clients", "Maximum number of connected clients.", type=Integer(1), metavar="N"
     ),
     config_setting(
         "max_request_bytes",
         "--max-request-bytes",
         "Maximum size of a request's arguments in bytes; at most 16384 before authentication.",
-        type=click.IntRange(64, 512 * 1024 * 1024),
+        type=Integer(64, 512 * 1024 * 1024),
         metavar="BYTES",
     ),
     config_setting(
         "max_arguments",
         "--max-arguments",
         "Maximum number of arguments in a request; at most 10 before authentication.",
-        type=click.IntRange(10, 1024 * 1024),
+        type=Integer(10, 1024 * 1024),
         metavar="N",
     ),
     config_setting(
         "max_inline_bytes",
         "--max-inline-bytes",
         "Maximum size of an inline command in bytes; at most 2048 before authentication.",
-        type=click.IntRange(64, 1024 * 1024),
+        type=Integer(64, 1024 * 1024),
         metavar="BYTES",
     ),
     config_setting(
         "max_queued_commands",
         "--max-queued-commands",
         "Maximum number of commands in a transaction; each KiB of arguments counts as one more.",
-        type=click.IntRange(1),
+        type=Integer(1),
         metavar="N",
     ),
     config_setting(
@@ -265,7 +266,7 @@ client_settings = combine(
         "--max-client-memory",
         "Memory in bytes that all clients together may hold in requests, transactions, unread replies and TLS states;"
         " above it, the largest clients are closed. 0 disables it.",
-        type=click.IntRange(0),
+        type=Integer(0),
         show_default="a quarter of the container's or machine's memory",
         metavar="BYTES",
     ),
@@ -307,7 +308,7 @@ client_settings = combine(
         "tcp_keepalive_seconds",
         "--tcp-keepalive",
         "TCP keepalive: idle seconds before the first probe; 0 disables it.",
-        type=click.IntRange(0, 32767),  # the maximum on Linux
+        type=Integer(0, 32767),  # the maximum on Linux
         metavar="SECONDS",
     ),
 )

@@ -9,7 +9,7 @@ import click
 
 from respid.cli.connection_options import connection_options, find_password, make_tls_context, parse_address
 from respid.cli.exit_codes import EXIT_FAILED
-from respid.cli.options import Seconds
+from respid.cli.options import Integer, Seconds
 
 if TYPE_CHECKING:
     from respid.fleet import Plan, Row
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--connections",
-    type=click.IntRange(1),
+    type=Integer(1),
     metavar="N",
     default=1,
     show_default=True,

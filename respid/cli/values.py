@@ -67,6 +67,8 @@ def _values(arguments: tuple[str, ...], column: str | None, *, whole_lines: bool
         yield from (Value(argument, "") for argument in arguments)
         return
     lines = sys.stdin or ()
+    if sys.stdin and sys.stdin.isatty():
+        click.echo("reading standard input; end it with Ctrl-D", err=True)
     if column is not None:
         yield from _column_values(lines, column)
         return

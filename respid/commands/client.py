@@ -35,8 +35,8 @@ def client_setname(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.subcommand(
-    "CLIENT SETINFO attribute value",
-    "Sets LIB-NAME or LIB-VER, the name or version of the driver.",
+    "CLIENT SETINFO LIB-NAME libname | LIB-VER libver",
+    "Sets the name or the version of the driver.",
     "noscript loading stale",
     since="7.2.0",
 )

@@ -20,10 +20,13 @@ def _settings(session: Session) -> dict[str, str]:
         "databases": str(DATABASES),
         "maxclients": str(config.max_clients),
         "maxmemory": "0",
+        "maxmemory-policy": "noeviction",
         "port": str(config.port),
         "replica-read-only": "yes",
         "save": "",
         "slave-read-only": "yes",
+        "slowlog-log-slower-than": "-1",  # off
+        "slowlog-max-len": "0",
         "tcp-keepalive": str(config.tcp_keepalive_seconds),
         "timeout": f"{config.idle_timeout_seconds:.0f}",
     }

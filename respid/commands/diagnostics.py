@@ -8,7 +8,7 @@ from respid.resp.reader import parse_integer
 group = CommandGroup("server")
 
 
-group.container("SLOWLOG", "A container for slow log commands.", since="2.2.12")
+group.container("SLOWLOG", "A container for slow log commands.", since="2.2.12", help_since="6.2.0")
 
 
 @group.subcommand("SLOWLOG LEN", "Returns 0: there is no slow log.", "admin loading stale constant", since="2.2.12")
@@ -17,7 +17,10 @@ def slowlog_len(_session: Session, _arguments: list[bytes]) -> Reply:
 
 
 @group.subcommand(
-    "SLOWLOG GET [n]", "Returns an empty array: there is no slow log.", "admin loading stale constant", since="2.2.12"
+    "SLOWLOG GET [count]",
+    "Returns an empty array: there is no slow log.",
+    "admin loading stale constant",
+    since="2.2.12",
 )
 def slowlog_get(_session: Session, arguments: list[bytes]) -> Reply:
     match arguments[2:]:
@@ -37,7 +40,7 @@ def slowlog_reset(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.OK
 
 
-group.container("LATENCY", "A container for latency commands.", since="2.8.13")
+group.container("LATENCY", "A container for latency commands.", since="2.8.13", help_since="2.8.13")
 
 
 @group.subcommand(

@@ -36,7 +36,7 @@ def type_(_session: Session, _arguments: list[bytes]) -> Reply:
     return encoder.simple_string("string")
 
 
-generic.container("OBJECT", "A container for commands about the storage of keys.", since="2.2.3")
+generic.container("OBJECT", "A container for commands about the storage of keys.", since="2.2.3", help_since="6.2.0")
 
 
 @generic.subcommand(

@@ -15,6 +15,7 @@ from respid.worker.stats import Stats
 group = CommandGroup("server")
 
 Section = Callable[[Session], dict[str, str | int]]
+_UNIT = 1024
 
 
 def _server(session: Session) -> dict[str, str | int]:
@@ -43,8 +44,29 @@ def _clients(session: Session) -> dict[str, str | int]:
 
 
 def _memory(session: Session) -> dict[str, str | int]:
-    resident_bytes = session.worker.process_usage().resident_bytes
-    return {"used_memory": resident_bytes, "used_memory_rss": resident_bytes, "maxmemory": 0}
+    usage = session.worker.process_usage()
+    sizes = {
+        "used_memory": usage.resident_bytes,
+        "used_memory_rss": usage.resident_bytes,
+        "used_memory_peak": usage.peak_bytes,
+        "maxmemory": 0,
+    }
+    readable = {f"{name}_human": _readable(size) for name, size in sizes.items()}  # health checks of many applications
+    return {**sizes, **readable, "maxmemory_policy": "noeviction"}
+
+
+def _readable(size: int) -> str:
+    """A size in bytes as Redis writes it for people.
+
+    >>> _readable(0), _readable(50_000_000)
+    ('0B', '47.68M')
+    """
+    amount, unit = float(size), "B"
+    for larger in "KMGT":
+        if amount < _UNIT:
+            break
+        amount, unit = amount / _UNIT, larger
+    return f"{size}B" if unit == "B" else f"{amount:.2f}{unit}"
 
 
 def _persistence(session: Session) -> dict[str, str | int]:

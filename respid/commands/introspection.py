@@ -98,7 +98,7 @@ def _all_commands() -> list[Command]:
 
 
 @group.subcommand(
-    "COMMAND GETKEYS command [argument ...]",
+    "COMMAND GETKEYS command [arg ...]",
     "Returns the keys in a command and its arguments.",
     "loading stale",
     since="2.8.13",
@@ -109,7 +109,7 @@ def command_getkeys(session: Session, arguments: list[bytes]) -> Reply:
 
 
 @group.subcommand(
-    "COMMAND GETKEYSANDFLAGS command [argument ...]",
+    "COMMAND GETKEYSANDFLAGS command [arg ...]",
     "Returns the keys of a full command, and how it uses them.",
     "loading stale",
     since="7.0.0",

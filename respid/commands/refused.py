@@ -1,6 +1,6 @@
 """The commands of Redis that respid refuses, each with an error that says what to do instead.
 
-The error is never Redis's "unknown command": some drivers take that for a server that is starting, and resend for ever.
+The error is never Redis's "unknown command": some drivers take that for a server that is starting, and resend forever.
 Nor does it begin with a code, such as LOADING, that a driver retries.
 """
 
@@ -66,9 +66,14 @@ REFUSALS = (
         "PSUBSCRIBE PUBLISH PUBSUB PUNSUBSCRIBE SPUBLISH SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE UNSUBSCRIBE",
     ),
     Refusal(
-        "it has no replicas and no data set",
+        "it has no replicas",
         "To add capacity, start more workers, each with a worker ID of its own",
-        "FAILOVER PSYNC REPLCONF REPLICAOF SLAVEOF SYNC BGREWRITEAOF BGSAVE LASTSAVE SAVE WAITAOF",
+        "FAILOVER PSYNC REPLCONF REPLICAOF SLAVEOF SYNC",
+    ),
+    Refusal(
+        "it has no data to save, and stores its high-water mark by itself",
+        "Leave this command out",
+        "BGREWRITEAOF BGSAVE LASTSAVE SAVE WAITAOF",
     ),
     Refusal(  # a server that is no Sentinel does not know the command, but some drivers print the error again and again
         "it is a single server without failover",
@@ -81,19 +86,31 @@ REFUSALS = (
         "CONFIG|REWRITE CONFIG|SET",
     ),
     Refusal(
-        "it has one set of passwords and no modules",
+        "all users may do the same",
         "Set RESPID_PASSWORD_FILE to require a password",
         """
         ACL|CAT ACL|DELUSER ACL|DRYRUN ACL|GENPASS ACL|GETUSER ACL|LIST ACL|LOAD ACL|LOG ACL|SAVE ACL|SETUSER ACL|USERS
-        MODULE|LOAD MODULE|LOADEX MODULE|UNLOAD
         """,
     ),
     Refusal(
-        "it has no administrative commands",
-        "Read the metrics and the log, and send SIGTERM to stop it",
-        """
-        CLIENT|KILL CLIENT|PAUSE CONFIG|RESETSTAT DEBUG LATENCY|DOCTOR LATENCY|GRAPH LOLWUT MEMORY MONITOR SHUTDOWN
-        """,
+        "it has no modules",
+        "Use a Redis server for modules",
+        "MODULE|LOAD MODULE|LOADEX MODULE|UNLOAD",
+    ),
+    Refusal(
+        "no client can stop the server",
+        "Send SIGTERM to its process",
+        "SHUTDOWN",
+    ),
+    Refusal(
+        "no client can act on others",
+        "Set --idle-timeout or --max-connection-age, or restart the worker",
+        "CLIENT|KILL CLIENT|PAUSE",
+    ),
+    Refusal(
+        "it has no commands for debugging",
+        "Use INFO, CLIENT LIST, the log, and the metrics on the HTTP port",
+        "CONFIG|RESETSTAT DEBUG LATENCY|DOCTOR LATENCY|GRAPH LOLWUT MEMORY MONITOR",
     ),
 )
 

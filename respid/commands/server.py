@@ -38,7 +38,7 @@ def wait(_session: Session, arguments: list[bytes]) -> Reply:
     return _NEGATIVE_TIMEOUT if timeout < 0 else encoder.integer(0)
 
 
-group.container("ACL", "A container for commands about users.", since="6.0.0")
+group.container("ACL", "A container for commands about users.", since="6.0.0", help_since="6.0.0")
 
 
 @group.subcommand("ACL WHOAMI", "Returns the connection's user.", "noscript loading stale", since="6.0.0")

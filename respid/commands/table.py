@@ -86,22 +86,22 @@ class CommandGroup:
 
         return declare
 
-    def container(self, name: str, summary: str, since: str) -> None:
+    def container(self, name: str, summary: str, since: str, help_since: str = "5.0.0") -> None:
         """Declares a command that only has subcommands, with a subcommand HELP that lists them."""
 
         def lacks_subcommand(_session: Session, _arguments: list[bytes]) -> Reply:
             return errors.wrong_arity(name.lower())
 
         self.command(f"{name} subcommand [argument ...]", summary, since=since)(lacks_subcommand)
-        self.help(name)
+        self.help(name, help_since)
 
-    def help(self, container: str) -> None:
+    def help(self, container: str, since: str = "5.0.0") -> None:
         """Declares the subcommand HELP of a command."""
 
         def show_help(_session: Session, _arguments: list[bytes]) -> Reply:
             return _help(COMMANDS[container.encode()])
 
-        self.subcommand(f"{container} HELP", "Returns this help.", "loading stale", since="5.0.0")(show_help)
+        self.subcommand(f"{container} HELP", "Returns this help.", "loading stale", since=since)(show_help)
 
     def subcommand(
         self, usage: str, summary: str, flags: str = "", since: str = "1.0.0"
@@ -126,6 +126,6 @@ class CommandGroup:
 def _help(container: Command) -> bytes:
     title = container.name.upper()
     lines = [f"{title} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
-    for subcommand in container.subcommands.values():
+    for subcommand in sorted(container.subcommands.values(), key=lambda each: each.name.endswith("|help")):
         lines += [subcommand.usage.text.removeprefix(title + " "), f"    {subcommand.summary}"]
     return encoder.array([encoder.simple_string(line) for line in lines])

@@ -9,6 +9,7 @@ a choice, and `name [name ...]` can be repeated.
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from respid.resp.encoder import Value
 
@@ -22,20 +23,43 @@ _TYPES = {
     "protover": "integer",
     "count": "integer",
     "client-id": "integer",
+    "cluster-bus-port": "integer",
+    "config-epoch": "integer",
     "cursor": "integer",
+    "end-slot": "integer",
     "milliseconds": "integer",
     "numfields": "integer",
     "numreplicas": "integer",
     "pattern": "pattern",
+    "port": "integer",
     "seconds": "integer",
+    "slot": "integer",
+    "start-slot": "integer",
     "timeout": "integer",
     "unix-time-milliseconds": "unix-time",
     "unix-time-seconds": "unix-time",
 }
-_NAMES_OF_CHOICES = {  # as Redis names them in COMMAND DOCS
+# As Redis names them in COMMAND DOCS.
+_NAMES_OF_CHOICES = {
+    "force-or-takeover": "options",
+    "hard-or-soft": "reset-type",
+    "libname-or-libver": "attr",
     "nx-or-xx": "condition",
     "nx-or-xx-or-gt-or-lt": "condition",
+    "on-or-off": "enabled",
+    "on-or-off-or-skip": "action",
     "seconds-or-milliseconds-or-unix-time-seconds-or-unix-time-milliseconds-or-keepttl": "expiration",
+    "timeout-or-error": "unblock-type",
+    "type": "client-type",
+    "yes-or-no": "mode",
+}
+_NAMES_OF_BLOCKS: dict[tuple[str, ...], str] = {("key", "value"): "data", ("start-slot", "end-slot"): "range"}
+# The arguments that Redis declares otherwise than their names in the usage tell.
+_DECLARED: dict[str, dict[str, dict[str, Any]]] = {
+    "client tracking": {"enabled": {"name": "status"}},
+    "cluster keyslot": {"name": {"name": "key"}},
+    "hello": {"protover": {"name": "arguments"}},
+    "incrbyfloat": {"increment": {"type": "double"}},
 }
 
 
@@ -77,7 +101,9 @@ class Usage:
     @classmethod
     def parse(cls, text: str, *, words: int = 1) -> "Usage":
         tokens = _TOKEN.findall(text)
-        return cls(text, words, _sequence(tokens[words:]))
+        declared = _DECLARED.get(" ".join(tokens[:words]).lower(), {})
+        arguments = _sequence(tokens[words:])
+        return cls(text, words, tuple(replace(each, **declared.get(each.name, {})) for each in arguments))
 
     @property
     def arity(self) -> int:
@@ -91,10 +117,9 @@ class Usage:
         """First key, last key (-1 for the last argument) and step; (0, 0, 0) without keys."""
         for position, argument in enumerate(self.arguments, self.words):
             if argument.type == "key":
-                last = self.arguments[-1]
-                if last.multiple and last.parts and last.parts[0].type == "key":
-                    return position, -1, len(last.parts)
                 return position, -1 if argument.multiple else position, 1
+            if argument.multiple and argument.parts and argument.parts[0].type == "key":
+                return position, -1, len(argument.parts)
         return 0, 0, 0
 
     @property
@@ -105,9 +130,9 @@ class Usage:
 
 
 def _words(argument: Argument) -> int:
-    if argument.type == "oneof":
-        return min(_words(part) for part in argument.parts)
     own = 1 if argument.token is not None and argument.type != "pure-token" else 0
+    if argument.type == "oneof":
+        return own + min(_words(part) for part in argument.parts)
     if argument.type == "block":
         return own + sum(_words(part) for part in argument.parts if not part.optional)
     return own + 1
@@ -129,32 +154,53 @@ def _sequence(tokens: list[str]) -> tuple[Argument, ...]:
         if tokens[position] == "[":
             end = _closing(tokens, position)
             inner = tokens[position + 1 : end]
-            if inner[-1] == "..." and arguments and arguments[-1].name == inner[0]:
-                arguments[-1] = replace(arguments[-1], multiple=True)
+            if inner[-1] == "..." and _names(arguments[1 - len(inner) :]) == inner[:-1]:
+                arguments[1 - len(inner) :] = [_repeated(arguments[1 - len(inner) :])]
             elif inner[-1] == "...":
                 arguments.append(replace(_one(inner[:-1]), optional=True, multiple=True))
             else:
                 arguments.append(replace(_one(inner), optional=True))
             position = end + 1
             continue
-        end = position + 1
+        end = _end(tokens, position)
         while end + 1 < len(tokens) and tokens[end] == "|":
-            end += 2
-        has_value = tokens[position].isupper() and end == position + 1 and end < len(tokens) and tokens[end].islower()
-        if has_value:
-            end += 1
+            end = _end(tokens, end + 1)
         arguments.append(_one(tokens[position:end]))
         position = end
     return tuple(arguments)
+
+
+def _names(arguments: list[Argument]) -> list[str]:
+    return [argument.name for argument in arguments]
+
+
+def _repeated(arguments: list[Argument]) -> Argument:
+    """The argument, or the block of these arguments, that can be given more than once."""
+    if len(arguments) == 1:
+        return replace(arguments[0], multiple=True)
+    name = _NAMES_OF_BLOCKS[tuple(_names(arguments))]
+    return Argument(name, "block", multiple=True, parts=tuple(arguments))
+
+
+def _end(tokens: list[str], position: int) -> int:
+    """Where the argument at this position ends: a literal word has the values that follow it."""
+    end = position + 1
+    if not tokens[position].isupper():
+        return end
+    while end < len(tokens) and tokens[end].islower():
+        is_repeated = tokens[end + 1 : end + 4] == ["[", tokens[end], "..."]
+        end += 5 if is_repeated else 1
+    return end
 
 
 def _one(tokens: list[str]) -> Argument:
     """The argument that the tokens describe: a choice, a literal word, a value, or a block of arguments."""
     choices = _split_choices(tokens)
     if len(choices) > 1:
+        token = choices[0].pop(0) if len(choices[0]) > 1 and choices[0][1].isupper() else None
         parts = tuple(_one(choice) for choice in choices)
-        name = "-or-".join(part.name for part in parts)
-        return Argument(_NAMES_OF_CHOICES.get(name, name), "oneof", parts=parts)
+        name = token.lower() if token else "-or-".join(part.name for part in parts)
+        return Argument(_NAMES_OF_CHOICES.get(name, name), "oneof", token, parts=parts)
     name = tokens[0].lower()
     if len(tokens) == 1:
         if tokens[0].isupper():

@@ -38,7 +38,7 @@ def set_(session: Session, arguments: list[bytes]) -> Reply:
         return refusal
     if not options.only_if_missing or options.returns_value:
         return NO_VALUES  # with GET, null would mean that the value was set
-    # The first value of a counter is an integer. That of a lock names its owner, which would retry for ever.
+    # The first value of a counter is an integer. That of a lock names its owner, which would retry forever.
     return _NO_LOCKS if parse_integer(arguments[2]) is None else encoder.null(session.version)
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from respid.ids.clock import BootTimeClock, Clock
+from respid.ids.timestamp import format_timestamp
 
 STEP_MS = 50  # a wall clock that gains or loses this much against the boot-time clock between two looks was set
 # If the process is held up between reading the two clocks, the delay looks like a step: such readings are repeated.
@@ -83,9 +84,9 @@ class ClockWatch:
             if self._looked_ns - self._since_ns < self._confirm_ms * _MILLISECOND_NS:
                 return BootTimeClock(self._clock, self._followed_ns)
             self._since_ns = None
-            _log.warning(
-                "the wall clock has stayed where it was set: following it", extra={"event": "clock_step_confirmed"}
-            )
+            message = "the wall clock has stayed where it was set, and is followed: it shows %s"
+            shown_ms = (self._looked_ns + offset_ns) // _MILLISECOND_NS
+            _log.warning(message, format_timestamp(shown_ms), extra={"event": "clock_step_confirmed"})
         self._trusted_ns = offset_ns
         return self._follow(offset_ns)
 

@@ -88,7 +88,7 @@ class Keeper:
                 if self._is_holder:
                     await self._store.release(self._worker.generator.seal())
             except StoreError as error:
-                message = "the high-water mark could not be lowered to the last ID: %s"
+                message = "the high-water mark was not lowered to the last ID; the next start continues from it: %s"
                 _log.warning(message, error, extra={"event": "release_failed"})
             await self._store.close()
 
@@ -199,12 +199,12 @@ class Keeper:
                 "store none keeps no high-water mark: IDs can repeat if the clock was set back since the last start"
             )
             _log.warning(message, extra={"event": "mark_missing"})
-        else:
+        elif self._worker.config.start_above is None:
             _log.info(
-                "no high-water mark found in store %s, as on the first start of worker ID %d; if it was used before,"
-                " its state was lost, and IDs can repeat if the clock was set back",
-                self._store.name,
+                "first start of worker ID %d (no high-water mark in store %s); if it has issued IDs before, its state"
+                " was lost: stop it, and start it with --start-above",
                 worker_id,
+                self._store.name,
                 extra={"event": "mark_missing"},
             )
 
@@ -259,5 +259,7 @@ class Keeper:
     def _note_failure(self, error: StoreError) -> None:
         reservation = self._worker.reservation
         if reservation.last_error != str(error):
-            _log.error("the reservation cannot be extended: %s", error, extra={"event": "reservation_failed"})
+            left_seconds = reservation.remaining_ms(self._clock_watch.wall_ms) / 1000
+            end = f"; IDs can be issued for another {left_seconds:.0f} s" if self._is_holder else ""
+            _log.error("the reservation cannot be extended: %s%s", error, end, extra={"event": "reservation_failed"})
         reservation.extension_failed(str(error))

@@ -96,11 +96,15 @@ class ClientMemory:
         while True:
             await asyncio.sleep(RECOUNT_SECONDS)
             self._trim()
-            holders = list(self._noted)
-            for start in range(0, len(holders), SLICE):
-                for holder in holders[start : start + SLICE]:
-                    self.note(holder)
-                await asyncio.sleep(0)
+            await self._recount()
+
+    async def _recount(self) -> None:
+        """Counts all clients. Returns before the next pause, in which its list would keep those that have left."""
+        holders = list(self._noted)
+        for start in range(0, len(holders), SLICE):
+            for holder in holders[start : start + SLICE]:
+                self.note(holder)
+            await asyncio.sleep(0)
 
     def _trim(self) -> None:
         """Returns to the system what clients have given up. Takes milliseconds, so it waits for many of them."""

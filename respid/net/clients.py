@@ -18,7 +18,8 @@ STOPPED_POLL_SECONDS = 0.01  # how often the queue is served while no ID can be 
 # In which a client authenticates, or gets the answers to some requests. Before further ones, it waits for clients that
 # have had fewer: those that send most cannot keep others from a short request.
 EARLY_TURNS = 2
-TRANSACTION_SECONDS = 1.0  # how long a drain waits for EXEC: Lettuce would send it to the next worker, where it fails
+# How long a drain waits for the rest of a request, and for EXEC, which Lettuce would send to the next worker in vain.
+PATIENCE_SECONDS = 1.0
 STREAM_POLL_SECONDS = 0.005  # how often while only ID.NEXT COUNT and ID.RANGE wait
 
 
@@ -106,7 +107,7 @@ class Clients:
         self.sockets: set[ClientSocket] = set()
         self._newcomers: Crowd[ClientSocket] = Crowd()  # some may have run a command meanwhile
         self.draining = False
-        self.cuts_transactions = False  # in a drain
+        self.cuts_off = False  # in a drain, clients that are in the middle of a request or a transaction
         self.staying: set[ClientSocket] = set()  # those that a drain still serves
         self.is_attentive = (
             True  # whether a client has more to do after a batch: to drain, or to have its next one timed
@@ -218,15 +219,15 @@ class Clients:
         self.staying.update(staying)
         self.draining = self.is_attentive = True
         self._close_idle()
-        self.loop.call_later(TRANSACTION_SECONDS, self._cut_transactions)
+        self.loop.call_later(PATIENCE_SECONDS, self._cut_off)
 
     def let_go(self, client: ClientSocket) -> None:
         """Closes a connection that stayed in the drain, as `drain` closes the others."""
         self.staying.discard(client)
         client.close_if_idle()
 
-    def _cut_transactions(self) -> None:
-        self.cuts_transactions = True
+    def _cut_off(self) -> None:
+        self.cuts_off = True
         self._close_idle()
 
     def _close_idle(self) -> None:

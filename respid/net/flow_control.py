@@ -41,7 +41,9 @@ class FlowControl(asyncio.Protocol):
 
         TLS ends both directions at once, so there is nobody left to answer.
         """
-        return self._state not in (_READING, State.CLOSING) and self._transport.can_write_eof()
+        if self._state is _READING or not self._transport.can_write_eof():
+            self._state = State.CLOSING
+        return self._state is not State.CLOSING
 
     def pause_writing(self) -> None:
         self._step(Writing.BLOCKED)

@@ -16,9 +16,9 @@ _trim = _find_trim()
 def trim_heap() -> None:
     """Returns free pages to the system.
 
-    glibc does so by itself only at the end of its heap. A crowd of clients over TLS leaves free memory between what
-    others hold, and as uvloop allocates 256 KB for each, of which little is used, its pages are not reused either: the
-    process kept 314 MB for 78 MB in use.
+    glibc does so by itself only at the end of its heap, and clients that leave free memory between what others hold.
+    Of 2,600 clients that had sent half a request of 100 KB, within a limit of 64 MiB, the process kept 98 MiB after all
+    had left, as many as at the peak, and over TLS 87. With this it keeps 41 and 44, and took 35 before they came.
     """
     if _trim is not None:
         _trim(0)

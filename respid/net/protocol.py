@@ -18,7 +18,8 @@ _READING = State.READING
 # In these, the transport was given whole turns only. A client that does not read its replies gets no message, either.
 _PUSHABLE = frozenset({State.READING, State.TURN, State.QUEUED})
 # The size of uvloop's buffer. While reads fill it, uvloop reads from the same client up to 32 times before any other
-# client has its turn: four clients that sent what takes 5 ms a read delayed another one by 0.6 s.
+# client has its turn: four clients that sent what takes 5 ms a read delayed another one by 0.6 s. Over TLS no read is
+# as long (`tls_transport.READ_BYTES`).
 FULL_READ_BYTES = 256_000
 # Such a read of an unfinished request takes longer than a turn. Its client waits for one before it is read again, since
 # one pass of the event loop reads from all clients that are not paused.
@@ -220,7 +221,7 @@ class RespProtocol(FlowControl):
         """Whether closing now would lose no request and no reply that has reached this machine."""
         if self._state is not _READING or not self._connection.is_between_requests:
             return False
-        return not self.unsent_bytes and not self._has_unread()
+        return not self.unsent_bytes and not self._has_part() and not self._has_unread()
 
     def _next(self) -> Next:
         """The next need of the connection. In a drain, CLOSE once everything that the client sent is answered."""
@@ -228,10 +229,15 @@ class RespProtocol(FlowControl):
         clients = self._clients
         if not clients.draining or self in clients.staying:
             return needed
-        if self.session.transaction is not None and not clients.cuts_transactions:
+        is_amid = self.session.transaction is not None or self._has_part()
+        if is_amid and not clients.cuts_off:
             return needed
         is_drained = needed is _READ and not self._has_unread()
         return Next.CLOSE if is_drained else needed
+
+    def _has_part(self) -> bool:
+        """Whether a part of a request has arrived."""
+        return self._connection.has_part
 
     def _describe_socket(self) -> SocketState:
         connected = self._transport.get_extra_info("socket")

@@ -40,6 +40,8 @@ class _TlsProtocol(RespProtocol):
 
     __slots__ = ("_tls",)
 
+    _transport: TlsTransport
+
     def __init__(self, clients: Clients, tls: Tls) -> None:
         super().__init__(clients)
         self._tls = tls
@@ -59,6 +61,9 @@ class _TlsProtocol(RespProtocol):
         super().data_received(data)
         if self._state is not State.CLOSING and not self._connection.is_cheap:
             self._connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
+
+    def _has_part(self) -> bool:
+        return super()._has_part() or self._transport.has_part
 
     def note_long_read(self, taken_ns: int) -> None:
         """Takes the time to decrypt from the budget. The client waits for its turn if nothing is left of it."""

@@ -10,6 +10,7 @@ Bytes = bytes | bytearray | memoryview
 # The buffers between OpenSSL and us never shrink, so what passes through them at once is bounded.
 PIECE_BYTES = 4 * 1024
 RECORD_BYTES = 16 * 1024  # the most that one read returns
+_HEADER_BYTES = 5  # of a record; the last two are its length
 
 
 class TlsStream:
@@ -19,13 +20,24 @@ class TlsStream:
     as long as the record. uvloop's also keeps 256 KB for each client.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_output", "_read", "_tls", "_write", "has_ended")
+    __slots__ = (
+        "_header",
+        "_incoming",
+        "_missing_bytes",
+        "_outgoing",
+        "_output",
+        "_read",
+        "_tls",
+        "_write",
+        "has_ended",
+    )
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._read, self._write = self._tls.read, self._tls.write
         self._output = b""  # for the client, from before what `_outgoing` has
+        self._header, self._missing_bytes = b"", 0  # of the last record, if it is incomplete
         self.has_ended = False  # whether the client has announced that it sends no more
 
     @property
@@ -38,6 +50,11 @@ class TlsStream:
         """Whether there are bytes for the client that no caller has asked for, such as those of the handshake."""
         return self._outgoing.pending > 0 or self._output != b""
 
+    @property
+    def has_part(self) -> bool:
+        """Whether a record has arrived in part."""
+        return self._missing_bytes > 0 or self._header != b""
+
     def take_output(self) -> bytes:
         output, self._output = self._output + self._outgoing.read(), b""
         return output
@@ -49,7 +66,7 @@ class TlsStream:
             self._incoming.write(data[start:end])
             with contextlib.suppress(ssl.SSLWantReadError):
                 self._tls.do_handshake()
-                return data[end:]
+                return self._incoming.read() + data[end:]
         return None
 
     def decrypt(self, data: bytes) -> bytes:
@@ -57,20 +74,32 @@ class TlsStream:
         if len(data) <= PIECE_BYTES:
             return self._decrypt_piece(data)
         plain: list[bytes] = []
-        for piece in _pieces(data):
-            plain.append(self._decrypt_piece(piece))
+        for start in range(0, len(data), PIECE_BYTES):
+            plain.append(self._decrypt_piece(data[start : start + PIECE_BYTES]))
             self._output += self._outgoing.read()  # each renewal of the client's keys is answered
         return b"".join(plain)
 
-    def _decrypt_piece(self, data: Bytes) -> bytes:
+    def _decrypt_piece(self, data: bytes) -> bytes:
         incoming, plain = self._incoming, b""
         incoming.write(data)
-        with contextlib.suppress(ssl.SSLWantReadError):  # the last record is incomplete
+        try:  # contextlib.suppress takes 0.35 us more, of 1.5
             while incoming.pending and not self.has_ended:
                 record = self._read(RECORD_BYTES)
                 plain += record
                 self.has_ended = not record
+        except ssl.SSLWantReadError:  # the last record is incomplete, or has no data for us
+            self._find_part(data)
+        else:
+            self._header, self._missing_bytes = b"", 0
         return plain
+
+    def _find_part(self, data: bytes) -> None:
+        """Follows the lengths of the records: OpenSSL does not say how much of its input is an incomplete one."""
+        data = self._header + data
+        end = self._missing_bytes
+        while end + _HEADER_BYTES <= len(data):
+            end += _HEADER_BYTES + int.from_bytes(data[end + _HEADER_BYTES - 2 : end + _HEADER_BYTES])
+        self._header, self._missing_bytes = data[end:], max(0, end - len(data))
 
     def encrypt(self, data: Bytes) -> bytes:
         """Returns the records of this data. Raises ssl.SSLError if the client has sent a part of a TLS message only."""

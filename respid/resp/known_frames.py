@@ -24,7 +24,7 @@ Subject = TypeVar("Subject")
 
 OPENING_BYTES = 14  # a whole PING; of other frames, as much as names the command, if its name has up to six letters
 _LEAST_NAME = 3  # letters, for the opening not to reach into the key
-_MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after that
+MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after that
 _MOST_ALIKE = 2  # in a row; a client that draws IDs one by one is known by its run, and waits for no turn
 _ANY_NUMBER = -1
 _MOST_IN_SHAPE = 64  # frames of a read whose shape is kept
@@ -208,7 +208,7 @@ class KnownFrames(Generic[Subject]):
         """
         found: list[Subject] = []
         last, alike, end_of_buffer = self._last, self._alike, len(buffer)
-        while kind is not None and len(found) < _MOST_FRAMES:
+        while kind is not None and len(found) < MOST_FRAMES:
             start, free, extra, tail, may_run, subject = kind
             end = position + start
             if free:

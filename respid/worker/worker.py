@@ -21,6 +21,7 @@ class ProcessUsage(NamedTuple):
     """The memory and CPU time that the process has used."""
 
     resident_bytes: int
+    peak_bytes: int
     cpu_user_seconds: float
     cpu_system_seconds: float
 

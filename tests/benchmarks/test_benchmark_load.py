@@ -1,5 +1,7 @@
 """Parsing the report of redis-benchmark, and real runs of it."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from unittest.mock import Mock
@@ -7,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from benchmarks.load import Load, Round, interleaved, load_core, median, parse, ratio
-from benchmarks.machine import Cores
+from benchmarks.machine import Cores, at_real_time_priority
 from benchmarks.servers import Server, Transport, running_redis, running_respid
 from tests.support.needed_tools import need_tool
 
@@ -75,6 +77,24 @@ def test_ratio_compares_consecutive_rounds() -> None:
 def test_saturated_load_generator_is_marked() -> None:
     assert load_core([a_round(load=0.5)]) == "50 %"
     assert load_core([a_round(load=0.99)]) == "99 % (full)"
+
+
+def test_real_time_priority_holds_for_the_server_and_the_load_and_then_ends() -> None:
+    with subprocess.Popen(["sleep", "60"]) as server:
+        try:
+            with at_real_time_priority(server.pid), subprocess.Popen(["sleep", "60"]) as load:
+                during = [os.sched_getscheduler(process) for process in (server.pid, load.pid, 0)]
+                load.kill()
+            after = [os.sched_getscheduler(process) for process in (server.pid, 0)]
+        finally:
+            server.kill()
+    assert during == [os.SCHED_FIFO if _may_run_at_real_time_priority() else os.SCHED_OTHER] * 3
+    assert after == [os.SCHED_OTHER] * 2
+
+
+def _may_run_at_real_time_priority() -> bool:
+    """Asks chrt, in a process of its own."""
+    return subprocess.run(["chrt", "--fifo", "1", "true"], capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("running", [running_respid, running_redis])

@@ -1,5 +1,6 @@
 """Renders the chart: with Helm's engine in this process, or with the program where the APIs of the cluster matter."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,15 @@ def render_with_apis(values: Values, *apis: str, kube_version: str = "") -> Rend
         [*command, *arguments], input=yaml.safe_dump(values), stdout=subprocess.PIPE, text=True, check=True
     )
     return Render(list(documents(printed.stdout)))
+
+
+def umbrella_chart(folder: Path, dependencies: list[Values]) -> Path:
+    """Writes a chart with these dependencies on this one, and returns its folder."""
+    chart = folder / "umbrella"
+    shutil.copytree(CHART, chart / "charts" / "respid")
+    metadata = {"apiVersion": "v2", "name": "umbrella", "version": "1.0.0", "dependencies": dependencies}
+    (chart / "Chart.yaml").write_text(yaml.safe_dump(metadata))
+    return chart
 
 
 def documents(text: str) -> Iterator[Manifest]:

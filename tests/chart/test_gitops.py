@@ -4,12 +4,13 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.custom_definitions import SOURCES
-from tests.chart.rendering import CASES_WITHOUT_KEDA, KEDA_API, Manifest, render, render_case, render_with_apis
+from tests.chart.custom_definitions import SOURCES, schema_of
+from tests.chart.rendering import CASES, CASES_WITHOUT_KEDA, KEDA_API, Manifest, render, render_case, render_with_apis
 from tests.support.kubernetes_api_server import running_api_server
 from tests.support.needed_tools import need_tool
 
@@ -53,13 +54,13 @@ class Cluster:
     def __init__(self, kubeconfig: Path, home: Path, case: str, namespace: str = "") -> None:
         self._environment = os.environ | {"KUBECONFIG": str(kubeconfig), "HOME": str(home)}
         self._namespace = f"gitops-{namespace or case}"
-        self._objects = built_in_objects(case)
-        for each in self._objects:
+        self.objects = built_in_objects(case)
+        for each in self.objects:
             each["metadata"]["namespace"] = self._namespace
         self.kubectl("create", "namespace", self._namespace, objects=[])
 
     def kubectl(self, *arguments: str, objects: list[Manifest] | None = None) -> str:
-        given = yaml.safe_dump_all(self._objects if objects is None else objects)
+        given = yaml.safe_dump_all(self.objects if objects is None else objects)
         command = [need_tool("kubectl"), *arguments]
         run = subprocess.run(
             command, input=given, env=self._environment, capture_output=True, text=True, check=False, timeout=120
@@ -95,3 +96,54 @@ def test_the_volumes_are_written_as_the_api_server_completes_them(kubeconfig: Pa
     claim.pop("status")
     claim["metadata"].pop("creationTimestamp", None)
     assert claim == rendered
+
+
+@pytest.mark.kubernetes
+def test_the_api_server_changes_no_field_of_the_default_objects(kubeconfig: Path, tmp_path: Path) -> None:
+    """As it would change a CPU limit of 1000m to 1, which some tools show as a difference."""
+    cluster = Cluster(kubeconfig, tmp_path, "default", "unchanged")
+    cluster.kubectl("apply", "--filename", "-")
+    live = yaml.safe_load(cluster.kubectl("get", "--filename", "-", "--output", "yaml"))["items"]
+    for wanted, found in zip(cluster.objects, live, strict=True):
+        assert list(_changed(wanted, found)) == []
+
+
+def _changed(wanted: Any, found: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields the fields that differ. More fields may have been added."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for key, each in wanted.items():
+            yield from _changed(each, found.get(key), f"{path}.{key}")
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        for number, each in enumerate(wanted):
+            yield from _changed(each, found[number], f"{path}[{number}]")
+    elif wanted != found:
+        yield path, wanted, found
+
+
+@pytest.mark.kubernetes
+@pytest.mark.parametrize("case", CASES)
+def test_the_lists_of_custom_objects_are_written_as_the_api_server_completes_them(case: str) -> None:
+    custom = [each for each in render_case(case).objects if each["apiVersion"].rpartition("/")[0] in SOURCES]
+    for manifest in custom:
+        schema = schema_of(manifest["apiVersion"], manifest["kind"])
+        assert list(_incomplete_lists(manifest["spec"], schema["properties"]["spec"])) == []
+
+
+def _incomplete_lists(value: Any, schema: dict[str, Any]) -> Iterator[Any]:
+    """Yields the lists that the API server would change by a default."""
+    if isinstance(value, list) and value != _completed(value, schema):
+        yield value
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _incomplete_lists(each, schema.get("properties", {}).get(key, {}))
+
+
+def _completed(value: Any, schema: dict[str, Any]) -> Any:
+    """Returns the value with the defaults of its schema."""
+    if isinstance(value, list):
+        return [_completed(each, schema.get("items", {})) for each in value]
+    if not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    defaults = {key: each["default"] for key, each in properties.items() if "default" in each}
+    return {key: _completed(each, properties.get(key, {})) for key, each in (defaults | value).items()}

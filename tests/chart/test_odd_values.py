@@ -1,11 +1,9 @@
-"""Values that are legal but unusual: null, names that look like numbers, random combinations, an umbrella chart."""
+"""Values that are legal but unusual: null, names that look like numbers, random combinations."""
 
 import copy
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import helm_python
@@ -16,10 +14,9 @@ import yaml
 from hypothesis import strategies
 
 from respid.cli.serve import serve
-from tests.chart.rendering import CHART, KEDA_API, Render, Values, ci_values, documents, render, render_with_apis
+from tests.chart.rendering import CHART, KEDA_API, Render, Values, ci_values, render, render_with_apis
 from tests.chart.test_schemas import schemas_of_all_versions, validate  # noqa: F401 - a fixture
 from tests.chart.test_values import nested
-from tests.support.needed_tools import need_tool
 
 NEWEST = "1.36"
 # Kubernetes' own fields: the chart hands them on.
@@ -121,54 +118,57 @@ def test_cpu_is_a_number_or_a_quantity(given: object, expected: str) -> None:
     assert metric["containerResource"]["target"]["averageValue"] == expected
 
 
-def test_values_of_other_redis_charts_are_refused_by_name() -> None:
-    """Those of bitnami's and valkey's charts, of which none would have an effect."""
-    others: Values = {
-        "architecture": "replication",
-        "replica": {"replicaCount": 3},
-        "metrics": {"enabled": True, "serviceMonitor": {"enabled": True}},
-        "dataStorage": {"enabled": True, "requestedSize": "8Gi"},
-        "valkeyConfig": "maxmemory 1gb",
-        "auth": {"enabled": True, "password": "secret", "existingSecretPasswordKey": "redis-password"},
-        "persistence": {"enabled": True},
-    }
+# Values of other charts, of which none would have an effect, and the keys that the error must name.
+OF_OTHER_CHARTS: dict[str, tuple[Values, set[str]]] = {
+    "bitnami redis": (
+        {
+            "architecture": "replication",
+            "replica": {"replicaCount": 3},
+            "metrics": {"enabled": True, "serviceMonitor": {"enabled": True}},
+            "auth": {"enabled": True, "password": "secret", "existingSecretPasswordKey": "redis-password"},
+            "persistence": {"enabled": True},
+            "pdb": {"create": True},
+            "readinessProbe": {"enabled": True},
+            "networkPolicy": {"allowExternal": True},
+            "tls": {"certFilename": "tls.crt"},
+        },
+        {"architecture", "replica", "metrics", "enabled", "password", "pdb", "allowExternal", "certFilename"},
+    ),
+    "valkey": (
+        {
+            "dataStorage": {"enabled": True, "requestedSize": "8Gi"},
+            "valkeyConfig": "maxmemory 1gb",
+            "auth": {"aclUsers": {"default": {"permissions": "~* +@all"}}},
+        },
+        {"dataStorage", "valkeyConfig", "aclUsers"},
+    ),
+    "prometheus-community": (
+        {
+            "serviceMonitor": {"enabled": True, "additionalLabels": {"release": "kps"}, "namespace": "monitoring"},
+            "prometheusRule": {"enabled": True, "rules": []},
+            "rbac": {"pspEnabled": False},
+        },
+        {"additionalLabels", "namespace", "rules", "pspEnabled"},
+    ),
+    "helm create": (
+        {
+            "serviceAccount": {"create": True, "automount": True},
+            "autoscaling": {"targetCPUUtilizationPercentage": 80},
+            "livenessProbe": {"httpGet": {"path": "/", "port": "http"}},
+            "ingress": {"enabled": False},
+            "volumes": [],
+        },
+        {"automount", "targetCPUUtilizationPercentage", "httpGet", "ingress", "volumes"},
+    ),
+}
+
+
+@pytest.mark.parametrize("chart", OF_OTHER_CHARTS)
+def test_values_of_other_charts_are_refused_by_name(chart: str) -> None:
+    values, names = OF_OTHER_CHARTS[chart]
     with pytest.raises(helm_python.HelmError) as refusal:
-        render(others)
-    for name in ("architecture", "replica", "metrics", "dataStorage", "valkeyConfig", "enabled", "password"):
-        assert f"'{name}'" in str(refusal.value)
-
-
-@pytest.fixture
-def umbrella(tmp_path: Path) -> Path:
-    """A chart that has this one under another name."""
-    chart = tmp_path / "umbrella"
-    shutil.copytree(CHART, chart / "charts" / "respid")
-    dependency = {"name": "respid", "version": "0.1.0", "alias": "orders-ids", "condition": "orders-ids.enabled"}
-    metadata = {"apiVersion": "v2", "name": "umbrella", "version": "1.0.0", "dependencies": [dependency]}
-    (chart / "Chart.yaml").write_text(yaml.safe_dump(metadata))
-    return chart
-
-
-def _template(chart: Path, values: Values, *options: str) -> list[dict[str, Any]]:
-    command = [need_tool("helm"), "template", "shop", str(chart), "--values", "-", "--include-crds", *options]
-    printed = subprocess.run(command, input=yaml.safe_dump(values), stdout=subprocess.PIPE, text=True, check=True)
-    return list(documents(printed.stdout))
-
-
-@pytest.mark.kubernetes
-@pytest.mark.parametrize("version", ["1.23", "1.34"])
-def test_an_umbrella_chart_renders_with_the_options_of_argo_cd(umbrella: Path, version: str) -> None:
-    apis = ["--api-versions", KEDA_API, "--api-versions", f"{KEDA_API}/ScaledObject"]
-    shared: Values = {"global": {"imageRegistry": "mirror:5000", "storageClass": "fast", "imagePullSecrets": None}}
-    own: Values = {"orders-ids": {"enabled": True, "replicaCount": 2, "global": {"team": "orders"}}}
-    objects = _template(umbrella, shared | own, "--kube-version", version, *apis)
-    validate(Render([each for each in objects if each["kind"] != "ScaledObject"]), version)
-    (workers,) = [each for each in objects if each["kind"] == "StatefulSet"]
-    assert workers["metadata"]["name"] == "shop-orders-ids"
-    (container,) = workers["spec"]["template"]["spec"]["containers"]
-    assert container["image"].startswith("mirror:5000/respid:")
-    assert "ScaledObject" in {each["kind"] for each in objects}
-    assert _template(umbrella, {"orders-ids": {"enabled": False}}) == []
+        render(values)
+    assert {name for name in names if f"'{name}'" not in str(refusal.value)} == set()
 
 
 @pytest.mark.kubernetes

@@ -63,6 +63,7 @@ def test_an_umbrella_chart_can_switch_it_on_and_share_anchors() -> None:
         ({"repository": "registry:5000/respid", "registry": "own.example.com"}, "", "own.example.com/respid:1"),
         ({"repository": "team/respid", "registry": "own.example.com"}, "mirror:5000", "mirror:5000/team/respid:1"),
         ({"repository": "registry:5000/team/respid"}, "", "registry:5000/team/respid:1"),
+        ({"repository": "[fd00::1]:5000/respid"}, "", "[fd00::1]:5000/respid:1"),
     ],
 )
 def test_the_registry_can_be_replaced(image: Values, registry: str, expected: str) -> None:
@@ -162,7 +163,7 @@ def test_a_pod_monitor_scrapes_the_same_samples_as_a_service_monitor() -> None:
     assert "ServiceMonitor" not in rendered.kinds
     monitor = rendered.one("PodMonitor")["spec"]
     (endpoint,) = monitor["podMetricsEndpoints"]
-    headless = {"targetLabel": "service", "replacement": "demo-respid-headless"}
+    headless = {"action": "replace", "targetLabel": "service", "replacement": "demo-respid-headless"}
     assert endpoint["relabelings"] == [headless, {"action": "keep"}]
     assert endpoint["port"] in {port["name"] for port in rendered.container["ports"]}
     assert monitor["sampleLimit"] == 500

@@ -34,7 +34,9 @@ def test_image_tag_is_the_version() -> None:
 def test_default_image_is_ours() -> None:
     """A name without a registry would be one of Docker Hub's, where we publish nothing."""
     assert "--set image.repository=" in render().notes
-    assert "--set image.repository=" not in render({"image": {"repository": "registry.example.com/respid"}}).notes
+    published: list[Values] = [{"repository": "registry.example.com/respid"}, {"registry": "registry.example.com"}]
+    for image in published:
+        assert "--set image.repository=" not in render({"image": image}).notes
 
 
 def test_release_sets_the_published_image() -> None:

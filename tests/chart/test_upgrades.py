@@ -24,7 +24,7 @@ from lightkube.resources.core_v1 import Namespace, Service
 from lightkube.resources.networking_v1 import NetworkPolicy
 
 from tests.chart.custom_definitions import definitions
-from tests.chart.rendering import CHART, Values
+from tests.chart.rendering import CHART, Values, umbrella_chart
 from tests.support.kubernetes_api_server import running_api_server
 from tests.support.needed_tools import need_tool
 from tests.support.running import wait_until
@@ -72,15 +72,16 @@ class Installation:
         self.client = _client(kubeconfig, self.namespace)
         self._environment = os.environ | {"KUBECONFIG": str(kubeconfig), "HOME": str(home)}
         self.server_side = server_side
+        self.chart = CHART
         self.client.create(Namespace(metadata=ObjectMeta(name=self.namespace)))
 
     def install(self, values: Values) -> str:
         """Returns the output of Helm."""
         flag = f"--server-side={str(self.server_side).lower()}"
-        return self._helm("install", "ids", str(CHART), flag, "--values", "-", values=values)
+        return self._helm("install", "ids", str(self.chart), flag, "--values", "-", values=values)
 
     def upgrade(self, values: Values, *flags: str) -> str:
-        return self._helm("upgrade", "ids", str(CHART), "--values", "-", *flags, values=values)
+        return self._helm("upgrade", "ids", str(self.chart), "--values", "-", *flags, values=values)
 
     def roll_back(self, revision: int) -> None:
         self._helm("rollback", "ids", str(revision))
@@ -207,6 +208,19 @@ def test_refuses_another_name_while_running(installation: Installation, change: 
     assert [str(each.metadata and each.metadata.name) for each in installation.client.list(StatefulSet)] == [
         "ids-orders"
     ]
+
+
+def test_a_dependency_can_be_added_beside_one_that_runs(installation: Installation, tmp_path: Path) -> None:
+    """Also if its alias is the beginning of the other's."""
+    dependencies: list[Values] = [
+        {"name": "respid", "version": "0.1.0", "alias": alias, "condition": f"{alias}.enabled"}
+        for alias in ("orders", "orders-2")
+    ]
+    installation.chart = umbrella_chart(tmp_path, dependencies)
+    installation.install({"orders": {"enabled": False}, "orders-2": HPA})
+    installation.upgrade({"orders": HPA, "orders-2": HPA})
+    installed = [str(each.metadata and each.metadata.name) for each in installation.client.list(StatefulSet)]
+    assert sorted(installed) == ["ids-orders", "ids-orders-2"]
 
 
 @pytest.mark.parametrize("change", [{"workerIdOffset": 0}, {"layout": "41/11/11"}, {"store": "lease"}])

@@ -109,6 +109,10 @@ def nested(path: str, value: Any) -> Values:
         ("service.type", "ExternalName"),
         ("networkPolicy.apiServerAddresses", ["kubernetes.default"]),
         ("image.digest", "latest"),
+        ("image.repository", "registry.example.com/respid:0.1.0"),
+        ("image.repository", "respid@sha256:0123"),
+        ("image.registry", "https://registry.example.com"),
+        ("global.imageRegistry", "https://mirror.example.com"),
         ("image.pullPolicy", "Sometimes"),
         ("autoscaling.minReplicas", 0),  # no worker would be left to report exhausted sequences
         ("autoscaling.targetCPUAverageValue", "70%"),
@@ -193,6 +197,8 @@ def test_schema_refuses_bad_values(path: str, value: Any) -> None:
             "externalTrafficPolicy needs service.type LoadBalancer or NodePort",
         ),
         ("auth: {username: app}", "auth.username app has no password"),
+        ("podSecurityContext: {enabled: true}", "podSecurityContext.enabled is a value of other charts"),
+        ("securityContext: {enabled: false}", "set securityContext to null for none"),
         ("extraEnv: [{name: RESPID_STORE, value: none}]", "extraEnv contains RESPID_STORE, which the chart sets"),
         (
             'extraEnv: [{name: WORKER_ID, value: "5"}]',

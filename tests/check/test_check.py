@@ -128,6 +128,7 @@ def test_refuses_redis_server(redis_port: int) -> None:
     outcome = check(f"{HERE}:{redis_port}")
     assert outcome.exit_code == 1
     assert f"respid: cannot check {HERE}:{redis_port}: ERR unknown command 'ID.INFO'" in outcome.stderr
+    assert outcome.stderr.endswith("(not a respid worker)\n")
 
 
 def test_restarted_worker_is_ok(server: RunningServer, start_server: StartServer) -> None:

@@ -1,6 +1,10 @@
 """`respid decode`."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +26,18 @@ def test_prints_the_fields_of_ids() -> None:
         "  worker ID  0",
         "  sequence   1",
     ]
+
+
+def test_says_that_it_waits_for_the_terminal() -> None:
+    terminal, stdin = pty.openpty()
+    command = [sys.executable, "-m", "respid", "decode"]
+    with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        os.write(terminal, f"{AN_ID}\n\x04".encode())
+        stdout, stderr = process.communicate()
+    assert stdout.startswith(AN_ID)
+    assert stderr == "reading standard input; end it with Ctrl-D\n"
+    os.close(terminal)
+    os.close(stdin)
 
 
 @pytest.mark.parametrize(("arguments", "stdin"), [([AN_ID, "1"], ""), ([], f"{AN_ID}\n\n 1\n"), ([], f"{AN_ID} 1")])

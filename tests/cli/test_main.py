@@ -65,6 +65,10 @@ def test_serves_without_arguments() -> None:
     assert run_command_line(variables={"WORKER_ID": "3"}).config is not None
 
 
+def test_help_shows_whole_sentences() -> None:
+    assert "..." not in run_command_line("--help").stdout.partition("Commands:")[2]
+
+
 def test_refuses_an_unknown_command() -> None:
     outcome = run_command_line("bogus")
     assert outcome.exit_code == 2

@@ -55,6 +55,8 @@ def test_requirepass_file_is_a_hidden_alias(command: str, form: str) -> None:
     ("arguments", "variable"),
     [
         ("--port 65536", "RESPID_PORT"),
+        ("--port redis", "'redis' is not a valid integer."),
+        ("--drain-delay soon", "'soon' is not a number of seconds"),
         ("--drain-delay nan", "RESPID_DRAIN_DELAY"),
         ("--max-clock-lead inf", "RESPID_MAX_CLOCK_LEAD"),
         ("--max-clients 0", "RESPID_MAX_CLIENTS"),

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.command_line import run_command_line
 
-# What Kubernetes sets in every pod for Services named respid, respid-http and respid-foo.
+# The variables that Kubernetes sets in every pod for Services named respid, respid-http and respid-foo.
 SERVICE_LINKS = {
     "RESPID_SERVICE_HOST": "10.96.0.7",
     "RESPID_SERVICE_PORT": "6379",

@@ -63,6 +63,17 @@ def test_reinstall_continues_above_the_leases(release: Release) -> None:
         assert max(_of_worker(first.spans, worker)) < min(_of_worker(second.spans, worker))
 
 
+def test_any_user_of_group_0_passes_restricted_pod_security(release: Release) -> None:
+    """As OpenShift runs pods: under a user ID of the namespace, which the image does not know."""
+    namespace, user = release.namespace, 1000640000
+    namespace.kubectl("label", "namespace", namespace.name, "pod-security.kubernetes.io/enforce=restricted")
+    release.install(SMALL, {"podSecurityContext": {"runAsUser": user, "runAsGroup": 0, "fsGroup": user}})
+    release.wait_for_rollout()
+    assert "2 pods checked, 0 failed" in namespace.helm("test", release.name, "--logs")
+    identity = namespace.kubectl("exec", "respid-0", "--", "python", "-c", "import os; print(os.getuid(), os.getgid())")
+    assert identity.split() == [str(user), "0"]
+
+
 def test_release_named_respid_ignores_service_links(release: Release) -> None:
     release.install(SMALL)
     release.wait_for_rollout()

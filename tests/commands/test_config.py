@@ -17,6 +17,7 @@ def as_dict(reply: Reply) -> dict[bytes | None, bytes | None]:
         ("appendonly timeout", {b"appendonly": b"no", b"timeout": b"0"}),
         ("DATABASES", {b"DATABASES": b"16"}),
         ("*-read-only", {b"replica-read-only": b"yes", b"slave-read-only": b"yes"}),
+        ("slowlog-max-len maxmemory-policy", {b"slowlog-max-len": b"0", b"maxmemory-policy": b"noeviction"}),
         ("bogus", {}),
         ("x" * 1_000 + "*", {}),
     ],

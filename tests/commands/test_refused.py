@@ -16,7 +16,11 @@ from tests.support.command_client import CommandClient
         ("LPUSH k v", b"it stores no values"),
         ("SUBSCRIBE news", b"it has no Pub/Sub"),
         ("CONFIG SET maxmemory 1", b"does not support CONFIG SET: settings are the options of respid serve"),
-        ("shutdown", b"send SIGTERM to stop it"),
+        ("shutdown", b"Send SIGTERM to its process"),
+        ("BGSAVE", b"it has no data to save"),
+        ("MODULE LOAD x", b"it has no modules. Use a Redis server"),
+        ("CLIENT KILL ID 3", b"Set --idle-timeout or --max-connection-age"),
+        ("MEMORY USAGE k", b"Use INFO, CLIENT LIST, the log, and the metrics"),
     ],
 )
 def test_refusal_names_the_command_and_advice(client: CommandClient, conversation: str, advice: bytes) -> None:

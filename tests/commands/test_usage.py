@@ -22,6 +22,10 @@ from respid.commands.usage import Argument, Usage
         ("REPLY ON | OFF | SKIP", 2),
         ("X COUNT n", 3),
         ("X [COUNT n]", -1),
+        ("X key value [key value ...]", -3),
+        ("X NAME a | VERSION b", 3),
+        ("X [TYPE ONE | TWO] key", -2),
+        ("X key FIELDS n field [field ...]", -5),
     ],
 )
 def test_arity_of_command(text: str, arity: int) -> None:
@@ -45,6 +49,7 @@ def test_arity_of_subcommand(text: str, words: int, arity: int) -> None:
         ("WATCH key [key ...]", (1, -1, 1)),
         ("X value key", (2, 2, 1)),
         ("X key value [key value ...]", (1, -1, 2)),
+        ("X key FIELDS n field [field ...]", (1, 1, 1)),
     ],
 )
 def test_key_positions(text: str, keys: tuple[int, int, int]) -> None:

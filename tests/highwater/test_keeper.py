@@ -273,7 +273,7 @@ def test_retries_failing_store_and_logs_once(
 
     run_scripted(clock, keep_through_an_outage())
     assert events(caplog, "ERROR") == ["reservation_failed", "reservation_used_up"]
-    assert "cannot be extended: disk full" in caplog.text
+    assert f"cannot be extended: disk full; IDs can be issued for another {RESERVE_MS / 2000:.0f} s" in caplog.text
     assert events(caplog, "INFO") == ["reservation_restored"]
 
 

@@ -68,11 +68,13 @@ def test_small_numbers_cost_nothing(clock: ScriptedClock, above: int) -> None:
     assert LAYOUT.decompose(draw(worker)).timestamp_ms == clock.wall_ms()
 
 
-def test_logs_the_bound(clock: ScriptedClock, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("has_mark", [True, False])
+def test_logs_the_bound_only(clock: ScriptedClock, caplog: pytest.LogCaptureFixture, *, has_mark: bool) -> None:
     caplog.set_level(logging.INFO)
     above = LAYOUT.compose(clock.wall_ms(), 1, 0)
-    start(clock, ScriptedStore(mark_ms=clock.wall_ms()), above)
-    (record,) = [record for record in caplog.records if getattr(record, "event", "") == "start_above"]
+    start(clock, ScriptedStore(mark_ms=clock.wall_ms() if has_mark else None), above)
+    (record,) = caplog.records
+    assert vars(record)["event"] == "start_above"
     assert record.getMessage().endswith(f"greater than {above}")
 
 

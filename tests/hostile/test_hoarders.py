@@ -41,7 +41,7 @@ HEALTH_SECONDS = 0.25
 
 
 class Kind(NamedTuple):
-    """What each client of a crowd sends."""
+    """The bytes that each client of a crowd sends."""
 
     sent: bytes
     size: int = CROWD

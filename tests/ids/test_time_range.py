@@ -63,6 +63,6 @@ def test_times_outside_the_layout_are_repeated(text: str) -> None:
             find(LAYOUT, text)
 
 
-def test_what_is_no_time_is_refused() -> None:
+def test_refuses_other_text_than_times() -> None:
     with pytest.raises(ValueError, match="'yesterday' is neither"):
         least_id_in(LAYOUT, "yesterday")

@@ -24,7 +24,7 @@ _EXACT_TEXTS = "respid.resp."  # clients get these texts, and redis-server's are
 
 
 class Change(NamedTuple):
-    """What a mutant changes: lines of a function, without their indentation."""
+    """The lines of a function that a mutant changes, without their indentation."""
 
     function: str
     before: str
@@ -131,7 +131,7 @@ def _survivors(module: Module) -> dict[str, Change]:
 
 
 def change_of(name: str, source: str) -> Change:
-    """What a mutant changes, from the source with all mutants that mutmut has made."""
+    """The change of a mutant, from the source with all mutants that mutmut has made."""
     module, _, mutant = name.rpartition(".")
     function = re.sub(r"__mutmut_\d+$", "", mutant)
     original, changed = (_function_lines(source, each) for each in (f"{function}__mutmut_orig", mutant))

@@ -31,7 +31,7 @@ class Module(NamedTuple):
 
     @property
     def results(self) -> Path:
-        """What mutmut has found out about each mutant."""
+        """The results of mutmut for each mutant."""
         return self.mutated.with_name(self.mutated.name + ".meta")
 
 

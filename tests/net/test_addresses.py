@@ -164,7 +164,7 @@ def test_option_takes_several(text: str, addresses: tuple[str, ...]) -> None:
         ("[localhost]", "'[localhost]' is not an address"),
     ],
 )
-def test_option_refuses_what_is_no_address(text: str, reason: str) -> None:
+def test_option_refuses_other_text_than_addresses(text: str, reason: str) -> None:
     outcome = run_command_line("--worker-id", "1", "--bind", text)
     assert outcome.exit_code == 2
     assert "RESPID_BIND" in outcome.error_line

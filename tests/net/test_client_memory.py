@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import weakref
 from pathlib import Path
 from unittest import mock
 
@@ -74,6 +75,25 @@ class Crowd:
     def closed(self) -> list[str]:
         """The names of those that were closed."""
         return [client.name for client in self.clients if client not in self.memory._noted]
+
+
+async def test_client_that_leaves_is_not_kept_until_the_next_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heap is trimmed before that, and what is still held stays with the process."""
+    monkeypatch.setattr(client_memory, "RECOUNT_SECONDS", 0)
+    crowd = Crowd(100)
+    client = crowd.add(10)
+    counting = asyncio.create_task(crowd.memory.run())
+    while client.looks < 3:
+        await asyncio.sleep(0)
+    monkeypatch.setattr(client_memory, "RECOUNT_SECONDS", 60)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    crowd.memory.remove(client)
+    is_kept = weakref.ref(client)
+    crowd.clients.clear()
+    del client
+    assert is_kept() is None
+    counting.cancel()
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ async def test_name_server_that_fails_in_between_has_no_new_workers(monkeypatch:
     assert await noticed([[FIRST], timeout, [FIRST], timeout, timeout, timeout, timeout, [FIRST]], monkeypatch) == 0
 
 
-async def test_unusable_addresses_do_not_end_the_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_search_survives_unusable_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as those of IPv6 on a machine without it, or of a network that cannot be reached."""
     unusable = ["2001:db8::1", "255.255.255.255", "224.0.0.1", "0.0.0.0"]
 

@@ -252,6 +252,23 @@ async def test_slow_reader_joins_the_queue_once(worker: Worker, protocol: RespPr
     transport.resume_reading.assert_not_called()
 
 
+@pytest.mark.parametrize("received", [1, INCR.index(b"$6"), len(INCR) - 1])
+async def test_drain_waits_for_the_rest_of_a_request(protocol: RespProtocol, received: int) -> None:
+    protocol.data_received(INCR[:received])
+    protocol._clients.drain()
+    assert protocol._state.name == "READING"
+    protocol.data_received(INCR[received:])
+    assert cast("Mock", protocol._transport).write.call_args.args[0].startswith(b":")
+    assert protocol._state is State.CLOSING
+
+
+async def test_drain_does_not_wait_long_for_the_rest_of_a_request(protocol: RespProtocol) -> None:
+    protocol.data_received(INCR[:-1])
+    protocol._clients.drain()
+    protocol._clients._cut_off()
+    assert protocol._state is State.CLOSING
+
+
 @pytest.mark.parametrize("unsent_bytes", [0, 5])
 async def test_give_up_ends_unread_last_replies(protocol: RespProtocol, unsent_bytes: int) -> None:
     transport = cast("Mock", protocol._transport)

@@ -1,17 +1,20 @@
 """TLS without sockets, against OpenSSL's own client: all data passes, however it is cut."""
 
-import contextlib
 import random
 import ssl
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
 from respid.net.tls_stream import PIECE_BYTES, RECORD_BYTES, TlsStream
+from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
+from tests.support.tls_client import TlsClient
+from tests.support.tls_records import Records
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-REQUEST = b"*2\r\n$4\r\nINCR\r\n$6\r\norders\r\n"
+REQUEST = request("INCR", "orders")
 SIZES = (1, 100, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, RECORD_BYTES, 5 * RECORD_BYTES + 7)
 
 
@@ -20,55 +23,23 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     return CertificateFiles(tmp_path_factory.mktemp("certificates"))
 
 
-class Client:
-    """The other end."""
-
-    def __init__(self, files: CertificateFiles, version: ssl.TLSVersion, key_log: Path | None = None) -> None:
-        context = files.client_context()
-        if key_log:
-            context.keylog_filename = str(key_log)
-        context.minimum_version = context.maximum_version = version
-        self._received, self._sent = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._received, self._sent, server_hostname="localhost")
-
-    def shake_hands(self, received: bytes) -> bytes:
-        self._received.write(received)
-        with contextlib.suppress(ssl.SSLWantReadError):
-            self.tls.do_handshake()
-        return self._sent.read()
-
-    def encrypt(self, data: bytes) -> bytes:
-        while data:
-            data = data[self.tls.write(data) :]
-        return self._sent.read()
-
-    def decrypt(self, data: bytes) -> bytes:
-        self._received.write(data)
-        plain = b""
-        with contextlib.suppress(ssl.SSLWantReadError):
-            while record := self.tls.read(RECORD_BYTES):
-                plain += record
-        return plain
-
-    def end(self) -> bytes:
-        with contextlib.suppress(ssl.SSLWantReadError):
-            self.tls.unwrap()
-        return self._sent.read()
-
-
 def make_server(files: CertificateFiles) -> TlsStream:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.cert_file, files.key_file)
     return TlsStream(context)
 
 
-def connect(files: CertificateFiles, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> tuple[Client, TlsStream]:
-    client, server = Client(files, version), make_server(files)
+def connect(files: CertificateFiles, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> tuple[TlsClient, TlsStream]:
+    client, server = TlsClient(files, version), make_server(files)
+    shake_hands(client, server)
+    return client, server
+
+
+def shake_hands(client: TlsClient, server: TlsStream) -> None:
     sent, is_complete = client.shake_hands(b""), False
     while not is_complete:
         is_complete = server.shake_hands(sent) is not None
         sent = client.shake_hands(server.take_output())
-    return client, server
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
@@ -94,6 +65,32 @@ def test_each_record_is_returned_as_soon_as_it_is_complete(files: CertificateFil
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("size", [1, 3, 7, PIECE_BYTES + 1, 100_000])
+def test_part_of_a_record_is_noticed(files: CertificateFiles, version: ssl.TLSVersion, size: int) -> None:
+    client, server = connect(files, version)
+    records = [client.encrypt(REQUEST * requests) for requests in (1, 1, 500, 1)]
+    ends = set(accumulate(map(len, records)))
+    received = 0
+    for piece in cut(b"".join(records), size):
+        server.decrypt(piece)
+        received += len(piece)
+        assert server.has_part == (received not in ends)
+
+
+def test_new_keys_are_no_part_of_a_record(files: CertificateFiles, tmp_path: Path) -> None:
+    client, server = TlsClient(files, ssl.TLSVersion.TLSv1_3, tmp_path / "keys"), make_server(files)
+    shake_hands(client, server)
+    records = Records(tmp_path / "keys")
+    server.decrypt(records.renew_keys() + records.renew_keys())
+    assert not server.has_part
+    renewal = records.renew_keys()
+    server.decrypt(renewal[:-1])
+    assert server.has_part
+    assert server.decrypt(renewal[-1:] + records.seal(REQUEST)) == REQUEST
+    assert not server.has_part
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_replies_of_any_length_pass(files: CertificateFiles, version: ssl.TLSVersion) -> None:
     client, server = connect(files, version)
     for size in SIZES:
@@ -103,7 +100,7 @@ def test_replies_of_any_length_pass(files: CertificateFiles, version: ssl.TLSVer
 
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_handshake_passes_however_it_is_cut(files: CertificateFiles, size: int) -> None:
-    client, server = Client(files, ssl.TLSVersion.TLSv1_3), make_server(files)
+    client, server = TlsClient(files, ssl.TLSVersion.TLSv1_3), make_server(files)
     for piece in cut(client.shake_hands(b""), size):
         assert server.shake_hands(piece) is None
     last = client.shake_hands(server.take_output())
@@ -113,12 +110,25 @@ def test_handshake_passes_however_it_is_cut(files: CertificateFiles, size: int) 
 
 @pytest.mark.parametrize("requests", [1, 1_000])
 def test_requests_that_come_with_the_end_of_the_handshake_are_kept(files: CertificateFiles, requests: int) -> None:
-    client, server = Client(files, ssl.TLSVersion.TLSv1_3), make_server(files)
+    client, server = TlsClient(files, ssl.TLSVersion.TLSv1_3), make_server(files)
     server.shake_hands(client.shake_hands(b""))
     last = client.shake_hands(server.take_output())
     rest = server.shake_hands(last + client.encrypt(REQUEST * requests))
     assert rest is not None
     assert server.decrypt(rest) == REQUEST * requests
+
+
+def test_part_of_a_request_that_comes_with_the_end_of_the_handshake_is_noticed(files: CertificateFiles) -> None:
+    client, server = TlsClient(files, ssl.TLSVersion.TLSv1_3), make_server(files)
+    server.shake_hands(client.shake_hands(b""))
+    last = client.shake_hands(server.take_output())
+    encrypted = client.encrypt(REQUEST)
+    rest = server.shake_hands(last + encrypted[:10])
+    assert rest is not None
+    assert server.decrypt(rest) == b""
+    assert server.has_part
+    assert server.decrypt(encrypted[10:]) == REQUEST
+    assert not server.has_part
 
 
 @pytest.mark.parametrize("version", VERSIONS)

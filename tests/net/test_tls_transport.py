@@ -7,15 +7,24 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from respid.net import tls_transport
+from respid.net.clients import Clients
+from respid.net.states import State
+from respid.net.tls_listener import _TlsProtocol
 from respid.net.tls_stream import PIECE_BYTES
 from respid.net.tls_transport import TlsTransport
-from tests.net.test_tls_stream import REQUEST, Client
+from respid.worker.worker import Worker
+from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.tls_client import TlsClient
 from tests.support.tls_records import CIPHER, HANDSHAKE, NEW_KEYS, Records
+
+REQUEST = request("INCR", "orders")
 
 
 class Socket(asyncio.Transport):
@@ -43,6 +52,15 @@ class Socket(asyncio.Transport):
     def resume_reading(self) -> None:
         self.is_paused = False
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write_eof(self) -> None:
+        pass
+
     def close(self) -> None:
         self.is_closed = True
 
@@ -68,18 +86,18 @@ class Received(asyncio.Protocol):
 class Connected:
     """A transport after its handshake with a client that sends hand-made records."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, protocol: asyncio.Protocol | None = None) -> None:
         files, key_log = CertificateFiles(directory), directory / "keys"
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files.cert_file, files.key_file)
-        self.client = Client(files, ssl.TLSVersion.TLSv1_3, key_log)
+        self.client = TlsClient(files, ssl.TLSVersion.TLSv1_3, key_log)
         self.received = Received()
         self.turns: list[Callable[[], bool]] = []
         self.long_reads: list[int] = []
         self.transport = TlsTransport(
             asyncio.get_running_loop(),
             context,
-            self.received,
+            protocol or self.received,
             wait_for_turn=self.turns.append,
             note_long_read=self.long_reads.append,
         )
@@ -138,6 +156,72 @@ async def test_time_to_renew_keys_is_noted(tmp_path: Path) -> None:
     size = len(connected.transport.get_buffer(-1))
     assert size <= 16 * 1024
     connected.receive(b"".join([connected.records.renew_keys() for _ in range(size // 27)]))
+    assert len(connected.long_reads) == 1
+
+
+@pytest.fixture
+async def protocol(worker: Worker) -> _TlsProtocol:
+    """A client of a worker, before it is connected."""
+    return _TlsProtocol(Clients(worker, asyncio.get_running_loop()), Mock())
+
+
+async def test_client_that_has_sent_half_a_record_is_not_between_requests(
+    tmp_path: Path, protocol: _TlsProtocol
+) -> None:
+    connected = Connected(tmp_path, protocol)
+    sent = connected.client.encrypt(REQUEST)
+    connected.receive(sent[:-1])
+    assert not protocol.is_between_requests
+    connected.receive(sent[-1:])
+    assert protocol.is_between_requests
+
+
+async def test_drain_waits_for_the_rest_of_a_record(tmp_path: Path, protocol: _TlsProtocol) -> None:
+    connected = Connected(tmp_path, protocol)
+    sent = connected.client.encrypt(REQUEST)
+    connected.receive(sent[:-1])
+    connected.socket.take()
+    protocol._clients.drain()
+    assert protocol._state.name == "READING"
+    connected.receive(sent[-1:])
+    assert connected.client.decrypt(connected.socket.take()).startswith(b":")
+    assert protocol._state is State.CLOSING
+
+
+async def test_client_that_has_left_is_freed_without_a_collection(tmp_path: Path, worker: Worker) -> None:
+    protocol = _TlsProtocol(Clients(worker, asyncio.get_running_loop()), Mock())
+    connected = Connected(tmp_path, protocol)
+    del protocol
+    connected.transport.connection_lost(None)
+    del connected.socket._protocol  # as an event loop does
+    gc.collect()
+    gc.disable()
+    try:
+        del connected
+        assert not [each for each in gc.get_objects() if type(each) in (TlsTransport, _TlsProtocol)]
+    finally:
+        gc.enable()
+
+
+async def test_no_ids_are_drawn_for_a_client_that_has_ended_its_side(
+    tmp_path: Path, worker: Worker, clock: ScriptedClock, protocol: _TlsProtocol
+) -> None:
+    connected = Connected(tmp_path, protocol)
+    connected.receive(connected.client.encrypt(request("ID.NEXT", "COUNT", "4000000")) + connected.client.end())
+    drawn = worker.generator.ids_issued
+    for _ in range(5):
+        clock.pass_ms(1)
+        await asyncio.sleep(0.001)
+    assert worker.generator.ids_issued == drawn
+
+
+async def test_time_of_short_reads_that_renew_keys_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take 20 us each, and thousands of clients may send some at the same time."""
+    monkeypatch.setattr(tls_transport, "LONG_READ_NS", 1)
+    connected = Connected(tmp_path)
+    connected.receive(connected.records.seal(REQUEST))
+    assert not connected.long_reads
+    connected.receive(b"".join([connected.records.renew_keys() for _ in range(3)]))
     assert len(connected.long_reads) == 1
 
 

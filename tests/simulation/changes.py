@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from respid.ids.layout import Layout
-from tests.simulation.events import freeze, kill, move_marks, stop, thaw
+from tests.simulation.events import freeze, kill, stop, thaw
 from tests.simulation.rare_states import Rare
+from tests.simulation.store_events import move_marks
 from tests.simulation.world import LAYOUT, Incarnation, Place, World
 
 # In all of them IDs rise equally fast, and the epochs are so close that a clock lead makes up for the difference.

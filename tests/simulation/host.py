@@ -23,6 +23,7 @@ class HostClock:
     def __init__(self, scheduler: Scheduler, offset_ms: float) -> None:
         self._scheduler = scheduler
         self._suspended_ns = 0
+        self._paused_ns = 0
         self.tick_ns = 1  # how fine the wall clock is
         self.stalls = False  # whether a process is sometimes held up while it reads a clock
         self.offsets: list[tuple[int, float]] = []  # by how many ms the wall clock was wrong, and since when
@@ -32,10 +33,10 @@ class HostClock:
         self.set_offset(offset_ms)
 
     def boot_ns(self) -> int:
-        return self._scheduler.now_ns + SECOND
+        return self._scheduler.now_ns + SECOND - self._paused_ns
 
     def monotonic_ns(self) -> int:
-        return self._scheduler.now_ns + SECOND - self._suspended_ns
+        return self.boot_ns() - self._suspended_ns
 
     def wall_ns(self) -> int:
         if self.stalls and self._scheduler.random.random() < 0.002:
@@ -77,6 +78,15 @@ class HostClock:
     def suspend(self, seconds: float) -> None:
         """To be called with the delay of all that runs on the host."""
         self._suspended_ns += int(seconds * SECOND)
+
+    @property
+    def was_paused(self) -> bool:
+        return self._paused_ns > 0
+
+    def pause(self, seconds: float) -> None:
+        """A virtual machine stood still, which none of its clocks shows. To be called before anything runs again."""
+        self._paused_ns += int(seconds * SECOND)
+        self.set_offset(self.offset_ms - seconds * 1000)
 
 
 @dataclass(eq=False)

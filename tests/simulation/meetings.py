@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from tests.simulation.changes import EPOCH_STEP_MS, LAYOUTS, another_layout, sibling
-from tests.simulation.events import delete_lock, freeze, kill, stop, thaw
+from tests.simulation.events import freeze, kill, stop, thaw
 from tests.simulation.host import Host
 from tests.simulation.promises import BrokenPromiseError
+from tests.simulation.store_events import delete_lock
 from tests.simulation.world import Incarnation, Place, Settings, World
 
 CALLS_OF_A_START = {"file": 60, "lease": 5, "none": 1}  # to the store
@@ -92,7 +93,7 @@ def meet_and_settle(world: World, place: Place, detail: int) -> None:
     world.run_for(2.5)
     world.note_trouble()
     world.api.write_seconds = 0
-    if not _issues_within(world, met, SETTLING_SECONDS):
+    if not issues_within(world, met, SETTLING_SECONDS):
         raise BrokenPromiseError(f"no ID from {' or '.join(str(each.issuer) for each in met)}, which have met")
     _check_turn(world, met)
     for each in met:
@@ -115,7 +116,7 @@ def _check_turn(world: World, met: list[Incarnation]) -> None:
         return
     again = world.start(loser.place)
     met.append(again)
-    if not _issues_within(world, [again], SETTLING_SECONDS):
+    if not issues_within(world, [again], SETTLING_SECONDS):
         raise BrokenPromiseError(f"no ID from {again.issuer}, although {winner.issuer} has stopped")
     ahead_ms = again.issuer.timestamp_ms(again.issuer.least) - again.issuer.first_wall_ms
     if ahead_ms > EPOCH_STEP_MS * 2 + 1_000:
@@ -151,13 +152,13 @@ def hold_up_a_start(world: World, place: Place, detail: int) -> None:
     is_early = not is_lease and detail // 6 % 2
     if is_early:
         other = world.start(rival)
-        _issues_within(world, [other], 3)
+        issues_within(world, [other], 3)
     held = world.start(place)
     held.process.interrupt_at(detail // 12 % CALLS_OF_A_START[former.store], lambda: freeze(world, place, detail))
     world.run_for(3)
     if not is_early:
         other = world.start(rival)
-        _issues_within(world, [other], 3)
+        issues_within(world, [other], 3)
     world.run_for(0.7)
     world.stop(other)
     world.run_for(1.6)
@@ -182,27 +183,6 @@ def start_together(world: World, place: Place, detail: int) -> None:
     other.process.kill()
 
 
-def meet_in_a_write(world: World, place: Place, detail: int) -> None:
-    """In the middle of a write, the lock of a worker is deleted, and another one starts, which stands still as well.
-
-    Meanwhile the first one uses up its reservation, and the clock is set back: both are at the same millisecond.
-    """
-    host, seconds = world.host_of(place), place.settings.reserve_ms * 0.00075
-    offset_ms = host.clock.offset_ms
-
-    def meet() -> None:
-        delete_lock(world, place, detail)
-        world.start(place).process.interrupt_at(18 + detail // 6 % 14, lambda: None, seconds)
-        world.scheduler.after(seconds * 0.8, None, world.set_clock, host, offset_ms - 4_000)
-
-    kill(world, place, detail)
-    one = world.start(place)
-    world.run_for(1.2)
-    one.process.interrupt_at(13 + detail % 6, meet, seconds)
-    world.run_for(place.settings.reserve_ms * 0.0005 + seconds + 1)
-    world.set_clock(host, offset_ms)
-
-
 def interlude_of_another_layout(world: World, place: Place, detail: int) -> None:
     """While a worker stands still, its lock is deleted, and a worker of another layout comes and goes."""
     freeze(world, place, detail)
@@ -212,7 +192,7 @@ def interlude_of_another_layout(world: World, place: Place, detail: int) -> None
         world, place, layout=layout, worker_id=(settings.worker_id + 1) % layout.workers, accepts_layout_change=True
     )
     one = world.start(other)
-    _issues_within(world, [one], 2)
+    issues_within(world, [one], 2)
     if detail % 4:
         world.stop(one)
     world.run_for(1.2)
@@ -221,7 +201,7 @@ def interlude_of_another_layout(world: World, place: Place, detail: int) -> None
     world.run_for(1)
 
 
-def _issues_within(world: World, some: list[Incarnation], seconds: float) -> bool:
+def issues_within(world: World, some: list[Incarnation], seconds: float) -> bool:
     """Waits until one of them has issued an ID, at most so long."""
     for _ in range(round(seconds * 2)):
         if any(one.issuer.has_issued for one in some):

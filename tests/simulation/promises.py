@@ -130,11 +130,9 @@ def are_kept_apart(former: Issuer, latter: Issuer, losses: list[Loss]) -> bool:
 def _moved_apart(former: Issuer, latter: Issuer, issuers: list[Issuer], losses: list[Loss]) -> bool:
     """Whether the documents promise it since pods of one StatefulSet see each other's ID spaces.
 
-    Not if a pod was deleted by force and still runs, or if the mark is now that of another StatefulSet.
+    Not if the mark is now that of another StatefulSet.
     """
     if not are_of_one_set(former, latter) or _is_mark_lost(former, latter, losses):
-        return False
-    if former.pod == latter.pod and former.runs_at(latter.started_ns):
         return False
     return not any(
         other.store in (former.store, latter.store)

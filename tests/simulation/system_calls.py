@@ -66,7 +66,7 @@ def _find_any(process: Process, path: PurePosixPath) -> Inode | Directory | None
 
 def _status(process: Process, found: Inode | Directory) -> SimpleNamespace:
     kind = stat.S_IFREG | 0o600 if isinstance(found, Inode) else stat.S_IFDIR | 0o700
-    return SimpleNamespace(st_ino=found.number, st_dev=process.host.number, st_mode=kind, st_uid=USER)
+    return SimpleNamespace(st_ino=found.number, st_dev=process.host.number, st_mode=kind, st_uid=USER, st_mtime_ns=0)
 
 
 class SimulatedOs:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.simulation import events
+from tests.simulation import clock_events, events, store_events
 from tests.simulation.changes import LAYOUTS, change
 from tests.simulation.events import Step
 from tests.simulation.verdict import check_history
@@ -45,7 +45,7 @@ def play(world: World, *steps: Step) -> list[Incarnation]:
 @pytest.mark.parametrize("store", ["file", "lease", "none"])
 def test_undisturbed_worker_issues_ids_all_the_time(store: str) -> None:
     world = make_world(store)
-    (one,) = play(world, Step(10_000, events.connect))
+    (one,) = play(world, Step(10_000, store_events.connect))
     assert one.worker.generator.ids_issued > 1000
     assert one.issuer.last_ns > world.scheduler.now_ns - 10**8
     assert one.ended_by is None
@@ -58,7 +58,7 @@ def test_successor_that_has_stopped_is_a_reason_to_end() -> None:
         world.stop(world.incarnations[-1])
 
     world = make_world("lease", reserve_ms=10_000)
-    steps = (Step(32_500, events.start), Step(1500, stop_successor), Step(9000, events.connect))
+    steps = (Step(32_500, events.start), Step(1500, stop_successor), Step(9000, store_events.connect))
     former, successor = play(world, *steps)
     assert successor.stopped_cleanly
     assert "was taken by pod unknown" in str(former.ended_by)
@@ -79,7 +79,11 @@ def test_mark_of_another_layout_refuses_a_start_in_another_id_space() -> None:
 def test_older_of_two_pods_with_one_name_ends() -> None:
     world = make_world("lease")
     former, latter = play(
-        world, Step(3000, events.freeze), Step(700, events.start), Step(7000, events.thaw), Step(100, events.connect)
+        world,
+        Step(3000, events.freeze),
+        Step(700, events.start),
+        Step(7000, events.thaw),
+        Step(100, store_events.connect),
     )
     assert former.ended_by is not None
     assert latter.ended_by is None
@@ -88,7 +92,7 @@ def test_older_of_two_pods_with_one_name_ends() -> None:
 
 def test_frozen_holder_of_a_file_keeps_its_worker_id() -> None:
     world = make_world("file")
-    steps = Step(3000, events.freeze), Step(700, events.start), Step(7000, events.thaw), Step(500, events.connect)
+    steps = Step(3000, events.freeze), Step(700, events.start), Step(7000, events.thaw), Step(500, store_events.connect)
     holder, other = play(world, *steps)
     assert "is in use" in str(other.ended_by)
     assert not other.issuer.has_issued
@@ -116,13 +120,13 @@ def test_frozen_holder_that_was_replaced_issues_no_more(seed: int) -> None:
 def test_lease_lasts_as_long_as_its_reservation() -> None:
     """Else another pod could take it while its holder still issues IDs."""
     world = make_world("lease", reserve_ms=2_900)
-    play(world, Step(3000, events.connect))
+    play(world, Step(3000, store_events.connect))
     assert world.api.leases["respid-a-1"].duration_seconds * 1000 >= 2_900
 
 
 def test_lost_reply_is_not_taken_for_a_takeover() -> None:
     world = make_world("lease", reserve_ms=LONG_RESERVE_MS)
-    outage = (Step(2000, events.api_fails), Step(2000, events.api_works))
+    outage = (Step(2000, store_events.api_fails), Step(2000, store_events.api_works))
     (one,) = play(world, *outage * 20)
     assert one.worker.reservation.extensions_failed > 5
     assert one.ended_by is None
@@ -131,10 +135,10 @@ def test_lost_reply_is_not_taken_for_a_takeover() -> None:
 def test_holder_whose_clock_was_set_far_back_keeps_its_worker_id() -> None:
     world = make_world("lease", pods=2, reserve_ms=LONG_RESERVE_MS)
     set_back = 2
-    assert events.CLOCK_STEPS_MS[set_back] < -LONG_RESERVE_MS
+    assert clock_events.CLOCK_STEPS_MS[set_back] < -LONG_RESERVE_MS
     world.start(world.places[0])
     world.run_for(3)
-    play(world, Step(0, events.set_clock, 0, set_back), Step(40_000, events.connect))
+    play(world, Step(0, clock_events.set_clock, 0, set_back), Step(40_000, store_events.connect))
     holder, *others = world.incarnations
     assert holder.ended_by is None or holder.place is world.places[0]
     assert not any(other.issuer.has_issued for other in others if other.place is not holder.place)
@@ -146,9 +150,9 @@ def test_outage_of_the_api_server_costs_no_holder_its_worker_id(seed: int) -> No
     world.api.faults = ("request",)
     pods = play(
         world,
-        Step(3000, events.api_fails),
-        Step(2 * LONG_RESERVE_MS, events.api_works),
-        Step(LONG_RESERVE_MS, events.connect),
+        Step(3000, store_events.api_fails),
+        Step(2 * LONG_RESERVE_MS, store_events.api_works),
+        Step(LONG_RESERVE_MS, store_events.connect),
     )
     holder, other = sorted(pods, key=lambda one: one.issuer.least, reverse=True)
     assert holder.ended_by is None
@@ -165,7 +169,7 @@ def test_pod_that_is_cut_off_is_replaced_when_it_can_issue_no_more(seed: int) ->
     holder = world.incarnations[0]
     other = world.start(world.places[1])
     world.run_for(3)
-    events.cut_off(world, world.places[0], 0)
+    store_events.cut_off(world, world.places[0], 0)
     world.run_for(4 * LONG_RESERVE_MS / 1000)
     check_history(world)
     world.end()
@@ -207,7 +211,7 @@ def test_step_forward_during_outage_leaves_the_rest_of_the_reservation() -> None
     world = make_world("lease", reserve_ms=LONG_RESERVE_MS)
     one = world.start(world.places[0])
     world.run_for(3)
-    events.cut_off(world, world.places[0], 0)
+    store_events.cut_off(world, world.places[0], 0)
     world.set_clock(world.hosts[0], LONG_RESERVE_MS + 10_000)
     world.run_for(LONG_RESERVE_MS / 3000)
     check_history(world)

@@ -254,7 +254,6 @@ class World:
             layout=settings.layout,
             reserve_ms=settings.reserve_ms,
             monotonic_ns=host.clock.monotonic_ns,
-            boot_ns=host.clock.boot_ns,
         )
 
     def _note_end(self, one: Incarnation) -> None:
@@ -289,6 +288,8 @@ class World:
             async with asyncio.timeout(STORE_STOP_SECONDS):
                 await one.keeper.end()
                 one.stopped_cleanly = self._can_store(one)
+                while one.process.threads:  # asyncio waits for them before the process ends
+                    await asyncio.sleep(0.05)
         one.process.kill()
 
     def _can_store(self, one: Incarnation) -> bool:
@@ -349,7 +350,7 @@ class World:
         step_ms = clock.greatest_step_ms if clock.greatest_step_ms < JUMP_MS / 2 else 0  # may wait for an extension
         least_ms = wall_ms - LAG_MS - one.settings.reserve_ms - step_ms if has_settled else 0
         greatest_ms = self._paced_ms(one, wall_ms)
-        is_noticed = self.scheduler.now_ns > max(clock.offsets[-1][0], one.process.resumed_ns) + NOTICE_SECONDS * SECOND
+        is_noticed = self.scheduler.now_ns > self._noticed_ns(one)
         if is_noticed and clock.greatest_step_ms <= one.settings.lead_limit_seconds * 1000 and not clock.was_far_ahead:
             return least_ms, min(greatest_ms, wall_ms + one.lead_limit_ms)
         if self._has_jump_lasted(one.process.host):
@@ -359,11 +360,16 @@ class World:
         offsets_ms = (each for _, each in clock.offsets if each != JUMP_MS and abs(each) < LOST_MS)
         return least_ms, min(greatest_ms, clock.true_ms() + max(offsets_ms) + one.lead_limit_ms)
 
+    @staticmethod
+    def _noticed_ns(one: Incarnation) -> float:
+        """When its keeper has looked at the clock since that was last set."""
+        return max(one.process.host.clock.offsets[-1][0], one.process.resumed_ns) + NOTICE_SECONDS * SECOND
+
     def _paced_ms(self, one: Incarnation, wall_ms: float) -> float:
         """The greatest timestamp of a worker whose lead does not grow while nobody sets the clock."""
-        clock, issuer = one.process.host.clock, one.issuer
-        if one.paced[0] <= clock.offsets[-1][0]:
-            if issuer.last_ns <= clock.offsets[-1][0]:
+        clock, issuer, noticed_ns = one.process.host.clock, one.issuer, self._noticed_ns(one)
+        if one.paced[0] <= noticed_ns:
+            if issuer.last_ns <= noticed_ns:
                 return math.inf
             one.paced = issuer.last_ns, issuer.greatest_ms
         since_ns, timestamp_ms = one.paced

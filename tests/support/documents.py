@@ -144,7 +144,7 @@ def limits_table() -> Iterable[str]:
         (
             "age of a connection (`--max-connection-age`)",
             "none",
-            "closed between two requests, if its driver is known to reconnect without an error",
+            "asked to reconnect, or closed between two requests, if its driver is known to reconnect without an error",
         ),
         (
             "replies that a client does not read",

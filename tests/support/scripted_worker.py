@@ -23,7 +23,9 @@ def start_worker(
     config = Config(worker_id=1, worker_id_source="test", store="none", password=password, layout=layout or Layout())
     generator = Generator(config.layout, config.worker_id, clock, random_bits=lambda _bits: 0)
     reservation = Reservation(generator, ReserveSpans(reserved_ms, reserved_ms))
-    worker = Worker(config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 1.5, 0.5), RUN_ID)
+    worker = Worker(
+        config, clock, generator, reservation, lambda: ProcessUsage(50_000_000, 60_000_000, 1.5, 0.5), RUN_ID
+    )
     reservation.first_ceiling_ms(None, clock.wall_ms())
     reservation.begin(None, clock.wall_ms() + reserved_ms)
     worker.lifecycle.enter(State.RESERVING)

@@ -57,7 +57,7 @@ for directory in /run /var/lib /var/tmp /tmp; do mount -t tmpfs -o mode=755 tmpf
 exec env -i container=test SYSTEMD_UNIT_PATH=/etc/systemd/system PATH=/usr/sbin:/usr/bin:/sbin:/bin \
   /lib/systemd/systemd --unit=multi-user.target --show-status=no --log-target=null
 """
-# What only a root with all privileges may do. A container's CI has no other.
+# Commands that only a root with all privileges may run. A container's CI has no other.
 PRIVILEGED = f"""
 mount -t cgroup2 cgroup2 cgroup
 mkdir cgroup/$GROUP

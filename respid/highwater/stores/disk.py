@@ -77,6 +77,10 @@ class Disk(Protocol):
         """The content of a file; None if it does not exist."""
         ...
 
+    def identity(self, path: Path) -> tuple[int, int, int] | None:
+        """What a file keeps when it is renamed, but not when it is changed; None if it cannot be found."""
+        ...
+
     def write_synced(self, path: Path, content: bytes) -> None:
         """Writes a new file. When this returns its content survives a loss of power; its name may not."""
         ...
@@ -136,6 +140,13 @@ class LocalDisk:
             return None
         with os.fdopen(descriptor, "rb") as file:
             return file.read(MAX_FILE_BYTES)
+
+    def identity(self, path: Path) -> tuple[int, int, int] | None:
+        try:
+            status = path.stat(follow_symlinks=False)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_mtime_ns
 
     def write_synced(self, path: Path, content: bytes) -> None:
         # A new file each time: after a failed fsync the kernel may have dropped what was written to the old one.

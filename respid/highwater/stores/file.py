@@ -71,6 +71,7 @@ class FileStore:
         self._lock: Lock | None = None
         self._nonce = secrets.token_hex(8)
         self._known_nonces = {self._nonce}
+        self._stored: tuple[int, int, int] | None = None  # the file that was last written; None before that
         self._former_id = -1
         self._obsolete: list[int] = []  # worker IDs whose marks the own one replaces
 
@@ -85,7 +86,8 @@ class FileStore:
 
     def stands(self) -> bool:
         is_claimed = self._claim is None or self._claim.stands()
-        return is_claimed and (self._lock is None or self._lock.stands())
+        is_locked = self._lock is None or self._lock.stands()
+        return is_claimed and is_locked and self._stored in (None, self._disk.identity(self._path))
 
     async def close(self) -> None:
         await asyncio.to_thread(self._release)
@@ -261,6 +263,7 @@ class FileStore:
         self._stay_holder()
         self._disk.write_synced(temporary, content)
         self._stay_holder()  # that may have taken long
+        self._stored = self._disk.identity(temporary)
         self._disk.rename(temporary, self._path)
         self._disk.sync_directory(self._directory)
         # Once more: a process that took a new lock meanwhile has read the former mark, so this one is void.
@@ -305,7 +308,8 @@ class FileStore:
             except (OSError, StoreError):
                 lock.release()
                 raise
-        _log.warning("%s was moved or deleted: taken again", self._directory, extra={"event": "state_dir_retaken"})
+        message = "%s was moved or deleted, and was created again; IDs can repeat if that happens while no server runs"
+        _log.warning(message, self._directory, extra={"event": "state_dir_retaken"})
         return lock
 
     def _refuse_foreign_mark(self) -> None:
@@ -333,7 +337,7 @@ class FileStore:
 
     def _failed(self, what: str, error: OSError) -> StoreError:
         path = error.filename or self._path
-        advice = "make it a writable local directory"
+        advice = f"make {self._directory} a local directory that this user can write to"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             advice = "make room there"
         return StoreError(f"cannot {what} {path}: {error.strerror}; {advice}, or set --state-dir")

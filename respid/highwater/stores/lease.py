@@ -6,8 +6,9 @@ another it is not. Each write is marked too, which distinguishes it from the wri
 
 The Leases also show which layouts an ID space uses, and which worker IDs other pods of the same StatefulSet have in
 other ID spaces. A start writes its own Lease first and lists all of them then, and issues IDs only if nothing there
-forbids it; so of two that start at the same time at least one sees the other. A holder that was silent for so long
-that others may have considered it gone does the same.
+forbids it; so of two that start at the same time at least one sees the other. A holder does the same at each extension:
+others may have considered it gone, and it cannot know, since the clocks of a virtual machine need not show that it was
+paused.
 
 https://kubernetes.io/docs/concepts/architecture/leases/
 """
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, Survey, printable
+from respid.highwater.stores import NO_ID, HolderLostError, Mark, StoreError, StoreUnavailableError, Survey, printable
 from respid.highwater.stores.lease_space import (
     Lease,
     Silence,
@@ -92,14 +93,12 @@ class LeaseStore:
         layout: Layout,
         reserve_ms: int,
         monotonic_ns: Callable[[], int],
-        boot_ns: Callable[[], int],
     ) -> None:
         self.spans = ReserveSpans(reserve_ms, min(LEAD_MS, reserve_ms))
         self._api = api
         self._worker_id = worker_id
         self._layout = layout
         self._monotonic_ns = monotonic_ns
-        self._boot_ns = boot_ns
         self._nonce = secrets.token_hex(8)
         self._own = Lease(
             name=f"respid-{space}-{worker_id}",
@@ -115,10 +114,9 @@ class LeaseStore:
         )
         self._current: Lease | None = None  # as it was last read or written
         self._found: Lease | None = None  # as the last holder before this process left it
-        self._elsewhere_ms = 0  # as `_reached_elsewhere_ms`, when the marks were read
+        self._elsewhere_ms = layout.epoch_ms  # as `_reached_elsewhere_ms`, when the marks were read
         self._writes: set[str] = set()  # the last one that was confirmed, and those since whose outcome is unknown
         self._is_holder = False
-        self._written_ns = 0  # boot time at which the last confirmed write was sent
         self._silence = Silence(monotonic_ns)
         self._can_list = True
         self._damaged: set[str] = set()  # the names of other workers' Leases without a mark, as last listed
@@ -141,24 +139,21 @@ class LeaseStore:
         self._own = replace(
             self._own, former_id=survey.former_id(self._layout), gone_writes=self._find_gone_writes(others or ())
         )
+        self._silence.recall(self._own.gone_writes)  # to edit such a Lease does not bring its holder back
         self._elsewhere_ms = self._reached_elsewhere_ms(others or ())
         return survey
 
     async def extend(self, ceiling_ms: int) -> None:
-        sent_ns, former = self._boot_ns(), self._former()
-        wanted = replace(self._own, ceiling_ms=ceiling_ms)
+        former, wanted = self._former(), replace(self._own, ceiling_ms=ceiling_ms)
         await self._write(wanted)
-        # The time is that after the write, which may have taken long.
-        if not self._is_holder or self._was_silent(self._boot_ns()):
-            await self._confirm(former or wanted)
+        await self._confirm(former or wanted)
         self._is_holder = True
-        self._written_ns = sent_ns
 
     def _former(self) -> Lease | None:
         """The Lease to give back if this worker may not use it; None if a holder's has vanished."""
         if self._is_holder:
             return self._current
-        return self._found or replace(self._own, ceiling_ms=self._layout.epoch_ms)
+        return self._found or replace(self._own, ceiling_ms=self._layout.epoch_ms, former_id=NO_ID)
 
     async def release(self, mark_ms: int) -> None:
         await self._write(replace(self._own, ceiling_ms=mark_ms, holder=""))
@@ -210,7 +205,7 @@ class LeaseStore:
             if lease.is_damaged:
                 raise StoreError(
                     f"Lease {lease.name}, which this StatefulSet used before, holds no high-water mark of respid:"
-                    " restore it, or delete it and start with --start-above set to the greatest ID issued"
+                    " delete it, and start with --start-above set to the greatest ID issued"
                 )
 
     async def _refuse_other_layouts(self, others: Sequence[Lease]) -> None:
@@ -218,10 +213,11 @@ class LeaseStore:
             await self._wait("LayoutInUse", explain_other_layout(lease, self._own))
 
     def _find_gone_writes(self, others: Sequence[Lease]) -> frozenset[str]:
-        """The last writes of the holders of other layouts that are gone, so that a later start need not wait again."""
+        """The last writes of holders that would keep this worker waiting, if they are gone: nobody need wait again."""
+        elsewhere = left_behind(others, self._own)
         held = (each for each in related(others, self._own) if each.holder and not each.is_damaged)
-        of_other_layouts = (each for each in held if each.fingerprint != self._own.fingerprint)
-        return frozenset(each.write for each in of_other_layouts if each.write and self._silence.is_gone(each))
+        in_the_way = (each for each in held if each.fingerprint != self._own.fingerprint or each in elsewhere)
+        return frozenset(each.write for each in in_the_way if each.write and self._silence.is_gone(each))
 
     def _survey(self, others: Sequence[Lease] | None) -> Survey:
         if others is None:
@@ -245,10 +241,6 @@ class LeaseStore:
             self._reported[reason] = now_ns
             await self._api.report(reason, message)
         raise StoreUnavailableError(message)
-
-    def _was_silent(self, now_ns: int) -> bool:
-        """Whether others may consider this holder gone; a margin is for the time that their requests take."""
-        return (now_ns - self._written_ns) * 4 >= self._own.duration_seconds * 3 * 1_000_000_000
 
     async def _confirm(self, former: Lease) -> None:
         """Gives the worker ID back, as it was, if another pod came to use it, or another layout, before the write."""
@@ -288,9 +280,11 @@ class LeaseStore:
         return next(damaged, None)
 
     def _reached_elsewhere_ms(self, others: Sequence[Lease]) -> int:
-        """The mark of this worker ID in other ID spaces, in this layout and Unix milliseconds; 0 if there is none."""
+        """The mark of this worker ID in other ID spaces, in this layout and Unix milliseconds; at least the epoch."""
         marks = [each.mark for each in left_behind(others, self._own)]
-        return max((mark.ceiling_ms for mark in marks if mark.fingerprint == self._own.fingerprint), default=0)
+        return max(
+            [self._layout.epoch_ms, *(mark.ceiling_ms for mark in marks if mark.fingerprint == self._own.fingerprint)]
+        )
 
     def _find_held(self, leases: Sequence[Lease]) -> Lease | None:
         """A Lease of this worker ID that another pod holds.

@@ -27,6 +27,7 @@ from respid.highwater.stores.lease_space import Lease
 from respid.ids.layout import Layout
 
 TIMEOUT_SECONDS = 5.0  # for a request; a reservation lasts minutes, so there is time for many
+LEASES_PER_REPLY = 250  # to decode them holds up clients for 9 ms
 _WRITE = "respid.io/write"
 _CEILING = "respid.io/ceiling-ms"
 _NONCE = "respid.io/nonce"
@@ -128,7 +129,8 @@ class KubernetesLeaseApi:
 
     async def _list(self) -> list[coordination_v1.Lease]:
         labels: dict[str, Any] = dict(_LABELS)
-        return [each async for each in self._client.list(coordination_v1.Lease, labels=labels)]
+        found = self._client.list(coordination_v1.Lease, labels=labels, chunk_size=LEASES_PER_REPLY)
+        return [each async for each in found]
 
     async def _request(self, request: Awaitable[_Result], verb: str, name: str) -> _Result:
         try:
@@ -178,8 +180,8 @@ def _from_kubernetes(found: coordination_v1.Lease) -> Lease:
         name = found.metadata.name if found.metadata else ""
         raise StoreError(
             f"Lease {name} holds no high-water mark of respid ({_CEILING} is {ceiling[:40]!r}, {_FINGERPRINT}"
-            f" {fingerprint[:60]!r}): without it respid cannot know which IDs were issued; restore it, or, if the"
-            " clock is right, delete it and start again"
+            f" {fingerprint[:60]!r}): without it respid cannot know which IDs were issued; delete it, and start with"
+            " --start-above set to the greatest ID issued"
         )
     lease = _without_mark(found)
     return replace(lease, ceiling_ms=int(ceiling), fingerprint=fingerprint, former_id=int(former_id))

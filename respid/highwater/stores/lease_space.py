@@ -66,7 +66,7 @@ class Silence:
         self._read_ns = None
 
     def recall(self, gone_writes: frozenset[str]) -> None:
-        """What a former process has seen: the holders of Leases that nobody has written since are gone."""
+        """Takes the last writes that a former process saw: holders of Leases that nobody has written since are gone."""
         self._gone_writes = gone_writes
 
     def note(self, leases: Iterable[Lease]) -> None:

@@ -73,6 +73,6 @@ def _fingerprint(value: object, path: Path) -> str:
 
 def damaged(path: Path, why: str) -> DamagedError:
     return DamagedError(
-        f"{path} is damaged: {why}. Without it respid cannot know which IDs were issued: restore it from a copy; or,"
-        " if the clock is right and no ID was issued ahead of it, remove it and start again"
+        f"{path} is damaged: {why}. Without it respid cannot know which IDs were issued: remove it, and start with"
+        " --start-above set to the greatest ID issued, or with a worker ID that was never used"
     )

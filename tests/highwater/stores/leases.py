@@ -156,6 +156,5 @@ def make_store(
         pod=pod,
         layout=layout,
         reserve_ms=reserve_ms,
-        monotonic_ns=(clock := clock or ScriptedClock()).monotonic_ns,
-        boot_ns=clock.boot_ns,
+        monotonic_ns=(clock or ScriptedClock()).monotonic_ns,
     )

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -159,7 +160,7 @@ async def test_error_names_path_that_cannot_be_opened(tmp_path: Path, name: str)
         path.write_text("a file where the directory should be")
     else:
         path.mkdir(parents=True)
-    with pytest.raises(StoreError, match=f"cannot use {path}: .*; make it a writable local directory, or set --state"):
+    with pytest.raises(StoreError, match=f"cannot use {path}: .*; make {directory} a local directory that this user"):
         await make_store(directory).load()
 
 
@@ -321,6 +322,23 @@ async def test_rejects_mark_stored_after_takeover(tmp_path: Path) -> None:
     await store.load()
     with pytest.raises(HolderLostError, match="worker ID 3 was taken by"):
         await store.extend(MARK_MS)
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "written over"])
+async def test_notices_that_its_mark_is_gone(store: FileStore, state_path: Path, how: str) -> None:
+    await store.load()
+    await store.extend(MARK_MS)
+    assert store.stands()
+    older = state_path.read_bytes()
+    await store.extend(MARK_MS + 3000)
+    assert store.stands()
+    if how != "written over":
+        state_path.unlink()
+    if how != "removed":
+        state_path.write_bytes(older)
+    assert not store.stands()
+    await store.extend(MARK_MS + 3000)
+    assert store.stands()
 
 
 async def test_overwrites_restored_older_mark(store: FileStore, state_path: Path) -> None:
@@ -546,13 +564,17 @@ async def test_makes_world_readable_lock_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker-3.lock", "worker-3.json", "starting.lock"])
-@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "directory"])
-async def test_opens_only_regular_files(tmp_path: Path, name: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "socket", "directory"])
+async def test_opens_only_regular_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str) -> None:
     target, path = tmp_path / "precious", tmp_path / "state" / name
     path.parent.mkdir()
     target.write_text("content")
     if kind == "fifo":
         os.mkfifo(path)
+    elif kind == "socket":
+        monkeypatch.chdir(path.parent)  # the path of a socket must be short
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(name)
     elif kind == "directory":
         path.mkdir()
     else:
@@ -586,6 +608,7 @@ async def test_replaces_symlink_in_place_of_mark(tmp_path: Path, state_path: Pat
         ("", "an unknown process "),
         ("\x1b]0;owned\x07", "an unknown process"),
         ("pid 1\nrespid: all is well", "an unknown process"),
+        ("pid 812 déjà", "an unknown process"),
     ],
 )
 async def test_sanitizes_holder_name_from_lock(tmp_path: Path, written: str, shown: str) -> None:

@@ -1,4 +1,4 @@
-"""What the Lease API sends to an API server, and what it makes of the answers. The API server is in this process.
+"""The requests of the Lease API, and how it reads the answers. The API server is in this process.
 
 `test_lease_api` and `test_lease_store` compare with a real one.
 """
@@ -178,6 +178,8 @@ async def test_lists_the_leases_of_respid(server: ApiServer, api: KubernetesLeas
 async def test_long_list_comes_in_parts(server: ApiServer, api: KubernetesLeaseApi) -> None:
     server.answers = [(200, {"metadata": {"continue": "here"}, "items": [stored()]}), (200, {"items": [stored()]})]
     assert await api.list_all() == [FOUND] * 2
+    asked = [request.url.params for request in server.requests]
+    assert [(each.get("limit"), each.get("continue")) for each in asked] == [("250", None), ("250", "here")]
 
 
 async def ask(api: KubernetesLeaseApi, verb: str) -> object:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from respid.highwater.keeper import Keeper
 from respid.highwater.stores import Mark, StoreError, Survey
 from respid.highwater.stores import disk as disk_module
 from respid.highwater.stores import file as file_module
@@ -16,26 +17,25 @@ from respid.highwater.stores.disk import FileLock, LocalDisk, Lock
 from respid.highwater.stores.file import FileStore
 from respid.highwater.stores.mark_file import write_mark
 from tests.simulation.changes import change_layout, join_after_a_change
-from tests.simulation.events import (
-    damage_mark,
-    delete_lock,
-    delete_lock_and_start,
-    disk_fails,
-    disk_works,
-    in_a_call,
-    interlude,
-    lose_power,
-    set_clock,
-    start,
-)
+from tests.simulation.clock_events import set_clock
+from tests.simulation.events import in_a_call, lose_power, start
+from tests.simulation.handovers import meet_in_a_write, return_by_hand, stop_in_a_first_write
 from tests.simulation.meetings import (
     hold_up_a_start,
     interlude_of_another_layout,
-    meet_in_a_write,
     mix_layouts,
     start_together,
 )
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_file_store
+from tests.simulation.store_events import (
+    damage_mark,
+    delete_lock,
+    delete_lock_and_start,
+    delete_mark_of_a_running_worker,
+    disk_fails,
+    disk_works,
+    interlude,
+)
 from tests.simulation.system_calls import SYSTEM, SimulatedFile, SimulatedOs
 
 
@@ -235,6 +235,12 @@ def damaged_mark_taken_for_none(patch: Patch) -> None:
     patch.setattr(FileStore, "_read_own", read_or_none)
 
 
+@in_the_file_store(delete_mark_of_a_running_worker, set_clock)
+def deleted_mark_noticed_late(patch: Patch) -> None:
+    """At the next extension. A worker that is killed before that leaves none."""
+    patch.setattr(FileStore, "stands", lambda store: store._lock is None or store._lock.stands())
+
+
 @in_the_file_store()
 def lock_released_before_the_end(patch: Patch) -> None:
     """The mark of the end is written without the lock."""
@@ -291,3 +297,37 @@ def former_layouts_forgotten(patch: Patch) -> None:
         "write_mark",
         lambda worker_id, mark, nonce: write_mark(worker_id, Mark(mark.ceiling_ms, mark.fingerprint), nonce),
     )
+
+
+@in_the_file_store(return_by_hand)
+def former_mark_removed_while_it_is_used(patch: Patch) -> None:
+    """A worker that somebody has started meanwhile loses its mark and its lock."""
+    remove = FileStore._remove_obsolete
+
+    def remove_all(store: FileStore) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(store._disk, "holder", lambda _path: None)
+            remove(store)
+
+    patch.setattr(FileStore, "_remove_obsolete", remove_all)
+
+
+@in_the_file_store(stop_in_a_first_write)
+def lock_released_during_a_write(patch: Patch) -> None:
+    """An end waits for the write in progress twice: the keeper does, and so does the store."""
+
+    async def end(keeper: Keeper) -> None:
+        keeper._ending = True
+        keeper._worker.generator.seal()
+        if keeper._is_holder:
+            await keeper._store.release(keeper._worker.generator.seal())
+        await keeper._store.close()
+
+    def release(store: FileStore) -> None:
+        for lock in (store._lock, store._claim):
+            if lock is not None:
+                lock.release()
+        store._lock = store._claim = None
+
+    patch.setattr(Keeper, "end", end)
+    patch.setattr(FileStore, "_release", release)

@@ -6,15 +6,10 @@ from respid.ids.clock import Clock
 from respid.ids.generator import Generator, Obstacle
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation
-from tests.simulation.events import (
-    cut_off_beside_a_rival,
-    lower_the_ceiling,
-    reach_the_ceiling,
-    replace_after_stop,
-    set_clock,
-    suspend_beside_a_rival,
-)
+from tests.simulation.clock_events import lower_the_ceiling, reach_the_ceiling, set_clock
+from tests.simulation.events import replace_after_stop
 from tests.simulation.plants.registry import Patch, in_any_store, in_the_lease_store
+from tests.simulation.store_events import cut_off_beside_a_rival, suspend_beside_a_rival
 
 
 @in_any_store()

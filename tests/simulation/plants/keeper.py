@@ -19,23 +19,19 @@ from tests.simulation.changes import (
     change_layout_without_sight,
     join_after_a_change,
 )
-from tests.simulation.events import (
+from tests.simulation.clock_events import (
     clock_ahead_for_a_while,
     correct_clock,
-    hear_late_beside_a_rival,
-    interlude,
     jump,
     lose_clock,
     lower_the_ceiling,
     reach_the_ceiling,
-    replace_after_stop,
-    restart,
     set_clock,
-    start,
-    stop,
 )
-from tests.simulation.meetings import mix_layouts
+from tests.simulation.events import replace_after_stop, restart, start, stop
+from tests.simulation.meetings import hold_up_a_start, mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_any_store, in_the_lease_store
+from tests.simulation.store_events import hear_late_beside_a_rival, interlude
 
 
 @in_any_store(reach_the_ceiling)
@@ -181,7 +177,7 @@ def own_mark_ignored_beside_another_layout(patch: Patch) -> None:
     patch.setattr(keeper_module, "find_floor", find)
 
 
-@in_any_store()
+@in_any_store(hold_up_a_start)
 def former_marks_of_neighbours_ignored(patch: Patch) -> None:
     find = Survey.former_marks
     patch.setattr(Survey, "former_marks", lambda survey, layout: find(survey, layout)[:1])

@@ -10,20 +10,19 @@ from respid.highwater.stores import lease as lease_module
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
 from tests.simulation.changes import change_layout, change_layout_and_space, freeze_beside_a_change
-from tests.simulation.events import (
-    api_fails,
-    api_works,
-    connect,
-    damage_mark,
-    delete_mark_of_a_running_worker,
-    hear_late,
-    kill,
-    outage_beside_a_rival,
-    set_clock,
-    start,
-)
+from tests.simulation.clock_events import set_clock
+from tests.simulation.events import start
+from tests.simulation.handovers import pause_beside_a_change
 from tests.simulation.meetings import hold_up_a_start, meet_and_settle, meet_in_two_spaces, mix_layouts
 from tests.simulation.plants.registry import Patch, do_nothing, in_the_lease_store
+from tests.simulation.scheduler import SECOND, current_process
+from tests.simulation.store_events import (
+    api_fails,
+    api_works,
+    damage_mark,
+    delete_mark_of_a_running_worker,
+    outage_beside_a_rival,
+)
 
 
 @in_the_lease_store()
@@ -180,18 +179,6 @@ def silence_not_ended_by_a_write(patch: Patch) -> None:
     patch.setattr(Silence, "note", note)
 
 
-@in_the_lease_store(hear_late, mix_layouts, freeze_beside_a_change, meet_in_two_spaces, connect)
-def own_silence_counted_from_the_reply(patch: Patch) -> None:
-    """Others count from the write, and a reply can take long."""
-    extend = LeaseStore.extend
-
-    async def extend_late(store: LeaseStore, ceiling_ms: int) -> None:
-        await extend(store, ceiling_ms)
-        store._written_ns = store._boot_ns()
-
-    patch.setattr(LeaseStore, "extend", extend_late)
-
-
 @in_the_lease_store(change_layout_and_space, start)
 def last_mark_taken_for_the_greatest(patch: Patch) -> None:
     def merge(marks: Sequence[Mark], fingerprint: str) -> list[Mark]:
@@ -203,7 +190,9 @@ def last_mark_taken_for_the_greatest(patch: Patch) -> None:
 
 @in_the_lease_store(mix_layouts, change_layout)
 def other_layouts_ignored(patch: Patch) -> None:
+    """Neither the holders of other layouts are seen, nor that their marks rise."""
     patch.setattr(lease_module, "find_other_layout", lambda _others, _own, _silence: None)
+    patch.setattr(LeaseStore, "_find_objection", lambda _store, _others: ("", ""))
 
 
 @in_the_lease_store(change_layout_and_space, hold_up_a_start)
@@ -215,22 +204,6 @@ def layouts_in_other_id_spaces_ignored(patch: Patch) -> None:
 
     patch.setattr(lease_module, "related", find_in_own_space)
     patch.setattr(lease_space, "related", find_in_own_space)
-
-
-@in_the_lease_store(hold_up_a_start, mix_layouts, kill)
-def gone_once_is_gone_for_ever(patch: Patch) -> None:
-    """A worker of another layout that was gone at a former start is not seen when it is back."""
-
-    def find_names(store: LeaseStore, others: Sequence[Lease]) -> frozenset[str]:
-        strange = [lease for lease in others if lease.fingerprint != store._own.fingerprint and lease.holder]
-        return frozenset(lease.name for lease in strange if store._silence.is_gone(lease))
-
-    def is_gone(silence: Silence, lease: Lease) -> bool:
-        return is_gone_now(silence, lease) or lease.name in silence._gone_writes
-
-    is_gone_now = Silence.is_gone
-    patch.setattr(LeaseStore, "_find_gone_writes", find_names)
-    patch.setattr(Silence, "is_gone", is_gone)
 
 
 @in_the_lease_store()
@@ -270,9 +243,35 @@ def request_that_crashes(patch: Patch) -> None:
 
 
 @in_the_lease_store(freeze_beside_a_change)
-def silent_holder_that_goes_on(patch: Patch) -> None:
-    """It does not check whether another layout came into use while others may have considered it gone."""
-    patch.setattr(LeaseStore, "_was_silent", lambda _store, _now_ns: False)
+def holder_that_does_not_look_again(patch: Patch) -> None:
+    """Another layout may have come into use while others considered it gone."""
+    confirm = LeaseStore._confirm
+
+    async def confirm_start(store: LeaseStore, former: Lease) -> None:
+        if not store._is_holder:
+            await confirm(store, former)
+
+    patch.setattr(LeaseStore, "_confirm", confirm_start)
+
+
+@in_the_lease_store(pause_beside_a_change)
+def holder_that_trusts_its_clocks(patch: Patch) -> None:
+    """It looks at the others only if its clocks show that it was silent for long."""
+    extend, confirm = LeaseStore.extend, LeaseStore._confirm
+    written_ns: dict[LeaseStore, int] = {}
+
+    async def extend_and_note(store: LeaseStore, ceiling_ms: int) -> None:
+        sent_ns = current_process().host.clock.boot_ns()
+        await extend(store, ceiling_ms)
+        written_ns[store] = sent_ns
+
+    async def confirm_after_silence(store: LeaseStore, former: Lease) -> None:
+        silent_ns = current_process().host.clock.boot_ns() - written_ns.get(store, 0)
+        if silent_ns * 4 >= store._own.duration_seconds * 3 * SECOND:
+            await confirm(store, former)
+
+    patch.setattr(LeaseStore, "extend", extend_and_note)
+    patch.setattr(LeaseStore, "_confirm", confirm_after_silence)
 
 
 @in_the_lease_store()

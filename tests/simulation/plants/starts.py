@@ -18,15 +18,10 @@ from tests.simulation.changes import (
     turn_own_worker_id,
     use_own_directory,
 )
-from tests.simulation.events import (
-    boot_without_clock,
-    correct_clock,
-    cut_off_beside_a_rival,
-    lose_clock,
-    restart,
-    set_clock,
-)
+from tests.simulation.clock_events import boot_without_clock, correct_clock, lose_clock, set_clock
+from tests.simulation.events import restart
 from tests.simulation.plants.registry import Patch, in_any_store, in_the_file_store, in_the_lease_store
+from tests.simulation.store_events import cut_off_beside_a_rival
 
 
 @in_any_store(start_above, move_above, set_clock)
