@@ -304,11 +304,11 @@ class Connection:
         output = b""
         if is_next and len(data) < QUICK_READ_BYTES:
             output = self._answer_quickly()
-            if output:
+            if output and self._following is None and not self._recognised and self._reader.finish():
+                return output
+            if self._following is not None:
                 self._request, self._following = self._following, None
-                if self._request is None and not self._recognised and self._reader.finish():
-                    return output
-            elif self._request is None:
+            elif not output and self._request is None:
                 self._known.pause += 1  # at the same place, an attempt would be in vain again
         return output + self._answer_turn()
 
@@ -473,22 +473,27 @@ class Connection:
 
         It ends before a run. The request after them is kept if it was parsed.
         """
-        replies: list[bytes] = []
+        self._recognise()
+        if not self._recognised:
+            return self._answer_in_turn([])
+        output = self._answer_recognised()
+        if self._recognised or self._reader.finish():
+            return output
+        return self._answer_in_turn([output])
+
+    def _answer_in_turn(self, replies: list[bytes]) -> bytes:
+        """Adds the replies to requests that are short and quick, and to known ones among them."""
         left = MOST_QUICK
         while left > 0:
-            self._recognise()
-            if self._recognised:
-                left -= len(self._recognised)
-                replies.append(self._answer_recognised())
-                if self._recognised:
-                    break
-            else:
-                most = left if self._known.pause else 1
-                if self._answer_short(replies, most) < most:
-                    break
-                left -= most
-            if self._reader.finish():
+            most = left if self._known.pause else 1
+            if self._answer_short(replies, most) < most or self._reader.finish():
                 break
+            self._recognise()
+            left -= most + len(self._recognised)
+            if self._recognised:
+                replies.append(self._answer_recognised())
+                if self._recognised or self._reader.finish():
+                    break
         return b"".join(replies)
 
     def _answer_short(self, replies: list[bytes], most: int) -> int:

@@ -32,6 +32,7 @@ _SHAPE_READS = 4  # to keep the shape of a read takes the time that it saves in 
 _MOST_LOST = 16 * _SHAPE_READS
 # An attempt is in vain if it finds none, or so few among others that the general path answers them as fast.
 _LEAST_WORTH = 3
+_FRAMES_FOR_ATTEMPT = 2  # as many more make up for one in vain
 _MOST_IN_VAIN = 16
 _PAUSE = 64  # attempts that are left out then; twice as many if the next one is in vain, too
 _MOST_DOUBLINGS = 6
@@ -169,7 +170,7 @@ class KnownFrames(Generic[Subject]):
         if found and is_miss:
             self.pause = 1  # the next attempt would be at the same frame
         if len(found) >= _LEAST_WORTH:
-            self._trust(len(found) - _LEAST_WORTH)
+            self._trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
         else:
             self._doubt()
         return found, end

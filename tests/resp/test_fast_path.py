@@ -98,10 +98,10 @@ TRACKING = ["CLIENT TRACKING ON OPTIN", "CLIENT TRACKING OFF", "CLIENT CACHING Y
 SETTINGS = [
     Setting(),
     Setting(password="secret"),
-    Setting(layout=FEW_IDS),
-    Setting(reserved_ms=3),
+    Setting(layout=FEW_IDS, most_alike=0),
+    Setting(reserved_ms=3, most_alike=0),
     Setting(layout=FEW_IDS, reserved_ms=20),
-    Setting(layout=FEW_IDS, max_queued_commands=25),
+    Setting(layout=FEW_IDS, max_queued_commands=25, most_alike=0),
     Setting(most_alike=32),
     Setting(layout=FEW_IDS, reserved_ms=20, most_alike=32),
 ]
