@@ -120,7 +120,7 @@ class Server:
 
     def _sources(self) -> Iterator[Source]:
         if path := self._config.password_file:
-            yield Source("passwords", (path,), partial(self._use_passwords, path))
+            yield Source("--password-file", (path,), partial(self._use_passwords, path))
         if self._tls:
             yield Source("TLS", self._tls.paths, partial(self._use_certificate, self._tls))
 

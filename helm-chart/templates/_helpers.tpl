@@ -114,11 +114,19 @@ A number as text; empty for null, which Helm 3 would print as "<no value>". Helm
 {{- if semverCompare ">=1.27.0-0" .Capabilities.KubeVersion.Version }}true{{ end }}
 {{- end }}
 
+{{/* The variable with a password, if extraEnv has one. */}}
+{{- define "respid.passwordVariable" -}}
+{{- range .Values.extraEnv }}{{ if eq .name "RESPID_PASSWORD" }}{{ list . | toYaml }}{{ end }}{{ end }}
+{{- end }}
+
+{{/* Whether clients must show a password; empty if not. */}}
+{{- define "respid.hasPassword" -}}
+{{- if or .Values.auth.existingSecret (include "respid.passwordVariable" .) }}true{{ end }}
+{{- end }}
+
 {{/* Whether clients must show a password or a certificate on every port; empty if not. */}}
 {{- define "respid.isAuthenticated" -}}
-{{- $hasPassword := .Values.auth.existingSecret }}
-{{- range .Values.extraEnv }}{{ if eq .name "RESPID_PASSWORD" }}{{ $hasPassword = "extraEnv" }}{{ end }}{{ end }}
-{{- if or $hasPassword (and .Values.tls.only (eq (include "respid.authClients" .) "yes")) }}true{{ end }}
+{{- if or (include "respid.hasPassword" .) (and .Values.tls.only (eq (include "respid.authClients" .) "yes")) }}true{{ end }}
 {{- end }}
 
 {{/* Whether clients show a certificate: no, optional or yes. YAML reads yes and no without quotes as booleans. */}}

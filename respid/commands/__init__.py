@@ -30,7 +30,7 @@ from respid.commands.queued import queue_draws, queue_known
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
 from respid.commands.table import COMMANDS, Command
-from respid.commands.transaction import run_at_once, run_known_at_once
+from respid.commands.transaction import exec_at_once, run_at_once, run_known_at_once
 
 __all__ = [
     "COMMANDS",
@@ -54,6 +54,7 @@ __all__ = [
     "connection",
     "constant_draw",
     "diagnostics",
+    "exec_at_once",
     "existence",
     "expiry",
     "handshake",

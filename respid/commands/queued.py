@@ -11,6 +11,7 @@ _KIB = 1024
 ENTRY_BYTES = 200  # memory of an entry without its arguments
 _REFERENCE_BYTES = 8
 _MOST_DRAWN = 512  # at once; other clients have their turn after that
+_MOST_KNOWN = 128  # in an entry to which others are added
 
 
 class QueuedRequest:
@@ -59,18 +60,25 @@ class QueuedDraws:
 class QueuedKnown:
     """Known requests, which are answered together."""
 
-    __slots__ = ("_requests", "_version", "count", "draws_ids")
+    __slots__ = ("_version", "count", "draws_ids", "requests")
 
     def __init__(self, requests: tuple[Known, ...], version: int) -> None:
-        self._requests = requests
+        self.requests: tuple[Known, ...] = ()
         self._version = version
-        self.count = len(requests)
-        self.draws_ids = any(request.drawn for request in requests)
+        self.count = 0
+        self.draws_ids = False
+        self.add(requests)
+
+    def add(self, requests: tuple[Known, ...]) -> None:
+        """Adds requests that were sent after these, in the same version of the protocol."""
+        self.requests += requests
+        self.count += len(requests)
+        self.draws_ids = self.draws_ids or any(request.drawn for request in requests)
 
     def replies(self, session: Session) -> Parts:
         # A HELLO before them in the same transaction may have changed the version.
         is_same = session.version == self._version
-        left = self._requests if is_same else in_this_version(session, self._requests)
+        left = self.requests if is_same else in_this_version(session, self.requests)
         while left:
             refusal = session.refusal()
             answered, replies = answer_known(session, left if refusal is None else left[:1])
@@ -111,12 +119,18 @@ def queue_known(session: Session, transaction: list[Queued], requests: tuple[Kno
     room = _room(session)
     if room <= 0:
         return 1, _refuse(session, transaction)
-    queued = QueuedKnown(requests[:room], session.version)
-    transaction.append(queued)
-    session.queued_bytes += ENTRY_BYTES + _REFERENCE_BYTES * queued.count
-    session.queued_requests += queued.count
-    session.queued_size += queued.count
-    return queued.count, encoder.QUEUED * queued.count
+    requests = requests[:room]
+    count = len(requests)
+    last = transaction[-1] if transaction else None
+    if isinstance(last, QueuedKnown) and last.count < _MOST_KNOWN:
+        last.add(requests)
+    else:
+        transaction.append(QueuedKnown(requests, session.version))
+        session.queued_bytes += ENTRY_BYTES
+    session.queued_bytes += _REFERENCE_BYTES * count
+    session.queued_requests += count
+    session.queued_size += count
+    return count, encoder.QUEUED * count
 
 
 def queue_request(session: Session, transaction: list[Queued], command: Command, arguments: list[bytes]) -> bytes:

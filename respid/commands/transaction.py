@@ -11,6 +11,8 @@ from respid.resp import encoder, errors
 
 group = CommandGroup("transactions")
 
+MOST_AT_ONCE = 512  # requests of a transaction; more are answered in several turns
+
 
 @group.command(
     "MULTI", "Starts a transaction: commands are queued until EXEC.", f"{ALWAYS} fast immediate", since="1.2.0"
@@ -54,7 +56,7 @@ def _run(session: Session, transaction: list[Queued]) -> Parts:
 
 
 def run_at_once(session: Session, name: str, draw: Draw, count: int) -> tuple[bytes, Parts | None]:
-    """Does what MULTI, `count` requests that draw IDs, and EXEC would do in a plain session.
+    """Does what MULTI, `count` requests that draw IDs, and EXEC would do in a plain session; in a transaction, EXEC.
 
     Returns the replies, and the rest of the reply to EXEC if it has to wait for IDs. If the requests are too many for a
     transaction, or EXEC would fail, it does nothing and returns no replies.
@@ -78,6 +80,19 @@ def run_known_at_once(session: Session, requests: tuple[Known, ...]) -> tuple[by
     return _exec_at_once(session, count, replies, rest)
 
 
+def exec_at_once(session: Session) -> tuple[bytes, Parts | None]:
+    """Does the same for the EXEC of a transaction of a run, or of known requests. For another, it does nothing."""
+    transaction = session.transaction
+    if transaction is None or len(transaction) != 1 or transaction[0].count > MOST_AT_ONCE:
+        return b"", None
+    (queued,) = transaction
+    if isinstance(queued, QueuedDraws):
+        return run_at_once(session, queued.name, queued.draw, queued.count)
+    if isinstance(queued, QueuedKnown):  # alone, so no HELLO before them changes the version
+        return run_known_at_once(session, queued.requests)
+    return b"", None
+
+
 def _may_run_at_once(session: Session, count: int) -> bool:
     worker = session.worker
     return count <= worker.config.max_queued_commands and worker.generator.obstacle() is None
@@ -85,10 +100,15 @@ def _may_run_at_once(session: Session, count: int) -> bool:
 
 def _exec_at_once(session: Session, count: int, replies: bytes, rest: Queued | None) -> tuple[bytes, Parts | None]:
     counts = session.worker.stats.commands
-    counts["multi"] += 1
+    if session.transaction is None:
+        opening = _opening(count)
+        counts["multi"] += 1
+    else:
+        opening = encoder.array_header(count)
+        session.end_transaction()
     counts["exec"] += 1
     session.last_command = "exec"
-    return _opening(count) + replies, None if rest is None else _rest(session, rest)
+    return opening + replies, None if rest is None else _rest(session, rest)
 
 
 @lru_cache(maxsize=32)

@@ -6,14 +6,14 @@ the replies of a turn.
 
 from typing import NamedTuple
 
-from respid.commands import Known, ReplyMode, Session, is_run, run_at_once, run_known_at_once
+from respid.commands import Known, ReplyMode, Session, exec_at_once, is_run, run, run_at_once, run_known_at_once
 from respid.net.pending_requests import PendingRequests
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
 from respid.resp.fast_path import NO_RUN
 from respid.resp.reader import RequestLimits
-from respid.resp.transaction import OPENINGS
+from respid.resp.transaction import CLOSINGS, EXEC_BYTES, MULTI_BYTES, NO_REQUESTS, OPENINGS, Requests
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
@@ -28,6 +28,7 @@ READ_NS = 10_000
 NS_PER_BYTE = 1
 NS_PER_KNOWN = 300  # of a known request in a transaction that is answered at once
 FIRST_READ_BYTES = 32_000  # as long as the client has sent nothing
+MOST_UNNOTED_BYTES = 1400  # of a transaction: 128 known requests are too few for their memory to be noted
 
 # Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
 _ON, _SKIP_NEXT, _SKIPPING = ReplyMode.ON, ReplyMode.SKIP_NEXT, ReplyMode.SKIPPING
@@ -78,7 +79,7 @@ class Connection:
         self._commands = worker.stats.commands
         # Everything that was read is answered, and the client is neither in MULTI nor in CLIENT REPLY OFF.
         self.is_between_requests = self.session.is_plain
-        self.is_settled = True  # it has held nothing since `settle` was called
+        self.is_settled = True  # it has held nothing since `settle` was called, or a small transaction only
 
     def settle(self) -> None:
         """Call when what the client holds has been noted."""
@@ -111,8 +112,11 @@ class Connection:
         found = self._runs.find_in_read(data) if self.is_between_requests else NO_RUN
         frames = found.frames
         if not frames:
-            if self._transactions.expected and self.is_between_requests and data.startswith(OPENINGS):
-                return self._receive_transactions(data)
+            if self._transactions.expected:
+                if not self.is_between_requests:
+                    return self._receive_in_transaction(data)
+                if data.startswith(OPENINGS):
+                    return self._receive_transactions(data)
             return self._receive_requests(data)
         self._pending.took_general_path = False
         subject = self._runs.subject
@@ -133,33 +137,90 @@ class Connection:
 
     def _receive_transactions(self, data: bytes) -> bytes:
         """Answers the transactions with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""
-        pending, output, position = self._pending, b"", 0
-        pending.took_general_path = False
-        kinds = pending.kinds
+        output, position = b"", 0
+        self._pending.took_general_path = False
+        kinds = self._pending.kinds
         for _ in range(MOST_AT_ONCE):
             frames, known, end = self._transactions.find(kinds, data, position)
             replies = self._run_at_once(frames, known) if end else b""
             if not replies:
                 break
             output, position = output + replies, end
-            if position == len(data) or pending.parts is not None or len(output) >= TURN_OUTPUT_BYTES:
+            if position == len(data) or self._pending.parts is not None or len(output) >= TURN_OUTPUT_BYTES:
                 break
-        if pending.parts is None and position == len(data):
+        if self._pending.parts is None and position == len(data):
             return output
         rest = data[position:]
+        if not position and (output := self._begin_transaction(data)):
+            return output
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
+
+    def _begin_transaction(self, data: bytes) -> bytes:
+        """Answers MULTI and the requests after it in a read without EXEC; returns b"" if they need the general path."""
+        found = self._find_quick(data[MULTI_BYTES:])
+        if found is None:
+            return b""
+        begun = run(self.session, [b"MULTI"])
+        return begun + self._queue_quickly(*found) if isinstance(begun, bytes) else b""
+
+    def _receive_in_transaction(self, data: bytes) -> bytes:
+        """Answers a read with requests of a transaction, EXEC, or both. Jedis sends EXEC alone, others each request."""
+        session = self.session
+        ending = data[-EXEC_BYTES:]
+        if ending not in CLOSINGS:
+            ending = b""
+        is_next = session.transaction is not None and self.next is _READ and self._pending.reader.is_empty
+        found = self._find_quick(data[: len(data) - len(ending)]) if is_next and session.takes_runs else None
+        if found is None:
+            return self._receive_requests(data)
+        output = self._queue_quickly(*found)
+        if not ending:
+            return output
+        replies, self._pending.parts = exec_at_once(session)
+        if not replies:
+            return output + self._receive_requests(ending)
+        self.is_between_requests = self._pending.parts is None
+        return output + replies + (b"" if self._pending.parts is None else self._answer_turn())
+
+    def _find_quick(self, requests: bytes) -> Requests[Known] | None:
+        """Returns the requests of a transaction that can be queued at once; None if they need the general path."""
+        session = self.session
+        is_large = session.queued_bytes > MOST_UNNOTED_BYTES
+        if is_large or session.transaction_broken or session.tracking is not None:
+            return None
+        if not requests:
+            return NO_REQUESTS
+        frames, known = self._transactions.find_all(self._pending.kinds, requests)
+        queued = 0 if session.transaction is None else session.queued_size
+        has_room = queued + frames + len(known) <= session.worker.config.max_queued_commands
+        return (frames, known) if has_room and self._is_quick(frames, known) else None
+
+    def _queue_quickly(self, frames: int, known: tuple[Known, ...]) -> bytes:
+        self.is_between_requests = self._pending.took_general_path = False
+        self._transactions.trust()
+        if frames:
+            self._pending.run_left = frames
+            self.session.last_command = self._runs.subject.command
+            return self._pending.answer() or b""
+        self._pending.recognised = known
+        return self._pending.answer() or b"" if known else b""
+
+    def _is_quick(self, frames: int, known: tuple[Known, ...]) -> bool:
+        """Whether these requests of a transaction are better answered at once."""
+        if known:
+            return not (is_run(known) and self._runs.may_learn(len(known)))
+        return frames > 0 and self._runs.subject.draw.ids > 0
 
     def _run_at_once(self, frames: int, known: tuple[Known, ...]) -> bytes:
         """Answers a transaction of the expected run, or of known requests; returns b"" if it needs the general path."""
         session, output = self.session, b""
-        if session.tracking is None:
-            if not known:
-                subject = self._runs.subject
-                if subject.draw.ids:
-                    output, self._pending.parts = run_at_once(session, subject.command, subject.draw, frames)
-            elif not (is_run(known) and self._runs.may_learn(len(known))):
+        if session.tracking is None and self._is_quick(frames, known):
+            if known:
                 output, self._pending.parts = run_known_at_once(session, known)
                 self.budget.left_ns -= len(known) * NS_PER_KNOWN
+            else:
+                subject = self._runs.subject
+                output, self._pending.parts = run_at_once(session, subject.command, subject.draw, frames)
         if output:
             self._transactions.trust()
         else:
@@ -184,11 +245,11 @@ class Connection:
         output = b""
         if is_next and len(data) < QUICK_READ_BYTES:
             output = pending.answer_quickly()
-            if output:
+            if output and pending.following is None and not pending.recognised and pending.reader.finish():
+                return output
+            if pending.following is not None:
                 pending.request, pending.following = pending.following, None
-                if pending.request is None and not pending.recognised and pending.reader.finish():
-                    return output
-            elif pending.request is None:
+            elif not output and pending.request is None:
                 pending.known.pause += 1  # at the same place, an attempt would be in vain again
         return output + self._answer_turn()
 

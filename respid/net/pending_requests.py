@@ -201,22 +201,27 @@ class PendingRequests:
 
         It ends before a run. The request after them is kept if it was parsed.
         """
-        replies: list[bytes] = []
+        self._recognise()
+        if not self.recognised:
+            return self._answer_in_turn([])
+        output = self._answer_recognised()
+        if self.recognised or self.reader.finish():
+            return output
+        return self._answer_in_turn([output])
+
+    def _answer_in_turn(self, replies: list[bytes]) -> bytes:
+        """Adds the replies to requests that are short and quick, and to known ones among them."""
         left = MOST_QUICK
         while left > 0:
-            self._recognise()
-            if self.recognised:
-                left -= len(self.recognised)
-                replies.append(self._answer_recognised())
-                if self.recognised:
-                    break
-            else:
-                most = left if self.known.pause else 1
-                if self._answer_short(replies, most) < most:
-                    break
-                left -= most
-            if self.reader.finish():
+            most = left if self.known.pause else 1
+            if self._answer_short(replies, most) < most or self.reader.finish():
                 break
+            self._recognise()
+            left -= most + len(self.recognised)
+            if self.recognised:
+                replies.append(self._answer_recognised())
+                if self.recognised or self.reader.finish():
+                    break
         return b"".join(replies)
 
     def _answer_short(self, replies: list[bytes], most: int) -> int:

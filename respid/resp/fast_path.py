@@ -46,9 +46,9 @@ _LEARNING = 32  # about a new template
 _WASTED = 16  # about one that was tried in vain
 _SHORT = 32  # about one that recognises a short run among other frames, which the general path answers as fast
 _LONGEST_SHORT = 3  # frames of such a run
-_OTHER_LENGTHS = 8  # about one whose keys have other lengths
 _SAVED = 8  # the trust in it for each frame
 _MOST_DOUBTS = 512
+_MOST_OTHER_LENGTHS = 60  # runs in a row that begin with keys of other lengths, until a template of these is learned
 _PAUSE = 8000  # parsed requests until a client whose requests are no runs is given another chance
 
 
@@ -162,6 +162,7 @@ class RunReader(Generic[Subject]):
         "_guess",
         "_headers",
         "_learned",
+        "_other_lengths",
         "_parsed",
         "_read",
         "_read_bytes",
@@ -177,6 +178,7 @@ class RunReader(Generic[Subject]):
         self.expects: Template | None = None  # of the next run; None if none can be recognised
         self._guess = 1  # the number of frames in the next run
         self._doubts = 0  # since the template last recognised a frame
+        self._other_lengths = 0  # runs in a row that began with keys of other lengths than those of the template
         self.pause = 0  # the number of parsed requests until a template is made again
         self._parsed: list[bytes] = []  # what mattered of the last parsed request
         self._read: bytes | None = None  # the previous read, if it was one run
@@ -265,9 +267,14 @@ class RunReader(Generic[Subject]):
         if not mixed.frames:
             self._doubt(_WASTED, _PAUSE)
             return run
-        if not run.frames:
+        self._trust(mixed.frames)
+        if run.frames:
+            self._other_lengths = 0
+        else:
             self._guess = 1
-            self._doubt(_OTHER_LENGTHS, 0)
+            self._other_lengths += 1
+            if self._other_lengths == _MOST_OTHER_LENGTHS:
+                self._give_up(0)
         return Run(run.frames + mixed.frames, mixed.end)
 
     def _count_equal(self, template: Template, buffer: bytes, position: int) -> int:
@@ -288,7 +295,7 @@ class RunReader(Generic[Subject]):
             wanted = max(wanted - step, frames)
         if frames:
             self._guess = min(frames, _MOST_UNPACKED)
-            self._doubts = max(0, self._doubts - _SAVED * frames)
+            self._trust(frames)
         return frames
 
     def _remember(self, data: bytes, run: Run) -> None:
@@ -303,10 +310,13 @@ class RunReader(Generic[Subject]):
                 self._headers = (headers, expected) if run.frames <= _MOST_KEPT else None
                 self._learned, self._read_bytes = template, len(data)
 
+    def _trust(self, frames: int) -> None:
+        self._doubts = max(0, self._doubts - _SAVED * frames)
+
     def _doubt(self, doubts: int, pause: int) -> None:
         self._doubts += doubts
         if self._doubts >= _MOST_DOUBTS:
             self._give_up(pause)
 
     def _give_up(self, pause: int) -> None:
-        self.expects, self.pause, self._doubts = None, pause, 0
+        self.expects, self.pause, self._doubts, self._other_lengths = None, pause, 0, 0

@@ -24,7 +24,7 @@ Subject = TypeVar("Subject")
 
 OPENING_BYTES = 14  # a whole PING; of other frames, as much as names the command, if its name has up to six letters
 _LEAST_NAME = 3  # letters, for the opening not to reach into the key
-_MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after that
+MOST_FRAMES = 128  # at once, about 40 us; other clients have their turn after that
 _MOST_ALIKE = 2  # in a row; a client that draws IDs one by one is known by its run, and waits for no turn
 _ANY_NUMBER = -1
 _MOST_IN_SHAPE = 64  # frames of a read whose shape is kept
@@ -32,6 +32,7 @@ _SHAPE_READS = 4  # to keep the shape of a read takes the time that it saves in 
 _MOST_LOST = 16 * _SHAPE_READS
 # An attempt is in vain if it finds none, or so few among others that the general path answers them as fast.
 _LEAST_WORTH = 3
+_FRAMES_FOR_ATTEMPT = 2  # as many more make up for one in vain
 _MOST_IN_VAIN = 16
 _PAUSE = 64  # attempts that are left out then; twice as many if the next one is in vain, too
 _MOST_DOUBLINGS = 6
@@ -169,7 +170,7 @@ class KnownFrames(Generic[Subject]):
         if found and is_miss:
             self.pause = 1  # the next attempt would be at the same frame
         if len(found) >= _LEAST_WORTH:
-            self._trust(len(found) - _LEAST_WORTH)
+            self._trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
         else:
             self._doubt()
         return found, end
@@ -207,7 +208,7 @@ class KnownFrames(Generic[Subject]):
         """
         found: list[Subject] = []
         last, alike, end_of_buffer = self._last, self._alike, len(buffer)
-        while kind is not None and len(found) < _MOST_FRAMES:
+        while kind is not None and len(found) < MOST_FRAMES:
             start, free, extra, tail, may_run, subject = kind
             end = position + start
             if free:

@@ -11,7 +11,7 @@ begins. If that EXEC is a part of a key, none ends there.
 from typing import Any, Generic
 
 from respid.resp.fast_path import RunReader
-from respid.resp.known_frames import Kinds, KnownFrames, Subject
+from respid.resp.known_frames import MOST_FRAMES, Kinds, KnownFrames, Subject
 
 # EXEC in the letter case of MULTI, as drivers write both: go-redis and ioredis in lower case, most others in upper.
 ENDINGS = {
@@ -19,7 +19,8 @@ ENDINGS = {
     b"*1\r\n$5\r\nmulti\r\n": b"*1\r\n$4\r\nexec\r\n",
 }
 OPENINGS = tuple(ENDINGS)
-_OPENING_BYTES, _ENDING_BYTES = 15, 14
+CLOSINGS = frozenset(ENDINGS.values())
+MULTI_BYTES, EXEC_BYTES = 15, 14
 _MOST_DOUBTS = 16
 _PAUSE = 1000  # transactions until a client whose transactions are others is given another chance
 
@@ -28,6 +29,9 @@ _PAUSE = 1000  # transactions until a client whose transactions are others is gi
 # where EXEC ends. A named tuple takes 0.2 us more to make.
 Transaction = tuple[int, tuple[Subject, ...], int]
 NO_TRANSACTION: Transaction[Any] = (0, (), 0)
+# The same without the end.
+Requests = tuple[int, tuple[Subject, ...]]
+NO_REQUESTS: Requests[Any] = (0, ())
 
 
 class TransactionReader(Generic[Subject]):
@@ -49,20 +53,26 @@ class TransactionReader(Generic[Subject]):
 
     def find(self, kinds: Kinds[Subject], buffer: bytes, position: int) -> Transaction[Subject]:
         """Returns the transaction that begins at this position, or NO_TRANSACTION."""
-        start = position + _OPENING_BYTES
+        start = position + MULTI_BYTES
         ending = ENDINGS.get(buffer[position:start])
         if ending is None:
             return NO_TRANSACTION
         end = buffer.find(ending, start)
-        if end > 0:
-            requests = buffer[start:end]
-            frames, run_end = self._runs.find_in_read(requests)
-            if frames and start + run_end == end:
-                return frames, (), end + _ENDING_BYTES
-            if known := self._known.find_all(kinds, requests):
-                return 0, known, end + _ENDING_BYTES
-        self.doubt()
-        return NO_TRANSACTION
+        if end < 0:
+            self.doubt()
+            return NO_TRANSACTION
+        frames, known = self.find_all(kinds, buffer[start:end])
+        return (frames, known, end + EXEC_BYTES) if frames or known else NO_TRANSACTION
+
+    def find_all(self, kinds: Kinds[Subject], requests: bytes) -> Requests[Subject]:
+        """Returns the requests of a part of a transaction, without MULTI and EXEC; none if they are neither."""
+        frames, end = self._runs.find_in_read(requests)
+        if frames and end == len(requests):
+            return frames, ()
+        known = self._known.find_all(kinds, requests) if frames < MOST_FRAMES else ()
+        if not known:
+            self.doubt()
+        return 0, known
 
     def trust(self) -> None:
         """Call for each transaction that was found and answered at once."""

@@ -107,6 +107,24 @@ def test_first_password_of_the_secret_is_used(
     assert check(1, server.port) == 1
 
 
+def test_the_password_of_the_environment_is_used(
+    check: Check, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server("--bind", "127.0.0.2", worker_id="0", RESPID_PASSWORD="new secret")
+    assert check(1, server.port) == 1
+    monkeypatch.setenv("RESPID_PASSWORD", "new secret")
+    assert check(1, server.port) == 0
+
+
+def test_the_pod_has_the_password_variable_of_the_workers() -> None:
+    password = {"name": "RESPID_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "ids", "key": "password"}}}
+    rendered = render({"extraEnv": [{"name": "TZ", "value": "UTC"}, password]})
+    (container,) = rendered.one("Pod")["spec"]["containers"]
+    assert container["env"][-1] == password
+    assert "TZ" not in {each["name"] for each in container["env"]}
+    assert "--askpass INCR" in rendered.notes
+
+
 @pytest.fixture
 def tls_files(tmp_path: Path) -> Path:
     """A directory with the files of a Secret for TLS."""

@@ -24,4 +24,4 @@ def test_help_lists_subcommands(client: CommandClient, container: str) -> None:
     assert {line.type for line in help_.elements} == {"+"}
     lines = [(line.text or b"").decode() for line in help_.elements]
     assert lines[0].startswith(f"{container} <subcommand>")
-    assert "HELP" in lines
+    assert lines[-2:] == ["HELP", "    Returns this help."]

@@ -97,11 +97,12 @@ def test_short_passwords_are_logged(start_server: StartServer, password_file: Pa
 
 def test_failed_reload_keeps_passwords(locked: RunningServer, password_file: Path) -> None:
     password_file.write_text("\n")
-    assert f" error reload failed, keeping the previous contents: passwords: {password_file}: contains no" in hang_up(
-        locked
+    assert (
+        f" error reload failed, keeping the previous contents: --password-file: {password_file}: contains no"
+        in hang_up(locked)
     )
     password_file.unlink()
-    assert hang_up(locked).endswith(f"passwords: {password_file}: No such file or directory")
+    assert hang_up(locked).endswith(f"--password-file: {password_file}: No such file or directory")
     assert is_right(locked, "first")
 
 
@@ -113,7 +114,7 @@ def test_missing_passwords_stop_the_start(start_server: StartServer, tmp_path: P
     server = start_server("--password-file", str(path), wait=False)
     assert server.wait() == 1
     (line,) = server.log.splitlines()
-    assert line.startswith(f"respid: passwords: {path}: ")
+    assert line.startswith(f"respid: --password-file: {path}: ")
 
 
 def test_failures_are_counted_and_logged_once(locked: RunningServer) -> None:

@@ -698,7 +698,7 @@ def refusal_in_known_transaction_not_counted(patch: Patch) -> None:
         for part in rest(queued_known, session):
             if part is not None and part.startswith(b"-"):
                 counts = session.worker.stats.commands
-                counts[queued_known._requests[0].command] -= 1
+                counts[queued_known.requests[0].command] -= 1
             yield part
 
     rest = queued.QueuedKnown.replies
@@ -724,3 +724,83 @@ def transaction_at_once_not_counted(patch: Patch) -> None:
         return answered
 
     patch.setattr("respid.net.connection.run_at_once", run)
+
+
+# A transaction in several reads
+
+
+def before_a_part(patch: Patch, change: Callable[[Session], None]) -> None:
+    """Changes the session before a read in a transaction."""
+
+    def receive(connection: Connection, data: bytes) -> bytes:
+        change(connection.session)
+        return receive_rightly(connection, data)
+
+    receive_rightly = Connection._receive_in_transaction
+    patch.setattr(Connection, "_receive_in_transaction", receive)
+
+
+@plant
+def requests_before_a_part_forgotten(patch: Patch) -> None:
+    def forget(session: Session) -> None:
+        if session.transaction:
+            session.transaction = []
+
+    before_a_part(patch, forget)
+
+
+@plant
+def part_of_a_broken_transaction_answered(patch: Patch) -> None:
+    def forgive(session: Session) -> None:
+        session.transaction_broken = False
+
+    before_a_part(patch, forgive)
+
+
+@plant
+def part_of_a_transaction_within_a_request(patch: Patch) -> None:
+    def receive(connection: Connection, data: bytes) -> bytes:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(RequestReader, "is_empty", property(lambda _reader: True))
+            return receive_rightly(connection, data)
+
+    receive_rightly = Connection._receive_in_transaction
+    patch.setattr(Connection, "_receive_in_transaction", receive)
+
+
+@plant
+def part_in_any_reply_mode_answered(patch: Patch) -> None:
+    patch.setattr(Session, "takes_runs", property(lambda session: session.transaction is not None))
+
+
+@plant
+def limit_of_parts_ignored(patch: Patch) -> None:
+    def queue(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
+        queued = queue_known(session, transaction, requests)
+        session.queued_size -= len(requests) - 1
+        return queued
+
+    queue_known = queued.queue_known
+    patch.setattr("respid.net.pending_requests.queue_known", queue)
+
+
+@plant
+def several_in_a_transaction_forgotten(patch: Patch) -> None:
+    """Only the first entry of the queue is executed."""
+
+    def execute(session: Session) -> tuple[bytes, Parts | None]:
+        if session.transaction:
+            session.transaction = session.transaction[:1]
+        return transaction.exec_at_once(session)
+
+    patch.setattr("respid.net.connection.exec_at_once", execute)
+
+
+@plant
+def multi_answered_with_exec_again(patch: Patch) -> None:
+    def execute(session: Session, *given: Any) -> tuple[bytes, Parts | None]:
+        session.end_transaction()
+        return execute_rightly(session, *given)
+
+    execute_rightly = transaction._exec_at_once
+    patch.setattr(transaction, "_exec_at_once", execute)

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -97,10 +98,10 @@ TRACKING = ["CLIENT TRACKING ON OPTIN", "CLIENT TRACKING OFF", "CLIENT CACHING Y
 SETTINGS = [
     Setting(),
     Setting(password="secret"),
-    Setting(layout=FEW_IDS),
-    Setting(reserved_ms=3),
+    Setting(layout=FEW_IDS, most_alike=0),
+    Setting(reserved_ms=3, most_alike=0),
     Setting(layout=FEW_IDS, reserved_ms=20),
-    Setting(layout=FEW_IDS, max_queued_commands=25),
+    Setting(layout=FEW_IDS, max_queued_commands=25, most_alike=0),
     Setting(most_alike=32),
     Setting(layout=FEW_IDS, reserved_ms=20, most_alike=32),
 ]
@@ -125,7 +126,37 @@ def transactions(random: Random, run: bytes) -> list[bytes]:
     several = whole * random.choice([1, 1, 3]) + transaction(before + run + after, name, end)
     known = [transaction(b"")] * random.randint(0, 1) + [whole] * random.randint(1, 3)
     begun = [run[: run.find(b"$")]] * (random.random() < 0.2)
-    return [*known, several, *begun, whole * 2]
+    if random.random() < 0.5:
+        return [*known, several, *begun, whole * 2]
+    apart = random.choice(APART)
+    return [*known, *apart(whole), *apart(several), *begun, *apart(whole), *apart(whole)]
+
+
+MULTI_BYTES, EXEC_BYTES = len(request("MULTI")), len(request("EXEC"))
+
+
+def after_multi(sent: bytes) -> list[bytes]:
+    """Returns the reads of a transaction whose MULTI comes in a read of its own."""
+    return [sent[:MULTI_BYTES], sent[MULTI_BYTES:]]
+
+
+def before_exec(sent: bytes) -> list[bytes]:
+    """Returns the reads of a transaction whose EXEC comes in a read of its own."""
+    return [sent[:-EXEC_BYTES], sent[-EXEC_BYTES:]]
+
+
+def between(sent: bytes) -> list[bytes]:
+    """Returns the reads of a transaction of which both come so."""
+    multi, rest = after_multi(sent)
+    return [multi, *before_exec(rest)]
+
+
+def one_by_one(sent: bytes) -> list[bytes]:
+    """Returns the reads of a transaction of a driver that waits for each reply."""
+    return re.split(rb"(?<=.)(?=\*[1-9]\r\n\$)", sent, flags=re.DOTALL)
+
+
+APART = (after_multi, before_exec, between, one_by_one)
 
 
 def pieces_of_stream(random: Random) -> list[bytes]:
@@ -259,11 +290,46 @@ def test_transaction_of_known_requests_gets_same_replies(several: str, setting: 
             )
 
 
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+@pytest.mark.parametrize("apart", APART)
+def test_transaction_in_parts_gets_same_replies(apart: Callable[[bytes], list[bytes]], setting: Setting) -> None:
+    """Also one that waits, is refused, or exceeds the limit."""
+    for several in ("INCR KEY", "INCR KEY,EXPIRE KEY 60"):
+        one = b"".join(frame(words, b"a") for words in several.split(","))
+        known = [request("AUTH", "secret"), *[transaction(one)] * 3]
+        for times in (1, 26, 300):
+            sent = apart(transaction(one * times))
+            check_equality([*known, *sent, one, request("HELLO", "3"), *sent * 2, transaction(one)], setting)
+
+
+@pytest.mark.parametrize("several", ["INCR KEY", "ID.NEXT AS STRING,GET KEY,INCR KEY"])
+@pytest.mark.parametrize("apart", APART)
+def test_requests_between_parts_of_transaction(apart: Callable[[bytes], list[bytes]], several: str) -> None:
+    one = b"".join(frame(words, b"key") for words in several.split(","))
+    begin, *middle, end = apart(transaction(one * 2))
+    modes = (
+        "INCR",
+        "MULTI",
+        "DISCARD",
+        "EXEC",
+        "HELLO 3",
+        "CLIENT REPLY OFF",
+        "CLIENT REPLY SKIP",
+        "CLIENT TRACKING ON",
+    )
+    for before in (*[request(*words.split()) for words in modes], one, one[:-1], b"*2\r\n"):
+        check_equality([*[transaction(one)] * 3, begin, before, *middle, end, one, begin, *middle, end])
+        check_equality([*[transaction(one)] * 3, before, begin, *middle, before + end, begin, *middle, end + before])
+
+
 @pytest.mark.parametrize("several", ["INCR KEY,EXPIRE KEY 60", "INCR KEY"])
 def test_transaction_ends_choice_of_caching(several: str) -> None:
     sent = transaction(b"".join(frame(words, b"a") for words in several.split(",")))
     chosen = [request(*words.split()) for words in ("CLIENT TRACKING ON OPTIN", "CLIENT CACHING YES")]
     check_equality([sent, sent, *chosen, sent, sent])
+    for apart in APART:
+        check_equality([sent, sent, *chosen, *apart(sent), *chosen, *apart(sent), sent])
 
 
 def test_transaction_of_known_requests_fails_as_a_whole() -> None:
@@ -271,6 +337,7 @@ def test_transaction_of_known_requests_fails_as_a_whole() -> None:
     several = frame("HINCRBY KEY KEY 1", b"a") + frame("EXPIRE KEY 60", b"a")
     refused = frame("INCR KEY", b"a") * 400
     pieces = [transaction(several), refused, transaction(several), request("MULTI"), several * 2, request("EXEC")]
+    pieces += [request("MULTI") + frame("GET KEY", b"a"), several, request("EXEC")]
     check_equality(pieces, Setting(layout=FEW_IDS, reserved_ms=20))
 
 

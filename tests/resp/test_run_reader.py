@@ -107,14 +107,37 @@ def test_gives_up_learning_after_many_templates() -> None:
     assert compares_after_pause(runs)
 
 
-def test_other_lengths_are_doubted_without_a_pause() -> None:
+def test_other_lengths_are_learned_without_a_pause() -> None:
     runs = learned()
-    for _ in range((512 - 32) // 8):
+    for _ in range(60):
         assert runs.expects is not None
         assert runs.find(incrby("ab") * 2, 0) == (2, 2 * len(incrby("ab")))
     assert runs.expects is None
     assert not runs.repeats([b"INCRBY", b"k", b"1"], 1)
     assert runs.repeats([b"INCRBY", b"k", b"1"], 1)
+
+
+def test_frames_of_other_lengths_are_trusted() -> None:
+    """As those of equal lengths: reads that are cut are known as runs for as long as they come."""
+    runs = learned()
+    pair = incrby("a") + incrby("abc")
+    for turn in range(200):
+        assert runs.find(pair * 20 + incrby("a")[:-9], 0) == (40, 20 * len(pair))
+        runs.learn([b"INCRBY", b"k" * (1 + turn % 9), b"1"], 1, "INCRBY")
+    assert runs.expects is not None
+    assert not runs.pause
+
+
+def test_lengths_of_template_end_a_row_of_others() -> None:
+    runs = learned()
+    for _ in range(59):
+        runs.find(incrby("ab") * 2, 0)
+    runs.find(incrby("k") + incrby("ab"), 0)
+    for _ in range(59):
+        runs.find(incrby("ab") * 2, 0)
+    assert runs.expects is not None
+    runs.find(incrby("ab") * 2, 0)
+    assert runs.expects is None
 
 
 def test_long_argument_is_not_learned() -> None:

@@ -7,7 +7,7 @@ import pytest
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import FREE, Kinds, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
-from respid.resp.transaction import NO_TRANSACTION, TransactionReader
+from respid.resp.transaction import NO_REQUESTS, NO_TRANSACTION, TransactionReader
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.scripted_worker import connect, converse
@@ -79,6 +79,81 @@ def test_finds_transaction_of_known_requests(
     for _ in range(3):
         found = transactions.find(KINDS, before + sent + after, len(before))
         assert found == (0, subjects, len(before + sent))
+
+
+@pytest.mark.parametrize("run", [RUN, request("INCR", "ab") * 2 + RUN], ids=len)
+def test_finds_part_of_transaction(transactions: TransactionReader[str], run: bytes) -> None:
+    for _ in range(2):
+        assert transactions.find_all(KINDS, run) == (run.count(b"INCR"), ())
+
+
+def test_finds_part_of_known_requests(transactions: TransactionReader[str]) -> None:
+    for _ in range(3):
+        assert transactions.find_all(KINDS, request("GET", "a") + request("PING")) == (0, ("get", "ping"))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [RUN + request("EXEC"), RUN + request("GET", "a"), request("PING") + RUN, RUN[:-1], RUN[1:], request("MULTI"), b""],
+)
+def test_finds_no_other_part(transactions: TransactionReader[str], sent: bytes) -> None:
+    for _ in range(2):
+        assert transactions.find_all(KINDS, sent) == NO_REQUESTS
+        assert transactions.find_all(KINDS, RUN) == (3, ())
+
+
+def test_long_run_is_not_looked_up_as_known(
+    transactions: TransactionReader[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are more than 128 requests, of which it is a part."""
+    for frames, looks in ((127, 1), (128, 0)):
+        sent = request("INCR", "a") * frames + request("PING")
+        with monkeypatch.context() as patch:
+            asked: list[bytes] = []
+            patch.setattr(
+                KnownFrames, "find_all", lambda _known, _kinds, buffer, asked=asked: asked.append(buffer) or ()
+            )
+            assert transactions.find_all(KINDS, sent) == NO_REQUESTS
+        assert len(asked) == looks
+
+
+def test_gives_up_parts_that_are_no_runs(transactions: TransactionReader[str]) -> None:
+    for _ in range(16):
+        assert transactions.expected
+        transactions.find_all(KINDS, RUN + request("LPOP", "a"))
+    assert pause(transactions) == PAUSE
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        [request("MULTI"), RUN + request("EXEC")],
+        [request("MULTI") + RUN, request("EXEC")],
+        [request("MULTI"), RUN, request("EXEC")],
+        [request("MULTI"), *[request("INCR", "a")] * 3, request("EXEC")],
+    ],
+)
+@pytest.mark.parametrize("is_known", [False, True])
+def test_transaction_in_parts_takes_no_general_path(worker: Worker, reads: list[bytes], *, is_known: bool) -> None:
+    """As Lettuce and Jedis send them, and drivers that wait for the reply to each request."""
+    connection = connect(worker)
+    if is_known:
+        reads = [read.replace(request("INCR", "a"), request("EXPIRE", "a", "60")) for read in reads]
+    converse(connection, *[transaction(RUN)] * 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(RequestReader, "feed")
+        converse(connection, *reads * 10)
+    assert worker.stats.commands["multi"] == worker.stats.commands["exec"] == 12
+    assert worker.stats.commands["incr"] + worker.stats.commands["expire"] == 36
+
+
+def test_large_transaction_is_noted(worker: Worker) -> None:
+    connection = connect(worker)
+    converse(connection, *[transaction(RUN)] * 2, request("MULTI"), request("GET", "a"))
+    assert connection.is_settled
+    converse(connection, *[request("GET", "a")] * 200)
+    assert not connection.is_settled
+    assert connection.held_bytes > 1400
 
 
 def test_finds_nothing_before_a_run_is_known() -> None:

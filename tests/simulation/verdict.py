@@ -47,14 +47,27 @@ def _check_end(world: World, one: Incarnation) -> None:
 
 
 def _has_lost_in_vain(world: World, one: Incarnation) -> bool:
-    """Whether a pod of another name took its worker ID, although nothing had kept it from writing its Lease in time."""
+    """Whether another pod came to use its IDs, although nothing had kept it from writing its Lease in time."""
     ended_ns = one.issuer.ended_ns or world.scheduler.now_ns
     quiet_ms = (ended_ns - world.troubled_ns) * 1000 / SECOND
-    # A pod that has taken it and stopped is unknown. It may have had the same name.
-    taken = re.search("was taken by pod ([^ ]+)", str(one.ended_by))
-    is_taken = taken is not None and taken[1] not in (one.place.pod, "unknown")
     is_quiet = quiet_ms > 2 * one.settings.reserve_ms + NOTICE_LOSS_MS and not one.was_held_up
-    return is_taken and is_quiet and not _has_lost_marks(world, one)
+    return is_quiet and (_was_taken(one) or _was_objected_to(world, one)) and not _has_lost_marks(world, one)
+
+
+def _was_taken(one: Incarnation) -> bool:
+    """Whether a pod of another name took its Lease. The name of one that has stopped since is unknown."""
+    taken = re.search("was taken by pod ([^ ]+)", str(one.ended_by))
+    return taken is not None and taken[1] not in (one.place.pod, "unknown")
+
+
+def _was_objected_to(world: World, one: Incarnation) -> bool:
+    """Whether another layout or ID space came to use its IDs, long after it had started, and it was not this pod."""
+    if one.settings.store != "lease" or "was taken by" in str(one.ended_by) or not one.issuer.has_issued:
+        return False
+    ended_ns = one.issuer.ended_ns or world.scheduler.now_ns
+    is_new = ended_ns - one.issuer.first_ns < (2 * one.settings.reserve_ms + NOTICE_LOSS_MS) * SECOND / 1000
+    pods = {other.place.pod for other in world.incarnations if other is not one and _have_met(one, other)}
+    return isinstance(one.ended_by, HolderLostError) and not is_new and one.place.pod not in pods
 
 
 def _is_start_above_too_far(one: Incarnation) -> bool:

@@ -12,7 +12,7 @@ from respid.resp import known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader
 from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.reader import RequestReader
-from respid.resp.transaction import NO_TRANSACTION, Transaction, TransactionReader
+from respid.resp.transaction import TransactionReader
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
@@ -97,10 +97,8 @@ def recognise_nothing(
     return (), position
 
 
-def find_no_transaction(
-    _transactions: TransactionReader[object], _kinds: Kinds[object], _buffer: bytes, _position: int
-) -> Transaction[object]:
-    return NO_TRANSACTION
+def expect_nothing(_transactions: TransactionReader[object]) -> None:
+    """Looks for no transaction that could be answered at once."""
 
 
 def answer_nothing(_pending: PendingRequests) -> bytes:
@@ -114,7 +112,7 @@ def use_general_path(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RunReader, "find", find_nothing)
     patch.setattr(RunReader, "find_in_read", find_nothing)
     patch.setattr(KnownFrames, "find", recognise_nothing)
-    patch.setattr(TransactionReader, "find", find_no_transaction)
+    patch.setattr(TransactionReader, "note_parsed", expect_nothing)
     patch.setattr(RequestReader, "next_short_request", read_nothing)
 
 

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -563,13 +564,17 @@ async def test_makes_world_readable_lock_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker-3.lock", "worker-3.json", "starting.lock"])
-@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "directory"])
-async def test_opens_only_regular_files(tmp_path: Path, name: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "socket", "directory"])
+async def test_opens_only_regular_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str) -> None:
     target, path = tmp_path / "precious", tmp_path / "state" / name
     path.parent.mkdir()
     target.write_text("content")
     if kind == "fifo":
         os.mkfifo(path)
+    elif kind == "socket":
+        monkeypatch.chdir(path.parent)  # the path of a socket must be short
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(name)
     elif kind == "directory":
         path.mkdir()
     else:
@@ -603,6 +608,7 @@ async def test_replaces_symlink_in_place_of_mark(tmp_path: Path, state_path: Pat
         ("", "an unknown process "),
         ("\x1b]0;owned\x07", "an unknown process"),
         ("pid 1\nrespid: all is well", "an unknown process"),
+        ("pid 812 déjà", "an unknown process"),
     ],
 )
 async def test_sanitizes_holder_name_from_lock(tmp_path: Path, written: str, shown: str) -> None:

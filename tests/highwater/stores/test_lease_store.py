@@ -135,10 +135,10 @@ async def test_pod_of_other_name_waits_for_lease_expiry(api: FaultyApi, space: s
     await holder.extend(MARK_MS + 1000)
     with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
         await other.load()
-    clock.pass_ms(RESERVE_MS - 1000)
+    clock.monotonic += RESERVE_MS * 1_000_000 - 1
     with pytest.raises(StoreUnavailableError, match="held by pod respid-3"):
         await other.load()
-    clock.pass_ms(1000)
+    clock.monotonic += 1
     assert (await other.load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
     await other.extend(MARK_MS + 2000)
     with pytest.raises(HolderLostError, match="taken by pod release-two-3"):
@@ -470,6 +470,7 @@ async def test_second_of_two_layouts_releases_worker_id(api: FaultyApi, space: s
     lease = await api.get(f"respid-{space}-1")
     assert lease is not None
     assert (lease.holder, lease.mark.is_used()) == ("", False), "unchanged: nothing was issued"
+    assert api.reported == ["LayoutInUse"]
     await first.extend(MARK_MS + 1000)
 
 
@@ -577,6 +578,7 @@ async def test_surveys_again_after_former_layout_extended(api: FaultyApi, space:
     await quick.release(MARK_MS)
     with pytest.raises(StoreUnavailableError, match="the marks of another layout have risen"):
         await store.extend(MARK_MS + 1000)
+    assert api.reported == []
     assert (await store.load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
     await store.extend(MARK_MS + 1000)
 
@@ -913,6 +915,19 @@ async def test_edit_of_a_killed_workers_lease_stops_nobody(
     await memory.label(there)
     await store.extend(MARK_MS + RESERVE_MS + 1000)
     await make_store(memory, space).load()
+
+
+async def test_pod_of_another_name_waits_for_a_former_one_in_another_id_space(
+    memory: LeasesInMemory, space: str
+) -> None:
+    """A pod of the same name need not wait, but it has not seen that the former one is gone."""
+    former, store = make_store(memory, "there"), make_store(memory, space)
+    for each in (former, store):
+        await each.load()
+        await each.extend(MARK_MS)
+    await store.release(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="is held by pod respid-3"):
+        await make_store(memory, space, "respid-4").load()
 
 
 async def test_former_pod_of_the_same_name_stops_for_another_id_space(memory: LeasesInMemory, space: str) -> None:
