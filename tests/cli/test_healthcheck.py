@@ -44,6 +44,23 @@ def test_names_the_option_at_the_redis_port(server: RunningServer) -> None:
     assert outcome.error_line.startswith(f"respid: no HTTP at 127.0.0.1:{server.port}: set --http-port")
 
 
+def test_names_no_option_if_the_server_hangs_up() -> None:
+    """As one that is just ending does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_hang_up, args=[listener])
+        thread.start()
+        outcome = run_command_line("healthcheck", "--http-port", str(listener.getsockname()[1]))
+        thread.join()
+    assert outcome.exit_code == 1
+    assert outcome.error_line.startswith("respid: no answer from ")
+
+
+def _hang_up(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1024)
+
+
 def test_fails_after_the_timeout(silent_port: int) -> None:
     outcome = run_command_line("healthcheck", "--http-port", str(silent_port), "--timeout", "0.05")
     assert outcome.exit_code == 1
