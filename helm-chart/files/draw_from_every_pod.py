@@ -34,7 +34,8 @@ def connect(host: str, port: int, *, tls: bool) -> socket.socket:
 def first_password() -> bytes:
     """Returns the first of the passwords that the pods have; empty if clients need none."""
     if AUTH_FILE.exists():
-        return AUTH_FILE.read_bytes().split(b"\n")[0].strip(b"\r")
+        lines = (line.removesuffix(b"\r") for line in AUTH_FILE.read_bytes().split(b"\n"))
+        return next(filter(None, lines), b"")  # the pods ignore empty lines
     return os.environ.get("RESPID_PASSWORD", "").encode()
 
 

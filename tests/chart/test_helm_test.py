@@ -103,6 +103,8 @@ def test_first_password_of_the_secret_is_used(
     monkeypatch.setattr(program, "AUTH_FILE", passwords)
     passwords.write_bytes(b"new secret\r\nold\n")
     assert check(1, server.port) == 0
+    passwords.write_bytes(b"\n\r\nnew secret\n")
+    assert check(1, server.port) == 0
     passwords.write_bytes(b"old\nnew secret\n")
     assert check(1, server.port) == 1
 
