@@ -11,7 +11,8 @@ import hiredis
 import pytest
 
 from respid.ids.layout import Layout
-from respid.net.connection import STREAM_PATIENCE_MS, TURN_OUTPUT_BYTES, Connection
+from respid.net.connection import TURN_OUTPUT_BYTES, Connection
+from respid.net.pending_requests import STREAM_PATIENCE_MS
 from respid.net.states import Next
 from respid.resp.reader import ProtocolError, RequestReader, unauthenticated_limits
 from tests.support.both_paths import use_general_path
@@ -106,7 +107,7 @@ def _bounded(connection: Connection, output: bytes) -> bytes:
     """Checks the output of one step, and the memory kept after it."""
     if len(output) > TURN_OUTPUT_BYTES + LARGEST_REPLY_BYTES:
         raise Broken(f"{len(output)} bytes of output in one turn")
-    reader = connection._reader
+    reader = connection._pending.reader
     kept = len(reader._buffer) - reader._position + len(reader._pending) + sum(map(len, reader._arguments))
     if connection.next is Next.READ and kept > KEPT_BYTES:
         raise Broken(f"{kept} bytes are kept for an incomplete request")

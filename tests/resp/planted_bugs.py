@@ -13,6 +13,7 @@ from respid.commands.known import Known, answer_known, known_kinds
 from respid.commands.session import Handler, Parts, Queued
 from respid.ids.generator import Generator
 from respid.net.connection import Connection
+from respid.net.pending_requests import PendingRequests
 from respid.resp import encoder, fast_path, known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
 from respid.resp.known_frames import Kinds, KnownFrames
@@ -238,7 +239,7 @@ def reply_of_another_version_repeated(patch: Patch) -> None:
             return None
         return Draw(0, lambda _first, _ids, count: reply * count)
 
-    patch.setattr("respid.net.connection.constant_draw", remember)
+    patch.setattr("respid.net.pending_requests.constant_draw", remember)
 
 
 @plant
@@ -252,19 +253,19 @@ def error_repeated(patch: Patch) -> None:
 
         return Draw(0, encode)
 
-    patch.setattr("respid.net.connection.constant_draw", accept)
+    patch.setattr("respid.net.pending_requests.constant_draw", accept)
 
 
 @plant
 def constants_queued_as_draws(patch: Patch) -> None:
-    def find(connection: Connection) -> bool:
-        if connection.session.takes_runs:
-            connection._run_left = connection._reader.next_run(connection._runs)
-        if connection._run_left:
-            connection.session.last_command = connection._runs.subject.command
-        return connection._run_left > 0
+    def find(pending: PendingRequests) -> bool:
+        if pending.session.takes_runs:
+            pending.run_left = pending.reader.next_run(pending.runs)
+        if pending.run_left:
+            pending.session.last_command = pending.runs.subject.command
+        return pending.run_left > 0
 
-    patch.setattr(Connection, "_find_run", find)
+    patch.setattr(PendingRequests, "_find_run", find)
 
 
 @plant
@@ -299,38 +300,38 @@ def first_id_of_each_further_block_returned(patch: Patch) -> None:
 
 @plant
 def one_refusal_for_a_whole_run(patch: Patch) -> None:
-    answer = Connection._answer_run
+    answer = PendingRequests._answer_run
 
-    def refuse(connection: Connection) -> bytes | None:
-        reply = answer(connection)
+    def refuse(pending: PendingRequests) -> bytes | None:
+        reply = answer(pending)
         if reply is not None and reply.startswith(b"-"):
-            connection._run_left = 0
+            pending.run_left = 0
         return reply
 
-    patch.setattr(Connection, "_answer_run", refuse)
+    patch.setattr(PendingRequests, "_answer_run", refuse)
 
 
 @plant
 def waiting_run_forgotten(patch: Patch) -> None:
-    wait = Connection._wait
+    wait = PendingRequests._wait
 
-    def forget(connection: Connection) -> None:
-        connection._run_left = max(0, connection._run_left - 1)
-        wait(connection)
+    def forget(pending: PendingRequests) -> None:
+        pending.run_left = max(0, pending.run_left - 1)
+        wait(pending)
 
-    patch.setattr(Connection, "_wait", forget)
+    patch.setattr(PendingRequests, "_wait", forget)
 
 
 @plant
 def runs_not_counted(patch: Patch) -> None:
-    patch.setattr(Connection, "_answer_run", _uncounted(Connection._answer_run))
+    patch.setattr(PendingRequests, "_answer_run", _uncounted(PendingRequests._answer_run))
 
 
-def _uncounted(answer: Callable[[Connection], bytes | None]) -> Callable[[Connection], bytes | None]:
-    def skip(connection: Connection) -> bytes | None:
-        before = dict(connection._commands)
-        reply = answer(connection)
-        connection._commands.update(before)
+def _uncounted(answer: Callable[[PendingRequests], bytes | None]) -> Callable[[PendingRequests], bytes | None]:
+    def skip(pending: PendingRequests) -> bytes | None:
+        before = dict(pending._commands)
+        reply = answer(pending)
+        pending._commands.update(before)
         return reply
 
     return skip
@@ -338,14 +339,14 @@ def _uncounted(answer: Callable[[Connection], bytes | None]) -> Callable[[Connec
 
 @plant
 def state_of_the_session_ignored(patch: Patch) -> None:
-    answer = Connection._answer
+    answer = PendingRequests.answer
 
-    def hurry(connection: Connection) -> bytes | None:
-        if connection._request is None and connection._parts is None and not connection._run_left:
-            return connection._answer_quickly() or answer(connection)
-        return answer(connection)
+    def hurry(pending: PendingRequests) -> bytes | None:
+        if pending.request is None and pending.parts is None and not pending.run_left:
+            return pending.answer_quickly() or answer(pending)
+        return answer(pending)
 
-    patch.setattr(Connection, "_answer", hurry)
+    patch.setattr(PendingRequests, "answer", hurry)
 
 
 @plant
@@ -357,7 +358,7 @@ def quick_request_not_counted(patch: Patch) -> None:
         return reply
 
     run_quickly = dispatch.run_quickly
-    patch.setattr("respid.net.connection.run_quickly", run)
+    patch.setattr("respid.net.pending_requests.run_quickly", run)
 
 
 @plant
@@ -373,7 +374,7 @@ def errors_answered_quickly(patch: Patch) -> None:
         return reply
 
     run_quickly = dispatch.run_quickly
-    patch.setattr("respid.net.connection.run_quickly", run)
+    patch.setattr("respid.net.pending_requests.run_quickly", run)
 
 
 @plant
@@ -384,7 +385,7 @@ def known_request_of_another_version(patch: Patch) -> None:
         session.version = version
         return kinds
 
-    patch.setattr("respid.net.connection.known_kinds", find)
+    patch.setattr("respid.net.pending_requests.known_kinds", find)
 
 
 @plant
@@ -395,7 +396,7 @@ def known_request_not_counted(patch: Patch) -> None:
         session.worker.stats.commands.update(before)
         return answered
 
-    patch.setattr("respid.net.connection.answer_known", answer)
+    patch.setattr("respid.net.pending_requests.answer_known", answer)
 
 
 @plant
@@ -413,25 +414,25 @@ def waiting_known_request_forgotten(patch: Patch) -> None:
         answered, replies = answer_known(session, requests)
         return answered + (0 < answered < len(requests)), replies
 
-    patch.setattr("respid.net.connection.answer_known", answer)
+    patch.setattr("respid.net.pending_requests.answer_known", answer)
 
 
 @plant
 def one_refusal_for_all_known_requests(patch: Patch) -> None:
-    answer = Connection._answer_known
+    answer = PendingRequests._answer_known
 
-    def refuse(connection: Connection) -> bytes | None:
-        reply = answer(connection)
+    def refuse(pending: PendingRequests) -> bytes | None:
+        reply = answer(pending)
         if reply is not None and reply.startswith(b"-"):
-            connection._recognised = ()
+            pending.recognised = ()
         return reply
 
-    patch.setattr(Connection, "_answer_known", refuse)
+    patch.setattr(PendingRequests, "_answer_known", refuse)
 
 
 @plant
 def refusal_of_known_request_not_counted(patch: Patch) -> None:
-    patch.setattr("respid.net.connection.refuse_known", lambda session, _request: session.refusal())
+    patch.setattr("respid.net.pending_requests.refuse_known", lambda session, _request: session.refusal())
 
 
 @plant
@@ -440,10 +441,11 @@ def known_requests_before_a_run_that_waits(patch: Patch) -> None:
     receive = Connection._receive_requests
 
     def hurry(connection: Connection, data: bytes) -> bytes:
-        left, connection._run_left = connection._run_left, 0
-        connection._feed(data)
-        output = connection._answer_quickly()
-        connection._run_left = left
+        pending = connection._pending
+        left, pending.run_left = pending.run_left, 0
+        pending.feed(data)
+        output = pending.answer_quickly()
+        pending.run_left = left
         return output + receive(connection, b"")
 
     patch.setattr(Connection, "_receive_requests", hurry)
@@ -459,7 +461,7 @@ def limit_of_transaction_ignored(patch: Patch) -> None:
         return queue_draws(session, transaction, name, drawn, count)
 
     queue_draws = queued.queue_draws
-    patch.setattr("respid.net.connection.queue_draws", queue)
+    patch.setattr("respid.net.pending_requests.queue_draws", queue)
 
 
 @plant
@@ -468,7 +470,7 @@ def draws_of_a_run_in_a_transaction_mixed_up(patch: Patch) -> None:
         return queue_draws(session, transaction, name, draw.ONE_INTEGER, count)
 
     queue_draws = queued.queue_draws
-    patch.setattr("respid.net.connection.queue_draws", queue)
+    patch.setattr("respid.net.pending_requests.queue_draws", queue)
 
 
 @plant
@@ -478,7 +480,7 @@ def limit_of_known_requests_in_a_transaction_ignored(patch: Patch) -> None:
         return queue_known(session, transaction, requests)
 
     queue_known = queued.queue_known
-    patch.setattr("respid.net.connection.queue_known", queue)
+    patch.setattr("respid.net.pending_requests.queue_known", queue)
 
 
 @plant
@@ -487,7 +489,7 @@ def known_request_in_a_transaction_queued_twice(patch: Patch) -> None:
         return queue_known(session, transaction, requests[:1] * 2 + requests[2:])
 
     queue_known = queued.queue_known
-    patch.setattr("respid.net.connection.queue_known", queue)
+    patch.setattr("respid.net.pending_requests.queue_known", queue)
 
 
 @plant
@@ -497,15 +499,15 @@ def known_requests_answered_in_the_version_of_multi(patch: Patch) -> None:
 
 @plant
 def last_command_in_a_transaction_not_noted(patch: Patch) -> None:
-    queue = Connection._queue_known
+    queue = PendingRequests._queue_known
 
-    def forget(connection: Connection, transaction: list[Queued]) -> bytes:
-        last = connection.session.last_command
-        replies = queue(connection, transaction)
-        connection.session.last_command = last
+    def forget(pending: PendingRequests, transaction: list[Queued]) -> bytes:
+        last = pending.session.last_command
+        replies = queue(pending, transaction)
+        pending.session.last_command = last
         return replies
 
-    patch.setattr(Connection, "_queue_known", forget)
+    patch.setattr(PendingRequests, "_queue_known", forget)
 
 
 @plant
@@ -517,16 +519,16 @@ def known_requests_recognised_in_any_reply_mode(patch: Patch) -> None:
 @plant
 def transaction_drawn_at_once(patch: Patch) -> None:
     """A run inside MULTI is answered with IDs."""
-    answer = Connection._answer_run
+    answer = PendingRequests._answer_run
 
-    def draw_now(connection: Connection) -> bytes | None:
-        session, transaction = connection.session, connection.session.transaction
+    def draw_now(pending: PendingRequests) -> bytes | None:
+        session, transaction = pending.session, pending.session.transaction
         session.transaction = None
-        reply = answer(connection)
+        reply = answer(pending)
         session.transaction = transaction
         return reply
 
-    patch.setattr(Connection, "_answer_run", draw_now)
+    patch.setattr(PendingRequests, "_answer_run", draw_now)
 
 
 # A transaction in one read
@@ -654,7 +656,7 @@ def number_of_any_form_accepted(patch: Patch) -> None:
             for opening, kind in known_kinds(session).items()
         }
 
-    patch.setattr("respid.net.connection.known_kinds", find)
+    patch.setattr("respid.net.pending_requests.known_kinds", find)
 
 
 @plant
@@ -679,7 +681,7 @@ def end_of_a_long_name_ignored(patch: Patch) -> None:
             for opening, kind in known_kinds(session).items()
         }
 
-    patch.setattr("respid.net.connection.known_kinds", find)
+    patch.setattr("respid.net.pending_requests.known_kinds", find)
 
 
 @plant
@@ -779,7 +781,7 @@ def limit_of_parts_ignored(patch: Patch) -> None:
         return queued
 
     queue_known = queued.queue_known
-    patch.setattr("respid.net.connection.queue_known", queue)
+    patch.setattr("respid.net.pending_requests.queue_known", queue)
 
 
 @plant

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respid.commands import COMMANDS, Command
-from respid.net.connection import Connection
+from respid.net.pending_requests import PendingRequests
 from respid.net.protocol import BASE_BYTES
 from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template, headers_of
 from respid.worker.worker import Worker
@@ -461,13 +461,13 @@ def test_finds_no_run_of_another_command(other: str) -> None:
 def test_connection_takes_fast_path(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first two requests of a command are parsed."""
     parsed: list[list[bytes]] = []
-    expect = Connection._expect_run
+    expect = PendingRequests._expect_run
 
-    def note(connection: Connection, command: Command, arguments: list[bytes]) -> None:
+    def note(pending: PendingRequests, command: Command, arguments: list[bytes]) -> None:
         parsed.append(arguments)
-        expect(connection, command, arguments)
+        expect(pending, command, arguments)
 
-    monkeypatch.setattr(Connection, "_expect_run", note)
+    monkeypatch.setattr(PendingRequests, "_expect_run", note)
     play([frame(words, b"a", b"b") * 40, frame(words, b"c", b"d") * 60], Setting())
     assert len(parsed) == 2
 

@@ -7,7 +7,8 @@ import pytest
 
 from respid.commands import COMMANDS, known, run
 from respid.commands.known import REQUESTS, Known, known_kinds
-from respid.net.connection import MOST_QUICK, Connection
+from respid.net.connection import Connection
+from respid.net.pending_requests import MOST_QUICK
 from respid.net.states import Next
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import FREE, OPENING_BYTES, Kind, KnownFrames, kind_of
@@ -193,7 +194,7 @@ def test_each_frame_is_looked_up_about_once(worker: Worker, monkeypatch: pytest.
     """Also if unknown ones are among them, and each has to wait."""
     connection = connect(worker)
     kinds = Counted(known_kinds(connection.session))
-    monkeypatch.setattr("respid.net.connection.known_kinds", lambda _session: kinds)
+    monkeypatch.setattr("respid.net.pending_requests.known_kinds", lambda _session: kinds)
     frames = [FOUR, request("INCR", "key"), request("ECHO", "a"), request("INCRBY", "key", "4000"), FOUR] * 50
     converse(connection, b"".join(frames))
     assert kinds.lookups < 2 * 11 * 50
@@ -202,7 +203,7 @@ def test_each_frame_is_looked_up_about_once(worker: Worker, monkeypatch: pytest.
 def test_other_requests_in_a_row_are_hardly_looked_up(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = connect(worker)
     kinds = Counted(known_kinds(connection.session))
-    monkeypatch.setattr("respid.net.connection.known_kinds", lambda _session: kinds)
+    monkeypatch.setattr("respid.net.pending_requests.known_kinds", lambda _session: kinds)
     converse(connection, request("ECHO", "a") * 1000)
     assert kinds.lookups == 16 + 4  # of which three leave out 128, 256 and 512
 
@@ -210,7 +211,7 @@ def test_other_requests_in_a_row_are_hardly_looked_up(worker: Worker, monkeypatc
 def test_other_requests_among_known_ones_are_looked_up_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = connect(worker)
     kinds = Counted(known_kinds(connection.session))
-    monkeypatch.setattr("respid.net.connection.known_kinds", lambda _session: kinds)
+    monkeypatch.setattr("respid.net.pending_requests.known_kinds", lambda _session: kinds)
     for other in ("ECHO a", "INCRBY key 2"):
         kinds.lookups = 0
         converse(connection, (request(*other.split()) + FOUR) * 30)
@@ -229,7 +230,7 @@ def test_other_requests_are_parsed_once(quick: int, worker: Worker, monkeypatch:
         parsed += 1
         return read(reader)
 
-    connection._known.pause = connection._runs.pause = 10_000
+    connection._pending.known.pause = connection._runs.pause = 10_000
     monkeypatch.setattr(RequestReader, "next_short_request", count)
     for _ in range(4):
         converse(connection, request("INCRBY", "key", "2") * quick + request("ECHO", "a"))
@@ -253,8 +254,8 @@ def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None
     converse(connection, FOUR * 4, FOUR * 4 + b"*1")
     assert connection.unread_bytes == 2
     converse(connection, request("PING")[2:])
-    assert not connection._reader._buffer
-    assert not connection._recognised
+    assert not connection._pending.reader._buffer
+    assert not connection._pending.recognised
 
 
 @pytest.mark.parametrize(("others", "first"), [("ECHO key", 0), ("EXPIRE key 060", 0), ("INCR key:ECHO key", 1)])

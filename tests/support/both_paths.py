@@ -6,6 +6,7 @@ import pytest
 
 from respid.ids.layout import Layout
 from respid.net.connection import Connection
+from respid.net.pending_requests import PendingRequests
 from respid.net.states import Next
 from respid.resp import known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader
@@ -100,14 +101,14 @@ def expect_nothing(_transactions: TransactionReader[object]) -> None:
     """Looks for no transaction that could be answered at once."""
 
 
-def answer_nothing(_connection: Connection) -> bytes:
+def answer_nothing(_pending: PendingRequests) -> bytes:
     """Leaves all requests to `run`."""
     return b""
 
 
 def use_general_path(patch: pytest.MonkeyPatch) -> None:
     """Recognises no run, no transaction of one, no known frame, and no short request either."""
-    patch.setattr(Connection, "_answer_quickly", answer_nothing)
+    patch.setattr(PendingRequests, "answer_quickly", answer_nothing)
     patch.setattr(RunReader, "find", find_nothing)
     patch.setattr(RunReader, "find_in_read", find_nothing)
     patch.setattr(KnownFrames, "find", recognise_nothing)

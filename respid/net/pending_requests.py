@@ -1,0 +1,322 @@
+"""The requests of one client that are not answered yet, and the replies to them, in order.
+
+Finds the fastest way to answer each: with others as a run or as known requests, or else by itself. Never looks at the
+time: `connection` decides how long to go on.
+"""
+
+from dataclasses import dataclass
+
+from respid.commands import (
+    Command,
+    Draw,
+    Drawn,
+    Known,
+    Parts,
+    Session,
+    answer_known,
+    constant_draw,
+    known_kinds,
+    queue_draws,
+    queue_known,
+    refuse_known,
+    run,
+    run_quickly,
+)
+from respid.commands.session import Queued
+from respid.resp import errors
+from respid.resp.fast_path import LONGEST_ARGUMENT, RunReader
+from respid.resp.known_frames import Kinds, KnownFrames
+from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
+from respid.resp.transaction import TransactionReader
+
+MOST_QUICK = 64  # requests of about 1 us, until the time is checked
+STREAM_PATIENCE_MS = 5_000  # how long a reply that has begun waits for an ID before the connection is closed
+
+
+@dataclass(frozen=True, slots=True)
+class RunDraw:
+    """The command of a run, and what each of its frames draws."""
+
+    command: str
+    draw: Draw
+
+
+class PendingRequests:
+    """The requests that were read and are not answered yet, and the bytes that are not parsed yet."""
+
+    __slots__ = (
+        "_commands",
+        "_limits",
+        "following",
+        "known",
+        "parts",
+        "reader",
+        "recognised",
+        "request",
+        "run_left",
+        "runs",
+        "session",
+        "took_general_path",
+        "transactions",
+    )
+
+    def __init__(self, session: Session, limits: RequestLimits) -> None:
+        self.session = session
+        self._commands = session.worker.stats.commands
+        self._limits = limits
+        self.reader = RequestReader(limits if session.authenticated else unauthenticated_limits(limits))
+        self.request: list[bytes] | None = None  # the request that is being answered
+        self.following: list[bytes] | None = None  # the next one, while those before it are being answered together
+        self.recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
+        self.parts: Parts | None = None  # the rest of a reply that has begun
+        self.run_left = 0  # commands of a run that are not answered yet
+        self.runs = RunReader[RunDraw]()
+        self.known = KnownFrames[Known](self.runs)
+        self.transactions = TransactionReader[Known](self.runs, self.known)
+        self.took_general_path = True  # whether the last read had requests for the general path, or none came yet
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of what was received has not been parsed yet."""
+        return self.reader.unread_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory of the requests, and of the transaction."""
+        return self.reader.held_bytes + self.session.queued_bytes
+
+    @property
+    def remembered_bytes(self) -> int:
+        """The memory of what the last read was like."""
+        return self.runs.held_bytes + self.known.held_bytes
+
+    @property
+    def kinds(self) -> Kinds[Known]:
+        """The kinds of requests that can be known, if the limits permit all of them."""
+        return known_kinds(self.session) if self.reader.accepts_short else {}
+
+    def feed(self, data: bytes) -> None:
+        """Adds what was received."""
+        self.reader.feed(data)
+        self.took_general_path = False
+
+    def forget_unread(self) -> None:
+        """Frees what is not parsed yet."""
+        self.reader = RequestReader(self._limits)
+
+    def forget(self) -> None:
+        self.forget_unread()
+        self.parts = self.request = None
+
+    def answer(self) -> bytes | None:
+        """The next reply, several replies, or part of one.
+
+        None when there is none now: because the client waits for an ID (`session.wait`), or because all that was read
+        is answered, but for an incomplete request.
+        """
+        if self.parts is not None:
+            return self._answer_part(self.parts)
+        if self.request is not None:
+            return self._answer_request(self.request)
+        if self.recognised:
+            return self._answer_known()
+        if self.run_left or (self.runs.expects is not None and self._find_run()):
+            return self._answer_run()
+        if self.reader.finish():
+            self._end_read()
+            return None
+        if self.session.is_plain:
+            if replies := self.answer_quickly():
+                return replies
+        elif self.session.transaction and self.session.takes_runs:  # not for the first one, from which a run is learned
+            self._recognise()
+        return self._answer_known() if self.recognised else self._answer_next()
+
+    def _answer_next(self) -> bytes | None:
+        # Until here, a pipeline whose turn has ended between two requests waits as the one before did.
+        self.session.wait.want_one()
+        try:
+            request = self.request = self.request or self._read_request()
+        except ProtocolError as error:
+            self.session.closing = True
+            self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
+            return errors.error(f"ERR Protocol error: {error}")
+        if request is not None:
+            return self._answer_request(request)
+        self._end_read()
+        return None
+
+    def _answer_request(self, request: list[bytes]) -> bytes | None:
+        self.took_general_path = True
+        # A blank line has no reply, but it uses up part of the turn.
+        reply = run(self.session, request, self._expect_run) if request else b""
+        if isinstance(reply, bytes):
+            return reply
+        if reply is None:
+            self._wait()
+            return None
+        self.parts = reply
+        return self._answer_part(reply)
+
+    def _end_read(self) -> None:
+        """Call when all that was read is answered, but for an incomplete request."""
+        self.session.wait.want_one()
+        self.session.wait.end()
+
+    def _answer_recognised(self, most: int | None = None) -> bytes:
+        """Answers known requests up to one that gets no ID now."""
+        answered, replies = answer_known(self.session, self.recognised[:most])
+        self.recognised = self.recognised[answered:]
+        return replies
+
+    def _recognise(self) -> None:
+        """Looks for known requests, unless that was in vain many times."""
+        if self.known.pause:
+            self.known.pause -= 1
+        else:
+            self.recognised = self.reader.next_known(self.known, known_kinds(self.session))
+
+    def _queue_known(self, transaction: list[Queued]) -> bytes:
+        queued, replies = queue_known(self.session, transaction, self.recognised)
+        self.session.last_command = self.recognised[queued - 1].command
+        self.recognised = self.recognised[queued:]
+        return replies
+
+    def _answer_known(self) -> bytes | None:
+        if self.session.transaction is not None:
+            return self._queue_known(self.session.transaction)
+        is_refused = self.session.refusal() is not None  # then how to answer all of them is not worth finding out
+        replies = self._answer_recognised(1 if is_refused else None)
+        if replies:
+            return replies
+        refusal = refuse_known(self.session, self.recognised[0])
+        if refusal is None:
+            self._wait()
+        else:
+            self.recognised = self.recognised[1:]
+        return refusal
+
+    def answer_quickly(self) -> bytes:
+        """Answers the next requests as long as they are known, or short and quick, without the detours of others.
+
+        It ends before a run. The request after them is kept if it was parsed.
+        """
+        self._recognise()
+        if not self.recognised:
+            return self._answer_in_turn([])
+        output = self._answer_recognised()
+        if self.recognised or self.reader.finish():
+            return output
+        return self._answer_in_turn([output])
+
+    def _answer_in_turn(self, replies: list[bytes]) -> bytes:
+        """Adds the replies to requests that are short and quick, and to known ones among them."""
+        left = MOST_QUICK
+        while left > 0:
+            most = left if self.known.pause else 1
+            if self._answer_short(replies, most) < most or self.reader.finish():
+                break
+            self._recognise()
+            left -= most + len(self.recognised)
+            if self.recognised:
+                replies.append(self._answer_recognised())
+                if self.recognised or self.reader.finish():
+                    break
+        return b"".join(replies)
+
+    def _answer_short(self, replies: list[bytes], most: int) -> int:
+        """Adds the replies to the next requests that are short and quick. Returns how many these are."""
+        reader, runs = self.reader, self.runs
+        on_repeatable = None if runs.pause else self._expect_run
+        answered = 0
+        while answered < most:
+            if runs.expects is not None and reader.is_at(runs.expects.start):
+                break
+            request = reader.next_short_request()
+            if request is None:
+                if replies:
+                    self.known.pause += 1  # at the same place, an attempt would be in vain again
+                break
+            reply = run_quickly(self.session, request, on_repeatable)
+            if reply is None:
+                self.session.wait.want_one()
+                if replies:
+                    self.following = request
+                else:
+                    self.request = request
+                break
+            replies.append(reply)
+            answered += 1
+        if runs.pause:
+            runs.may_learn(answered)
+        return answered
+
+    def _answer_part(self, parts: Parts) -> bytes | None:
+        try:
+            part = next(parts)
+        except StopIteration:
+            self.parts = None
+            if self.session.last_command == "exec":
+                self.transactions.note_parsed()
+            return b""
+        if part is None:
+            self._wait()
+        return part
+
+    def _find_run(self) -> bool:
+        session = self.session
+        if not session.takes_runs or (session.transaction is not None and not self.runs.subject.draw.ids):
+            return False
+        self.run_left = self.reader.next_run(self.runs)
+        if not self.run_left:
+            return False
+        session.last_command = self.runs.subject.command
+        return True
+
+    def _answer_run(self) -> bytes | None:
+        session = self.session
+        subject = self.runs.subject  # which no request can replace before the run has ended
+        command, draw = subject.command, subject.draw
+        if session.transaction is not None:
+            queued, output = queue_draws(session, session.transaction, command, draw, self.run_left)
+            self.run_left -= queued
+            return output
+        answered, replies = draw.answer(session, self.run_left)
+        if replies is None:
+            self._wait()
+            return None
+        self.run_left -= answered
+        self._commands[command] += answered
+        if replies[0] == errors.FIRST_BYTE:
+            session.worker.stats.failed_calls[command] += answered
+        return replies
+
+    def _expect_run(self, command: Command, arguments: list[bytes]) -> None:
+        """Expects a run of such requests if this one is like the one before."""
+        if command.draw_of is None and self.session.transaction is not None:
+            return  # queued: a run of constant replies is none in a transaction
+        if not self.runs.repeats(arguments, command.free):
+            return
+        if len(arguments) * LONGEST_ARGUMENT > self._limits.request_bytes:
+            return  # a run is not checked against the limit
+        if command.draw_of is None:
+            drawn: Drawn | None = constant_draw(self.session, command.handler, arguments)
+        else:
+            drawn = command.draw_of(self.session.worker.generator.layout, arguments)
+        if isinstance(drawn, Draw):
+            self.runs.learn(arguments, command.free, RunDraw(command.name, drawn))
+        else:
+            self.runs.note_unlearnable()
+
+    def _read_request(self) -> list[bytes] | None:
+        session, reader = self.session, self.reader
+        reader.limits = self._limits if session.authenticated else unauthenticated_limits(self._limits)
+        # In a plain session, `_answer_quickly` has looked for a short one.
+        return (None if session.is_plain else reader.next_short_request()) or reader.next_request()
+
+    def _wait(self) -> None:
+        worker, wait = self.session.worker, self.session.wait
+        wait.begin(worker.clock.wall_ms())
+        wait.is_followed = self.parts is not None or not self.reader.is_empty or len(self.recognised) > 1
+        if worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS:
+            self.session.closing = True
