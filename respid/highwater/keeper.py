@@ -41,6 +41,7 @@ class Keeper:
         self._is_clock_wrong = False  # as of the last look
         self._is_holder = False
         self._ending = False
+        self._looked = asyncio.Event()  # since the reservation was last found to need no extension
         self._storing = asyncio.Lock()
         self._stored_ns = 0  # boot time when the stored mark was sent to the store
 
@@ -75,6 +76,7 @@ class Keeper:
                 await asyncio.sleep(LOOK_SECONDS)
                 worker.stats.event_loop_lag_seconds = max(0.0, loop.time() - before - LOOK_SECONDS)
                 self._look()
+                self._looked.set()
             await extending
         finally:
             extending.cancel()
@@ -210,7 +212,12 @@ class Keeper:
 
     async def _keep_extending(self) -> None:
         while not self._ending:
-            await asyncio.sleep(LOOK_SECONDS if await self._extend_if_due() else RETRY_SECONDS)
+            if await self._extend_if_due():
+                # Not by a timer of its own: at rest, the process wakes up for little else.
+                self._looked.clear()
+                await self._looked.wait()
+            else:
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _extend_if_due(self) -> bool:
         """False if an extension was due and failed. Raises HolderLostError."""

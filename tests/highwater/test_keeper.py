@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -520,3 +521,27 @@ def test_marks_of_others_are_found(clock: ScriptedClock, store: ScriptedStore) -
     worker = make_worker(config, store, clock)
     run_scripted(clock, Keeper(worker, store).begin())
     assert worker.reservation.found_mark is True
+
+
+def test_wakes_up_once_for_each_look(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wake-ups are nearly all that a server at rest costs."""
+    timers: list[float] = []
+
+    async def count_timers() -> None:
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def count(delay: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
+            timers.append(delay)
+            return call_later(delay, *arguments, **options)
+
+        async with keeping(Keeper(worker, store)):
+            await asyncio.sleep(LOOK_SECONDS)
+            monkeypatch.setattr(loop, "call_later", count)
+            await asyncio.sleep(10 * LOOK_SECONDS)
+            monkeypatch.undo()
+
+    run_scripted(clock, count_timers())
+    assert len(timers) <= 12

@@ -366,6 +366,21 @@ def test_refuses_requests_with_other_replies(words: str, worker: Worker, monkeyp
         known_kinds(connect(worker).session)
 
 
+@pytest.mark.parametrize(
+    ("words", "is_run"),
+    [
+        (["INCR"], True),
+        (["INCR"] * 3, True),
+        (["INCR", "ID.NEXT"], False),
+        (["INCR", "GET"], False),
+        (["GET"] * 2, False),
+    ],
+)
+def test_only_draws_of_one_kind_are_a_run(words: list[str], *, is_run: bool, worker: Worker) -> None:
+    subjects = {kind.subject.words.split()[0]: kind.subject for kind in known_kinds(connect(worker).session).values()}
+    assert known.is_run(tuple([subjects[name] for name in words])) == is_run
+
+
 def test_refusals_take_constant_time(clock: ScriptedClock, worker: Worker) -> None:
     """The rest of the requests once was planned anew after each of them."""
     connection = connect(worker)

@@ -22,13 +22,13 @@ def meet_in_a_write(world: World, place: Place, detail: int) -> None:
 
     def meet() -> None:
         delete_lock(world, place, detail)
-        world.start(place).process.interrupt_at(18 + detail // 6 % 14, lambda: None, seconds)
+        world.start(place).process.interrupt_at(19 + detail // 3 % 14, lambda: None, seconds)
         world.scheduler.after(seconds * 0.8, None, world.set_clock, host, offset_ms - 4_000)
 
     kill(world, place, detail)
     one = world.start(place)
     world.run_for(1.2)
-    one.process.interrupt_at(13 + detail % 6, meet, seconds)
+    one.process.interrupt_at(18 + detail % 3, meet, seconds)
     world.run_for(place.settings.reserve_ms * 0.0005 + seconds + 1)
     world.set_clock(host, offset_ms)
 
