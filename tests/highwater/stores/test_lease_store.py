@@ -941,6 +941,58 @@ async def test_former_pod_of_the_same_name_stops_for_another_id_space(memory: Le
         await former.extend(MARK_MS + 1000)
 
 
+async def test_extension_without_a_list_is_not_confirmed(memory: LeasesInMemory, space: str) -> None:
+    api = FaultyApi(memory)
+    store = make_store(api, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    api.fails = True
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="away"):
+            await store.extend(MARK_MS + 1000)
+    api.fails = False
+    await store.extend(MARK_MS + 1000)
+    assert (await make_store(memory, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+
+
+async def test_holder_stops_for_a_layout_that_could_not_see_it(
+    memory: LeasesInMemory, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> Sequence[Lease]:
+        raise StoreError("the service account may not list leases")
+
+    holder, blind = make_store(memory, space), make_store(memory, space, "blind-4", worker_id=4, layout=OTHER)
+    await holder.load()
+    await holder.extend(MARK_MS)
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "list_all", refuse)
+        await blind.load()
+        await blind.extend(MARK_MS)
+    with pytest.raises(HolderLostError, match="is in use by pod blind-4"):
+        await holder.extend(MARK_MS + 1000)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod blind-4"):
+        await make_store(memory, space).load()
+
+
+async def test_holder_starts_again_above_a_release_that_had_another_layout_elsewhere(
+    memory: LeasesInMemory, space: str
+) -> None:
+    former = make_store(memory, "there", "two-4", worker_id=4, layout=OTHER)
+    await former.load()
+    await former.extend(MARK_MS)
+    await former.release(MARK_MS)
+    holder, newcomer = make_store(memory, space), make_store(memory, space, "two-4", worker_id=4)
+    for each in (holder, newcomer):
+        await each.load()
+        await each.extend(MARK_MS)
+    with pytest.raises(HolderLostError, match="the marks of another layout have risen"):
+        await holder.extend(MARK_MS + 1000)
+    again = make_store(memory, space)
+    assert (await again.load()).former_id(LAYOUT) == OTHER.greatest_id(MARK_MS - 1)
+    await again.extend(MARK_MS + 1000)
+    await newcomer.extend(MARK_MS + 1000)
+
+
 async def test_start_whose_lease_vanishes_begins_again(memory: LeasesInMemory, space: str) -> None:
     former, store = make_store(memory, space), make_store(memory, space)
     await former.load()
