@@ -204,7 +204,7 @@ class Connection:
         self.is_between_requests = self._pending.took_general_path = False
         self._transactions.trust()
         if not frames and not known:
-            return b""  # MULTI or EXEC alone: a few microseconds, which are not counted, as for a request for an ID
+            return b""  # MULTI or EXEC alone takes a few microseconds, which are not counted
         self._budgets.authenticated.left_ns -= READ_NS + read_bytes * NS_PER_BYTE + len(known) * NS_PER_KNOWN
         if frames:
             self._pending.run_left = frames
