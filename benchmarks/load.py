@@ -69,7 +69,8 @@ def parse(output: str) -> Round:
 def run(server: Server, load: Load, requests: int) -> Round:
     """Runs redis-benchmark once and also measures the server's CPU time per request.
 
-    With one request in flight, latency is measured: each interruption by another program delays 50 requests.
+    With one request in flight on each connection, latency matters: an interruption by another program delays all of
+    these requests.
     """
     command = ["redis-benchmark", *server.client_options, "-n", str(requests), *load.arguments()]
     cpu_before, children_before, began = server.cpu_seconds(), _children_seconds(), time.monotonic()

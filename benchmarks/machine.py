@@ -46,22 +46,18 @@ def at_real_time_priority(process: int) -> Iterator[None]:
 
     Does nothing if the machine does not permit it.
     """
-    threads = [0, *(int(task.name) for task in Path(f"/proc/{process}/task").iterdir())]
     try:
-        _schedule(threads, os.SCHED_FIFO, os.sched_get_priority_min(os.SCHED_FIFO))
-    except PermissionError:
-        yield
-        return
-    try:
+        _schedule(process, os.SCHED_FIFO, os.sched_get_priority_min(os.SCHED_FIFO))
         yield
     finally:
-        _schedule(threads, os.SCHED_OTHER, 0)
+        _schedule(process, os.SCHED_OTHER, 0)
 
 
-def _schedule(threads: list[int], policy: int, priority: int) -> None:
-    for thread in threads:
-        with contextlib.suppress(ProcessLookupError):  # it has ended
-            os.sched_setscheduler(thread, policy, os.sched_param(priority))
+def _schedule(process: int, policy: int, priority: int) -> None:
+    """Sets the policy of this thread, and of all threads that the process has now."""
+    for thread in ["0", *(task.name for task in Path(f"/proc/{process}/task").glob("*"))]:
+        with contextlib.suppress(PermissionError, ProcessLookupError):  # or it has ended
+            os.sched_setscheduler(int(thread), policy, os.sched_param(priority))
 
 
 def need_programs() -> None:

@@ -10,8 +10,8 @@ METHOD = """\
 - **Rounds.** respid and Redis take turns (A B A B …), {rounds} rounds each. Each figure is the median of its rounds.
   Each ratio is the median of the ratios of two consecutive rounds, not the ratio of the two figures next to it, which
   may come from different moments.
-- **Priority.** With one request in flight, the server and redis-benchmark run at real-time priority if the machine
-  permits it. Otherwise, p99.9 tells how often other programs interrupt them.
+- **Priority.** With one request in flight on each connection, the server and redis-benchmark run at real-time priority
+  if the machine permits it. Otherwise, p99.9 shows how often other programs interrupt them.
 - **Load.** 50 connections and a million random keys, unless stated otherwise.
 - **Servers.** Redis writes nothing to disk, and its keys exist before the measurement. respid runs with its default
   settings and the file store. CPU time is that of the server process.

@@ -19,7 +19,7 @@ from respid.worker.worker import Worker
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
 TURN_OUTPUT_BYTES = 64 * 1024
 TURN_REQUESTS = 512
-MOST_AT_ONCE = 16  # transactions of 4 to 40 us, until the time is checked
+MOST_TRANSACTIONS = 16  # at once, of 4 to 40 us each, until the time is checked
 QUICK_READ_BYTES = 512  # a shorter read of known requests takes up to 30 us, which need not be measured
 TURN_NS = 3_000_000  # some requests are slow: CONFIG GET with a thousand names, 60 KB of escapes in an inline command
 UNAUTHENTICATED_TURN_NS = 100_000
@@ -140,7 +140,7 @@ class Connection:
         output, position = b"", 0
         self._pending.took_general_path = False
         kinds = self._pending.kinds
-        for _ in range(MOST_AT_ONCE):
+        for _ in range(MOST_TRANSACTIONS):
             frames, known, end = self._transactions.find(kinds, data, position)
             replies = self._run_at_once(frames, known) if end else b""
             if not replies:
@@ -161,7 +161,7 @@ class Connection:
         if found is None:
             return b""
         begun = run(self.session, [b"MULTI"])
-        return begun + self._queue_quickly(*found) if isinstance(begun, bytes) else b""
+        return begun + self._queue_quickly(len(data), *found) if isinstance(begun, bytes) else b""
 
     def _receive_in_transaction(self, data: bytes) -> bytes:
         """Answers a read with requests of a transaction, EXEC, or both. Jedis sends EXEC alone, others each request."""
@@ -173,7 +173,7 @@ class Connection:
         found = self._find_quick(data[: len(data) - len(ending)]) if is_next and session.takes_runs else None
         if found is None:
             return self._receive_requests(data)
-        output = self._queue_quickly(*found)
+        output = self._queue_quickly(len(data), *found)
         if not ending:
             return output
         replies, self._pending.parts = exec_at_once(session)
@@ -183,27 +183,35 @@ class Connection:
         return output + replies + (b"" if self._pending.parts is None else self._answer_turn())
 
     def _find_quick(self, requests: bytes) -> Requests[Known] | None:
-        """Returns the requests of a transaction that can be queued at once; None if they need the general path."""
+        """Returns the requests of a transaction that can be queued at once; None if they need the general path.
+
+        They do if the time of the round is used up, since only the general path waits for a turn.
+        """
         session = self.session
         is_large = session.queued_bytes > MOST_UNNOTED_BYTES
         if is_large or session.transaction_broken or session.tracking is not None:
             return None
         if not requests:
             return NO_REQUESTS
+        if self._budgets.authenticated.left_ns <= 0:
+            return None
         frames, known = self._transactions.find_all(self._pending.kinds, requests)
         queued = 0 if session.transaction is None else session.queued_size
         has_room = queued + frames + len(known) <= session.worker.config.max_queued_commands
         return (frames, known) if has_room and self._is_quick(frames, known) else None
 
-    def _queue_quickly(self, frames: int, known: tuple[Known, ...]) -> bytes:
+    def _queue_quickly(self, read_bytes: int, frames: int, known: tuple[Known, ...]) -> bytes:
         self.is_between_requests = self._pending.took_general_path = False
         self._transactions.trust()
+        if not frames and not known:
+            return b""  # MULTI or EXEC alone takes a few microseconds, which are not counted
+        self._budgets.authenticated.left_ns -= READ_NS + read_bytes * NS_PER_BYTE + len(known) * NS_PER_KNOWN
         if frames:
             self._pending.run_left = frames
             self.session.last_command = self._runs.subject.command
-            return self._pending.answer() or b""
-        self._pending.recognised = known
-        return self._pending.answer() or b"" if known else b""
+        else:
+            self._pending.recognised = known
+        return self._pending.answer() or b""
 
     def _is_quick(self, frames: int, known: tuple[Known, ...]) -> bool:
         """Whether these requests of a transaction are better answered at once."""

@@ -311,7 +311,7 @@ class PendingRequests:
     def _read_request(self) -> list[bytes] | None:
         session, reader = self.session, self.reader
         reader.limits = self._limits if session.authenticated else unauthenticated_limits(self._limits)
-        # In a plain session, `_answer_quickly` has looked for a short one.
+        # In a plain session, `answer_quickly` has looked for a short one.
         return (None if session.is_plain else reader.next_short_request()) or reader.next_request()
 
     def _wait(self) -> None:

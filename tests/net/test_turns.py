@@ -12,9 +12,11 @@ from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import converse
 
 PING = request("PING")
 INCR = request("INCR", "orders")
+MULTI, EXEC = request("MULTI"), request("EXEC")
 
 
 class Loop:
@@ -156,6 +158,22 @@ def test_time_of_long_reads_of_known_requests_is_measured(worker: Worker, monkey
     connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(0)))
     output = connection.receive(sent)
     assert budget.left_ns <= ROUND_NS - READ_NS - (len(sent) + len(output)) * NS_PER_BYTE - 1_000
+
+
+@pytest.mark.parametrize("sent", [INCR * 400, (INCR + PING) * 50], ids=["run", "known"])
+def test_parts_of_a_transaction_take_their_time_from_the_budget(worker: Worker, sent: bytes) -> None:
+    """They wait for a turn once it is used up: else a crowd in MULTI keeps others from theirs."""
+    budget = Budget(ROUND_NS)
+    client = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(0)))
+    converse(client, *[MULTI + INCR * 2 + EXEC] * 3)
+    budget.begin_round()
+    assert client.receive(MULTI) == b"+OK\r\n"
+    assert client.receive(sent) == b"+QUEUED\r\n" * sent.count(b"*")
+    assert budget.left_ns <= ROUND_NS - READ_NS - len(sent) * NS_PER_BYTE
+    budget.left_ns = 0
+    assert (client.receive(INCR + EXEC), client.next) == (b"", Next.TURN)
+    budget.begin_round()
+    assert client.resume().startswith(b"+QUEUED\r\n*%d\r\n" % (sent.count(b"*") + 1))
 
 
 def test_client_that_waited_for_an_id_is_cheap(clock: ScriptedClock, worker: Worker) -> None:
