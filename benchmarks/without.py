@@ -25,7 +25,7 @@ def uvloop() -> None:
     vars(respid.server)["_event_loop_factory"] = lambda: None
 
 
-def fast_path() -> None:
+def fast_path(replace: Callable[[type, str, object], None] = setattr) -> None:
     def repeats(runs: RunReader[Any], *_: Any) -> bool:
         runs.pause = sys.maxsize
         return False
@@ -34,13 +34,13 @@ def fast_path() -> None:
         known.pause = sys.maxsize
         return (), position
 
-    setattr(RunReader, "repeats", repeats)  # noqa: B010 - a method
-    setattr(KnownFrames, "find", find)  # noqa: B010
-    setattr(KnownFrames, "find_all", lambda *_: ())  # noqa: B010
+    replace(RunReader, "repeats", repeats)
+    replace(KnownFrames, "find", find)
+    replace(KnownFrames, "find_all", lambda *_: ())
 
 
 def memory_of_runs() -> None:
-    setattr(RunReader, "find_in_read", lambda self, data: self.find(data, 0))  # noqa: B010
+    setattr(RunReader, "find_in_read", lambda self, data: self.find(data, 0))  # noqa: B010 - a method
 
 
 def allocation_in_blocks() -> None:

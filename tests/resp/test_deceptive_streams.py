@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks import without
 from benchmarks.deceptive import DECEPTIVE
 from benchmarks.streams import frame
 from respid.net.states import Next
-from respid.resp.fast_path import RunReader
-from respid.resp.known_frames import KnownFrames
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import RESERVED_MS, connect, start_worker
@@ -40,20 +39,6 @@ def calls(reads: list[bytes]) -> int:
     return count
 
 
-def leave_out_fast_path(patch: pytest.MonkeyPatch) -> None:
-    def repeats(runs: RunReader[Any], *_: Any) -> bool:
-        runs.pause = sys.maxsize
-        return False
-
-    def find(known: KnownFrames[Any], _kinds: Any, _buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
-        known.pause = sys.maxsize
-        return (), position
-
-    patch.setattr(RunReader, "repeats", repeats)
-    patch.setattr(KnownFrames, "find", find)
-    patch.setattr(KnownFrames, "find_all", lambda *_: ())
-
-
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("requests_per_read", [1, 3, 16])
 @pytest.mark.parametrize("name", DECEPTIVE)
@@ -65,5 +50,5 @@ def test_costs_no_more_calls_than_the_general_path(
     reads = [b"".join(frames[start : start + requests_per_read]) for start in range(0, REQUESTS, requests_per_read)]
     calls(reads[:20])  # what is kept for all clients is not there before the first one
     as_it_is = calls(reads)
-    leave_out_fast_path(monkeypatch)
+    without.fast_path(monkeypatch.setattr)
     assert as_it_is <= 1.04 * calls(reads)
