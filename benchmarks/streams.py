@@ -31,6 +31,7 @@ class Stream(NamedTuple):
     ids: int = 1  # that a request draws
     in_multi: bool = False
     cut: bool = False
+    fails: bool = False  # whether some of its requests get errors
     target: Target | None = at_least(1)
 
     def target_at(self, depth: int) -> Target | None:
@@ -45,7 +46,7 @@ class Stream(NamedTuple):
         if self.in_multi:
             sent, lines = frame("MULTI") + sent + frame("EXEC"), depth + lines + 2
         pieces = [sent[start : start + SEGMENT_BYTES] for start in range(0, len(sent), SEGMENT_BYTES)]
-        return Batch(pieces if self.cut else [sent], depth, lines)
+        return Batch(pieces if self.cut else [sent], depth, lines, self.fails)
 
     @property
     def limit(self) -> float:
