@@ -215,7 +215,7 @@ class KnownFrames(Generic[Subject]):
                 end += _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
             if extra:
                 name, others, ending = extra
-                if not buffer.startswith(name, position + OPENING_BYTES):
+                if name and not buffer.startswith(name, position + OPENING_BYTES):
                     end = _UNKNOWN_BYTES
                 for _ in others:
                     end += _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
