@@ -1,7 +1,6 @@
 """Compares respid with itself without its fast path, for streams that deceive the fast path."""
 
-import statistics
-
+from benchmarks.load import ratio
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, at_most
 from benchmarks.sender import median
@@ -38,10 +37,7 @@ def measure(plan: Plan) -> Measured:
         for name, stream in DECEPTIVE.items():
             for depth in DEPTHS:
                 costs = in_turn(plan, stream, depth, whole, lacking, seconds=ROUND_SECONDS)
-                ratio = statistics.median(
-                    our.server_cpu_us / their.server_cpu_us for our, their in zip(*costs, strict=True)
-                )
                 shown = tuple(f"{median(each).server_cpu_us:.2f}" for each in costs)
-                table.rows.append(Row((name, str(depth)), shown, ratio, AS_FAST))
+                table.rows.append(Row((name, str(depth)), shown, ratio(costs[0], costs[1], "server_cpu_us"), AS_FAST))
                 plan.say(f"  {name}, depth {depth}: {shown[0]} and {shown[1]} us")
     return Measured((table,))
