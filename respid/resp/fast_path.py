@@ -202,7 +202,7 @@ class RunReader(Generic[Subject]):
         parsed = [arguments[0], *arguments[1 + free :]]
         if parsed == self._parsed:
             return True
-        self._doubt(_PARSED, _PAUSE)
+        self._doubt(_PARSED)
         if max(map(len, parsed)) <= LONGEST_ARGUMENT:
             self._parsed = parsed
         return False
@@ -222,15 +222,15 @@ class RunReader(Generic[Subject]):
             return
         template = _template(arguments[0], lengths, tuple(arguments[1 + free :]))
         if template is self.expects:
-            self._doubt(_WASTED, _PAUSE)  # as for inline commands, which are never recognised
+            self._doubt(_WASTED)  # as for inline commands, which are never recognised
             return
         self.expects, self.subject = template, subject
         self._read, self._read_bytes = None, -1
-        self._doubt(_LEARNING, _PAUSE)
+        self._doubt(_LEARNING)
 
     def note_unlearnable(self) -> None:
         """Call for a request that repeats, but makes no run, such as one that gets an error."""
-        self._doubt(_LEARNING, _PAUSE)
+        self._doubt(_LEARNING)
 
     def find_in_read(self, data: bytes) -> Run:
         """Returns the run at the beginning of a read. Recognises the same read, or the same headers, at once."""
@@ -258,14 +258,14 @@ class RunReader(Generic[Subject]):
             if not frames or (frames < _LONGEST_RUN and buffer.startswith(template.start, run.end)):
                 run = self._extend(template, buffer, position, run)
         if 0 < run.frames <= _LONGEST_SHORT and (position or run.end < len(buffer)):
-            self._doubt(_SHORT, _PAUSE)
+            self._doubt(_SHORT)
         return run
 
     def _extend(self, template: Template, buffer: bytes, position: int, run: Run) -> Run:
         """Adds the frames after a run, which have arguments of other lengths."""
         mixed = template.mixed_run(buffer, run.end or position)
         if not mixed.frames:
-            self._doubt(_WASTED, _PAUSE)
+            self._doubt(_WASTED)
             return run
         self._trust(mixed.frames)
         if run.frames:
@@ -313,10 +313,10 @@ class RunReader(Generic[Subject]):
     def _trust(self, frames: int) -> None:
         self._doubts = max(0, self._doubts - _SAVED * frames)
 
-    def _doubt(self, doubts: int, pause: int) -> None:
+    def _doubt(self, doubts: int) -> None:
         self._doubts += doubts
         if self._doubts >= _MOST_DOUBTS:
-            self._give_up(pause)
+            self._give_up(_PAUSE)
 
     def _give_up(self, pause: int) -> None:
         self.expects, self.pause, self._doubts, self._other_lengths = None, pause, 0, 0

@@ -127,8 +127,8 @@ class KnownFrames(Generic[Subject]):
         "pause",
     )
 
-    def __init__(self, runs: RunReader[Any] | None = None) -> None:
-        self._runs = runs or RunReader[Any]()
+    def __init__(self, runs: RunReader[Any]) -> None:
+        self._runs = runs
         self._last: Subject | None = None
         self._alike = 0  # how many of the frames before the next one are like the one before them
         self.pause = 0  # the number of attempts that should be left out

@@ -30,7 +30,7 @@ def frame(words: str, key: bytes = b"key", number: bytes = b"60") -> bytes:
 
 def find(connection: Connection, buffer: bytes, position: int = 0) -> tuple[list[str], int]:
     """Returns the commands that a new client's reader finds, and where they end."""
-    found, end = KnownFrames[Known]().find(known_kinds(connection.session), buffer, position)
+    found, end = KnownFrames[Known](RunReader[Known]()).find(known_kinds(connection.session), buffer, position)
     return [each.command for each in found], end
 
 
@@ -75,7 +75,7 @@ def test_finds_no_other_request(other: str, worker: Worker) -> None:
 def test_stops_where_a_run_may_begin(worker: Worker) -> None:
     """The fourth frame in a row is left to the general path, wherever reads end. Others may follow it."""
     one = request("INCR", "key")
-    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     numbers = [len(known.find(kinds, sent, 0)[0]) for sent in (FOUR + one * 10, one * 100, one * 100, one * 100)]
     assert numbers == [7, 0, 1, 0]
     assert [len(known.find(kinds, one + FOUR, 0)[0]) for _ in range(2)] == [5, 5]
@@ -91,7 +91,7 @@ def read(keys: str) -> bytes:
 
 def test_read_like_the_last_one_is_recognised_at_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it was repeated, whatever its keys, but only with keys of the same lengths, and in the same version."""
-    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     known.find(kinds, read("one other"), 0)
     found = known.find(kinds, read("two other"), 0)
     with monkeypatch.context() as patch:
@@ -105,7 +105,7 @@ def test_read_like_the_last_one_is_recognised_at_once(worker: Worker, monkeypatc
 
 
 def test_keys_of_two_digit_lengths_are_no_part_of_a_shape(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     for _ in range(2):
         found = known.find(kinds, read("customers orders:1"), 0)
         found = known.find(kinds, read("a" * 10 + " " + "b" * 99), 0)
@@ -125,7 +125,7 @@ def test_keys_of_two_digit_lengths_are_no_part_of_a_shape(worker: Worker, monkey
     ids=["one", "one kind", "two kinds", "64", "65"],
 )
 def test_keeps_shape_of_up_to_64_requests_of_several_kinds(worker: Worker, sent: bytes, pieces: int) -> None:
-    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     for _ in range(2):
         assert known.held_bytes == 0
         known.find(kinds, sent, 0)
@@ -144,11 +144,11 @@ def reads_until_given_up(known: KnownFrames[Known], kinds: dict[bytes, Kind[Know
 @pytest.mark.parametrize(("helped", "reads"), [(0, 4), (3, 4), (4, 5), (100, 18)])
 def test_shape_that_does_not_help_is_given_up(helped: int, reads: int, worker: Worker) -> None:
     """For good. Four reads that have its shape make up for it."""
-    kinds, known = dict(known_kinds(connect(worker).session)), KnownFrames[Known]()
+    kinds, known = dict(known_kinds(connect(worker).session)), KnownFrames[Known](RunReader[Known]())
     known.find(kinds, read("aa b"), 0)
     assert reads_until_given_up(known, kinds) == 17
     assert reads_until_given_up(known, kinds) == 1
-    known = KnownFrames[Known]()
+    known = KnownFrames[Known](RunReader[Known]())
     for _ in range(8):
         known.find(kinds, read("aa b"), 0)
         known.find(kinds, read("a bb"), 0)
@@ -182,7 +182,7 @@ class Counted(dict[bytes, Kind[Known]]):
 )
 def test_miss_costs_one_lookup(miss: str, worker: Worker) -> None:
     """However much follows it in the buffer."""
-    kinds, known = Counted(known_kinds(connect(worker).session)), KnownFrames[Known]()
+    kinds, known = Counted(known_kinds(connect(worker).session)), KnownFrames[Known](RunReader[Known]())
     sent = (request(*miss.split()) + FOUR) * 100
     for before, frames, pause in ((b"", 0, 0), (FOUR, 4, 1)):
         kinds.lookups = 0
@@ -261,7 +261,7 @@ def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None
 @pytest.mark.parametrize(("others", "first"), [("ECHO key", 0), ("EXPIRE key 060", 0), ("INCR key:ECHO key", 1)])
 def test_attempts_in_vain_are_left_out(others: str, first: int, worker: Worker) -> None:
     """After 16 that found hardly any frame, more and more of them, until some have helped."""
-    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     sent = b"".join(request(*words.split()) for words in others.split(":")) + FOUR
     for _ in range(2):
         pauses: list[int] = []
@@ -287,7 +287,7 @@ def test_attempts_in_vain_are_left_out(others: str, first: int, worker: Worker) 
 )
 def test_few_frames_among_others_are_in_vain(numbers: list[int], pause: int, worker: Worker) -> None:
     """Two take more time than they save. Two more than three make up for an attempt in vain."""
-    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     for number in numbers:
         known.find(kinds, request("EXPIRE", "key", "60") * number + request("ECHO", "key"), 0)
     assert known.pause == pause
@@ -295,7 +295,7 @@ def test_few_frames_among_others_are_in_vain(numbers: list[int], pause: int, wor
 
 @pytest.mark.parametrize(("number", "pause"), [(1, 64), (2, 1)])
 def test_whole_read_of_several_frames_helps(number: int, pause: int, worker: Worker) -> None:
-    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known]()
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     for sent in [b"ECHO"] * 15 + [request("EXPIRE", "key", "60") * number] + [b"ECHO"]:
         known.pause = 1
         known.find(kinds, sent, 0)

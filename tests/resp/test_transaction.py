@@ -26,7 +26,7 @@ def transactions() -> TransactionReader[str]:
     """A reader that expects `INCR a`."""
     runs = RunReader[str]()
     runs.learn([b"INCR", b"a"], 1, "incr")
-    transactions = TransactionReader(runs, KnownFrames[str]())
+    transactions = TransactionReader(runs, KnownFrames[str](runs))
     transactions.note_parsed()
     return transactions
 
@@ -157,7 +157,10 @@ def test_large_transaction_is_noted(worker: Worker) -> None:
 
 
 def test_finds_nothing_before_a_run_is_known() -> None:
-    assert TransactionReader(RunReader[str](), KnownFrames[str]()).find(KINDS, transaction(RUN), 0) is NO_TRANSACTION
+    assert (
+        TransactionReader(RunReader[str](), KnownFrames[str](RunReader[str]())).find(KINDS, transaction(RUN), 0)
+        is NO_TRANSACTION
+    )
 
 
 class Compared(bytes):
@@ -182,7 +185,7 @@ def test_another_read_is_looked_up_once(transactions: TransactionReader[str]) ->
 
 
 def test_expects_transactions_after_the_first() -> None:
-    transactions = TransactionReader(RunReader[str](), KnownFrames[str]())
+    transactions = TransactionReader(RunReader[str](), KnownFrames[str](RunReader[str]()))
     assert not transactions.expected
     transactions.note_parsed()
     assert transactions.expected
