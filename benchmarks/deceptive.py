@@ -15,11 +15,13 @@ LONG = "x" * 120
 DECEPTIVE = {
     "increments change every fourth time": Stream(tuple(f"INCRBY orders {2 + place // 4}" for place in range(80))),
     "two commands in turn, twice each": Stream(("INCR orders",) * 2 + ("HINCRBY counters orders 2",) * 2),
+    "two commands in turn, twelve times each": Stream(("GET orders",) * 12 + ("EXISTS orders",) * 12),
     "keys of asterisks": Stream(tuple(f"INCR {'*' * (1 + place * 7 % 90)}" for place in range(90))),
     "long keys": Stream((f"INCR {LONG}", f"GET {LONG}")),
     "EXPIRE with a leading zero": Stream(("INCR orders", "EXPIRE orders 060"), fails=True),
     "SET NX with another value": Stream(("SET orders 1 NX",), fails=True),
     "unknown commands": Stream(("INCRB orders", "GETT orders"), fails=True),
+    "unknown commands after a run": Stream(("TTL orders",) * 8 + ("INCRB orders", "GETT orders") * 90, fails=True),
 }
 AS_FAST = at_most(1.02)
 

@@ -102,6 +102,13 @@ def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool 
     return (command + b"$")[:OPENING_BYTES], kind
 
 
+def is_known(kinds: Kinds[Any], arguments: list[bytes]) -> bool:
+    """Whether a request of a kind that may run is known."""
+    frame = b"*%d\r\n%s" % (len(arguments), b"".join(map(_bulk_string, arguments)))
+    kind = kinds.get(frame[:OPENING_BYTES])
+    return kind is not None and frame.endswith(kind.tail)
+
+
 def _pattern_of(argument: bytes | Number) -> bytes:
     return re.escape(_bulk_string(argument)) if isinstance(argument, bytes) else argument.pattern
 
@@ -171,16 +178,18 @@ class KnownFrames(Generic[Subject]):
             self.pause = 1  # the next attempt would be at the same frame
         if len(found) >= _LEAST_WORTH:
             self._trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
-        else:
+        elif is_miss:
             self._doubt()
+        else:  # a run may begin here
+            self._doubt(0)
         return found, end
 
     def _trust(self, frames: int) -> None:
         if self._in_vain:
             self._in_vain = max(0, self._in_vain - frames)
 
-    def _doubt(self) -> None:
-        if self._in_vain < _MOST_IN_VAIN + _MOST_DOUBLINGS:
+    def _doubt(self, most_doublings: int = _MOST_DOUBLINGS) -> None:
+        if self._in_vain < _MOST_IN_VAIN + most_doublings:
             self._in_vain += 1
         if self._in_vain >= _MOST_IN_VAIN:
             self.pause = _PAUSE << self._in_vain - _MOST_IN_VAIN
