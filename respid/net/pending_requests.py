@@ -143,6 +143,8 @@ class PendingRequests:
             self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
             return errors.error(f"ERR Protocol error: {error}")
         if request is not None:
+            if self.runs.expects is not None:
+                self.runs.note_others(1)
             return self._answer_request(request)
         self._end_read()
         return None
@@ -248,8 +250,8 @@ class PendingRequests:
                 break
             replies.append(reply)
             answered += 1
-        if answered and runs.pause:
-            runs.may_learn(answered)
+        if answered:
+            runs.note_others(answered)
         return answered
 
     def _answer_part(self, parts: Parts) -> bytes | None:

@@ -45,6 +45,7 @@ _PARSED = 4  # the doubts about a request that was parsed and is unlike the one 
 _LEARNING = 32  # about a new template
 _LEARNED_AGAIN = 4  # about one that did not recognise its frame: an inline command, or one that came in several reads
 _WASTED = 16  # about one that was tried in vain
+_OTHER = 1  # about one that a request of another kind was compared with
 _SHORT = 32  # about one that recognises a short run among other frames, which the general path answers as fast
 _LONGEST_SHORT = 3  # frames of such a run
 _SAVED = 8  # the trust in it for each frame
@@ -217,6 +218,13 @@ class RunReader(Generic[Subject]):
             return True
         self.pause = max(0, self.pause - requests)
         return False
+
+    def note_others(self, requests: int) -> None:
+        """Call for parsed requests with which the template was compared in vain, or that come during a pause."""
+        if self.pause:
+            self.pause = max(0, self.pause - requests)
+        elif self.expects is not None:
+            self._doubt(_OTHER * requests)
 
     def learn(self, arguments: list[bytes], free: int, subject: Subject) -> bool:
         """Takes a request as the template of the next runs. `free` arguments, right after the name, do not matter.

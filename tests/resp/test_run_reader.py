@@ -1,7 +1,8 @@
 """When the fast path learns, doubts and gives up a template, and how much of a run it recognises at once.
 
-The numbers are those of `fast_path`: 512 doubts are too many. Learning costs 32, learning the same again 4, and an
-attempt in vain 16. A frame that is recognised saves 8, or 1 if it would be known otherwise.
+The numbers are those of `fast_path`: 512 doubts are too many. Learning costs 32, learning the same again 4, an
+attempt in vain 16, and a request of another kind 1. A frame that is recognised saves 8, or 1 if it would be known
+otherwise.
 """
 
 from collections.abc import Callable
@@ -106,6 +107,15 @@ def test_runs_of_known_frames_save_little() -> None:
         runs.note_known()
         assert runs.find(incrby(key) * 20, 0).frames == 20
     runs.learn([b"INCRBY", b"k", b"1"], 1, "INCRBY")
+    assert compares_after_pause(runs)
+
+
+def test_requests_of_other_kinds_are_doubted() -> None:
+    """Each was compared with the template."""
+    runs = learned()
+    runs.note_others(512 - 32 - 1)
+    assert runs.expects is not None
+    runs.note_others(1)
     assert compares_after_pause(runs)
 
 
