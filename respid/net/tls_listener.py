@@ -32,6 +32,7 @@ TLS_NS_PER_BYTE = 1
 TLS_BASE_BYTES = 48 * 1024
 ACCEPT_PAUSE_SECONDS = 1.0  # after an error, such as too many open files
 _log = logging.getLogger(__name__)
+_CLOSING = State.CLOSING  # looking up a member of an enumeration takes 80 ns
 _NAME_REFUSED = errors.error("DENIED the client certificate has none of the names that this server lets in")
 
 
@@ -58,8 +59,8 @@ class _TlsProtocol(RespProtocol):
             self._reject("tls_client_name", describe_peer(self._transport), _NAME_REFUSED)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._state is not State.CLOSING and not self._connection.is_cheap:
+        RespProtocol.data_received(self, data)  # super() takes 0.1 us more
+        if self._state is not _CLOSING and not self._connection.is_cheap:
             self._connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
 
     def _has_part(self) -> bool:
