@@ -19,7 +19,7 @@ from respid.net.turns import Budget, Turns
 from respid.resp import errors
 
 # A connection is not a client before its handshake is complete, so max clients does not bound these.
-HANDSHAKE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 10.0  # from the moment that a client connects
 MAX_HANDSHAKES = 256
 # A handshake takes about a millisecond, most of it to sign with an RSA key. So many may go on in one pass of the event
 # loop, although those that wait for bytes may all get them at once.
@@ -152,9 +152,10 @@ class TlsListener:
 
     async def _shake_hands(self, connected: socket.socket, address: Any) -> None:
         try:
-            await self._wait_for_bytes(connected)
-            self._begin(address)
-            await self._complete(connected)
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                await self._wait_for_bytes(connected)
+                self._begin(address)
+                await self._complete(connected)
         except OSError as error:
             connected.close()
             self._clients.worker.count_rejection("tls_handshake_failed", _describe(address))
@@ -175,9 +176,8 @@ class TlsListener:
         )
         await loop.connect_accepted_socket(lambda: transport, connected)
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                await transport.established
-        except (TimeoutError, asyncio.CancelledError):
+            await transport.established
+        except asyncio.CancelledError:  # by the timeout, or to make room
             transport.abort()
             raise
 
@@ -185,12 +185,11 @@ class TlsListener:
         self._turns.join(_HandshakeTurn(go_on, self._turns.budget))
 
     async def _wait_for_bytes(self, connected: socket.socket) -> None:
-        """Raises TimeoutError. A handshake that has not begun takes no memory for its TLS state."""
+        """A handshake that has not begun takes no memory for its TLS state."""
         loop, arrived = self._clients.loop, asyncio.Event()
         loop.add_reader(connected, arrived.set)
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                await arrived.wait()
+            await arrived.wait()
         finally:
             loop.remove_reader(connected)
 
