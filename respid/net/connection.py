@@ -13,7 +13,7 @@ from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
 from respid.resp.fast_path import NO_RUN
 from respid.resp.reader import RequestLimits
-from respid.resp.transaction import CLOSINGS, EXEC_BYTES, MULTI_BYTES, NO_REQUESTS, OPENINGS, Requests
+from respid.resp.transaction import CLOSINGS, EXEC_BYTES, MULTI_BYTES, NO_REQUESTS, OPENINGS
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
@@ -141,40 +141,46 @@ class Connection:
         self._pending.took_general_path = False
         kinds = self._pending.kinds
         for _ in range(MOST_TRANSACTIONS):
-            frames, known, end = self._transactions.find(kinds, data, position)
-            replies = self._run_at_once(frames, known) if end else b""
+            frames, known, end, is_whole = self._transactions.find(kinds, data, position)
+            if is_whole:
+                replies = self._run_at_once(frames, known)
+            else:
+                replies = self._begin_transaction(frames, known, end - position) if end else b""
             if not replies:
                 break
             output, position = output + replies, end
-            if position == len(data) or self._pending.parts is not None or len(output) >= TURN_OUTPUT_BYTES:
+            is_last = position == len(data) or self._pending.parts is not None
+            if is_last or not is_whole or len(output) >= TURN_OUTPUT_BYTES:
                 break
         if self._pending.parts is None and position == len(data):
             return output
         rest = data[position:]
-        if not position and (output := self._begin_transaction(data)):
-            return output
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
-    def _begin_transaction(self, data: bytes) -> bytes:
-        """Answers MULTI and the requests after it in a read without EXEC; returns b"" if they need the general path."""
-        found = self._find_quick(data[MULTI_BYTES:])
-        if found is None:
+    def _begin_transaction(self, frames: int, known: tuple[Known, ...], read_bytes: int) -> bytes:
+        """Answers MULTI and the requests after it, others or the rest of which follow; b"" for the general path."""
+        is_alone = read_bytes == MULTI_BYTES
+        if not self._may_queue(is_alone=is_alone) or not (is_alone or self._has_room(frames, known)):
             return b""
         begun = run(self.session, [b"MULTI"])
-        return begun + self._queue_quickly(len(data), *found) if isinstance(begun, bytes) else b""
+        return begun + self._queue_quickly(frames, known, read_bytes) if isinstance(begun, bytes) else b""
 
     def _receive_in_transaction(self, data: bytes) -> bytes:
         """Answers a read with requests of a transaction, EXEC, or both. Jedis sends EXEC alone, others each request."""
         session = self.session
-        ending = data[-EXEC_BYTES:]
-        if ending not in CLOSINGS:
-            ending = b""
         is_next = session.transaction is not None and self.next is _READ and self._pending.reader.is_empty
-        found = self._find_quick(data[: len(data) - len(ending)]) if is_next and session.takes_runs else None
-        if found is None:
+        ending = data[-EXEC_BYTES:]
+        requests = data[:-EXEC_BYTES] if ending in CLOSINGS else data
+        if not is_next or not session.takes_runs or not self._may_queue(is_alone=not requests):
             return self._receive_requests(data)
-        output = self._queue_quickly(len(data), *found)
-        if not ending:
+        found = self._transactions.find_first(self._pending.kinds, requests) if requests else NO_REQUESTS
+        frames, known, end = found
+        if requests and not self._has_room(frames, known):
+            return self._receive_requests(data)
+        output = self._queue_quickly(frames, known, end)
+        if end < len(requests):
+            return output + self._receive_requests(data[end:])
+        if requests is data:
             return output
         replies, self._pending.parts = exec_at_once(session)
         if not replies:
@@ -182,25 +188,29 @@ class Connection:
         self.is_between_requests = self._pending.parts is None
         return output + replies + (b"" if self._pending.parts is None else self._answer_turn())
 
-    def _find_quick(self, requests: bytes) -> Requests[Known] | None:
-        """Returns the requests of a transaction that can be queued at once; None if they need the general path.
+    def _may_queue(self, *, is_alone: bool) -> bool:
+        """Whether requests of a transaction can be queued at once, or MULTI or EXEC alone be answered so.
 
-        They do if the time of the round is used up, since only the general path waits for a turn.
+        Requests cannot if the time of the round is used up, since only the general path waits for a turn.
         """
         session = self.session
         is_large = session.queued_bytes > MOST_UNNOTED_BYTES
         if is_large or session.transaction_broken or session.tracking is not None:
-            return None
-        if not requests:
-            return NO_REQUESTS
-        if self._budgets.authenticated.left_ns <= 0:
-            return None
-        frames, known = self._transactions.find_all(self._pending.kinds, requests)
+            return False
+        return is_alone or self._budgets.authenticated.left_ns > 0
+
+    def _has_room(self, frames: int, known: tuple[Known, ...]) -> bool:
+        """Whether the transaction has room for these requests, and they are better queued at once."""
+        session = self.session
         queued = 0 if session.transaction is None else session.queued_size
         has_room = queued + frames + len(known) <= session.worker.config.max_queued_commands
-        return (frames, known) if has_room and self._is_quick(frames, known) else None
+        if has_room and self._is_quick(frames, known):
+            return True
+        if frames or known:
+            self._transactions.doubt()
+        return False
 
-    def _queue_quickly(self, read_bytes: int, frames: int, known: tuple[Known, ...]) -> bytes:
+    def _queue_quickly(self, frames: int, known: tuple[Known, ...], read_bytes: int) -> bytes:
         self.is_between_requests = self._pending.took_general_path = False
         self._transactions.trust()
         if not frames and not known:

@@ -185,19 +185,18 @@ class KnownFrames(Generic[Subject]):
         if self._in_vain >= _MOST_IN_VAIN:
             self.pause = _PAUSE << self._in_vain - _MOST_IN_VAIN
 
-    def find_all(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[Subject, ...]:
-        """Returns the subjects of all frames in the buffer, runs among them; none if one is not known."""
+    def find_first(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[tuple[Subject, ...], int]:
+        """Returns the subjects of the first frames in the buffer, runs among them, and where the last one ends."""
         if len(buffer) == self._read_bytes and self._has_shape(kinds, buffer):
-            return self._read
+            return self._read, len(buffer)
         kind = kinds.get(buffer[:OPENING_BYTES])
         if kind is None:
-            return ()
+            return (), 0
         found, end, _ = self._scan(kinds, kind, buffer, 0, _ANY_NUMBER)
         self._last = None  # so that these frames do not count as the beginning of a run
-        if end < len(buffer):
-            return ()
-        self._remember(kinds, buffer, found)
-        return found
+        if end == len(buffer):
+            self._remember(kinds, buffer, found)
+        return found, end
 
     def _scan(  # noqa: C901 - a call for each frame takes too long
         self, kinds: Kinds[Subject], kind: Kind[Subject] | None, buffer: bytes, position: int, most_alike: int

@@ -537,14 +537,13 @@ def transaction_drawn_at_once(patch: Patch) -> None:
 @plant
 def other_requests_in_a_transaction_ignored(patch: Patch) -> None:
     def find(transactions: TransactionReader[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> Transaction[Any]:
-        found = find_rightly(transactions, kinds, buffer, position)
-        end = buffer.find(ending, position)
-        if found[2] or end < 0 or not buffer.startswith(opening, position):
-            return found
-        frames = transactions._runs.find(buffer, position + len(opening)).frames
-        return (frames, (), end + len(ending)) if frames else found
+        frames, subjects, end, is_whole = find_rightly(transactions, kinds, buffer, position)
+        last = buffer.find(ending, position)
+        if is_whole or not frames or last < 0:
+            return frames, subjects, end, is_whole
+        return frames, subjects, last + len(ending), True
 
-    ((opening, ending), *_) = ENDINGS.items()
+    ending = ENDINGS[OPENINGS[0]]
     find_rightly = TransactionReader.find
     patch.setattr(TransactionReader, "find", find)
 
@@ -616,32 +615,49 @@ def rest_of_transaction_has_a_header(patch: Patch) -> None:
 
 @plant
 def known_frame_of_a_transaction_longer_than_it(patch: Patch) -> None:
-    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
-        return find_all(known, kinds, buffer) or find_all(known, kinds, buffer + bytes(5))
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[tuple[Any, ...], int]:
+        found, end = find_first(known, kinds, buffer + bytes(5))
+        return found, min(end, len(buffer))
 
-    find_all = KnownFrames.find_all
-    patch.setattr(known_frames, "_UNKNOWN_BYTES", 0)
-    patch.setattr(KnownFrames, "find_all", find)
+    find_first = KnownFrames.find_first
+    patch.setattr(KnownFrames, "find_first", find)
 
 
 @plant
 def unknown_frames_of_a_transaction_ignored(patch: Patch) -> None:
-    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
-        return find_all(known, kinds, buffer) or known.find(kinds, buffer, 0)[0]
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[tuple[Any, ...], int]:
+        found, end = find_first(known, kinds, buffer)
+        return found, len(buffer) if found else end
 
-    find_all = KnownFrames.find_all
-    patch.setattr(KnownFrames, "find_all", find)
+    find_first = KnownFrames.find_first
+    patch.setattr(KnownFrames, "find_first", find)
+
+
+@plant
+def rest_of_a_part_forgotten(patch: Patch) -> None:
+    """What follows the known requests at the beginning of a part."""
+
+    def receive(connection: Connection, data: bytes) -> bytes:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Connection, "_receive_requests", _receive_if_whole(data))
+            return receive_rightly(connection, data)
+
+    def _receive_if_whole(part: bytes) -> Callable[[Connection, bytes], bytes]:
+        return lambda connection, data: receive_requests(connection, data) if data == part else b""
+
+    receive_rightly, receive_requests = Connection._receive_in_transaction, Connection._receive_requests
+    patch.setattr(Connection, "_receive_in_transaction", receive)
 
 
 @plant
 def shape_of_a_transaction_of_another_version(patch: Patch) -> None:
-    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[tuple[Any, ...], int]:
         if known._struct is not None and len(buffer) == known._read_bytes:
             known._kinds = kinds
-        return find_all(known, kinds, buffer)
+        return find_first(known, kinds, buffer)
 
-    find_all = KnownFrames.find_all
-    patch.setattr(KnownFrames, "find_all", find)
+    find_first = KnownFrames.find_first
+    patch.setattr(KnownFrames, "find_first", find)
 
 
 @plant
