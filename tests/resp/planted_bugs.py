@@ -17,7 +17,9 @@ from respid.net.pending_requests import PendingRequests
 from respid.resp import encoder, fast_path, known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
 from respid.resp.known_frames import Kinds, KnownFrames
+from respid.resp.period import Period
 from respid.resp.reader import RequestReader
+from respid.resp.shape import Shape
 from respid.resp.transaction import ENDINGS, OPENINGS, Transaction, TransactionReader
 
 Patch = pytest.MonkeyPatch
@@ -66,27 +68,27 @@ def asterisks_allowed_in_mixed_keys(patch: Patch) -> None:
 
 @plant
 def increment_of_equal_keys_ignored(patch: Patch) -> None:
-    equal_frames = Template.equal_frames
+    count = Template.count
 
     def ignore(template: Template, buffer: bytes, position: int, most: int) -> int:
-        end = position + template.frame_bytes
+        end = position + template.size
         is_alike = template._tail and most == 1 and len(buffer) >= end and buffer[end - 3 : end] != template._tail[-3:]
-        return 1 if is_alike else equal_frames(template, buffer, position, most)
+        return 1 if is_alike else count(template, buffer, position, most)
 
-    patch.setattr(Template, "equal_frames", ignore)
+    patch.setattr(Template, "count", ignore)
 
 
 @plant
 def key_longer_than_its_header(patch: Patch) -> None:
     """The template is that of the last request, whatever the header of its key."""
-    equal_frames = Template.equal_frames
+    count = Template.count
 
     def ignore(template: Template, buffer: bytes, position: int, most: int) -> int:
-        found = equal_frames(template, buffer, position, most)
-        is_followed = buffer[position + template.frame_bytes :].startswith(b"*")
+        found = count(template, buffer, position, most)
+        is_followed = buffer[position + template.size :].startswith(b"*")
         return found or int(most == 1 and is_followed)
 
-    patch.setattr(Template, "equal_frames", ignore)
+    patch.setattr(Template, "count", ignore)
 
 
 @plant
@@ -219,6 +221,64 @@ def last_shape_kept_with_new_subjects(patch: Patch) -> None:
 
     remember = KnownFrames._remember
     patch.setattr(KnownFrames, "_remember", keep)
+
+
+@plant
+def byte_of_a_period_ignored(patch: Patch) -> None:
+    learn = Period.learn
+
+    def ignore(period: Period[Any], shape: Shape) -> None:
+        frames = re.sub(r"^(\d+)s", lambda match: f"{int(match[1]) - 5}s5x", shape.format)
+        learn(period, Shape(frames, (shape.expected[0][:-5], *shape.expected[1:]), shape.size))
+
+    patch.setattr(Period, "learn", ignore)
+
+
+@plant
+def last_period_found_once_more(patch: Patch) -> None:
+    find = Period.find
+
+    def miscount(period: Period[Any], buffer: bytes, position: int, most: int) -> tuple[int, int]:
+        times, end = find(period, buffer, position, most)
+        return times + (times > 8), end
+
+    patch.setattr(Period, "find", miscount)
+
+
+@plant
+def differing_period_taken_for_an_equal_one(patch: Patch) -> None:
+    """If others are before it in the same comparison."""
+    count = Shape.count
+
+    def hasten(shape: Shape, buffer: bytes, position: int, most: int) -> int:
+        found = count(shape, buffer, position, most)
+        return found + 1 if 0 < found < most else found
+
+    patch.setattr(Shape, "count", hasten)
+
+
+@plant
+def period_of_another_version(patch: Patch) -> None:
+    find = KnownFrames._find
+
+    def ignore(known: KnownFrames[Any], kinds: Kinds[Any], *given: Any) -> tuple[tuple[Any, ...], int, bool]:
+        known._kinds_of_period = kinds
+        return find(known, kinds, *given)
+
+    patch.setattr(KnownFrames, "_find", ignore)
+
+
+@plant
+def period_that_begins_anywhere(patch: Patch) -> None:
+    """The frames before the next one are not read."""
+    find = Period.find
+
+    def hasten(period: Period[Any], buffer: bytes, position: int, most: int) -> tuple[int, int]:
+        times, end = find(period, buffer, position, most)
+        later = buffer.find(b"*", position + 1) if not times else -1
+        return find(period, buffer, later, most) if later > 0 else (times, end)
+
+    patch.setattr(Period, "find", hasten)
 
 
 @plant
@@ -486,7 +546,7 @@ def limit_of_known_requests_in_a_transaction_ignored(patch: Patch) -> None:
 @plant
 def known_request_in_a_transaction_queued_twice(patch: Patch) -> None:
     def queue(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
-        return queue_known(session, transaction, requests[:1] * 2 + requests[2:])
+        return queue_known(session, transaction, (requests[:1] * 2 + requests[2:])[: len(requests)])
 
     queue_known = queued.queue_known
     patch.setattr("respid.net.pending_requests.queue_known", queue)
