@@ -136,7 +136,7 @@ class KnownFrames(Generic[Subject]):
         self._runs = runs
         self._last: Subject | None = None
         self._alike = 0  # how many of the frames before the next one are like the one before them
-        self.pause = 0  # the number of attempts that should be left out
+        self.pause = 0  # the number of attempts that should be left out; to be read only
         self._in_vain = 0  # attempts in vain, less the frames that were found since
         # The previous read, if it was known frames of several kinds and nothing else.
         self._read: tuple[Subject, ...] = ()
@@ -175,12 +175,20 @@ class KnownFrames(Generic[Subject]):
                 self._remember(kinds, buffer, found)
             return found, end
         if is_miss:
-            self.pause = 1  # the next attempt would be at the same frame
+            self.skip_next()
         if len(found) >= _LEAST_WORTH:
             self._trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
         else:
             self._doubt()
         return found, end
+
+    def skip_next(self) -> None:
+        """Call if the next attempt would be at the same frame, where it would be in vain again."""
+        self.pause += 1
+
+    def note_skipped(self) -> None:
+        """Call for each attempt that was left out during a pause."""
+        self.pause -= 1
 
     def _trust(self, frames: int) -> None:
         if self._in_vain:

@@ -644,7 +644,7 @@ def limit_of_transaction_at_once_ignored(patch: Patch) -> None:
         session.worker.config = config
         return answered
 
-    patch.setattr("respid.net.connection.run_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_at_once", run)
 
 
 @plant
@@ -654,7 +654,7 @@ def transaction_at_once_fails_by_element(patch: Patch) -> None:
             inner.setattr(Generator, "obstacle", lambda _generator: None)
             return transaction.run_at_once(session, name, drawn, count)
 
-    patch.setattr("respid.net.connection.run_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_at_once", run)
 
 
 @plant
@@ -662,7 +662,7 @@ def rest_of_transaction_forgotten(patch: Patch) -> None:
     def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
         return transaction.run_at_once(session, name, drawn, count)[0], None
 
-    patch.setattr("respid.net.connection.run_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_at_once", run)
 
 
 @plant
@@ -765,7 +765,7 @@ def rest_of_known_transaction_forgotten(patch: Patch) -> None:
     def run(session: Session, requests: tuple[Known, ...]) -> tuple[bytes, Parts | None]:
         return transaction.run_known_at_once(session, requests)[0], None
 
-    patch.setattr("respid.net.connection.run_known_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_known_at_once", run)
 
 
 @plant
@@ -788,7 +788,7 @@ def last_command_of_known_transaction_shown(patch: Patch) -> None:
         session.last_command = requests[-1].command
         return answered
 
-    patch.setattr("respid.net.connection.run_known_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_known_at_once", run)
 
 
 @plant
@@ -799,7 +799,7 @@ def transaction_at_once_not_counted(patch: Patch) -> None:
         session.worker.stats.commands["exec"] = before["exec"]
         return answered
 
-    patch.setattr("respid.net.connection.run_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_at_once", run)
 
 
 # A transaction in several reads
@@ -869,7 +869,7 @@ def several_in_a_transaction_forgotten(patch: Patch) -> None:
             session.transaction = session.transaction[:1]
         return transaction.exec_at_once(session)
 
-    patch.setattr("respid.net.connection.exec_at_once", execute)
+    patch.setattr("respid.net.pending_requests.exec_at_once", execute)
 
 
 @plant
