@@ -3,7 +3,7 @@
 This is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,6 +43,12 @@ class Draw:
         wait.kind, wait.block, wait.ids = _SINGLE, self.ids, self.ids * count
         if self.ids * SMALL_BLOCKS > session.worker.generator.layout.sequence_size:
             wait.kind = RequestKind.BLOCK
+
+    def take_different(self, session: Session, ends: Sequence[int]) -> tuple[int, int]:
+        """Draws blocks of other sizes after this one, as `take_different_blocks` does."""
+        self.want(session, 1)
+        session.wait.ids = ends[-1]
+        return session.worker.generator.take_different_blocks(ends, session.wait.since_ms)
 
     def answer(self, session: Session, count: int) -> tuple[int, bytes | None]:
         """Answers up to `count` requests: (number answered, their replies), or (0, None) if they have to wait.
