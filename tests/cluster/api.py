@@ -56,13 +56,19 @@ def changes(namespace: str, kind: str, name: str, over: threading.Event) -> Iter
     watch = f"{_collection(namespace, kind)}?watch=1&timeoutSeconds={WATCH_SECONDS}&fieldSelector=metadata.name={name}"
     while not over.is_set():
         try:
+            if not seen:
+                found = json.loads(read(namespace, kind, f"/{name}"))
+                seen = found["metadata"]["resourceVersion"]
+                yield found
             with _open(f"{watch}&resourceVersion={seen}") as lines:
                 for line in lines:
                     change = json.loads(line)["object"]
                     seen = change["metadata"].get("resourceVersion", "")  # an error, such as a lost history, has none
                     if seen:
                         yield change
-        except (OSError, HTTPException, ValueError):
+        except (AssertionError, OSError, HTTPException, ValueError) as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code == HTTPStatus.GONE:
+                seen = ""
             over.wait(PAUSE_SECONDS)
 
 

@@ -81,22 +81,29 @@ def test_looks_end_if_nothing_answers(server: BusyServer, monkeypatch: pytest.Mo
         api.read("orders", "pod", "/respid-0")
 
 
+def _versions(server: BusyServer) -> list[str]:
+    """From which version of the object each request watched it; empty for a look at the object."""
+    return [path.rpartition("=")[2] if "watch=1" in path else "" for path in server.paths]
+
+
 def test_no_change_is_lost_when_a_watch_breaks_off(server: BusyServer) -> None:
-    server.answers = [None, (200, _event(TWO) + b'{"type": "MODI'), (500, b""), (200, _event(THREE))]
+    server.answers = [None, (200, json.dumps(TWO).encode()), (200, b'{"type": "MODI'), (500, b""), (200, _event(THREE))]
     over = threading.Event()
     changes = api.changes("orders", "statefulset", "respid", over)
     assert [next(changes), next(changes)] == [TWO, THREE]
     over.set()
     assert list(changes) == []
-    assert [path.rpartition("=")[2] for path in server.paths] == ["", "", "2", "2"]
+    assert _versions(server) == ["", "", "2", "2", "2"]
 
 
-def test_a_watch_with_a_lost_history_begins_again(server: BusyServer) -> None:
+@pytest.mark.parametrize("status", [200, 410])
+def test_a_watch_with_a_lost_history_begins_again(server: BusyServer, status: int) -> None:
     gone = {"metadata": {}, "status": "Failure", "code": 410}
-    server.answers = [(200, _event(TWO)), (200, _event(gone)), (200, _event(THREE))]
+    now = [(200, json.dumps(each).encode()) for each in (TWO, THREE)]
+    server.answers = [now[0], (status, _event(gone)), now[1]]
     changes = api.changes("orders", "statefulset", "respid", threading.Event())
     assert [next(changes), next(changes)] == [TWO, THREE]
-    assert [path.rpartition("=")[2] for path in server.paths] == ["", "2", ""]
+    assert _versions(server) == ["", "2", ""]
 
 
 @pytest.fixture
