@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 120  # redis-benchmark waits forever for a server that has die
 PROBE_REQUESTS = 10_000  # to find out how many requests make a round of the wanted length
 # A round is at most this many times as long as the probe. Fifty TLS handshakes take longer than 10,000 requests at a
 # depth of 16, so a round as fast as that probe would be much shorter than wanted, and handshakes would take much of it.
-MOST_PROBES = 8
+MOST_PROBES = 2
 FULL_CORE = 0.95  # share of a core from which the load generator may be the bottleneck, not the server
 RANDOM_KEYS = 1_000_000
 KEYS = {"random": ["-r", str(RANDOM_KEYS), "{command}", "key:__rand_int__"], "fixed": ["{command}", "k"]}
