@@ -7,11 +7,20 @@ was deleted or replaced is noticed within 200 ms.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from respid.highwater.clock_watch import ClockWatch
 from respid.highwater.floor import find_floor
-from respid.highwater.stores import HolderLostError, Mark, Store, StoreError, StoreUnavailableError, Survey
+from respid.highwater.stores import (
+    HolderLostError,
+    Mark,
+    Store,
+    StoreError,
+    StoreUnavailableError,
+    Survey,
+    UnconfirmedError,
+)
 from respid.highwater.stores.none import NoStore
 from respid.ids.generator import Obstacle
 from respid.ids.timestamp import format_timestamp
@@ -21,6 +30,10 @@ from respid.worker.worker import Worker
 LOOK_SECONDS = 0.1
 IDLE_LOOK_SECONDS = 0.125  # if no ID was issued since the last look
 RETRY_SECONDS = 0.5  # after a failed extension
+# Retries to confirm one are up to a sixteenth of the remaining reservation apart: the API server of many workers may be
+# overloaded. Once little is left, they are no closer than this.
+PAUSES = 16
+LEAST_PAUSE_SECONDS = 2.0
 SILENCE_SECONDS = 6.0  # after which a store that does not answer is reported; longer than a request to a lease store
 GONE_MS = 1 << 62  # the age of a mark that is no longer where it was stored: it is stored again at once
 _log = logging.getLogger(__name__)
@@ -236,10 +249,8 @@ class Keeper:
             return True
         reservation.extending(ceiling_ms)
         try:
-            async with self._storing, self._impatience():
-                if self._ending:
-                    return True
-                await self._store.extend(ceiling_ms)
+            if not await self._store_ceiling(ceiling_ms, now_ns):
+                return True
         except HolderLostError as error:
             self._is_holder = False
             self._worker.generator.seal()
@@ -256,6 +267,40 @@ class Keeper:
         self._clock_watch.note_extension(trusted_ns)
         self._look()  # a step of the wall clock may have waited for this extension
         return True
+
+    async def _store_ceiling(self, ceiling_ms: int, sent_ns: int) -> bool:
+        """Stores a ceiling. If it is stored but not confirmed, retries only the latter, less and less often.
+
+        Returns False if the end came first. Raises StoreError.
+        """
+        store: Callable[[], Awaitable[None]] = partial(self._store.extend, ceiling_ms)
+        pause_seconds = RETRY_SECONDS
+        while True:
+            try:
+                async with self._storing, self._impatience():
+                    if self._ending:
+                        return False
+                    await store()
+                    return True
+            except UnconfirmedError as error:
+                if not self._is_wanted(ceiling_ms, sent_ns):
+                    raise
+                self._note_failure(error)
+                store = error.confirm
+            await self._pause(pause_seconds)
+            left_seconds = self._worker.reservation.remaining_ms(self._clock_watch.wall_ms) / 1000
+            pause_seconds = min(2 * pause_seconds, max(LEAST_PAUSE_SECONDS, left_seconds / PAUSES))
+
+    def _is_wanted(self, ceiling_ms: int, sent_ns: int) -> bool:
+        """Whether a ceiling that was sent to the store at that boot time need not be replaced by another one yet."""
+        age_ms, due_ms = (self._worker.clock.boot_ns() - sent_ns) // 1_000_000, self._due_ceiling_ms()
+        return due_ms is not None and due_ms >= ceiling_ms and age_ms * 2 < self._worker.reservation.span_ms
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleeps, but not for long after the end has begun."""
+        while seconds > 0 and not self._ending:
+            await asyncio.sleep(RETRY_SECONDS)
+            seconds -= RETRY_SECONDS
 
     def _is_extension_due(self) -> bool:
         """False while the store writes, which makes a mark look replaced."""
