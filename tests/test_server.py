@@ -15,8 +15,9 @@ import pytest
 
 from benchmarks.ports import free_port
 from respid.highwater.stores import StoreError
+from respid.highwater.stores.choice import make_store
 from respid.ids.layout import Layout
-from respid.server import SIGNAL_REPEAT_SECONDS, Server, log_loop_error, make_store, report_task_error
+from respid.server import SIGNAL_REPEAT_SECONDS, Server, log_loop_error, report_task_error
 from respid.worker.config import Config
 from tests.support.byte_streams import request
 from tests.support.environment import clean_environment
