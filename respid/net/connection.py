@@ -6,14 +6,14 @@ the replies of a turn.
 
 from typing import NamedTuple
 
-from respid.commands import Known, ReplyMode, Session, exec_at_once, is_run, run, run_at_once, run_known_at_once
+from respid.commands import Known, ReplyMode, Session, is_run, run
 from respid.net.pending_requests import PendingRequests
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
 from respid.resp.fast_path import NO_RUN
 from respid.resp.reader import RequestLimits
-from respid.resp.transaction import CLOSINGS, EXEC_BYTES, MULTI_BYTES, NO_REQUESTS, OPENINGS, Requests
+from respid.resp.transaction import CLOSINGS, EXEC_BYTES, MULTI_BYTES, NO_REQUESTS, OPENINGS
 from respid.worker.worker import Worker
 
 # The most that one client gets done before others have their turn. It bounds memory, and how long the others wait.
@@ -48,6 +48,7 @@ class Connection:
     __slots__ = (
         "_budgets",
         "_commands",
+        "_general_requests",
         "_generator",
         "_pending",
         "_read_bytes",
@@ -74,6 +75,7 @@ class Connection:
         self.next = _READ
         self._read_bytes = FIRST_READ_BYTES  # what came last
         self._pending = PendingRequests(self.session, limits)
+        self._general_requests = -1  # that were pending and answered before the last read
         self._runs, self._transactions = self._pending.runs, self._pending.transactions
         self._generator = worker.generator
         self._commands = worker.stats.commands
@@ -108,6 +110,7 @@ class Connection:
 
     def receive(self, data: bytes) -> bytes:
         """Takes the bytes that were read and returns the bytes to write; `next` then says how to continue."""
+        self._general_requests = self._pending.general_requests
         # Nearly all reads are one run: an INCR takes 0.75 us here, and 4.5 us on the general path.
         found = self._runs.find_in_read(data) if self.is_between_requests else NO_RUN
         frames = found.frames
@@ -118,7 +121,6 @@ class Connection:
                 if data.startswith(OPENINGS):
                     return self._receive_transactions(data)
             return self._receive_requests(data)
-        self._pending.took_general_path = False
         subject = self._runs.subject
         command, draw = subject.command, subject.draw
         ids = draw.ids
@@ -131,87 +133,91 @@ class Connection:
         output = draw.encode(first, ids, count) if count else b""
         if count == frames and found.end == len(data):
             return output
-        self._pending.run_left = frames - count
+        self._pending.continue_run(frames - count)
         rest = data[found.end :]  # may take long, unlike a run
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
     def _receive_transactions(self, data: bytes) -> bytes:
         """Answers the transactions with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""
-        output, position = b"", 0
-        self._pending.took_general_path = False
-        kinds = self._pending.kinds
+        output, position, pending = b"", 0, self._pending
+        kinds = pending.kinds
         for _ in range(MOST_TRANSACTIONS):
-            frames, known, end = self._transactions.find(kinds, data, position)
-            replies = self._run_at_once(frames, known) if end else b""
+            frames, known, end, is_whole = self._transactions.find(kinds, data, position)
+            if is_whole:
+                replies = self._run_at_once(frames, known)
+            else:
+                replies = self._begin_transaction(frames, known, end - position) if end else b""
             if not replies:
                 break
             output, position = output + replies, end
-            if position == len(data) or self._pending.parts is not None or len(output) >= TURN_OUTPUT_BYTES:
+            is_last = position == len(data) or pending.has_begun
+            if is_last or not is_whole or len(output) >= TURN_OUTPUT_BYTES:
                 break
-        if self._pending.parts is None and position == len(data):
+        if position == len(data) and not pending.has_begun:
             return output
         rest = data[position:]
-        if not position and (output := self._begin_transaction(data)):
-            return output
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
-    def _begin_transaction(self, data: bytes) -> bytes:
-        """Answers MULTI and the requests after it in a read without EXEC; returns b"" if they need the general path."""
-        found = self._find_quick(data[MULTI_BYTES:])
-        if found is None:
+    def _begin_transaction(self, frames: int, known: tuple[Known, ...], read_bytes: int) -> bytes:
+        """Answers MULTI and the requests after it, others or the rest of which follow; b"" for the general path."""
+        is_alone = read_bytes == MULTI_BYTES
+        if not self._may_queue(is_alone=is_alone) or not (is_alone or self._has_room(frames, known)):
             return b""
         begun = run(self.session, [b"MULTI"])
-        return begun + self._queue_quickly(len(data), *found) if isinstance(begun, bytes) else b""
+        return begun + self._queue_quickly(frames, known, read_bytes) if isinstance(begun, bytes) else b""
 
     def _receive_in_transaction(self, data: bytes) -> bytes:
         """Answers a read with requests of a transaction, EXEC, or both. Jedis sends EXEC alone, others each request."""
         session = self.session
-        ending = data[-EXEC_BYTES:]
-        if ending not in CLOSINGS:
-            ending = b""
         is_next = session.transaction is not None and self.next is _READ and self._pending.reader.is_empty
-        found = self._find_quick(data[: len(data) - len(ending)]) if is_next and session.takes_runs else None
-        if found is None:
+        ending = data[-EXEC_BYTES:]
+        requests = data[:-EXEC_BYTES] if ending in CLOSINGS else data
+        if not is_next or not session.takes_runs or not self._may_queue(is_alone=not requests):
             return self._receive_requests(data)
-        output = self._queue_quickly(len(data), *found)
-        if not ending:
+        found = self._transactions.find_first(self._pending.kinds, requests) if requests else NO_REQUESTS
+        frames, known, end = found
+        if requests and not self._has_room(frames, known):
+            return self._receive_requests(data)
+        output = self._queue_quickly(frames, known, end)
+        if end < len(requests):
+            return output + self._receive_requests(data[end:])
+        if requests is data:
             return output
-        replies, self._pending.parts = exec_at_once(session)
+        replies = self._pending.exec_transaction()
         if not replies:
             return output + self._receive_requests(ending)
-        self.is_between_requests = self._pending.parts is None
-        return output + replies + (b"" if self._pending.parts is None else self._answer_turn())
+        self.is_between_requests = not self._pending.has_begun
+        return output + replies + (b"" if self.is_between_requests else self._answer_turn())
 
-    def _find_quick(self, requests: bytes) -> Requests[Known] | None:
-        """Returns the requests of a transaction that can be queued at once; None if they need the general path.
+    def _may_queue(self, *, is_alone: bool) -> bool:
+        """Whether requests of a transaction can be queued at once, or MULTI or EXEC alone be answered so.
 
-        They do if the time of the round is used up, since only the general path waits for a turn.
+        Requests cannot if the time of the round is used up, since only the general path waits for a turn.
         """
         session = self.session
         is_large = session.queued_bytes > MOST_UNNOTED_BYTES
         if is_large or session.transaction_broken or session.tracking is not None:
-            return None
-        if not requests:
-            return NO_REQUESTS
-        if self._budgets.authenticated.left_ns <= 0:
-            return None
-        frames, known = self._transactions.find_all(self._pending.kinds, requests)
+            return False
+        return is_alone or self._budgets.authenticated.left_ns > 0
+
+    def _has_room(self, frames: int, known: tuple[Known, ...]) -> bool:
+        """Whether the transaction has room for these requests, and they are better queued at once."""
+        session = self.session
         queued = 0 if session.transaction is None else session.queued_size
         has_room = queued + frames + len(known) <= session.worker.config.max_queued_commands
-        return (frames, known) if has_room and self._is_quick(frames, known) else None
+        if has_room and self._is_quick(frames, known):
+            return True
+        if frames or known:
+            self._transactions.doubt()
+        return False
 
-    def _queue_quickly(self, read_bytes: int, frames: int, known: tuple[Known, ...]) -> bytes:
-        self.is_between_requests = self._pending.took_general_path = False
+    def _queue_quickly(self, frames: int, known: tuple[Known, ...], read_bytes: int) -> bytes:
+        self.is_between_requests = False
         self._transactions.trust()
         if not frames and not known:
             return b""  # MULTI or EXEC alone takes a few microseconds, which are not counted
         self._budgets.authenticated.left_ns -= READ_NS + read_bytes * NS_PER_BYTE + len(known) * NS_PER_KNOWN
-        if frames:
-            self._pending.run_left = frames
-            self.session.last_command = self._runs.subject.command
-        else:
-            self._pending.recognised = known
-        return self._pending.answer() or b""
+        return self._pending.queue(frames, known)
 
     def _is_quick(self, frames: int, known: tuple[Known, ...]) -> bool:
         """Whether these requests of a transaction are better answered at once."""
@@ -221,14 +227,10 @@ class Connection:
 
     def _run_at_once(self, frames: int, known: tuple[Known, ...]) -> bytes:
         """Answers a transaction of the expected run, or of known requests; returns b"" if it needs the general path."""
-        session, output = self.session, b""
-        if session.tracking is None and self._is_quick(frames, known):
-            if known:
-                output, self._pending.parts = run_known_at_once(session, known)
-                self.budget.left_ns -= len(known) * NS_PER_KNOWN
-            else:
-                subject = self._runs.subject
-                output, self._pending.parts = run_at_once(session, subject.command, subject.draw, frames)
+        output = b""
+        if self.session.tracking is None and self._is_quick(frames, known):
+            output = self._pending.run_transaction(frames, known)
+            self.budget.left_ns -= len(known) * NS_PER_KNOWN
         if output:
             self._transactions.trust()
         else:
@@ -249,17 +251,10 @@ class Connection:
             return b""
         # Most reads that are no run are answered here: a GET takes 2.4 us, and 4.5 us with the detours of a turn.
         # A turn measures its time, which matters for longer reads.
-        is_next = self.is_between_requests and not pending.run_left and pending.parts is None
-        output = b""
-        if is_next and len(data) < QUICK_READ_BYTES:
-            output = pending.answer_quickly()
-            if output and pending.following is None and not pending.recognised and pending.reader.finish():
-                return output
-            if pending.following is not None:
-                pending.request, pending.following = pending.following, None
-            elif not output and pending.request is None:
-                pending.known.pause += 1  # at the same place, an attempt would be in vain again
-        return output + self._answer_turn()
+        if len(data) >= QUICK_READ_BYTES or not self.is_between_requests or pending.has_begun:
+            return self._answer_turn()
+        output, is_all = pending.answer_short_read()
+        return output if is_all else output + self._answer_turn()
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -275,13 +270,13 @@ class Connection:
 
     def note_long_read(self, taken_ns: int) -> None:
         """Call if it took long to decrypt what was read, as no requests for IDs do."""
-        self._pending.took_general_path = True
+        self._general_requests = -1
         self.budget.left_ns -= taken_ns
 
     @property
     def is_cheap(self) -> bool:
         """Whether the last read took little time for its size: it had requests for IDs, or other known ones, only."""
-        return self.is_between_requests and not self._pending.took_general_path
+        return self.is_between_requests and self._general_requests == self._pending.general_requests
 
     @property
     def budget(self) -> Budget:

@@ -15,11 +15,14 @@ from respid.commands import (
     Session,
     answer_known,
     constant_draw,
+    exec_at_once,
     known_kinds,
     queue_draws,
     queue_known,
     refuse_known,
     run,
+    run_at_once,
+    run_known_at_once,
     run_quickly,
 )
 from respid.commands.session import Queued
@@ -48,6 +51,7 @@ class PendingRequests:
         "_commands",
         "_limits",
         "following",
+        "general_requests",
         "known",
         "parts",
         "reader",
@@ -56,7 +60,6 @@ class PendingRequests:
         "run_left",
         "runs",
         "session",
-        "took_general_path",
         "transactions",
     )
 
@@ -73,7 +76,7 @@ class PendingRequests:
         self.runs = RunReader[RunDraw]()
         self.known = KnownFrames[Known](self.runs)
         self.transactions = TransactionReader[Known](self.runs, self.known)
-        self.took_general_path = True  # whether the last read had requests for the general path, or none came yet
+        self.general_requests = 0  # how many were answered on the general path
 
     @property
     def unread_bytes(self) -> int:
@@ -98,7 +101,15 @@ class PendingRequests:
     def feed(self, data: bytes) -> None:
         """Adds what was received."""
         self.reader.feed(data)
-        self.took_general_path = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a run or a reply has begun that is not answered yet."""
+        return self.run_left > 0 or self.parts is not None
+
+    def continue_run(self, frames: int) -> None:
+        """Takes the frames of the expected run that are left, since they got no ID yet."""
+        self.run_left = frames
 
     def forget_unread(self) -> None:
         """Frees what is not parsed yet."""
@@ -107,6 +118,29 @@ class PendingRequests:
     def forget(self) -> None:
         self.forget_unread()
         self.parts = self.request = None
+
+    def queue(self, frames: int, known: tuple[Known, ...]) -> bytes:
+        """Queues the frames of the expected run, or the known requests, in the transaction, which has room for them."""
+        if frames:
+            self.run_left = frames
+            self.session.last_command = self.runs.subject.command
+        else:
+            self.recognised = known
+        return self.answer() or b""
+
+    def run_transaction(self, frames: int, known: tuple[Known, ...]) -> bytes:
+        """Answers a whole transaction of the same; returns b"" if it needs the general path."""
+        if known:
+            output, self.parts = run_known_at_once(self.session, known)
+        else:
+            subject = self.runs.subject
+            output, self.parts = run_at_once(self.session, subject.command, subject.draw, frames)
+        return output
+
+    def exec_transaction(self) -> bytes:
+        """Answers EXEC if all that is queued is a run, or known requests; else returns b""."""
+        output, self.parts = exec_at_once(self.session)
+        return output
 
     def answer(self) -> bytes | None:
         """The next reply, several replies, or part of one.
@@ -147,7 +181,7 @@ class PendingRequests:
         return None
 
     def _answer_request(self, request: list[bytes]) -> bytes | None:
-        self.took_general_path = True
+        self.general_requests += 1
         # A blank line has no reply, but it uses up part of the turn.
         reply = run(self.session, request, self._expect_run) if request else b""
         if isinstance(reply, bytes):
@@ -172,7 +206,7 @@ class PendingRequests:
     def _recognise(self) -> None:
         """Looks for known requests, unless that was in vain many times."""
         if self.known.pause:
-            self.known.pause -= 1
+            self.known.note_skipped()
         else:
             self.recognised = self.reader.next_known(self.known, known_kinds(self.session))
 
@@ -195,6 +229,17 @@ class PendingRequests:
         else:
             self.recognised = self.recognised[1:]
         return refusal
+
+    def answer_short_read(self) -> tuple[bytes, bool]:
+        """Answers a short read of quick requests. Returns the replies, and whether these are all."""
+        output = self.answer_quickly()
+        if output and self.following is None and not self.recognised and self.reader.finish():
+            return output, True
+        if self.following is not None:
+            self.request, self.following = self.following, None
+        elif not output and self.request is None:
+            self.known.skip_next()
+        return output, False
 
     def answer_quickly(self) -> bytes:
         """Answers the next requests as long as they are known, or short and quick, without the detours of others.
@@ -235,7 +280,7 @@ class PendingRequests:
             request = reader.next_short_request()
             if request is None:
                 if replies:
-                    self.known.pause += 1  # at the same place, an attempt would be in vain again
+                    self.known.skip_next()
                 break
             reply = run_quickly(self.session, request, on_repeatable)
             if reply is None:

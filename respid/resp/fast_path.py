@@ -20,6 +20,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import Generic, NamedTuple, TypeVar
 
+from respid.resp.shape import MOST_COMPARED, Shape, headers_of
+
 Subject = TypeVar("Subject")
 
 
@@ -35,7 +37,6 @@ LONGEST_ARGUMENT = 99  # a frame with a longer argument takes the general path
 _UNKNOWN_BYTES = 1 << 62
 _MOST_ARGUMENTS = 8  # so that a template is small: ID.NEXT accepts AS STRING any number of times
 _LONGEST_RUN = 512  # frames; other clients have their turn after that
-_MOST_UNPACKED = 128  # frames at once, a power of two
 _MOST_MATCHED = 128  # frames at once: for 512, the regular expression takes twice as long for each
 # Ten thousand idle connections must not use much memory.
 _MOST_REMEMBERED = 4096  # bytes of a read
@@ -52,13 +53,13 @@ _MOST_OTHER_LENGTHS = 60  # runs in a row that begin with keys of other lengths,
 _PAUSE = 8000  # parsed requests until a client whose requests are no runs is given another chance
 
 
-class Template:
+class Template(Shape):
     """The bytes that all frames of a run share, for free arguments of given lengths.
 
     The free arguments come directly after the name of the command, the fixed ones after them.
     """
 
-    __slots__ = ("_opening", "_pattern", "_shared_bytes", "_tail", "expected", "format", "frame_bytes", "start")
+    __slots__ = ("_opening", "_pattern", "_shared_bytes", "_tail", "start")
 
     def __init__(self, name: bytes, free_lengths: Sequence[int], fixed: Sequence[bytes]) -> None:
         opening = b"*%d\r\n" % (1 + len(free_lengths) + len(fixed)) + _bulk_string(name)
@@ -71,18 +72,8 @@ class Template:
         headers = [b"$%d\r\n" % length for length in free_lengths]
         pieces = [opening + headers[0], *headers[1:], tail] if headers else [opening + tail]
         skips = [length + 2 for length in free_lengths] + [0]
-        self.expected = tuple(filter(None, pieces))
-        self.format = "".join(f"{len(piece)}s{skip}x" for piece, skip in zip(pieces, skips, strict=True) if piece)
-        self.frame_bytes = sum(map(len, pieces)) + sum(skips)
-
-    def equal_frames(self, buffer: bytes, position: int, most: int) -> int:
-        """Returns how many of the next `most` frames have this template. `most` is a power of two up to 128."""
-        headers, expected = headers_of(self, most)
-        found = headers.unpack_from(buffer, position)
-        if found == expected:
-            return most
-        differing = next(index for index, (one, other) in enumerate(zip(found, expected, strict=True)) if one != other)
-        return differing // len(self.expected)
+        format_ = "".join(f"{len(piece)}s{skip}x" for piece, skip in zip(pieces, skips, strict=True) if piece)
+        super().__init__(format_, tuple(filter(None, pieces)), sum(map(len, pieces)) + sum(skips))
 
     def mixed_run(self, buffer: bytes, position: int) -> Run:
         """Returns the run of frames with free arguments of any length. No such argument has an asterisk."""
@@ -104,12 +95,6 @@ class Template:
         return (
             header is not None and buffer.startswith(self._opening + header, position) and buffer.endswith(self._tail)
         )
-
-
-@lru_cache(maxsize=512)
-def headers_of(template: Template, count: int) -> tuple[Struct, tuple[bytes, ...]]:
-    """Returns a struct that extracts the fixed bytes of `count` frames, and the expected ones."""
-    return Struct(template.format * count), template.expected * count
 
 
 @lru_cache(maxsize=256)
@@ -254,7 +239,7 @@ class RunReader(Generic[Subject]):
             run = Run(1, len(buffer))
         else:
             frames = self._count_equal(template, buffer, position)
-            run = Run(frames, position + frames * template.frame_bytes) if frames else NO_RUN
+            run = Run(frames, position + frames * template.size) if frames else NO_RUN
             if not frames or (frames < _LONGEST_RUN and buffer.startswith(template.start, run.end)):
                 run = self._extend(template, buffer, position, run)
         if 0 < run.frames <= _LONGEST_SHORT and (position or run.end < len(buffer)):
@@ -284,17 +269,17 @@ class RunReader(Generic[Subject]):
         """
         if not buffer.startswith(template.expected[0], position):
             return 0
-        most = min((len(buffer) - position) // template.frame_bytes, _LONGEST_RUN)
+        most = min((len(buffer) - position) // template.size, _LONGEST_RUN)
         frames, wanted = 0, self._guess
-        while rest := min(wanted, most - frames, _MOST_UNPACKED):
+        while rest := min(wanted, most - frames, MOST_COMPARED):
             step = 1 << rest.bit_length() - 1
-            found = template.equal_frames(buffer, position + frames * template.frame_bytes, step)
+            found = template.count(buffer, position + frames * template.size, step)
             frames += found
-            if found < step or not buffer.startswith(template.start, position + frames * template.frame_bytes):
+            if found < step or not buffer.startswith(template.start, position + frames * template.size):
                 break
             wanted = max(wanted - step, frames)
         if frames:
-            self._guess = min(frames, _MOST_UNPACKED)
+            self._guess = min(frames, MOST_COMPARED)
             self._trust(frames)
         return frames
 
@@ -304,7 +289,7 @@ class RunReader(Generic[Subject]):
         self._read = data if len(data) <= _MOST_REMEMBERED else None
         self._read_bytes = -1
         template = self.expects
-        if template is not None and len(data) == run.frames * template.frame_bytes and run.frames <= _MOST_UNPACKED:
+        if template is not None and len(data) == run.frames * template.size and run.frames <= MOST_COMPARED:
             headers, expected = headers_of(template, run.frames)
             if headers.unpack(data) == expected:
                 self._headers = (headers, expected) if run.frames <= _MOST_KEPT else None

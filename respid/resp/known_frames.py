@@ -19,6 +19,8 @@ from struct import Struct
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from respid.resp.fast_path import RunReader
+from respid.resp.period import LEAST_PERIODIC, Period, period_of
+from respid.resp.shape import Shape, shape_of
 
 Subject = TypeVar("Subject")
 
@@ -118,8 +120,11 @@ class KnownFrames(Generic[Subject]):
         "_expected",
         "_in_vain",
         "_kinds",
+        "_kinds_of_period",
         "_last",
         "_lost",
+        "_lost_on_periods",
+        "_period",
         "_read",
         "_read_bytes",
         "_runs",
@@ -131,7 +136,7 @@ class KnownFrames(Generic[Subject]):
         self._runs = runs
         self._last: Subject | None = None
         self._alike = 0  # how many of the frames before the next one are like the one before them
-        self.pause = 0  # the number of attempts that should be left out
+        self.pause = 0  # the number of attempts that should be left out; to be read only
         self._in_vain = 0  # attempts in vain, less the frames that were found since
         # The previous read, if it was known frames of several kinds and nothing else.
         self._read: tuple[Subject, ...] = ()
@@ -141,11 +146,14 @@ class KnownFrames(Generic[Subject]):
         self._struct: Struct | None = None
         self._expected: tuple[bytes, ...] = ()
         self._lost = 0  # reads' time that was spent on shapes, less what they have saved
+        self._period: Period[Subject] | None = None  # that frames of the same kinds have had
+        self._kinds_of_period: Kinds[Subject] = {}
+        self._lost_on_periods = 0  # the time of as many periods, likewise
 
     @property
     def held_bytes(self) -> int:
-        """The memory of the shape of a read."""
-        return _PIECE_BYTES * len(self._expected)
+        """The memory of the shape of a read, and of those of the period."""
+        return _PIECE_BYTES * len(self._expected) + (self._period.held_bytes if self._period else 0)
 
     def find(self, kinds: Kinds[Subject], buffer: bytes, position: int) -> tuple[tuple[Subject, ...], int]:
         """Returns the subjects of the frames from this position on, and where the last one of them ends.
@@ -154,12 +162,11 @@ class KnownFrames(Generic[Subject]):
         """
         if len(buffer) == self._read_bytes and not position and self._has_shape(kinds, buffer):
             return self._read, len(buffer)
-        kind = kinds.get(buffer[position : position + OPENING_BYTES])
-        if kind is None:
+        runs = self._runs
+        found, end, is_miss = self._find(kinds, buffer, position, _ANY_NUMBER if runs.pause else _MOST_ALIKE)
+        if not found:
             self._doubt()
             return (), position
-        runs = self._runs
-        found, end, is_miss = self._scan(kinds, kind, buffer, position, _ANY_NUMBER if runs.pause else _MOST_ALIKE)
         if runs.pause:
             runs.may_learn(len(found))
         if end == len(buffer):
@@ -167,13 +174,21 @@ class KnownFrames(Generic[Subject]):
             if not position and self._alike < len(found) - 1:
                 self._remember(kinds, buffer, found)
             return found, end
-        if found and is_miss:
-            self.pause = 1  # the next attempt would be at the same frame
+        if is_miss:
+            self.skip_next()
         if len(found) >= _LEAST_WORTH:
             self._trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
         else:
             self._doubt()
         return found, end
+
+    def skip_next(self) -> None:
+        """Call if the next attempt would be at the same frame, where it would be in vain again."""
+        self.pause += 1
+
+    def note_skipped(self) -> None:
+        """Call for each attempt that was left out during a pause."""
+        self.pause -= 1
 
     def _trust(self, frames: int) -> None:
         if self._in_vain:
@@ -185,30 +200,69 @@ class KnownFrames(Generic[Subject]):
         if self._in_vain >= _MOST_IN_VAIN:
             self.pause = _PAUSE << self._in_vain - _MOST_IN_VAIN
 
-    def find_all(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[Subject, ...]:
-        """Returns the subjects of all frames in the buffer, runs among them; none if one is not known."""
+    def find_first(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[tuple[Subject, ...], int]:
+        """Returns the subjects of the first frames in the buffer, runs among them, and where the last one ends."""
         if len(buffer) == self._read_bytes and self._has_shape(kinds, buffer):
-            return self._read
-        kind = kinds.get(buffer[:OPENING_BYTES])
-        if kind is None:
-            return ()
-        found, end, _ = self._scan(kinds, kind, buffer, 0, _ANY_NUMBER)
+            return self._read, len(buffer)
+        found, end, _ = self._find(kinds, buffer, 0, _ANY_NUMBER)
         self._last = None  # so that these frames do not count as the beginning of a run
-        if end < len(buffer):
-            return ()
-        self._remember(kinds, buffer, found)
-        return found
+        if end == len(buffer):
+            self._remember(kinds, buffer, found)
+        return found, end
 
-    def _scan(  # noqa: C901 - a call for each frame takes too long
-        self, kinds: Kinds[Subject], kind: Kind[Subject] | None, buffer: bytes, position: int, most_alike: int
+    def _find(
+        self, kinds: Kinds[Subject], buffer: bytes, position: int, most_alike: int
     ) -> tuple[tuple[Subject, ...], int, bool]:
-        """Does what `find` does, frame by frame. The first one is of this kind.
+        """Does what `find` does, many frames at once where they are those of the period.
 
         Also returns whether the next frame is none of these kinds, or incomplete.
         """
+        found: tuple[Subject, ...] = ()
+        end = position
+        period = self._period if kinds is self._kinds_of_period else None
+        rest = 0  # frames until the period begins again
+        while period:
+            times, end = period.find(buffer, end, (MOST_FRAMES - len(found)) // period.size)
+            if times:
+                found += period.frames * times
+                self._last = None
+                self._lost_on_periods = max(0, self._lost_on_periods - times)
+            if len(found) + period.size > MOST_FRAMES:
+                return found, end, False
+            begun, wanted = end, rest or period.size
+            more, end, is_miss = self._scan(kinds, buffer, end, most_alike, wanted)
+            found += more
+            if len(more) < wanted:
+                return found, end, is_miss
+            if rest:
+                rest = 0
+            elif more != period.frames:
+                rest = period.frames_until(more)
+                if not rest:
+                    break
+            elif not period.is_full:
+                self._learn(period, _shape_of(kinds, buffer[begun:end]))
+        more, end, is_miss = self._scan(kinds, buffer, end, most_alike, MOST_FRAMES - len(found))
+        if not position and len(more) >= LEAST_PERIODIC and self._lost_on_periods < _MOST_LOST:
+            self._period, self._kinds_of_period = period_of(more), kinds
+        return found + more, end, is_miss
+
+    def _learn(self, period: Period[Subject], shape: Shape) -> None:
+        """Takes another shape of the period, unless these have not helped."""
+        self._lost_on_periods += _SHAPE_READS
+        if self._lost_on_periods < _MOST_LOST:
+            period.learn(shape)
+        else:
+            self._period = None
+
+    def _scan(  # noqa: C901 - a call for each frame takes too long
+        self, kinds: Kinds[Subject], buffer: bytes, position: int, most_alike: int, most: int
+    ) -> tuple[tuple[Subject, ...], int, bool]:
+        """Does what `_find` does, frame by frame, up to `most`."""
         found: list[Subject] = []
         last, alike, end_of_buffer = self._last, self._alike, len(buffer)
-        while kind is not None and len(found) < MOST_FRAMES:
+        kind = kinds.get(buffer[position : position + OPENING_BYTES])
+        while kind is not None and len(found) < most:
             start, free, extra, tail, may_run, subject = kind
             end = position + start
             if free:
@@ -252,16 +306,16 @@ class KnownFrames(Generic[Subject]):
         """Keeps the shape of a read if the subjects of the previous one were the same, and shapes have helped."""
         if subjects == self._read and self._lost < _MOST_LOST and len(subjects) <= _MOST_IN_SHAPE:
             self._lost += _SHAPE_READS
-            self._struct = _shape_of(kinds, buffer)
-            self._expected = self._struct.unpack(buffer)
+            shape = _shape_of(kinds, buffer)
+            self._struct, self._expected = Struct(shape.format), shape.expected
             self._kinds, self._read_bytes = kinds, len(buffer)
         else:
             self._struct, self._expected, self._read_bytes = None, (), 0
         self._read = subjects
 
 
-def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
-    """Returns what extracts all bytes but the keys from a buffer that consists of known frames."""
+def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Shape:
+    """Returns the shape of a buffer that consists of known frames."""
     pieces: list[str] = []
     position = begun = 0
     while position < len(buffer):
@@ -275,4 +329,5 @@ def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Struct:
             begun = position
         match = extra.ending.match(buffer, position) if extra and extra.ending else None
         position = (match.end() if match else position) + len(tail)
-    return Struct("".join(pieces) + f"{len(buffer) - begun}s")
+    format_ = "".join(pieces) + f"{len(buffer) - begun}s"
+    return shape_of(format_, Struct(format_).unpack(buffer), len(buffer))

@@ -21,29 +21,31 @@ ENDINGS = {
 OPENINGS = tuple(ENDINGS)
 CLOSINGS = frozenset(ENDINGS.values())
 MULTI_BYTES, EXEC_BYTES = 15, 14
-_MOST_DOUBTS = 16
-_PAUSE = 1000  # transactions until a client whose transactions are others is given another chance
+_LEAST_WORTH = 3  # requests at the beginning of a transaction; the general path answers fewer as fast
+_MOST_IN_VAIN = 16
+_PAUSE = 64  # transactions that the general path answers then; twice as many if the next attempt is in vain, too
+_MOST_DOUBLINGS = 6
 
 
-# The number of frames between MULTI and EXEC, if they are a run; the subjects of known frames, if they are no run; and
-# where EXEC ends. A named tuple takes 0.2 us more to make.
-Transaction = tuple[int, tuple[Subject, ...], int]
-NO_TRANSACTION: Transaction[Any] = (0, (), 0)
-# The same without the end.
-Requests = tuple[int, tuple[Subject, ...]]
-NO_REQUESTS: Requests[Any] = (0, ())
+# The number of frames, if they are a run; the subjects of known frames, if they are no run; and where they end. A named
+# tuple takes 0.2 us more to make.
+Requests = tuple[int, tuple[Subject, ...], int]
+NO_REQUESTS: Requests[Any] = (0, (), 0)
+# The same, and whether the transaction ends there: with EXEC after these requests.
+Transaction = tuple[int, tuple[Subject, ...], int, bool]
+NO_TRANSACTION: Transaction[Any] = (0, (), 0, False)
 
 
 class TransactionReader(Generic[Subject]):
     """Finds the transactions of one client that are a run, which `runs` recognises, or that `known` recognises."""
 
-    __slots__ = ("_doubts", "_known", "_pause", "_runs", "expected")
+    __slots__ = ("_in_vain", "_known", "_pause", "_runs", "expected")
 
     def __init__(self, runs: RunReader[Any], known: KnownFrames[Subject]) -> None:
         self._runs, self._known = runs, known
         self.expected = False  # whether to look for one
         self._pause = 1  # the number of parsed transactions until then
-        self._doubts = 0  # transactions that were looked at in vain, less those that were answered
+        self._in_vain = 0  # attempts in vain, less the others
 
     def note_parsed(self) -> None:
         """Call for each transaction that the general path has answered."""
@@ -52,35 +54,47 @@ class TransactionReader(Generic[Subject]):
             self.expected = not self._pause
 
     def find(self, kinds: Kinds[Subject], buffer: bytes, position: int) -> Transaction[Subject]:
-        """Returns the transaction that begins at this position, or NO_TRANSACTION."""
+        """Returns the transaction that begins at this position, or the first requests of it, or NO_TRANSACTION."""
         start = position + MULTI_BYTES
         ending = ENDINGS.get(buffer[position:start])
         if ending is None:
             return NO_TRANSACTION
-        end = buffer.find(ending, start)
-        if end < 0:
-            self.doubt()
+        if start == len(buffer):
+            return 0, (), start, False
+        last = buffer.find(ending, start)
+        frames, known, end = self.find_first(kinds, buffer[start : len(buffer) if last < 0 else last])
+        if not end:
             return NO_TRANSACTION
-        frames, known = self.find_all(kinds, buffer[start:end])
-        return (frames, known, end + EXEC_BYTES) if frames or known else NO_TRANSACTION
+        end += start
+        return (frames, known, end + EXEC_BYTES, True) if end == last else (frames, known, end, False)
 
-    def find_all(self, kinds: Kinds[Subject], requests: bytes) -> Requests[Subject]:
-        """Returns the requests of a part of a transaction, without MULTI and EXEC; none if they are neither."""
+    def find_first(self, kinds: Kinds[Subject], requests: bytes) -> Requests[Subject]:
+        """Returns the requests at the beginning of a part of a transaction, without MULTI and EXEC.
+
+        A read may end within a request, which then comes after these. Returns NO_REQUESTS if they are hardly any.
+        """
         frames, end = self._runs.find_in_read(requests)
-        if frames and end == len(requests):
-            return frames, ()
-        known = self._known.find_all(kinds, requests) if frames < MOST_FRAMES else ()
-        if not known:
-            self.doubt()
-        return 0, known
+        known: tuple[Subject, ...] = ()
+        # What follows a run may be known, unless it is less than a frame of the run.
+        if frames < MOST_FRAMES and (len(requests) - end) * frames >= end:
+            known, known_end = self._known.find_first(kinds, requests)
+            if known_end > end:
+                frames, end = 0, known_end
+            else:
+                known = ()
+        if end == len(requests) > 0 or frames + len(known) >= _LEAST_WORTH:
+            return frames, known, end
+        self.doubt()
+        return NO_REQUESTS
 
     def trust(self) -> None:
-        """Call for each transaction that was found and answered at once."""
-        if self._doubts:
-            self._doubts -= 1
+        """Call for each transaction, or part of one, that was found and answered at once."""
+        if self._in_vain:
+            self._in_vain -= 1
 
     def doubt(self) -> None:
-        """Call for each transaction that was found and cannot be answered at once."""
-        self._doubts += 1
-        if self._doubts == _MOST_DOUBTS:
-            self.expected, self._doubts, self._pause = False, 0, _PAUSE
+        """Call for each one that was found and cannot be answered at once."""
+        if self._in_vain < _MOST_IN_VAIN + _MOST_DOUBLINGS:
+            self._in_vain += 1
+        if self._in_vain >= _MOST_IN_VAIN:
+            self.expected, self._pause = False, _PAUSE << self._in_vain - _MOST_IN_VAIN

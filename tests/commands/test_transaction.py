@@ -351,7 +351,7 @@ def test_transactions_that_cannot_be_answered_at_once_are_given_up(
     """But not if one in two can be."""
     connection = connect(worker)
     converse(connection, before)
-    for _ in range(40):
+    for _ in range(30):
         for queued in (request("INCR", "a") * 3, request("INCR", "a") + request("PING")):
             converse(connection, request("MULTI") + queued + request("EXEC"))
     assert connection._transactions.expected is expected

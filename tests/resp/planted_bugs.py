@@ -17,7 +17,9 @@ from respid.net.pending_requests import PendingRequests
 from respid.resp import encoder, fast_path, known_frames
 from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
 from respid.resp.known_frames import Kinds, KnownFrames
+from respid.resp.period import Period
 from respid.resp.reader import RequestReader
+from respid.resp.shape import Shape
 from respid.resp.transaction import ENDINGS, OPENINGS, Transaction, TransactionReader
 
 Patch = pytest.MonkeyPatch
@@ -66,27 +68,27 @@ def asterisks_allowed_in_mixed_keys(patch: Patch) -> None:
 
 @plant
 def increment_of_equal_keys_ignored(patch: Patch) -> None:
-    equal_frames = Template.equal_frames
+    count = Template.count
 
     def ignore(template: Template, buffer: bytes, position: int, most: int) -> int:
-        end = position + template.frame_bytes
+        end = position + template.size
         is_alike = template._tail and most == 1 and len(buffer) >= end and buffer[end - 3 : end] != template._tail[-3:]
-        return 1 if is_alike else equal_frames(template, buffer, position, most)
+        return 1 if is_alike else count(template, buffer, position, most)
 
-    patch.setattr(Template, "equal_frames", ignore)
+    patch.setattr(Template, "count", ignore)
 
 
 @plant
 def key_longer_than_its_header(patch: Patch) -> None:
     """The template is that of the last request, whatever the header of its key."""
-    equal_frames = Template.equal_frames
+    count = Template.count
 
     def ignore(template: Template, buffer: bytes, position: int, most: int) -> int:
-        found = equal_frames(template, buffer, position, most)
-        is_followed = buffer[position + template.frame_bytes :].startswith(b"*")
+        found = count(template, buffer, position, most)
+        is_followed = buffer[position + template.size :].startswith(b"*")
         return found or int(most == 1 and is_followed)
 
-    patch.setattr(Template, "equal_frames", ignore)
+    patch.setattr(Template, "count", ignore)
 
 
 @plant
@@ -219,6 +221,64 @@ def last_shape_kept_with_new_subjects(patch: Patch) -> None:
 
     remember = KnownFrames._remember
     patch.setattr(KnownFrames, "_remember", keep)
+
+
+@plant
+def byte_of_a_period_ignored(patch: Patch) -> None:
+    learn = Period.learn
+
+    def ignore(period: Period[Any], shape: Shape) -> None:
+        frames = re.sub(r"^(\d+)s", lambda match: f"{int(match[1]) - 5}s5x", shape.format)
+        learn(period, Shape(frames, (shape.expected[0][:-5], *shape.expected[1:]), shape.size))
+
+    patch.setattr(Period, "learn", ignore)
+
+
+@plant
+def last_period_found_once_more(patch: Patch) -> None:
+    find = Period.find
+
+    def miscount(period: Period[Any], buffer: bytes, position: int, most: int) -> tuple[int, int]:
+        times, end = find(period, buffer, position, most)
+        return times + (times > 8), end
+
+    patch.setattr(Period, "find", miscount)
+
+
+@plant
+def differing_period_taken_for_an_equal_one(patch: Patch) -> None:
+    """If others are before it in the same comparison."""
+    count = Shape.count
+
+    def hasten(shape: Shape, buffer: bytes, position: int, most: int) -> int:
+        found = count(shape, buffer, position, most)
+        return found + 1 if 0 < found < most else found
+
+    patch.setattr(Shape, "count", hasten)
+
+
+@plant
+def period_of_another_version(patch: Patch) -> None:
+    find = KnownFrames._find
+
+    def ignore(known: KnownFrames[Any], kinds: Kinds[Any], *given: Any) -> tuple[tuple[Any, ...], int, bool]:
+        known._kinds_of_period = kinds
+        return find(known, kinds, *given)
+
+    patch.setattr(KnownFrames, "_find", ignore)
+
+
+@plant
+def period_that_begins_anywhere(patch: Patch) -> None:
+    """The frames before the next one are not read."""
+    find = Period.find
+
+    def hasten(period: Period[Any], buffer: bytes, position: int, most: int) -> tuple[int, int]:
+        times, end = find(period, buffer, position, most)
+        later = buffer.find(b"*", position + 1) if not times else -1
+        return find(period, buffer, later, most) if later > 0 else (times, end)
+
+    patch.setattr(Period, "find", hasten)
 
 
 @plant
@@ -486,7 +546,7 @@ def limit_of_known_requests_in_a_transaction_ignored(patch: Patch) -> None:
 @plant
 def known_request_in_a_transaction_queued_twice(patch: Patch) -> None:
     def queue(session: Session, transaction: list[Queued], requests: tuple[Known, ...]) -> tuple[int, bytes]:
-        return queue_known(session, transaction, requests[:1] * 2 + requests[2:])
+        return queue_known(session, transaction, (requests[:1] * 2 + requests[2:])[: len(requests)])
 
     queue_known = queued.queue_known
     patch.setattr("respid.net.pending_requests.queue_known", queue)
@@ -537,14 +597,13 @@ def transaction_drawn_at_once(patch: Patch) -> None:
 @plant
 def other_requests_in_a_transaction_ignored(patch: Patch) -> None:
     def find(transactions: TransactionReader[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> Transaction[Any]:
-        found = find_rightly(transactions, kinds, buffer, position)
-        end = buffer.find(ending, position)
-        if found[2] or end < 0 or not buffer.startswith(opening, position):
-            return found
-        frames = transactions._runs.find(buffer, position + len(opening)).frames
-        return (frames, (), end + len(ending)) if frames else found
+        frames, subjects, end, is_whole = find_rightly(transactions, kinds, buffer, position)
+        last = buffer.find(ending, position)
+        if is_whole or not frames or last < 0:
+            return frames, subjects, end, is_whole
+        return frames, subjects, last + len(ending), True
 
-    ((opening, ending), *_) = ENDINGS.items()
+    ending = ENDINGS[OPENINGS[0]]
     find_rightly = TransactionReader.find
     patch.setattr(TransactionReader, "find", find)
 
@@ -585,7 +644,7 @@ def limit_of_transaction_at_once_ignored(patch: Patch) -> None:
         session.worker.config = config
         return answered
 
-    patch.setattr("respid.net.connection.run_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_at_once", run)
 
 
 @plant
@@ -595,7 +654,7 @@ def transaction_at_once_fails_by_element(patch: Patch) -> None:
             inner.setattr(Generator, "obstacle", lambda _generator: None)
             return transaction.run_at_once(session, name, drawn, count)
 
-    patch.setattr("respid.net.connection.run_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_at_once", run)
 
 
 @plant
@@ -603,7 +662,7 @@ def rest_of_transaction_forgotten(patch: Patch) -> None:
     def run(session: Session, name: str, drawn: Draw, count: int) -> tuple[bytes, Parts | None]:
         return transaction.run_at_once(session, name, drawn, count)[0], None
 
-    patch.setattr("respid.net.connection.run_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_at_once", run)
 
 
 @plant
@@ -616,32 +675,49 @@ def rest_of_transaction_has_a_header(patch: Patch) -> None:
 
 @plant
 def known_frame_of_a_transaction_longer_than_it(patch: Patch) -> None:
-    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
-        return find_all(known, kinds, buffer) or find_all(known, kinds, buffer + bytes(5))
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[tuple[Any, ...], int]:
+        found, end = find_first(known, kinds, buffer + bytes(5))
+        return found, min(end, len(buffer))
 
-    find_all = KnownFrames.find_all
-    patch.setattr(known_frames, "_UNKNOWN_BYTES", 0)
-    patch.setattr(KnownFrames, "find_all", find)
+    find_first = KnownFrames.find_first
+    patch.setattr(KnownFrames, "find_first", find)
 
 
 @plant
 def unknown_frames_of_a_transaction_ignored(patch: Patch) -> None:
-    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
-        return find_all(known, kinds, buffer) or known.find(kinds, buffer, 0)[0]
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[tuple[Any, ...], int]:
+        found, end = find_first(known, kinds, buffer)
+        return found, len(buffer) if found else end
 
-    find_all = KnownFrames.find_all
-    patch.setattr(KnownFrames, "find_all", find)
+    find_first = KnownFrames.find_first
+    patch.setattr(KnownFrames, "find_first", find)
+
+
+@plant
+def rest_of_a_part_forgotten(patch: Patch) -> None:
+    """What follows the known requests at the beginning of a part."""
+
+    def receive(connection: Connection, data: bytes) -> bytes:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Connection, "_receive_requests", _receive_if_whole(data))
+            return receive_rightly(connection, data)
+
+    def _receive_if_whole(part: bytes) -> Callable[[Connection, bytes], bytes]:
+        return lambda connection, data: receive_requests(connection, data) if data == part else b""
+
+    receive_rightly, receive_requests = Connection._receive_in_transaction, Connection._receive_requests
+    patch.setattr(Connection, "_receive_in_transaction", receive)
 
 
 @plant
 def shape_of_a_transaction_of_another_version(patch: Patch) -> None:
-    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[Any, ...]:
+    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[tuple[Any, ...], int]:
         if known._struct is not None and len(buffer) == known._read_bytes:
             known._kinds = kinds
-        return find_all(known, kinds, buffer)
+        return find_first(known, kinds, buffer)
 
-    find_all = KnownFrames.find_all
-    patch.setattr(KnownFrames, "find_all", find)
+    find_first = KnownFrames.find_first
+    patch.setattr(KnownFrames, "find_first", find)
 
 
 @plant
@@ -689,7 +765,7 @@ def rest_of_known_transaction_forgotten(patch: Patch) -> None:
     def run(session: Session, requests: tuple[Known, ...]) -> tuple[bytes, Parts | None]:
         return transaction.run_known_at_once(session, requests)[0], None
 
-    patch.setattr("respid.net.connection.run_known_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_known_at_once", run)
 
 
 @plant
@@ -712,7 +788,7 @@ def last_command_of_known_transaction_shown(patch: Patch) -> None:
         session.last_command = requests[-1].command
         return answered
 
-    patch.setattr("respid.net.connection.run_known_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_known_at_once", run)
 
 
 @plant
@@ -723,7 +799,7 @@ def transaction_at_once_not_counted(patch: Patch) -> None:
         session.worker.stats.commands["exec"] = before["exec"]
         return answered
 
-    patch.setattr("respid.net.connection.run_at_once", run)
+    patch.setattr("respid.net.pending_requests.run_at_once", run)
 
 
 # A transaction in several reads
@@ -793,7 +869,7 @@ def several_in_a_transaction_forgotten(patch: Patch) -> None:
             session.transaction = session.transaction[:1]
         return transaction.exec_at_once(session)
 
-    patch.setattr("respid.net.connection.exec_at_once", execute)
+    patch.setattr("respid.net.pending_requests.exec_at_once", execute)
 
 
 @plant

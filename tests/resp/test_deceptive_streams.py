@@ -48,7 +48,35 @@ def test_costs_no_more_calls_than_the_general_path(
     words = DECEPTIVE[name].requests
     frames = [frame(words[place % len(words)]) for place in range(REQUESTS)]
     reads = [b"".join(frames[start : start + requests_per_read]) for start in range(0, REQUESTS, requests_per_read)]
+    compare(reads, monkeypatch)
+
+
+def compare(reads: list[bytes], patch: pytest.MonkeyPatch) -> None:
     calls(reads[:20])  # what is kept for all clients is not there before the first one
     as_it_is = calls(reads)
-    without.fast_path(monkeypatch.setattr)
+    without.fast_path(patch.setattr)
     assert as_it_is <= 1.04 * calls(reads)
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("read_bytes", [0, 37, 100])
+@pytest.mark.parametrize(
+    "several",
+    [
+        "ECHO a,INCR a,INCR a,INCR a",
+        "INCR a,ECHO a,INCR a",
+        "INCR a,EXPIRE a 60,ECHO a",
+        "INCR a,EXPIRE a 60,GET a,ECHO a",
+        "INCR a,INCR a,INCR a,ECHO a",
+        "INCRBY a 2,INCRBY a 3",
+        f"INCR {'x' * 120}",
+    ],
+)
+def test_transactions_cost_no_more_calls_than_on_general_path(
+    several: str, read_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of other requests, whole and cut anywhere."""
+    sent = frame("MULTI") + b"".join(map(frame, several.split(","))) + frame("EXEC")
+    step = read_bytes or len(sent)
+    sent *= REQUESTS // 10
+    compare([sent[start : start + step] for start in range(0, len(sent), step)], monkeypatch)

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from respid.commands import COMMANDS, Command
 from respid.net.pending_requests import PendingRequests
 from respid.net.protocol import BASE_BYTES
-from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template, headers_of
+from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template
+from respid.resp.shape import Shape, headers_of
 from respid.worker.worker import Worker
 from tests.support.both_paths import FEW_IDS, Setting, check_equality, play
 from tests.support.byte_streams import request
@@ -195,9 +196,14 @@ def pieces_of_stream(random: Random) -> list[bytes]:
 
 def similar_reads(random: Random) -> list[bytes]:
     """Returns reads of several commands in turn, each like the one before but for keys, a byte or a command."""
-    several = random.choices(KNOWN, k=random.randint(2, 5)) * random.choice([1, 1, 5, 20])
+    period = random.choices(KNOWN, k=random.randint(2, 5))
+    times = random.choice([1, 1, 5, 20])
+    several = period * times
     in_multi = random.random() < 0.5
     keys = [random.choice(KEYS) for _ in several]
+    if random.random() < 0.7:  # in a long read, each has the shape of the first, or of another one
+        turns = [random.choices(KEYS, k=len(period)) for _ in range(2)]
+        keys = [key for _ in range(times) for key in turns[random.random() < 0.05]]
     parts = [request("AUTH", "secret")]
     for _ in range(12):
         change = random.randrange(10)
@@ -216,7 +222,9 @@ def similar_reads(random: Random) -> list[bytes]:
             continue
         parts.append(transaction(bytes(read)) * random.choice([1, 1, 3]) if in_multi else bytes(read))
         keys = [bytes(random.choices(b"ab*$1\r\n", k=len(key))) for key in keys]
-    return parts
+    if random.random() < 0.8:
+        return parts
+    return cut(b"".join(parts), [random.randrange(1 << 16) for _ in range(random.randrange(20))])
 
 
 def cut(sent: bytes, places: list[int]) -> list[bytes]:
@@ -550,8 +558,8 @@ def test_miss_costs_one_comparison(words: str, monkeypatch: pytest.MonkeyPatch) 
     arguments = [word.encode() for word in words.split()]
     runs = RunReader[str]()
     runs.learn(arguments, words.count("KEY"), words)
-    for method in ("equal_frames", "mixed_run"):
-        monkeypatch.delattr(Template, method)
+    for of, method in ((Shape, "count"), (Template, "mixed_run")):
+        monkeypatch.delattr(of, method)
     for other in [each for each in RUNNING + OTHERS if each.split()[0] != words.split(maxsplit=1)[0]]:
         sent = Compared(b"".join(frame(other, bytes([place])) for place in range(20)))
         frame_bytes = len(sent) // 20
@@ -584,11 +592,11 @@ def test_fast_path_is_not_deceived(name: str, frames_per_read: int, monkeypatch:
     """Its work in vain is less than a comparison for every fifth frame, and three for each that it recognises."""
     work, recognised = 0, 0
     # A frame on the general path takes as long as eight comparisons, and learning as long as two.
-    equal_frames, mixed_run, learn = Template.equal_frames, Template.mixed_run, RunReader.learn
+    count, mixed_run, learn = Template.count, Template.mixed_run, RunReader.learn
 
     def compare(template: Template, buffer: bytes, position: int, most: int) -> int:
         nonlocal work, recognised
-        found = equal_frames(template, buffer, position, most)
+        found = count(template, buffer, position, most)
         recognised += found
         work += most - found
         return found
@@ -605,7 +613,7 @@ def test_fast_path_is_not_deceived(name: str, frames_per_read: int, monkeypatch:
         work += 2
         learn(*given)
 
-    monkeypatch.setattr(Template, "equal_frames", compare)
+    monkeypatch.setattr(Template, "count", compare)
     monkeypatch.setattr(Template, "mixed_run", match)
     monkeypatch.setattr(RunReader, "learn", take)
     frames = [DECEPTIVE[name](number) for number in range(2000)]

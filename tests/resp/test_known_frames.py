@@ -19,6 +19,7 @@ from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import RESERVED_MS, connect, converse
 
 WORDS = [form for words in REQUESTS for form in (words, words.replace(words.split()[0], words.split()[0].lower()))]
+PERIOD = 4  # pieces of the shape of FOUR, once it is found as the period of a longer read
 FOUR = request("PING") + request("GET", "missing") + request("EXISTS", "missing") + request("TTL", "missing")
 
 
@@ -119,8 +120,8 @@ def test_keys_of_two_digit_lengths_are_no_part_of_a_shape(worker: Worker, monkey
         (request("PING"), 0),
         (request("GET", "key") * 3, 0),
         (request("GET", "key") + request("PING"), 2),
-        (FOUR * 16, 3 * 16 + 1),
-        (FOUR * 16 + request("PING"), 0),
+        (FOUR * 16, 3 * 16 + 1 + PERIOD),
+        (FOUR * 16 + request("PING"), PERIOD),
     ],
     ids=["one", "one kind", "two kinds", "64", "65"],
 )
@@ -164,7 +165,7 @@ def test_shape_is_held_by_its_client(worker: Worker) -> None:
     converse(connection, FOUR)
     assert connection.held_bytes == 0
     converse(connection, *[FOUR * 17] * 3)
-    assert connection.held_bytes == 0
+    assert connection.held_bytes == 100 * PERIOD
 
 
 class Counted(dict[bytes, Kind[Known]]):
@@ -258,7 +259,7 @@ def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None
     assert not connection._pending.recognised
 
 
-@pytest.mark.parametrize(("others", "first"), [("ECHO key", 0), ("EXPIRE key 060", 0), ("INCR key:ECHO key", 1)])
+@pytest.mark.parametrize(("others", "first"), [("ECHO key", 0), ("EXPIRE key 060", 0), ("EXPIRE key 60:ECHO key", 1)])
 def test_attempts_in_vain_are_left_out(others: str, first: int, worker: Worker) -> None:
     """After 16 that found hardly any frame, more and more of them, until some have helped."""
     kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
@@ -266,11 +267,12 @@ def test_attempts_in_vain_are_left_out(others: str, first: int, worker: Worker) 
     for _ in range(2):
         pauses: list[int] = []
         for _ in range(24):
+            known.pause = 0  # as after so many attempts that were left out
             known.find(kinds, sent, 0)
             pauses.append(known.pause)
         assert pauses == [first] * 15 + [64, 128, 256, 512, 1024, 2048, 4096, 4096, 4096]
-        assert len(known.find(kinds, FOUR * 12 + sent, 0)[0]) >= 48
         known.pause = 0
+        assert len(known.find(kinds, FOUR * 12 + sent, 0)[0]) >= 48
 
 
 @pytest.mark.parametrize(
@@ -289,6 +291,7 @@ def test_few_frames_among_others_are_in_vain(numbers: list[int], pause: int, wor
     """Two take more time than they save. Two more than three make up for an attempt in vain."""
     kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     for number in numbers:
+        known.pause = 0
         known.find(kinds, request("EXPIRE", "key", "60") * number + request("ECHO", "key"), 0)
     assert known.pause == pause
 

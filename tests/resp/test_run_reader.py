@@ -205,7 +205,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, method: str) -> list[tuple[object, 
 
 def test_run_as_long_as_the_last_one_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     runs, sent = learned(), incrby("a") * 100
-    calls = counted(monkeypatch, "equal_frames")
+    calls = counted(monkeypatch, "count")
     runs.find(sent, 0)
     assert [most for _, _, most in calls] == [1, 1, 2, 4, 8, 16, 32, 32, 4]
     calls.clear()

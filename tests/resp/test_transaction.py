@@ -14,7 +14,7 @@ from tests.support.scripted_worker import connect, converse
 
 RUN = request("INCR", "a") * 3
 KINDS: Kinds[str] = dict([kind_of([b"PING"], "ping"), kind_of([b"GET", FREE], "get")])
-PAUSE = 1000  # transactions
+PAUSE = 64  # transactions
 
 
 def transaction(run: bytes, opening: str = "MULTI", ending: str = "EXEC") -> bytes:
@@ -39,20 +39,16 @@ def test_finds_transaction(transactions: TransactionReader[str], run: bytes, bef
         sent = transaction(run, *names)
         for _ in range(2):
             found = transactions.find(KINDS, before + sent + after, len(before))
-            assert found == (run.count(b"INCR"), (), len(before + sent))
+            assert found == (run.count(b"INCR"), (), len(before + sent), True)
 
 
 @pytest.mark.parametrize(
     "sent",
     [
         transaction(b""),
-        transaction(RUN, "multi", "EXEC"),
-        transaction(RUN, "MULTI", "QUIT"),
-        transaction(RUN, "MULTI", "DISCARD"),
-        transaction(RUN + request("INCR")),
-        transaction(request("PING") + RUN),
-        transaction(RUN)[:-1],
-        request("MULTI") + RUN + b"*",
+        transaction(request("LPOP", "a") + RUN),
+        transaction(request("INCR", "a") + request("LPOP", "a") + RUN),
+        transaction(request("GET", "a") * 2)[:-1],
         transaction(RUN)[1:],
         transaction(request("INCR", request("EXEC"))),
         transaction(request("INCR", request("EXEC"))[:-2]),
@@ -64,6 +60,35 @@ def test_finds_nothing_else(transactions: TransactionReader[str], sent: bytes) -
     for _ in range(2):
         assert transactions.find(KINDS, sent, 0) is NO_TRANSACTION
         assert transactions.find(KINDS, transaction(RUN), 0)[0] == 3
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        transaction(RUN, "multi", "EXEC"),
+        transaction(RUN, "MULTI", "QUIT"),
+        transaction(RUN + request("INCR")),
+        transaction(RUN + request("PING")),
+        transaction(RUN)[:-1],
+        request("MULTI") + RUN + request("INCR", "a")[:-1],
+        request("MULTI") + RUN + b"*",
+    ],
+)
+def test_finds_first_requests_of_transaction(transactions: TransactionReader[str], sent: bytes) -> None:
+    """For the others the general path is needed, or another read."""
+    for _ in range(2):
+        assert transactions.find(KINDS, sent, 0) == (3, (), len(request("MULTI") + RUN), False)
+
+
+@pytest.mark.parametrize("after", [request("LPOP", "a"), request("GET", "a")[:-1], RUN])
+def test_finds_first_known_requests_of_transaction(transactions: TransactionReader[str], after: bytes) -> None:
+    known = request("GET", "a") + request("PING") * 2
+    begun = request("MULTI") + known
+    assert transactions.find(KINDS, transaction(known + after), 0) == (0, ("get", "ping", "ping"), len(begun), False)
+
+
+def test_finds_multi_alone(transactions: TransactionReader[str]) -> None:
+    assert transactions.find(KINDS, request("MULTI"), 0) == (0, (), len(request("MULTI")), False)
 
 
 @pytest.mark.parametrize("known", ["GET a", "GET a PING", "PING GET a GET bb PING PING PING PING"])
@@ -78,49 +103,51 @@ def test_finds_transaction_of_known_requests(
     sent = transaction(run, "multi", "exec")
     for _ in range(3):
         found = transactions.find(KINDS, before + sent + after, len(before))
-        assert found == (0, subjects, len(before + sent))
+        assert found == (0, subjects, len(before + sent), True)
 
 
 @pytest.mark.parametrize("run", [RUN, request("INCR", "ab") * 2 + RUN], ids=len)
 def test_finds_part_of_transaction(transactions: TransactionReader[str], run: bytes) -> None:
     for _ in range(2):
-        assert transactions.find_all(KINDS, run) == (run.count(b"INCR"), ())
+        assert transactions.find_first(KINDS, run) == (run.count(b"INCR"), (), len(run))
 
 
 def test_finds_part_of_known_requests(transactions: TransactionReader[str]) -> None:
     for _ in range(3):
-        assert transactions.find_all(KINDS, request("GET", "a") + request("PING")) == (0, ("get", "ping"))
+        sent = request("GET", "a") + request("PING")
+        assert transactions.find_first(KINDS, sent) == (0, ("get", "ping"), len(sent))
 
 
 @pytest.mark.parametrize(
     "sent",
-    [RUN + request("EXEC"), RUN + request("GET", "a"), request("PING") + RUN, RUN[:-1], RUN[1:], request("MULTI"), b""],
+    [request("INCR", "a") + request("EXEC"), request("PING") + RUN, RUN[1:], request("MULTI"), b""],
 )
 def test_finds_no_other_part(transactions: TransactionReader[str], sent: bytes) -> None:
     for _ in range(2):
-        assert transactions.find_all(KINDS, sent) == NO_REQUESTS
-        assert transactions.find_all(KINDS, RUN) == (3, ())
+        assert transactions.find_first(KINDS, sent) == NO_REQUESTS
+        assert transactions.find_first(KINDS, RUN) == (3, (), len(RUN))
 
 
 def test_long_run_is_not_looked_up_as_known(
     transactions: TransactionReader[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor are more than 128 requests, of which it is a part."""
-    for frames, looks in ((127, 1), (128, 0)):
-        sent = request("INCR", "a") * frames + request("PING")
+    """Nor is one that a read cuts within a request."""
+    run, other = request("INCR", "a"), request("GET", "a" * 9)
+    for frames, after, looks in ((127, other, 1), (128, other, 0), (9, run[:-1], 0)):
+        sent = run * frames + after
         with monkeypatch.context() as patch:
             asked: list[bytes] = []
             patch.setattr(
-                KnownFrames, "find_all", lambda _known, _kinds, buffer, asked=asked: asked.append(buffer) or ()
+                KnownFrames, "find_first", lambda _known, _kinds, buffer, asked=asked: asked.append(buffer) or ((), 0)
             )
-            assert transactions.find_all(KINDS, sent) == NO_REQUESTS
+            assert transactions.find_first(KINDS, sent) == (frames, (), len(run) * frames)
         assert len(asked) == looks
 
 
 def test_gives_up_parts_that_are_no_runs(transactions: TransactionReader[str]) -> None:
     for _ in range(16):
         assert transactions.expected
-        transactions.find_all(KINDS, RUN + request("LPOP", "a"))
+        transactions.find_first(KINDS, request("LPOP", "a") + RUN)
     assert pause(transactions) == PAUSE
 
 
@@ -202,14 +229,35 @@ def pause(transactions: TransactionReader[str]) -> int:
 
 @pytest.mark.parametrize(
     "other",
-    [transaction(RUN + request("PING")), transaction(request("PING") + RUN), transaction(b""), request("MULTI") + RUN],
+    [
+        transaction(request("LPOP", "a") + RUN),
+        transaction(request("INCR", "a") + request("LPOP", "a")),
+        transaction(b""),
+    ],
 )
 def test_gives_up_transactions_that_are_no_runs(transactions: TransactionReader[str], other: bytes) -> None:
+    """For longer and longer, until some others are found."""
     for _ in range(2):
-        for _ in range(16):
-            assert transactions.expected
+        pauses: list[int] = []
+        for _ in range(24):
             transactions.find(KINDS, other, 0)
-        assert pause(transactions) == PAUSE
+            pauses.append(pause(transactions))
+        assert pauses == [0] * 15 + [PAUSE << doublings for doublings in (0, 1, 2, 3, 4, 5, 6, 6, 6)]
+        for _ in range(22):
+            transactions.trust()
+
+
+def test_cut_transactions_do_not_delay_others(worker: Worker) -> None:
+    """Large ones are cut within a request, and the small ones after them are answered at once."""
+    connection, limiter = connect(worker), request("INCR", "key:1") + request("EXPIRE", "key:1", "60")
+    large, small = transaction(limiter * 150), transaction(limiter * 10)
+    converse(connection, small, small)
+    for _ in range(20):
+        converse(connection, *[large[start : start + 1448] for start in range(0, len(large), 1448)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(RequestReader, "feed")
+        converse(connection, *[small] * 10)
+    assert worker.stats.commands["expire"] == 20 * 150 + 12 * 10
 
 
 def test_run_is_answered_as_known_while_none_is_learned(worker: Worker) -> None:
