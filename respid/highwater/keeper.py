@@ -12,16 +12,15 @@ from functools import partial
 
 from respid.highwater.clock_watch import ClockWatch
 from respid.highwater.floor import find_floor
+from respid.highwater.start_log import log_start
 from respid.highwater.stores import (
     HolderLostError,
-    Mark,
     Store,
     StoreError,
     StoreUnavailableError,
     Survey,
     UnconfirmedError,
 )
-from respid.highwater.stores.none import NoStore
 from respid.ids.generator import Obstacle
 from respid.ids.timestamp import format_timestamp
 from respid.worker.lifecycle import State
@@ -161,7 +160,7 @@ class Keeper:
             reservation.begin(floor_ms, ceiling_ms)
             # Last: if memory runs out above, the generator does not know the floor, and `end` must not store its end.
             self._is_holder = True
-        self._log_mark(survey.own, floor_ms, now_ms)
+        log_start(worker, self._store.name, survey.own, floor_ms, now_ms)
         if above_ms:
             _log.info(
                 "every ID of this start is greater than %d", worker.config.start_above, extra={"event": "start_above"}
@@ -191,45 +190,6 @@ class Keeper:
             lead_limit_ms=generator.lead_limit_ms,
             accepts_change=self._worker.config.accept_layout_change,
         )
-
-    def _log_mark(self, own: Mark | None, floor_ms: int | None, now_ms: int) -> None:
-        if floor_ms is None:
-            self._log_no_floor(own)
-            return
-        lead_ms = floor_ms - now_ms
-        if self._worker.generator.obstacle() is Obstacle.LEAD:
-            _log.error(
-                "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
-                " of it; set the clock if it is wrong, or raise --max-clock-lead to issue IDs ahead of the clock",
-                lead_ms // 1000,
-                self._worker.generator.lead_limit_ms // 1000,
-                extra={"event": "mark_too_far_ahead"},
-            )
-        elif lead_ms > 0:
-            message = (
-                "the high-water mark is %d ms ahead of the wall clock: issuing IDs ahead of it until it catches up"
-            )
-            _log.warning(message, lead_ms, extra={"event": "mark_ahead"})
-
-    def _log_no_floor(self, own: Mark | None) -> None:
-        """Logs why no mark says where IDs begin. Only without a store is that a reason to worry at each start."""
-        worker_id = self._worker.generator.worker_id
-        if own is not None:
-            message = "the high-water mark shows that worker ID %d has not issued an ID yet"
-            _log.info(message, worker_id, extra={"event": "mark_unused"})
-        elif self._store.name == NoStore.name:
-            message = (
-                "store none keeps no high-water mark: IDs can repeat if the clock was set back since the last start"
-            )
-            _log.warning(message, extra={"event": "mark_missing"})
-        elif self._worker.config.start_above is None:
-            _log.info(
-                "first start of worker ID %d (no high-water mark in store %s); if it has issued IDs before, its state"
-                " was lost: stop it, and start it with --start-above",
-                worker_id,
-                self._store.name,
-                extra={"event": "mark_missing"},
-            )
 
     async def _keep_extending(self) -> None:
         while not self._ending:
