@@ -240,14 +240,20 @@ class RunReader(Generic[Subject]):
     def find_in_read(self, data: bytes) -> Run:
         """Returns the run at the beginning of a read. Recognises the same read, or the same headers, at once."""
         if data == self._read:
+            if self._doubts:
+                self._trust_read()
             return self._run
         if len(data) == self._read_bytes and self._learned is not None:
             headers, expected = self._headers or headers_of(self._learned, self._run.frames)
             if headers.unpack(data) == expected:
+                if self._doubts:
+                    self._trust_read()
                 return self._run
         run = self.find(data, 0)
         if run.end == len(data) and run.frames:
             self._remember(data, run)
+            if run.frames == 1:
+                self._trust_read()
         return run
 
     def find(self, buffer: bytes, position: int) -> Run:
@@ -315,6 +321,11 @@ class RunReader(Generic[Subject]):
             if headers.unpack(data) == expected:
                 self._headers = (headers, expected) if run.frames <= _MOST_KEPT else None
                 self._learned, self._read_bytes = template, len(data)
+
+    def _trust_read(self) -> None:
+        """Call for a read that is the run that is kept. A known frame alone takes as much time as a parsed one."""
+        frames = self._run.frames
+        self._doubts = max(0, self._doubts - (self._saved * frames if frames > 1 else _SAVED))
 
     def _trust(self, frames: int) -> None:
         self._doubts = max(0, self._doubts - self._saved * frames)

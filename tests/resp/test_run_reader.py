@@ -119,6 +119,18 @@ def test_requests_of_other_kinds_are_doubted() -> None:
     assert compares_after_pause(runs)
 
 
+@pytest.mark.parametrize(("frames", "saved"), [(1, 8), (2, 2), (16, 16)])
+def test_each_read_that_is_a_run_is_trusted(frames: int, saved: int) -> None:
+    """Also those that are recognised at once. A single known frame takes as much time as a parsed one."""
+    runs = learned()
+    runs.note_known()
+    runs.note_others(400)
+    for key in ("a", "a", "b", "a"):
+        before = runs._doubts
+        assert runs.find_in_read(incrby(key) * frames).frames == frames
+        assert before - runs._doubts == saved
+
+
 def test_last_frame_that_a_read_cuts_is_not_doubted() -> None:
     runs, cut = learned(), incrby("k")[:-3]
     for _ in range(100):
