@@ -252,7 +252,7 @@ class RunReader(Generic[Subject]):
         run = self.find(data, 0)
         if run.end == len(data) and run.frames:
             self._remember(data, run)
-            if run.frames == 1:
+            if self._doubts and run.frames == 1:
                 self._trust_read()
         return run
 
