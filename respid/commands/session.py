@@ -184,7 +184,7 @@ class Session:
     def end_transaction(self) -> None:
         self.transaction = None
         self.transaction_broken = False
-        self.queued_bytes = 0
+        self.queued_bytes = self.queued_size = 0
         self.queued_requests = -1
 
     def end_choice(self) -> None:

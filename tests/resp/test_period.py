@@ -173,9 +173,16 @@ def test_compares_no_more_than_it_has_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert period.find(sent, 0, 100) == (51, len(sent))
     assert compared == [(4, 4), (8, 8), (16, 16), (16, 8), (4, 4), (2, 2)]
 
+    changed = sent.replace(b"INCR", b"INCX")
+    compared.clear()
+    assert period.find(changed, 0, 100) == (0, 0)
+    assert period.find(sent, 0, 6)[0] == 6
+    assert compared == [(8, 0), (2, 2)]
+
 
 def test_finds_no_more_than_wanted() -> None:
     period = Period(("incr",))
+    assert period.held_bytes == 0
     period.learn(shape(1))
     sent = request("INCR", "a") * 40
     for most in (0, 1, 3, 4, 5, 17, 39, 40, 41):
