@@ -20,8 +20,9 @@ from respid.server import SIGNAL_REPEAT_SECONDS, Server, log_loop_error, make_st
 from respid.worker.config import Config
 from tests.support.byte_streams import request
 from tests.support.environment import clean_environment
+from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, wait_until
+from tests.support.running import RunningServer, StartServer, wait_until
 
 DEFECT_IN_PROTOCOL = """
 from respid.cli.main import main
@@ -46,6 +47,22 @@ def test_incr_returns_rising_ids(server: RunningServer) -> None:
         first, second = client.incr("orders"), client.incr("invoices")
     assert 0 < first < second
     assert Layout().decompose(second).worker_id == 1
+
+
+def test_idle_server_makes_few_system_calls(start_server: StartServer, tmp_path: Path) -> None:
+    """A wake-up is two calls of epoll_pwait. Most are of the keeper, which then looks at the mark."""
+    server = start_server("--state-dir", str(tmp_path / "state"))
+    trace = tmp_path / "trace"
+    command = [need_tool("strace"), "-f", "-ttt", "-qq", "-o", str(trace), "-p", str(server.process.pid)]
+    with subprocess.Popen(command) as strace:
+        wait_until(lambda: trace.exists() and trace.read_text().count("epoll_pwait(") > 40)
+        strace.terminate()
+    assert server.stop() == 0
+    lines = (line.split(maxsplit=2) for line in trace.read_text().splitlines())
+    calls = [(float(seconds), call) for thread, seconds, call in lines if thread == str(server.process.pid)]
+    waits = [seconds for seconds, call in calls if call.startswith("epoll_pwait(")]
+    assert len(waits) / (waits[-1] - waits[0]) < 30
+    assert len(calls) < 4 * len(waits)
 
 
 def test_file_store_requires_directory() -> None:

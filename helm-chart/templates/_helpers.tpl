@@ -88,14 +88,20 @@ A number as text; empty for null, which Helm 3 would print as "<no value>". Helm
 {{- end }}
 {{- end }}
 
+{{/* The bits of timestamp, worker ID and sequence, as a list. */}}
+{{- define "respid.layoutBits" -}}
+{{- include "respid.refuseFormats" . }}
+{{- splitList "/" .Values.layout | toYaml }}
+{{- end }}
+
 {{/* The number of worker IDs in the layout. */}}
 {{- define "respid.workerIds" -}}
-{{- include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 1) }}
+{{- include "respid.powerOfTwo" (index (include "respid.layoutBits" . | fromYamlArray) 1) }}
 {{- end }}
 
 {{/* The number of IDs a worker can issue per second: the size of its sequence times 1,000. */}}
 {{- define "respid.idsPerSecond" -}}
-{{- mul 1000 (include "respid.powerOfTwo" (index (splitList "/" .Values.layout) 2)) }}
+{{- mul 1000 (include "respid.powerOfTwo" (index (include "respid.layoutBits" . | fromYamlArray) 2)) }}
 {{- end }}
 
 {{/* The IP families of both Services. */}}

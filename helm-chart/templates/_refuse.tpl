@@ -1,5 +1,6 @@
-{{/* Fails, with advice, if values conflict with each other. The schema checks each value on its own. */}}
+{{/* Fails, with advice, if a text has another format, or values conflict with each other. The schema checks types and bounds. */}}
 {{- define "respid.refuse" -}}
+{{- include "respid.refuseFormats" . }}
 {{- include "respid.refuseName" . }}
 {{- include "respid.refuseWorkers" . }}
 {{- include "respid.refuseTimes" . }}
@@ -30,6 +31,24 @@
 {{- if has .name $names }}
 {{- fail (printf "extraEnv contains %s, which the chart sets itself: use the corresponding value instead (see values.yaml)" .name) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A template that computes with such a text includes this first, because Helm renders the templates in any order. */}}
+{{- define "respid.refuseFormats" -}}
+{{- range $format := .Files.Get "files/formats.yaml" | fromYamlArray }}
+{{- range $path := $format.values }}
+{{- $given := $.Values }}
+{{- range splitList "." $path }}{{ $given = index ($given | default dict) . }}{{ end }}
+{{- range kindIs "slice" $given | ternary $given (list $given) }}
+{{- if and (kindIs "string" .) (not (regexMatch $format.pattern .)) }}
+{{- fail (printf "%s %q %s" $path . $format.advice) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and (not (kindIs "string" .Values.startAbove)) (gt (float64 .Values.startAbove) 9007199254740991.0) }}
+{{- fail (printf "startAbove %v is a number, which Helm may round: write the ID in quotes, or use --set-string startAbove=ID" .Values.startAbove) }}
 {{- end }}
 {{- end }}
 
@@ -67,7 +86,7 @@
 {{- end }}
 
 {{- define "respid.refuseWorkers" -}}
-{{- $bits := splitList "/" .Values.layout }}
+{{- $bits := include "respid.layoutBits" . | fromYamlArray }}
 {{- $sum := 0 }}
 {{- range $bits }}{{ $sum = add $sum (int .) }}{{ end }}
 {{- if gt $sum 63 }}

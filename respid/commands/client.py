@@ -62,7 +62,8 @@ def client_setinfo(session: Session, arguments: list[bytes]) -> Reply:
 def client_reply(session: Session, arguments: list[bytes]) -> Reply:
     match arguments[2].upper():
         case b"ON":
-            session.reply_mode = ReplyMode.ON
+            if session.reply_mode is not ReplyMode.SKIP_NEXT:  # in a transaction, a SKIP before it still holds
+                session.reply_mode = ReplyMode.ON
             return encoder.OK
         case b"OFF":
             session.reply_mode = ReplyMode.OFF

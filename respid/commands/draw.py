@@ -47,12 +47,13 @@ class Draw:
         return (0, None) if refusal is None else (1, refusal)
 
 
-def _integers(first: int, ids: int, count: int) -> bytes:
-    if count == 1:
-        return b":%d\r\n" % (first + ids - 1)
-    if ids == 1:
-        return encoder.consecutive_integers(first, count)
-    return encoder.spaced_integers(first + ids - 1, ids, count)
+def _integers(first: int, _ids: int, count: int) -> bytes:
+    return b":%d\r\n" % first if count == 1 else encoder.consecutive_integers(first, count)
+
+
+def _block_integers(first: int, ids: int, count: int) -> bytes:
+    last = first + ids - 1
+    return b":%d\r\n" % last if count == 1 else encoder.spaced_integers(last, ids, count)
 
 
 def _strings(first: int, _ids: int, count: int) -> bytes:
@@ -66,7 +67,7 @@ ONE_STRING = Draw(1, _strings)
 @lru_cache(maxsize=256)
 def block(ids: int) -> Draw:
     """A block, of which the last ID is returned as an integer."""
-    return Draw(ids, _integers)
+    return ONE_INTEGER if ids == 1 else Draw(ids, _block_integers)
 
 
 def constant_draw(session: Session, answer: Handler, arguments: list[bytes]) -> Draw | None:

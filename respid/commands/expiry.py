@@ -70,7 +70,7 @@ def _refuse_conditions(options: list[bytes]) -> bytes | None:
     conditions = {option.upper() for option in options}
     for option in options:
         if option.upper() not in _CONDITIONS:
-            return errors.error(b"ERR Unsupported option %s" % option)
+            return errors.unsupported_option(option)
     if b"NX" in conditions and len(conditions) > 1:
         return _INCOMPATIBLE_WITH_NX
     return _GT_AND_LT if conditions >= {b"GT", b"LT"} else None

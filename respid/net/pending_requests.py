@@ -28,7 +28,7 @@ from respid.commands import (
 from respid.commands.session import Queued
 from respid.resp import errors
 from respid.resp.fast_path import LONGEST_ARGUMENT, RunReader
-from respid.resp.known_frames import Kinds, KnownFrames
+from respid.resp.known_frames import Kinds, KnownFrames, is_known
 from respid.resp.reader import ProtocolError, RequestLimits, RequestReader, unauthenticated_limits
 from respid.resp.transaction import TransactionReader
 
@@ -154,7 +154,8 @@ class PendingRequests:
             return self._answer_request(self.request)
         if self.recognised:
             return self._answer_known()
-        if self.run_left or (self.runs.expects is not None and self._find_run()):
+        expected = self.runs.expects
+        if self.run_left or (expected is not None and self.reader.is_at(expected.start) and self._find_run()):
             return self._answer_run()
         if self.reader.finish():
             self._end_read()
@@ -176,6 +177,8 @@ class PendingRequests:
             self.session.worker.stats.connections_closed[error.limit or "protocol_error"] += 1
             return errors.error(f"ERR Protocol error: {error}")
         if request is not None:
+            if self.runs.expects is not None:
+                self.runs.note_others(1)
             return self._answer_request(request)
         self._end_read()
         return None
@@ -275,11 +278,11 @@ class PendingRequests:
         on_repeatable = None if runs.pause else self._expect_run
         answered = 0
         while answered < most:
-            if runs.expects is not None and reader.is_at(runs.expects.start):
-                break
+            if replies and runs.expects is not None and reader.is_at(runs.expects.start):
+                break  # at the first place, no run was found
             request = reader.next_short_request()
             if request is None:
-                if replies:
+                if replies and not reader.is_empty:
                     self.known.skip_next()
                 break
             reply = run_quickly(self.session, request, on_repeatable)
@@ -292,8 +295,8 @@ class PendingRequests:
                 break
             replies.append(reply)
             answered += 1
-        if runs.pause:
-            runs.may_learn(answered)
+        if answered:
+            runs.note_others(answered)
         return answered
 
     def _answer_part(self, parts: Parts) -> bytes | None:
@@ -349,7 +352,9 @@ class PendingRequests:
         else:
             drawn = command.draw_of(self.session.worker.generator.layout, arguments)
         if isinstance(drawn, Draw):
-            self.runs.learn(arguments, command.free, RunDraw(command.name, drawn))
+            is_new = self.runs.learn(arguments, command.free, RunDraw(command.name, drawn))
+            if is_new and is_known(self.kinds, arguments):
+                self.runs.note_known()
         else:
             self.runs.note_unlearnable()
 

@@ -19,7 +19,7 @@ from respid.net.turns import Budget, Turns
 from respid.resp import errors
 
 # A connection is not a client before its handshake is complete, so max clients does not bound these.
-HANDSHAKE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 10.0  # from the moment that a client connects
 MAX_HANDSHAKES = 256
 # A handshake takes about a millisecond, most of it to sign with an RSA key. So many may go on in one pass of the event
 # loop, although those that wait for bytes may all get them at once.
@@ -32,6 +32,7 @@ TLS_NS_PER_BYTE = 1
 TLS_BASE_BYTES = 48 * 1024
 ACCEPT_PAUSE_SECONDS = 1.0  # after an error, such as too many open files
 _log = logging.getLogger(__name__)
+_CLOSING = State.CLOSING  # looking up a member of an enumeration takes 80 ns
 _NAME_REFUSED = errors.error("DENIED the client certificate has none of the names that this server lets in")
 
 
@@ -58,8 +59,8 @@ class _TlsProtocol(RespProtocol):
             self._reject("tls_client_name", describe_peer(self._transport), _NAME_REFUSED)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._state is not State.CLOSING and not self._connection.is_cheap:
+        RespProtocol.data_received(self, data)  # super() takes 0.1 us more
+        if self._state is not _CLOSING and not self._connection.is_cheap:
             self._connection.budget.left_ns -= TLS_READ_NS + len(data) * TLS_NS_PER_BYTE
 
     def _has_part(self) -> bool:
@@ -151,9 +152,10 @@ class TlsListener:
 
     async def _shake_hands(self, connected: socket.socket, address: Any) -> None:
         try:
-            await self._wait_for_bytes(connected)
-            self._begin(address)
-            await self._complete(connected)
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                await self._wait_for_bytes(connected)
+                self._begin(address)
+                await self._complete(connected)
         except OSError as error:
             connected.close()
             self._clients.worker.count_rejection("tls_handshake_failed", _describe(address))
@@ -174,9 +176,8 @@ class TlsListener:
         )
         await loop.connect_accepted_socket(lambda: transport, connected)
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                await transport.established
-        except (TimeoutError, asyncio.CancelledError):
+            await transport.established
+        except asyncio.CancelledError:  # by the timeout, or to make room
             transport.abort()
             raise
 
@@ -184,12 +185,11 @@ class TlsListener:
         self._turns.join(_HandshakeTurn(go_on, self._turns.budget))
 
     async def _wait_for_bytes(self, connected: socket.socket) -> None:
-        """Raises TimeoutError. A handshake that has not begun takes no memory for its TLS state."""
+        """A handshake that has not begun takes no memory for its TLS state."""
         loop, arrived = self._clients.loop, asyncio.Event()
         loop.add_reader(connected, arrived.set)
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                await arrived.wait()
+            await arrived.wait()
         finally:
             loop.remove_reader(connected)
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from respid.net.flow_control import LINGER_SECONDS
-from respid.net.tls_stream import TlsStream
+from respid.net.tls_stream import Bytes, TlsStream
 
 # The most that is read at once. A client may renew its keys by 27 bytes, which take 20 us: 13 ms for so many bytes, and
 # 200 ms for those of uvloop's buffer.
@@ -69,14 +69,13 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         return _BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(_BUFFER[:nbytes])
         if self._is_open:
-            self._receive(data)
+            self._receive(_BUFFER[:nbytes])
         elif not self.established.done():
             self._socket.pause_reading()
-            self._wait_for_turn(partial(self._shake_hands, data))
+            self._wait_for_turn(partial(self._shake_hands, bytes(_BUFFER[:nbytes])))
 
-    def _receive(self, data: bytes) -> None:
+    def _receive(self, data: Bytes) -> None:
         begun_ns = time.monotonic_ns() if len(data) >= TIMED_READ_BYTES else 0
         try:
             plain = self._stream.decrypt(data)
@@ -87,7 +86,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if plain:
             self._client.data_received(plain)
         # After that, since both may pause the client, which takes no requests then.
-        if self._stream.has_output and self._is_open:
+        if self._stream.output and self._is_open:
             self._socket.write(self._stream.take_output())
         if taken_ns >= LONG_READ_NS and self._is_open:
             self._note_long_read(taken_ns)

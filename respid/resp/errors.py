@@ -9,7 +9,7 @@ def error(message: str | bytes) -> bytes:
     """Encodes an error reply; the message begins with its code, such as ERR or LOADING."""
     if isinstance(message, str):
         message = message.encode("utf-8", "surrogateescape")
-    return b"-" + message.translate(_LINE_BREAKS) + b"\r\n"
+    return b"-" + message.rstrip(b"\r\n").translate(_LINE_BREAKS) + b"\r\n"
 
 
 def unknown_command(arguments: list[bytes]) -> bytes:
@@ -19,6 +19,10 @@ def unknown_command(arguments: list[bytes]) -> bytes:
             break
         shown += b"'%s' " % _shown(argument, _SHOWN_ARGUMENT_BYTES - len(shown))
     return error(b"ERR unknown command '%s', with args beginning with: %s" % (_shown(arguments[0]), shown))
+
+
+def unsupported_option(option: bytes) -> bytes:
+    return error(b"ERR Unsupported option " + _shown(option, len(option)))
 
 
 def _shown(argument: bytes, most: int = _SHOWN_ARGUMENT_BYTES) -> bytes:

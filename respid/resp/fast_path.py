@@ -44,10 +44,13 @@ _MOST_KEPT = 16  # frames whose headers each connection keeps: 2 KB. Those of 12
 # Learning is doubted for the time that it costs, and trusted for the time that it saves, in units of about 0.2 us.
 _PARSED = 4  # the doubts about a request that was parsed and is unlike the one before
 _LEARNING = 32  # about a new template
+_LEARNED_AGAIN = 4  # about one that did not recognise its frame: an inline command, or one that came in several reads
 _WASTED = 16  # about one that was tried in vain
+_OTHER = 1  # about one that a request of another kind was compared with
 _SHORT = 32  # about one that recognises a short run among other frames, which the general path answers as fast
 _LONGEST_SHORT = 3  # frames of such a run
 _SAVED = 8  # the trust in it for each frame
+_SAVED_OF_KNOWN = 1  # the same for a frame that would be known without it
 _MOST_DOUBTS = 512
 _MOST_OTHER_LENGTHS = 60  # runs in a row that begin with keys of other lengths, until a template of these is learned
 _PAUSE = 8000  # parsed requests until a client whose requests are no runs is given another chance
@@ -152,6 +155,7 @@ class RunReader(Generic[Subject]):
         "_read",
         "_read_bytes",
         "_run",
+        "_saved",
         "expects",
         "pause",
         "subject",
@@ -162,6 +166,7 @@ class RunReader(Generic[Subject]):
     def __init__(self) -> None:
         self.expects: Template | None = None  # of the next run; None if none can be recognised
         self._guess = 1  # the number of frames in the next run
+        self._saved = _SAVED  # the trust for each frame
         self._doubts = 0  # since the template last recognised a frame
         self._other_lengths = 0  # runs in a row that began with keys of other lengths than those of the template
         self.pause = 0  # the number of parsed requests until a template is made again
@@ -199,19 +204,34 @@ class RunReader(Generic[Subject]):
         self.pause = max(0, self.pause - requests)
         return False
 
-    def learn(self, arguments: list[bytes], free: int, subject: Subject) -> None:
-        """Takes a request as the template of the next runs. `free` arguments, right after the name, do not matter."""
+    def note_others(self, requests: int) -> None:
+        """Call for parsed requests with which the template was compared in vain, or that come during a pause."""
+        if self.pause:
+            self.pause = max(0, self.pause - requests)
+        elif self.expects is not None:
+            self._doubt(_OTHER * requests)
+
+    def learn(self, arguments: list[bytes], free: int, subject: Subject) -> bool:
+        """Takes a request as the template of the next runs. `free` arguments, right after the name, do not matter.
+
+        Returns whether it is a new template.
+        """
         lengths = tuple(map(len, arguments[1 : 1 + free]))
         if max(lengths, default=0) > LONGEST_ARGUMENT:
             self._give_up(_PAUSE)
-            return
+            return False
         template = _template(arguments[0], lengths, tuple(arguments[1 + free :]))
         if template is self.expects:
-            self._doubt(_WASTED)  # as for inline commands, which are never recognised
-            return
-        self.expects, self.subject = template, subject
+            self._doubt(_LEARNED_AGAIN)
+            return False
+        self.expects, self.subject, self._saved = template, subject, _SAVED
         self._read, self._read_bytes = None, -1
         self._doubt(_LEARNING)
+        return True
+
+    def note_known(self) -> None:
+        """Call if the requests of a new template are known frames, which take little more time than those of a run."""
+        self._saved = _SAVED_OF_KNOWN
 
     def note_unlearnable(self) -> None:
         """Call for a request that repeats, but makes no run, such as one that gets an error."""
@@ -250,7 +270,8 @@ class RunReader(Generic[Subject]):
         """Adds the frames after a run, which have arguments of other lengths."""
         mixed = template.mixed_run(buffer, run.end or position)
         if not mixed.frames:
-            self._doubt(_WASTED)
+            if run.frames <= _LONGEST_SHORT or len(buffer) - run.end >= template.size:
+                self._doubt(_WASTED)  # unless a read cuts the last frame
             return run
         self._trust(mixed.frames)
         if run.frames:
@@ -296,7 +317,7 @@ class RunReader(Generic[Subject]):
                 self._learned, self._read_bytes = template, len(data)
 
     def _trust(self, frames: int) -> None:
-        self._doubts = max(0, self._doubts - _SAVED * frames)
+        self._doubts = max(0, self._doubts - self._saved * frames)
 
     def _doubt(self, doubts: int) -> None:
         self._doubts += doubts

@@ -104,6 +104,13 @@ def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool 
     return (command + b"$")[:OPENING_BYTES], kind
 
 
+def is_known(kinds: Kinds[Any], arguments: list[bytes]) -> bool:
+    """Whether a request of a kind that may run is known."""
+    frame = b"*%d\r\n%s" % (len(arguments), b"".join(map(_bulk_string, arguments)))
+    kind = kinds.get(frame[:OPENING_BYTES])
+    return kind is not None and frame.endswith(kind.tail)
+
+
 def _pattern_of(argument: bytes | Number) -> bytes:
     return re.escape(_bulk_string(argument)) if isinstance(argument, bytes) else argument.pattern
 
@@ -165,7 +172,7 @@ class KnownFrames(Generic[Subject]):
         runs = self._runs
         found, end, is_miss = self._find(kinds, buffer, position, _ANY_NUMBER if runs.pause else _MOST_ALIKE)
         if not found:
-            self._doubt()
+            self._doubt(_MOST_DOUBLINGS if is_miss else 0)
             return (), position
         if runs.pause:
             runs.may_learn(len(found))
@@ -179,7 +186,7 @@ class KnownFrames(Generic[Subject]):
         if len(found) >= _LEAST_WORTH:
             self._trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
         else:
-            self._doubt()
+            self._doubt(_MOST_DOUBLINGS if is_miss else 0)
         return found, end
 
     def skip_next(self) -> None:
@@ -194,8 +201,9 @@ class KnownFrames(Generic[Subject]):
         if self._in_vain:
             self._in_vain = max(0, self._in_vain - frames)
 
-    def _doubt(self) -> None:
-        if self._in_vain < _MOST_IN_VAIN + _MOST_DOUBLINGS:
+    def _doubt(self, most_doublings: int) -> None:
+        """Call for an attempt in vain. Without doublings if it ended where a run may begin: runs may be given up."""
+        if self._in_vain < _MOST_IN_VAIN + most_doublings:
             self._in_vain += 1
         if self._in_vain >= _MOST_IN_VAIN:
             self.pause = _PAUSE << self._in_vain - _MOST_IN_VAIN

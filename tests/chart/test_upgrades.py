@@ -165,6 +165,22 @@ def test_upgrade_keeps_replicas_of_autoscaler(installation: Installation) -> Non
     assert installation.workers == 7
 
 
+@pytest.mark.parametrize(
+    ("values", "command"),
+    [
+        (HPA, f"scale statefulset {NAME} --replicas 2\n"),
+        (KEDA, f"annotate scaledobject {NAME} autoscaling.keda.sh/paused-replicas-\n"),
+    ],
+    ids=["HPA", "KEDA"],
+)
+def test_the_notes_say_how_to_start_stopped_workers(installation: Installation, values: Values, command: str) -> None:
+    assert "does not start them" not in installation.install(values)
+    installation.scale(0)
+    printed = installation.upgrade(values)
+    assert installation.workers == 0
+    assert f"kubectl -n {installation.namespace} {command}" in printed
+
+
 def test_enabling_an_autoscaler_keeps_the_live_number(installation: Installation) -> None:
     installation.install(FIXED | {"replicaCount": 4})
     assert installation.workers == 4

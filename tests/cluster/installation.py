@@ -43,14 +43,34 @@ SMALL = {
     "drainDelaySeconds": 2,
 }
 
+# What a command prints if a busy API server or node did not accept its request. Nothing has changed then.
+NOT_ACCEPTED = {
+    "kubectl": re.compile(r"TLS handshake timeout|dial tcp |connection to the server \S+ was refused"),
+    "helm": re.compile("Kubernetes cluster unreachable"),  # before it begins; later, it may have done a part
+}
+RETRIES = 5
+RETRY_PAUSE_SECONDS = 5
+
 Values = dict[str, Any]
 
 
 def run(*command: str, stdin: str = "") -> str:
-    """Runs a command and returns its output. Raises AssertionError with the output if it fails."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS + 20)
+    """Runs kubectl or helm and returns its output. Raises AssertionError with the output if it fails.
+
+    Retries if the API server did not accept the request, but not if it may have done so.
+    """
+    for retries_left in reversed(range(RETRIES + 1)):
+        done = _run_once(command, stdin)
+        if done.returncode and retries_left and NOT_ACCEPTED[command[0]].search(done.stderr):
+            time.sleep(RETRY_PAUSE_SECONDS)
+            continue
+        break
     assert done.returncode == 0, f"{' '.join(command)[:200]}: {done.stderr}{done.stdout}"
     return done.stdout
+
+
+def _run_once(command: Sequence[str], stdin: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS + 20)
 
 
 def wait_for(condition: Callable[[], object], what: str, *, seconds: float = WAIT_SECONDS) -> None:
@@ -248,7 +268,7 @@ def interrupt_program(namespace: Namespace, name: str) -> str:
         namespace.kubectl("exec", name, "--", "python", "-c", "import os; os.kill(1, 2)")
     ends = ("Succeeded", "Failed")
     wait_for(lambda: namespace.get("pod", name)["status"]["phase"] in ends, f"the program of pod {name} ends")
-    log = namespace.kubectl("logs", name)
+    log = namespace.log(name)
     namespace.kubectl("delete", "pod", name)
     return log
 
@@ -293,7 +313,7 @@ class Client:
     @property
     def answered_by_second(self) -> list[int]:
         """What `answered` was in each second so far."""
-        return [int(line) for line in self._namespace.kubectl("logs", self._name).split()]
+        return [int(line) for line in self._namespace.log(self._name).split()]
 
     def finish(self) -> Drawn:
         return Drawn(json.loads(interrupt_program(self._namespace, self._name).splitlines()[-1]))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from http.client import HTTPException
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,7 +39,7 @@ class Observer:
     def __init__(self, release: Release) -> None:
         self.looks: list[Look] = []
         self.ended_ids: dict[str, int] = {}  # issued by each pod that has stopped, by the pod's UID
-        self._name = release.name
+        self._release = release
         self._path = f"/api/v1/namespaces/{release.namespace.name}/pods"
         self._over = threading.Event()
         self._followed: set[str] = set()
@@ -66,12 +67,14 @@ class Observer:
 
     def issued(self) -> int:
         """Returns the number of IDs that all pods have issued, those that have stopped included."""
-        metrics = [self._metrics(pod) for pod in self._pods()]
-        return sum(each["ids_generated_total"] for each in metrics) + sum(self.ended_ids.values())
+        pods = [pod.removeprefix("pod/") for pod in self._release.pods()]
+        return sum(self._release.namespace.issued(pod) for pod in pods) + sum(self.ended_ids.values())
 
     def _look_again_and_again(self) -> None:
         while not self._over.wait(1 - time.time() % 1):
-            with contextlib.suppress(OSError, KeyError, ValueError):  # a busy API server; a pod that just ends
+            with contextlib.suppress(
+                OSError, HTTPException, KeyError, ValueError
+            ):  # a busy API server; a pod that just ends
                 self.looks.append(self._look())
 
     def _look(self) -> Look:
@@ -93,14 +96,14 @@ class Observer:
         return Look(at, ready_since, connections)
 
     def _pods(self) -> list[dict[str, Any]]:
-        selector = f"app.kubernetes.io/instance={self._name},app.kubernetes.io/name=respid"
+        selector = f"app.kubernetes.io/instance={self._release.name},app.kubernetes.io/name=respid"
         pods: list[dict[str, Any]] = json.loads(self._get(f"?labelSelector={selector}"))["items"]
         return pods
 
     def _metrics(self, pod: dict[str, Any]) -> dict[str, int]:
         try:
             text = self._get(f"/{pod['metadata']['name']}:8080/proxy/metrics").decode()
-        except OSError:  # it has just ended
+        except (OSError, HTTPException):  # it has just ended
             return {}
         found = re.findall(r"^id_generator_(connections|ids_generated_total) (\S+)$", text, re.MULTILINE)
         return {name: int(float(value)) for name, value in found}
@@ -119,10 +122,13 @@ class Observer:
 
     def _read_log(self, uid: str, name: str) -> None:
         url = f"{self._address}{self._path}/{name}/log?follow=true"
-        with contextlib.suppress(OSError), urllib.request.urlopen(url) as log:
-            for line in log:
-                if found := re.search(rb"stopped after (\d+) IDs", line):
-                    self.ended_ids[uid] = int(found[1])
+        try:
+            with urllib.request.urlopen(url) as log:
+                for line in log:
+                    if found := re.search(rb"stopped after (\d+) IDs", line):
+                        self.ended_ids[uid] = int(found[1])
+        except (OSError, HTTPException):
+            self._followed.discard(uid)  # the next look begins again
 
 
 def record(looks: Sequence[Look], programs: Iterable[Program], begin: float, end: float) -> Recording:

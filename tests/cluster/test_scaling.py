@@ -8,6 +8,7 @@ from typing import Self
 
 import pytest
 
+from tests.cluster import api
 from tests.cluster.installation import SMALL, Client, Release, run, wait_for
 from tests.support.needed_tools import leave_out
 
@@ -83,7 +84,7 @@ def test_hpa_to_keda_and_back_keeps_the_number(release: Release) -> None:
 
 def _looks(release: Release) -> list[int]:
     """Returns the number of workers that each HPA requests; 0 if it has no measurements."""
-    hpas = json.loads(release.namespace.kubectl("get", "hpa", "-o", "json"))["items"]
+    hpas = json.loads(api.read(release.namespace.name, "hpa"))["items"]
     return [int(each["status"]["desiredReplicas"]) if each["status"].get("currentMetrics") else 0 for each in hpas]
 
 
@@ -94,7 +95,7 @@ class Replicas:
         self.seen: list[int] = []
         self._release = release
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._record, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -105,8 +106,8 @@ class Replicas:
         self._over.set()
         self._thread.join()
 
-    def _look(self) -> None:
-        while not self._over.wait(0.3):
-            replicas = self._release.replicas
-            if not self.seen or self.seen[-1] != replicas:
+    def _record(self) -> None:
+        for change in api.changes(self._release.namespace.name, "statefulset", self._release.name, self._over):
+            replicas = int(change["spec"]["replicas"])
+            if self.seen[-1:] != [replicas]:
                 self.seen.append(replicas)

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from respid.highwater.keeper import LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
+from respid.highwater.keeper import IDLE_LOOK_SECONDS, LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
 from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError
 from respid.highwater.stores.none import NoStore
 from respid.ids.generator import NOTHING, Generator, Obstacle
@@ -159,7 +160,7 @@ def test_extends_when_half_is_used(clock: ScriptedClock, store: ScriptedStore, w
         async with keeping(Keeper(worker, store)):
             for _ in range(60_000 // LOOK_MS):
                 await asyncio.sleep(LOOK_SECONDS)
-                assert worker.reservation.remaining_ms(clock.wall_ms()) >= RESERVE_MS // 2 - LOOK_MS
+                assert worker.reservation.remaining_ms(clock.wall_ms()) >= RESERVE_MS // 2 - IDLE_LOOK_SECONDS * 1000
                 assert worker.generator.ceiling_ms == store.mark_ms
 
     run_scripted(clock, keep_for_a_minute())
@@ -400,6 +401,23 @@ def test_stores_missing_mark_again(clock: ScriptedClock, store: ScriptedStore, w
             store.is_in_place = True
 
     run_scripted(clock, keep_while_the_directory_is_moved())
+
+
+@pytest.mark.parametrize(("is_idle", "looks"), [(True, 80), (False, 100)])
+def test_looks_less_often_while_idle(
+    clock: ScriptedClock, store: ScriptedStore, worker: Worker, *, is_idle: bool, looks: int
+) -> None:
+    async def keep_for_ten_seconds() -> None:
+        keeper = Keeper(worker, store)
+        async with keeping(keeper):
+            with mock.patch.object(keeper, "_look", wraps=keeper._look) as look:
+                for _ in range(200):
+                    await asyncio.sleep(0.05)
+                    assert is_idle or worker.generator.take(1) != NOTHING
+        extensions = sum(event == "extended" for event, _ in store.events)
+        assert look.call_count == pytest.approx(looks + extensions, abs=3)
+
+    run_scripted(clock, keep_for_ten_seconds())
 
 
 def test_start_that_fails_after_its_write_lowers_no_mark(

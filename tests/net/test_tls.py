@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -217,13 +218,18 @@ def test_reset_before_handshake_is_counted(start_server: StartServer, files: Cer
 def test_slow_handshakes_time_out(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port), "--log-level", "debug")
-    with contextlib.ExitStack() as stack:
+    with socket.create_connection(("127.0.0.1", port), 30) as late, contextlib.ExitStack() as stack:
         for sent in (b"", client_hello()):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), 30))
             slow.sendall(sent)
             stack.callback(read_to_the_end, slow)
-    wait_until(lambda: server.metric(FAILED) == 2)
-    assert server.log.count("failed: not complete after 10 s") == 2
+        time.sleep(2)
+        late.sendall(client_hello())  # the time counts from the connection on, so this one still ends first
+        stack.pop_all().close()
+        late.settimeout(1)
+        read_to_the_end(late)
+    wait_until(lambda: server.metric(FAILED) == 3)
+    assert server.log.count("failed: not complete after 10 s") == 3
 
 
 def read_to_the_end(connection: socket.socket) -> None:

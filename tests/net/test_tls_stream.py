@@ -86,7 +86,9 @@ def test_new_keys_are_no_part_of_a_record(files: CertificateFiles, tmp_path: Pat
     renewal = records.renew_keys()
     server.decrypt(renewal[:-1])
     assert server.has_part
-    assert server.decrypt(renewal[-1:] + records.seal(REQUEST)) == REQUEST
+    assert server.decrypt(renewal[-1:]) == b""
+    assert not server.has_part
+    assert server.decrypt(records.renew_keys() + records.seal(REQUEST)) == REQUEST
     assert not server.has_part
 
 
@@ -132,9 +134,14 @@ def test_part_of_a_request_that_comes_with_the_end_of_the_handshake_is_noticed(f
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_end_of_the_client_comes_after_its_last_request(files: CertificateFiles, version: ssl.TLSVersion) -> None:
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_end_of_the_client_comes_after_its_last_request(
+    files: CertificateFiles, version: ssl.TLSVersion, *, is_alone: bool
+) -> None:
     client, server = connect(files, version)
-    assert server.decrypt(client.encrypt(REQUEST) + client.end()) == REQUEST
+    encrypted, end = client.encrypt(REQUEST), client.end()
+    pieces = [encrypted, end] if is_alone else [encrypted + end]
+    assert b"".join(map(server.decrypt, pieces)) == REQUEST
     assert server.has_ended
     assert client.decrypt(server.encrypt(b"+OK\r\n")) == b"+OK\r\n"
 

@@ -257,6 +257,13 @@ def test_known_requests_are_not_parsed(worker: Worker, monkeypatch: pytest.Monke
     assert worker.stats.commands["ttl"] == worker.stats.commands["incr"] == 20
 
 
+def test_known_requests_are_recognised_again_after_a_pause(worker: Worker) -> None:
+    connection = connect(worker)
+    connection._pending.known.pause = 20
+    converse(connection, *[FOUR * 4] * 20)
+    assert connection._pending.known.pause == 0
+
+
 def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None:
     connection = connect(worker)
     converse(connection, FOUR * 4, FOUR * 4 + b"*1")
@@ -280,6 +287,14 @@ def test_attempts_in_vain_are_left_out(others: str, first: int, worker: Worker) 
         assert pauses == [first] * 15 + [64, 128, 256, 512, 1024, 2048, 4096, 4096, 4096]
         known.pause = 0
         assert len(known.find(kinds, FOUR * 12 + sent, 0)[0]) >= 48
+
+
+def test_attempts_that_end_at_a_run_are_left_out_less(worker: Worker) -> None:
+    """Once runs are given up, such frames are known."""
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
+    for _ in range(40):
+        known.find(kinds, frame("GET key") * 9, 0)
+    assert known.pause == 64
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """When the fast path learns, doubts and gives up a template, and how much of a run it recognises at once.
 
-The numbers are those of `fast_path`: 512 doubts are too many, learning costs 32, an attempt in vain 16, and a frame
-that is recognised saves 8.
+The numbers are those of `fast_path`: 512 doubts are too many. Learning costs 32, learning the same again 4, an
+attempt in vain 16, and a request of another kind 1. A frame that is recognised saves 8, or 1 if it would be known
+otherwise.
 """
 
 from collections.abc import Callable
@@ -69,9 +70,9 @@ def test_incomplete_frame_that_ends_like_a_whole_one_is_no_run() -> None:
 def test_learning_the_same_again_is_doubted() -> None:
     """It recognises nothing, as if all requests came as inline commands."""
     runs = learned()
-    for _ in range(WASTED_AFTER_LEARNING):
+    for _ in range((512 - 32) // 4):
         assert runs.expects is not None
-        runs.learn([b"INCRBY", b"x", b"1"], 1, "INCRBY")
+        assert not runs.learn([b"INCRBY", b"x", b"1"], 1, "INCRBY")
     assert runs.expects is None
     assert compares_after_pause(runs)
 
@@ -95,6 +96,36 @@ def test_short_runs_among_others_are_doubted(frames: int, doubts: int) -> None:
         before = runs._doubts
         assert runs.find(incrby("k") * frames + after, 0).frames == frames
         assert runs._doubts - before == difference
+
+
+def test_runs_of_known_frames_save_little() -> None:
+    """Two runs of 20 in turn take more time than 40 known frames."""
+    runs = RunReader[str]()
+    for turn in range((512 - 32) // (32 - 20)):
+        key = "k" * (1 + turn % 2)
+        assert runs.learn([b"INCRBY", key.encode(), b"1"], 1, "INCRBY")
+        runs.note_known()
+        assert runs.find(incrby(key) * 20, 0).frames == 20
+    runs.learn([b"INCRBY", b"k", b"1"], 1, "INCRBY")
+    assert compares_after_pause(runs)
+
+
+def test_requests_of_other_kinds_are_doubted() -> None:
+    """Each was compared with the template."""
+    runs = learned()
+    runs.note_others(512 - 32 - 1)
+    assert runs.expects is not None
+    runs.note_others(1)
+    assert compares_after_pause(runs)
+
+
+def test_last_frame_that_a_read_cuts_is_not_doubted() -> None:
+    runs, cut = learned(), incrby("k")[:-3]
+    for _ in range(100):
+        assert runs.find(incrby("k") * 4 + cut, 0).frames == 4
+    assert runs._doubts == 0
+    assert runs.find(incrby("k") * 3 + cut, 0).frames == 3
+    assert runs._doubts == 16 + 32  # it is a short one, too
 
 
 def test_gives_up_learning_after_many_templates() -> None:

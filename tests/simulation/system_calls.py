@@ -277,8 +277,8 @@ class SimulatedClaim:
         process.host.claims[self._path] = process.number
         process.on_death.append(self.release)
 
-    def stands(self) -> bool:
-        return True
+    def make_room(self) -> None:
+        pass
 
     def release(self) -> None:
         if self._process.host.claims.get(self._path) == self._process.number:

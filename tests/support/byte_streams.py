@@ -102,6 +102,7 @@ COMMANDS = _alike(r"""
     CLIENT REPLY OFF; CLIENT REPLY SKIP; PING a; PING b; CLIENT REPLY ON; PING c
     CLIENT REPLY OFF; CLIENT REPLY BOGUS; CLIENT REPLY ON | CLIENT REPLY OFF; RESET; PING
     CLIENT REPLY SKIP; RESET; PING | CLIENT REPLY OFF; QUIT | CLIENT REPLY SKIP; QUIT
+    MULTI; CLIENT REPLY SKIP; CLIENT REPLY ON; PING; EXEC; PING a; PING b
     CLIENT REPLY SKIP; MULTI; PING; EXEC | MULTI; CLIENT REPLY SKIP; PING a; EXEC; PING b
     MULTI; CLIENT REPLY OFF; PING; CLIENT REPLY ON; EXEC; PING
     MULTI; CLIENT REPLY OFF; EXEC; PING; CLIENT REPLY ON | CLIENT REPLY SKIP; MULTI; CLIENT REPLY ON; PING; EXEC
@@ -291,6 +292,10 @@ ARGUMENTS = [
     Stream("an unknown command with 50 short arguments", request("BOGUS", *["x"] * 50)),
     Stream("an unknown command with quotes", request("BO'GUS", "'", '"', "\\")),
     Stream("an unknown command with 1,000 bytes in name and argument", request("B" * 1000, "a" * 1000)),
+    *[
+        Stream(f"an option {name}", request("EXPIRE", "c", "10", option))
+        for name, option in (("of CRLF", "\r\n"), ("that ends with CRLF", "x\r\r\n"), ("with a NUL byte", "x\0y"))
+    ],
     Stream("a subcommand of CRLF", request("CLIENT", "\r\n")),
     Stream("a subcommand with NUL bytes", request("CLIENT", "a\0b")),
     Stream("a subcommand of 200 bytes", request("CLIENT", "a" * 200)),

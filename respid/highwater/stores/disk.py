@@ -47,6 +47,16 @@ class Lock(Protocol):
     def release(self) -> None: ...
 
 
+class Claim(Protocol):
+    """Held exclusively until it is released or the process ends, whatever happens to the files meanwhile."""
+
+    def make_room(self) -> None:
+        """Makes room for others who ask for it. If nobody does, they do not learn which process has the claim."""
+        ...
+
+    def release(self) -> None: ...
+
+
 class Disk(Protocol):
     """The operations that the file store needs. All of them raise OSError."""
 
@@ -54,7 +64,7 @@ class Disk(Protocol):
         """Makes a directory and its missing parents, so that they survive a loss of power."""
         ...
 
-    def claim(self, path: Path) -> Lock:
+    def claim(self, path: Path) -> Claim:
         """Claims a path on this host, even if the files there are moved or deleted later. Raises LockedError.
 
         Not every system can do this, so it comes on top of `lock`.
@@ -109,7 +119,7 @@ class LocalDisk:
         path.mkdir(DIRECTORY_MODE, exist_ok=True)
         self.sync_directory(path.parent)
 
-    def claim(self, path: Path) -> Lock:
+    def claim(self, path: Path) -> Claim:
         return AddressClaim(path)
 
     def lock(self, path: Path, holder: str) -> Lock:
@@ -182,19 +192,21 @@ class FileLock:
             self._keep_private()
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, holder.encode() + b"\n", 0)
+            locked = os.fstat(self._descriptor)
         except OSError as error:
             other = _read_holder(self._descriptor) if _is_held(error) else ""
             os.close(self._descriptor)
             if _is_held(error):
                 raise LockedError(other) from None
             raise
+        self._identity = locked.st_dev, locked.st_ino  # no other file gets it while this one is open
 
     def stands(self) -> bool:
-        locked = os.fstat(self._descriptor)
         try:
-            return os.path.samestat(locked, self._path.stat(follow_symlinks=False))
+            found = self._path.stat(follow_symlinks=False)
         except OSError:
             return False
+        return (found.st_dev, found.st_ino) == self._identity
 
     def release(self) -> None:
         os.close(self._descriptor)
@@ -227,11 +239,9 @@ class AddressClaim:
             self.release()
             raise
 
-    def stands(self) -> bool:
-        """Always. Call it often: it makes room for those who ask, since a full queue would look like no claim."""
+    def make_room(self) -> None:
         for descriptor in self._descriptors:
             _close_waiting(descriptor)
-        return True
 
     def release(self) -> None:
         while self._descriptors:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from respid.highwater.stores import HolderLostError, Mark, StoreError, Survey, printable
-from respid.highwater.stores.disk import Disk, LocalDisk, Lock, LockedError, UnsafeFileError
+from respid.highwater.stores.disk import Claim, Disk, LocalDisk, Lock, LockedError, UnsafeFileError
 from respid.highwater.stores.mark_file import DamagedError, StoredMark, damaged, read_mark, write_mark
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
@@ -67,7 +67,7 @@ class FileStore:
         self._start_above = start_above
         self._path = self._mark_path(worker_id)
         self._using = threading.Lock()  # a cancelled task does not end its thread, which still needs the locks
-        self._claim: Lock | None = None
+        self._claim: Claim | None = None
         self._lock: Lock | None = None
         self._nonce = secrets.token_hex(8)
         self._known_nonces = {self._nonce}
@@ -85,9 +85,8 @@ class FileStore:
         await asyncio.to_thread(self._write, mark_ms)
 
     def stands(self) -> bool:
-        is_claimed = self._claim is None or self._claim.stands()
         is_locked = self._lock is None or self._lock.stands()
-        return is_claimed and is_locked and self._stored in (None, self._disk.identity(self._path))
+        return is_locked and self._stored in (None, self._disk.identity(self._path))
 
     async def close(self) -> None:
         await asyncio.to_thread(self._release)
@@ -253,6 +252,8 @@ class FileStore:
         mark = Mark(ceiling_ms, self._layout.fingerprint, self._former_id)
         try:
             with self._using:
+                if self._claim is not None:
+                    self._claim.make_room()
                 self._replace_mark(write_mark(self._worker_id, mark, self._nonce))
         except OSError as error:
             raise self._failed("write", error) from None

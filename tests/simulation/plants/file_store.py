@@ -145,6 +145,9 @@ def no_lock(patch: Patch) -> None:
         def stands(self) -> bool:
             return True
 
+        def make_room(self) -> None:
+            pass
+
         def release(self) -> None:
             pass
 
