@@ -14,6 +14,9 @@ from benchmarks.servers import Server
 
 TIMEOUT_SECONDS = 120  # redis-benchmark waits forever for a server that has died
 PROBE_REQUESTS = 10_000  # to find out how many requests make a round of the wanted length
+# A round is at most this many times as long as the probe. Fifty TLS handshakes take longer than 10,000 requests at a
+# depth of 16, so a round as fast as that probe would be much shorter than wanted, and handshakes would take much of it.
+MOST_PROBES = 2
 FULL_CORE = 0.95  # share of a core from which the load generator may be the bottleneck, not the server
 RANDOM_KEYS = 1_000_000
 KEYS = {"random": ["-r", str(RANDOM_KEYS), "{command}", "key:__rand_int__"], "fixed": ["{command}", "k"]}
@@ -105,8 +108,11 @@ def interleaved(loads: Sequence[tuple[Server, Load]], rounds: int, seconds: floa
 
 def _requests(server: Server, load: Load, seconds: float) -> int:
     least = load.connections * load.depth * 4
-    probe = run(server, load, max(least, PROBE_REQUESTS))
-    return max(least, round(probe.requests_per_second * seconds))
+    requests, probed = max(least, PROBE_REQUESTS), 0
+    while requests > MOST_PROBES * probed:
+        probed = requests
+        requests = max(least, round(run(server, load, probed).requests_per_second * seconds))
+    return requests
 
 
 def fill(server: Server, share: float) -> None:

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from benchmarks import load as load_module
 from benchmarks.load import Load, Round, interleaved, load_core, median, parse, ratio
 from benchmarks.machine import Cores, at_real_time_priority
 from benchmarks.servers import Server, Transport, running_redis, running_respid
@@ -95,6 +96,18 @@ def test_real_time_priority_holds_for_the_server_and_the_load_and_then_ends() ->
 def _may_run_at_real_time_priority() -> bool:
     """Asks chrt, in a process of its own."""
     return subprocess.run(["chrt", "--fifo", "1", "true"], capture_output=True, check=False).returncode == 0
+
+
+def test_rounds_last_although_connecting_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    lasted = list[float]()
+
+    def run(_server: Server, _load: Load, requests: int) -> Round:
+        lasted.append(0.06 + requests / 1e6)
+        return Round(requests / lasted[-1], p50_ms=1, p99_ms=1, p999_ms=1)
+
+    monkeypatch.setattr(load_module, "run", run)
+    interleaved([(Mock(), Load("INCR", "fixed", 16))], rounds=1, seconds=0.8)
+    assert 0.7 < lasted[-1] < 0.8
 
 
 @pytest.mark.parametrize("running", [running_respid, running_redis])
