@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from benchmarks.cut import SEGMENT_BYTES
 from benchmarks.plan import LIMIT_PER_SECOND, Plan
-from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least
+from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least, at_most
 from benchmarks.sender import Batch, Cost, median, send_for
 from benchmarks.servers import Server, running_redis, running_respid
 
@@ -15,6 +15,7 @@ CONNECTIONS = 8
 DEPTHS = (1, 16, 100, 500)
 BLOCK_IDS = 100
 LIMIT_SHARE = 0.98
+LONG_PIPELINE = 100  # requests
 
 
 def frame(words: str) -> bytes:
@@ -36,7 +37,7 @@ class Stream(NamedTuple):
 
     def target_at(self, depth: int) -> Target | None:
         """A short transaction costs two more requests, MULTI and EXEC."""
-        return at_least(0.8) if self.in_multi and self.target and depth < 100 else self.target
+        return at_least(0.8) if self.in_multi and self.target and depth < LONG_PIPELINE else self.target
 
     def batch(self, depth: int, server: Server) -> Batch:
         is_redis = server.name == "Redis"
@@ -47,6 +48,10 @@ class Stream(NamedTuple):
             sent, lines = frame("MULTI") + sent + frame("EXEC"), depth + lines + 2
         pieces = [sent[start : start + SEGMENT_BYTES] for start in range(0, len(sent), SEGMENT_BYTES)]
         return Batch(pieces if self.cut else [sent], depth, lines, self.fails)
+
+    def cpu_target_at(self, depth: int) -> Target | None:
+        """Returns the target in microseconds per block."""
+        return at_most(2) if self.ids > 1 and depth >= LONG_PIPELINE else None
 
     @property
     def limit(self) -> float:
@@ -90,6 +95,13 @@ def measure(plan: Plan) -> Measured:
         ("stream", "depth", "respid", "Redis", "respid / Redis"),
         RATIO,
     )
+    blocks = Table(
+        "CPU time of blocks",
+        "The same for blocks of IDs alone. Redis only counts, so the target is an amount of time. Blocks of "
+        f"{BLOCK_IDS} are requested at the limit of the layout, so most of the time the server waits.",
+        ("stream", "depth", "of the limit", "CPU time per block"),
+        "{:.2f} µs",
+    )
     with running_respid(plan.cores.server) as respid, running_redis(plan.cores.server) as redis:
         for name, depth in cases(STREAMS):
             stream = STREAMS[name]
@@ -104,8 +116,11 @@ def measure(plan: Plan) -> Measured:
             throughput.rows.append(Row((name, str(depth)), rates, ratio, stream.target_at(depth)))
             shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in costs)
             cpu.rows.append(Row((name, str(depth)), shown, costs[0].server_cpu_us / costs[1].server_cpu_us))
+            if target := stream.cpu_target_at(depth):
+                share = f"{costs[0].requests_per_second / stream.limit * 100:.1f} %"
+                blocks.rows.append(Row((name, str(depth)), (share,), costs[0].server_cpu_us, target))
             plan.say(f"  {name}, depth {depth}: {rates[0]},000/s, Redis {rates[1]},000/s; CPU {' and '.join(shown)} us")
-    return Measured((throughput, cpu))
+    return Measured((throughput, cpu, blocks))
 
 
 def cases(streams: Mapping[str, Stream]) -> list[tuple[str, int]]:

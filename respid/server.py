@@ -5,10 +5,8 @@ import dataclasses
 import gc
 import logging
 import os
-import resource
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
@@ -17,77 +15,46 @@ from typing import Any
 
 from respid import BUILD_DATE, __version__
 from respid.highwater.keeper import Keeper
-from respid.highwater.stores import Store, StoreError
-from respid.highwater.stores.file import FileStore
-from respid.highwater.stores.lease import LeaseStore
-from respid.highwater.stores.none import NoStore
+from respid.highwater.stores import Store
+from respid.highwater.stores.choice import make_store
 from respid.ids.clock import Clock, SystemClock
 from respid.ids.generator import Generator
 from respid.ids.reservation import Reservation
-from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+from respid.ids.timestamp import parse_timestamp_ms
 from respid.monitoring.history import History, sample_rates
 from respid.monitoring.http import HttpClients, HttpProtocol, Response, Route, json_response
+from respid.monitoring.process_usage import read_process_usage
 from respid.monitoring.status import StatusRoutes
 from respid.monitoring.systemd import SystemdReport
 from respid.net.address import host_ports
 from respid.net.bind import StartError, bind, listen
 from respid.net.clients import Clients
+from respid.net.credential_log import report_ended_crl, warn_about_end, warn_about_short
 from respid.net.departures import Departures
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
 from respid.net.memory_limit import default_limit_bytes
+from respid.net.open_files import fit_max_clients
 from respid.net.peers import Peers
 from respid.net.port_claim import PortClaim
 from respid.net.rejection_log import RejectionLog
 from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
-from respid.net.tls_listener import MAX_HANDSHAKES
 from respid.reload import ReadError, Reloader, Source
 from respid.worker.config import Config
-from respid.worker.credentials import SHORT_BYTES, count_short, read_passwords
+from respid.worker.credentials import read_passwords
 from respid.worker.lifecycle import State
-from respid.worker.worker import ProcessUsage, Worker
+from respid.worker.worker import Worker
 
 STOP_SECONDS = 10.0  # how long a stop waits for the requests in progress
 STORE_STOP_SECONDS = 5.0  # how long it then waits for the store
 KEEPER_STOP_SECONDS = 1.0  # how long it then waits for the keeper's task, which sleeps between its rounds
 SIGNAL_REPEAT_SECONDS = 0.5  # stop signals this close together are one: GNU timeout sends two
-CERTIFICATE_WARNING_SECONDS = 7 * 86400
 # A full garbage collection finds nothing, as clients leave no cycles, but stops the server: for 35 ms while 250,000
 # commands are queued. It takes place this many times less often than by default.
 FULL_COLLECTION_FACTOR = 10
 RUN_ID_BYTES = 20  # shown as 40 hexadecimal digits, as Redis does
-RESERVED_DESCRIPTORS = 64 + MAX_HANDSHAKES  # listeners, HTTP connections, files
 _log = logging.getLogger(__name__)
-
-
-def make_store(config: Config) -> Store:
-    if config.store == "file":
-        if config.state_dir is None:
-            raise StoreError("the file store needs a directory: set --state-dir")
-        return FileStore(
-            config.state_dir,
-            config.worker_id,
-            config.layout,
-            reserve_ms=config.reserve_ms,
-            is_exclusive=config.state_dir_exclusive,
-            start_above=config.start_above,
-        )
-    if config.store == "lease":
-        try:
-            from respid.highwater.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import
-        except ImportError as error:
-            raise StoreError(f"the lease store needs {error.name}: pip install 'respid[kubernetes]'") from None
-        return LeaseStore(
-            KubernetesLeaseApi(pod=config.pod_name, pod_uid=config.pod_uid),
-            space=config.lease_id_space,
-            worker_id=config.worker_id,
-            pod=config.pod_name,
-            layout=config.layout,
-            reserve_ms=config.reserve_ms,
-            monotonic_ns=SystemClock().monotonic_ns,
-        )
-    return NoStore()
 
 
 def make_worker(config: Config, store: Store, clock: Clock, *, earliest_ms: int = 0) -> Worker:
@@ -334,67 +301,6 @@ def report_task_error(task: asyncio.Task[None]) -> None:
     """Logs now why a background task failed, not when the task is garbage collected. The server goes on without it."""
     if not task.cancelled() and (error := task.exception()):
         task.get_loop().call_exception_handler({"message": "a background task failed", "exception": error})
-
-
-def warn_about_end(end_seconds: float, now_seconds: float) -> None:
-    """Logs that the certificate expires soon or has expired."""
-    end = format_timestamp(round(end_seconds * 1000))
-    if end_seconds <= now_seconds:
-        message = "the TLS certificate expired at %s: clients that verify it cannot connect; renew it"
-        _log.error(message, end, extra={"event": "certificate_ended"})
-    elif end_seconds - now_seconds < CERTIFICATE_WARNING_SECONDS:
-        _log.warning("the TLS certificate expires at %s: renew it", end, extra={"event": "certificate_ends"})
-
-
-def report_ended_crl(end_seconds: float, now_seconds: float) -> None:
-    """Logs that a revocation list has expired."""
-    if end_seconds <= now_seconds:
-        message = "a revocation list expired at %s: certificates of its CA are refused; publish a new list"
-        _log.error(message, format_timestamp(round(end_seconds * 1000)), extra={"event": "crl_ended"})
-
-
-def warn_about_short(passwords: list[bytes], source: str) -> None:
-    if short := count_short(passwords):
-        message = "%d of the passwords in %s can be guessed, being shorter than %d bytes: use longer, random ones"
-        _log.warning(message, short, source, SHORT_BYTES, extra={"event": "password_short"})
-
-
-def fit_max_clients(max_clients: int) -> int:
-    """Raises the limit of open files to fit this many clients. Returns how many fit, as redis-server does.
-
-    Raises StartError if not even one fits.
-    """
-    needed = max_clients + RESERVED_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= needed or soft == resource.RLIM_INFINITY:
-        return max_clients
-    reachable = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
-    if reachable == needed:
-        return max_clients
-    fitting = reachable - RESERVED_DESCRIPTORS
-    if fitting < 1:
-        least = RESERVED_DESCRIPTORS + 1
-        raise StartError(f"the limit of open files is {reachable} and respid needs {least}: raise it (ulimit -n)")
-    _log.warning(
-        "max clients lowered from %d to %d: the limit of open files is %d (ulimit -n)",
-        max_clients,
-        fitting,
-        reachable,
-        extra={"event": "max_clients_lowered"},
-    )
-    return fitting
-
-
-def read_process_usage() -> ProcessUsage:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        resident_bytes = pages * resource.getpagesize()
-    except OSError:  # not Linux: the peak is the closest value available
-        resident_bytes = peak_bytes
-    return ProcessUsage(resident_bytes, peak_bytes, usage.ru_utime, usage.ru_stime)
 
 
 def serve(config: Config) -> None:

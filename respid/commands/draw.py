@@ -3,7 +3,7 @@
 This is the same for one request and for a run of many, which draw with one call. Knows no commands and no frames.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ from respid.resp import encoder
 # only an import waits because its blocks are larger than that.
 SMALL_BLOCKS = 16
 _LONGEST_CONSTANT = 32  # bytes of a reply that is repeated hundreds of times
+_MOST_AT_ONCE = 512  # about 0.1 ms, until the time is checked
 _SINGLE = RequestKind.SINGLE  # a global is found faster than a member of an enumeration
 
 
@@ -31,18 +32,39 @@ class Draw:
         if not self.ids:
             wait.want_one()
             return 0, count
-        wait.kind, wait.block, wait.ids = _SINGLE, self.ids, self.ids * count
+        self.want(session, count)
         if self.ids == 1:
             return generator.take(count, wait.since_ms)
-        if self.ids * SMALL_BLOCKS > generator.layout.sequence_size:
-            wait.kind = RequestKind.BLOCK
         return generator.take_blocks(self.ids, count, wait.since_ms)
 
+    def want(self, session: Session, count: int) -> None:
+        """Notes for the waiting queue what the client wants, before it may have to wait."""
+        wait = session.wait
+        wait.kind, wait.block, wait.ids = _SINGLE, self.ids, self.ids * count
+        if self.ids * SMALL_BLOCKS > session.worker.generator.layout.sequence_size:
+            wait.kind = RequestKind.BLOCK
+
+    def take_different(self, session: Session, ends: Sequence[int]) -> tuple[int, int]:
+        """Draws blocks of other sizes after this one, as `take_different_blocks` does."""
+        self.want(session, 1)
+        session.wait.ids = ends[-1]
+        return session.worker.generator.take_different_blocks(ends, session.wait.since_ms)
+
     def answer(self, session: Session, count: int) -> tuple[int, bytes | None]:
-        """Answers up to `count` requests: (number answered, their replies), or (0, None) if they have to wait."""
-        first, drawn = self.take(session, count)
-        if drawn:
-            return drawn, self.encode(first, self.ids, drawn)
+        """Answers up to `count` requests: (number answered, their replies), or (0, None) if they have to wait.
+
+        A client that has waited gets the IDs of several milliseconds, as far as it is entitled to them.
+        """
+        answered, replies = 0, b""
+        most = min(count, _MOST_AT_ONCE)
+        while answered < most:
+            first, drawn = self.take(session, count - answered)
+            if not drawn:
+                break
+            replies += self.encode(first, self.ids, drawn)
+            answered += drawn
+        if answered:
+            return answered, replies
         refusal = session.refusal()
         return (0, None) if refusal is None else (1, refusal)
 

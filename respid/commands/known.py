@@ -4,19 +4,21 @@ They are answered many at once, without their handlers. Knows no frames; `resp.k
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from respid.commands.draw import ONE_INTEGER, ONE_STRING, Draw
+from respid.commands.draw import ONE_INTEGER, ONE_STRING, Draw, Drawn, DrawOf
 from respid.commands.session import Session
 from respid.commands.table import COMMANDS
+from respid.ids.layout import Layout
 from respid.resp import encoder
 from respid.resp.known_frames import FREE, NUMBER, ONE, Kind, Kinds, Number, kind_of
 
 # The most frequent ones, as drivers send them. INCRBY is what redis-py sends for `incr()`. Some frameworks set a
 # missing counter, or the time after which it expires, in the same pipeline. An argument in lower case is free, but for
-# `number`, which is a positive one, and `one`, which drivers with doubles send as 1.0.
+# `number`, which is a positive one, and `one`, which drivers with doubles send as 1.0. A last argument of 1 is a number
+# of IDs, which may be any other.
 REQUESTS = (
     "PING",
     "ID.NEXT",
@@ -37,6 +39,8 @@ REQUESTS = (
     "SETNX key value",
     "SET key 0 NX",
 )
+_ONE_ID = b"1"  # as the last argument, the number of IDs, of which there may be more
+_MOST_BLOCKS = 4096  # sizes that are known, in 0.8 MB; a layout may have millions
 _NUMBERS = {"number": NUMBER, "one": ONE}
 _SAMPLE = b"1"  # of an argument that does not matter
 _STRING = b"%b"
@@ -53,14 +57,15 @@ class Known:
     drawn: Draw | None
 
 
-_KINDS_CACHE: dict[int, Kinds[Known]] = {}  # by version of the protocol
+_KINDS_CACHE: dict[tuple[int, int], Kinds[Known]] = {}  # by version of the protocol, and the largest block
 
 
 def known_kinds(session: Session) -> Kinds[Known]:
     """Returns the known requests of a session, in upper and in lower case."""
-    kinds = _KINDS_CACHE.get(session.version)
+    key = session.version, session.worker.generator.layout.sequence_bits
+    kinds = _KINDS_CACHE.get(key)
     if kinds is None:
-        kinds = _KINDS_CACHE[session.version] = dict(
+        kinds = _KINDS_CACHE[key] = dict(
             _kind(session, words, [name.encode(), *map(_argument, others)])
             for words in REQUESTS
             for upper, *others in [words.split()]
@@ -72,7 +77,7 @@ def known_kinds(session: Session) -> Kinds[Known]:
 def in_this_version(session: Session, requests: tuple[Known, ...]) -> tuple[Known, ...]:
     """Returns the same requests, with the replies of the version that the session has now."""
     by_words = {kind.subject.words: kind.subject for kind in known_kinds(session).values()}
-    return tuple([by_words[request.words] for request in requests])
+    return tuple([request if request.drawn else by_words[request.words] for request in requests])
 
 
 def _argument(word: str) -> bytes | Number:
@@ -83,22 +88,45 @@ def _argument(word: str) -> bytes | Number:
 
 def _kind(session: Session, words: str, pattern: list[bytes | Number]) -> tuple[bytes, Kind[Known]]:
     arguments = [each if isinstance(each, bytes) and each else _SAMPLE for each in pattern]
-    command = COMMANDS[arguments[0].upper()]
-    drawn = command.draw_of(session.worker.generator.layout, arguments) if command.draw_of else None
-    reply = None if command.draw_of else command.handler(session, arguments)
-    if isinstance(drawn, Draw):
+    command, layout = COMMANDS[arguments[0].upper()], session.worker.generator.layout
+    draw_of = command.draw_of
+    drawn: Drawn | None = None
+    blocks: _Blocks | None = None
+    reply = None if draw_of else command.handler(session, arguments)
+    if draw_of and isinstance(drawn := draw_of(layout, arguments), Draw):
         reply = _REPLIES.get(drawn)
     if not isinstance(reply, bytes):
         raise TypeError(f"the reply to {command.name} is neither constant nor an ID")
     known = Known(words, command.name, reply, drawn if isinstance(drawn, Draw) else None)
-    return kind_of(pattern, known, may_run=command.runs)
+    if draw_of and pattern[-1] == _ONE_ID:
+        blocks = _Blocks(known, draw_of, layout, arguments)
+    return kind_of(pattern, known, may_run=command.runs, by_last=blocks)
+
+
+class _Blocks(dict[bytes, Known | None]):
+    """Known requests for blocks of IDs, by their last argument with its header."""
+
+    def __init__(self, one: Known, draw_of: DrawOf, layout: Layout, arguments: list[bytes]) -> None:
+        super().__init__({encoder.bulk_string(_ONE_ID): one})
+        self._one, self._draw_of, self._layout, self._arguments = one, draw_of, layout, arguments
+
+    def __missing__(self, argument: bytes) -> Known | None:
+        text = argument[4:-2]
+        if argument != encoder.bulk_string(text):
+            return None
+        drawn = self._draw_of(self._layout, [*self._arguments[:-1], text])
+        if not isinstance(drawn, Draw) or len(self) >= _MOST_BLOCKS:
+            return None
+        known = self[argument] = replace(self._one, drawn=drawn)
+        return known
 
 
 class _Plan(NamedTuple):
     """How to answer these requests, one after the other."""
 
     template: bytes
-    ids: int
+    draws: int
+    ends: tuple[int, ...]  # if there are blocks: the size of each draw, added to those before it
     strings: tuple[int, ...]  # which of the IDs are strings
     counts: tuple[tuple[str, int], ...]  # by command
 
@@ -108,29 +136,30 @@ def _plan(requests: tuple[Known, ...]) -> _Plan:
     replies: list[bytes] = []
     strings: list[int] = []
     counts: dict[str, int] = {}  # a Counter takes 5 us to make, and some clients never send the same sequence again
-    ids = 0
+    ends: list[int] = []
     for request in requests:
         replies.append(request.reply)
         counts[request.command] = counts.get(request.command, 0) + 1
         if request.drawn is not None:
             if request.reply == _STRING:
-                strings.append(ids)
-            ids += 1
-    return _Plan(b"".join(replies), ids, tuple(strings), tuple(counts.items()))
+                strings.append(len(ends))
+            ends.append((ends[-1] if ends else 0) + request.drawn.ids)
+    has_blocks = bool(ends) and ends[-1] > len(ends)
+    return _Plan(b"".join(replies), len(ends), tuple(ends) if has_blocks else (), tuple(strings), tuple(counts.items()))
 
 
 def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes]:
     """Answers the requests before the first one that gets no ID now: (number of these, their replies)."""
     if len(requests) == 1:
         return _answer_one(session, requests[0])
-    template, ids, strings, counts = _plan(requests)
-    if ids:
-        first, drawn = ONE_INTEGER.take(session, ids)
-        if drawn < ids:
+    template, draws, ends, strings, counts = _plan(requests)
+    if draws:
+        first, drawn = _take(session, requests, ends) if ends else ONE_INTEGER.take(session, draws)
+        if drawn < draws:
             session.last_command = requests[0].command
             requests = _before_draw(requests, drawn)
-            template, _, strings, counts = _plan(requests)
-        numbers = range(first, first + drawn)
+            template, _, _, strings, counts = _plan(requests)
+        numbers = [first - 1 + end for end in ends[:drawn]] if ends else range(first, first + drawn)
         template %= tuple(_with_strings(numbers, strings) if strings else numbers)
     commands = session.worker.stats.commands
     for command, count in counts:
@@ -138,6 +167,12 @@ def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, by
     if requests:
         session.last_command = requests[-1].command
     return len(requests), template
+
+
+def _take(session: Session, requests: tuple[Known, ...], ends: tuple[int, ...]) -> tuple[int, int]:
+    """Draws for requests with blocks among them: (first ID, number of draws), or (0, 0) if none now."""
+    draw = next(request.drawn for request in requests if request.drawn)
+    return draw.take_different(session, ends)
 
 
 def _answer_one(session: Session, request: Known) -> tuple[int, bytes]:
@@ -148,7 +183,7 @@ def _answer_one(session: Session, request: Known) -> tuple[int, bytes]:
         first, drawn = draw.take(session, 1)
         if not drawn:
             return 0, b""
-        reply = draw.encode(first, 1, 1)
+        reply = draw.encode(first, draw.ids, 1)
     session.worker.stats.commands[request.command] += 1
     return 1, reply
 

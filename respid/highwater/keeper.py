@@ -7,12 +7,20 @@ was deleted or replaced is noticed within 200 ms.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from respid.highwater.clock_watch import ClockWatch
 from respid.highwater.floor import find_floor
-from respid.highwater.stores import HolderLostError, Mark, Store, StoreError, StoreUnavailableError, Survey
-from respid.highwater.stores.none import NoStore
+from respid.highwater.start_log import log_start
+from respid.highwater.stores import (
+    HolderLostError,
+    Store,
+    StoreError,
+    StoreUnavailableError,
+    Survey,
+    UnconfirmedError,
+)
 from respid.ids.generator import Obstacle
 from respid.ids.timestamp import format_timestamp
 from respid.worker.lifecycle import State
@@ -21,6 +29,10 @@ from respid.worker.worker import Worker
 LOOK_SECONDS = 0.1
 IDLE_LOOK_SECONDS = 0.125  # if no ID was issued since the last look
 RETRY_SECONDS = 0.5  # after a failed extension
+# Retries to confirm one are up to a sixteenth of the remaining reservation apart: the API server of many workers may be
+# overloaded. Once little is left, they are no closer than this.
+PAUSES = 16
+LEAST_PAUSE_SECONDS = 2.0
 SILENCE_SECONDS = 6.0  # after which a store that does not answer is reported; longer than a request to a lease store
 GONE_MS = 1 << 62  # the age of a mark that is no longer where it was stored: it is stored again at once
 _log = logging.getLogger(__name__)
@@ -148,7 +160,7 @@ class Keeper:
             reservation.begin(floor_ms, ceiling_ms)
             # Last: if memory runs out above, the generator does not know the floor, and `end` must not store its end.
             self._is_holder = True
-        self._log_mark(survey.own, floor_ms, now_ms)
+        log_start(worker, self._store.name, survey.own, floor_ms, now_ms)
         if above_ms:
             _log.info(
                 "every ID of this start is greater than %d", worker.config.start_above, extra={"event": "start_above"}
@@ -179,45 +191,6 @@ class Keeper:
             accepts_change=self._worker.config.accept_layout_change,
         )
 
-    def _log_mark(self, own: Mark | None, floor_ms: int | None, now_ms: int) -> None:
-        if floor_ms is None:
-            self._log_no_floor(own)
-            return
-        lead_ms = floor_ms - now_ms
-        if self._worker.generator.obstacle() is Obstacle.LEAD:
-            _log.error(
-                "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
-                " of it; set the clock if it is wrong, or raise --max-clock-lead to issue IDs ahead of the clock",
-                lead_ms // 1000,
-                self._worker.generator.lead_limit_ms // 1000,
-                extra={"event": "mark_too_far_ahead"},
-            )
-        elif lead_ms > 0:
-            message = (
-                "the high-water mark is %d ms ahead of the wall clock: issuing IDs ahead of it until it catches up"
-            )
-            _log.warning(message, lead_ms, extra={"event": "mark_ahead"})
-
-    def _log_no_floor(self, own: Mark | None) -> None:
-        """Logs why no mark says where IDs begin. Only without a store is that a reason to worry at each start."""
-        worker_id = self._worker.generator.worker_id
-        if own is not None:
-            message = "the high-water mark shows that worker ID %d has not issued an ID yet"
-            _log.info(message, worker_id, extra={"event": "mark_unused"})
-        elif self._store.name == NoStore.name:
-            message = (
-                "store none keeps no high-water mark: IDs can repeat if the clock was set back since the last start"
-            )
-            _log.warning(message, extra={"event": "mark_missing"})
-        elif self._worker.config.start_above is None:
-            _log.info(
-                "first start of worker ID %d (no high-water mark in store %s); if it has issued IDs before, its state"
-                " was lost: stop it, and start it with --start-above",
-                worker_id,
-                self._store.name,
-                extra={"event": "mark_missing"},
-            )
-
     async def _keep_extending(self) -> None:
         while not self._ending:
             if await self._extend_if_due():
@@ -236,10 +209,8 @@ class Keeper:
             return True
         reservation.extending(ceiling_ms)
         try:
-            async with self._storing, self._impatience():
-                if self._ending:
-                    return True
-                await self._store.extend(ceiling_ms)
+            if not await self._store_ceiling(ceiling_ms, now_ns):
+                return True
         except HolderLostError as error:
             self._is_holder = False
             self._worker.generator.seal()
@@ -256,6 +227,40 @@ class Keeper:
         self._clock_watch.note_extension(trusted_ns)
         self._look()  # a step of the wall clock may have waited for this extension
         return True
+
+    async def _store_ceiling(self, ceiling_ms: int, sent_ns: int) -> bool:
+        """Stores a ceiling. If it is stored but not confirmed, retries only the latter, less and less often.
+
+        Returns False if the end came first. Raises StoreError.
+        """
+        store: Callable[[], Awaitable[None]] = partial(self._store.extend, ceiling_ms)
+        pause_seconds = RETRY_SECONDS
+        while True:
+            try:
+                async with self._storing, self._impatience():
+                    if self._ending:
+                        return False
+                    await store()
+                    return True
+            except UnconfirmedError as error:
+                if not self._is_wanted(ceiling_ms, sent_ns):
+                    raise
+                self._note_failure(error)
+                store = error.confirm
+            await self._pause(pause_seconds)
+            left_seconds = self._worker.reservation.remaining_ms(self._clock_watch.wall_ms) / 1000
+            pause_seconds = min(2 * pause_seconds, max(LEAST_PAUSE_SECONDS, left_seconds / PAUSES))
+
+    def _is_wanted(self, ceiling_ms: int, sent_ns: int) -> bool:
+        """Whether a ceiling that was sent to the store at that boot time need not be replaced by another one yet."""
+        age_ms, due_ms = (self._worker.clock.boot_ns() - sent_ns) // 1_000_000, self._due_ceiling_ms()
+        return due_ms is not None and due_ms >= ceiling_ms and age_ms * 2 < self._worker.reservation.span_ms
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleeps, but not for long after the end has begun."""
+        while seconds > 0 and not self._ending:
+            await asyncio.sleep(RETRY_SECONDS)
+            seconds -= RETRY_SECONDS
 
     def _is_extension_due(self) -> bool:
         """False while the store writes, which makes a mark look replaced."""

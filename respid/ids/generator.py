@@ -5,7 +5,8 @@ so, and the caller comes back later.
 """
 
 import random
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 from respid.ids.clock import Clock
@@ -40,7 +41,7 @@ def max_sequence_reset(layout: Layout) -> int:
 
 
 class Generator:
-    """Issues the IDs of one worker: `take`, `take_block` and `take_blocks`.
+    """Issues the IDs of one worker: `take`, `take_block` and those for several blocks.
 
     Its time is that of the wall clock, but never before its last ID. If the wall clock is behind, the generator stays
     on its last millisecond. It goes on to the next one only when the sequence is spent, and no sooner than a monotonic
@@ -224,6 +225,24 @@ class Generator:
         first = self._next_id
         count = min(count, (self._end_id - first) // size)
         self._next_id = first + count * size
+        return first, count
+
+    def take_different_blocks(self, ends: Sequence[int], since_ms: int | None = None) -> tuple[int, int]:
+        """Takes adjacent blocks, as calls of `take_block` in this instant would, up to one that does not fit.
+
+        `ends` has the size of each block, of 1 or more IDs, added to the sizes of those before it. Returns the first ID
+        of the first block and the number of blocks, all of one millisecond, or (0, 0). Raises ValueError if the first
+        one is larger than the sequence.
+        """
+        if not 1 <= ends[0] <= self._sequence_size:
+            raise ValueError(f"a block of {ends[0]} IDs is not 1 to {self._sequence_size}, the size of the sequence")
+        now_ns = self._wall_ns()
+        is_current = self._start_ns <= now_ns < self._end_ns and self._end_id - self._next_id >= ends[0]
+        if not is_current and not self._advance(now_ns // _MILLISECOND_NS, since_ms, ends[0]):
+            return NOTHING
+        first = self._next_id
+        count = bisect_right(ends, self._end_id - first)
+        self._next_id = first + ends[count - 1]
         return first, count
 
     def _advance(self, now_ms: int, since_ms: int | None, count: int) -> bool:

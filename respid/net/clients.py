@@ -198,8 +198,8 @@ class Clients:
 
     def wait_for_id(self, client: ClientSocket) -> None:
         """Adds a client to the waiting queue, and schedules a tick."""
-        self._queue.join(client)
-        self._ticker.schedule()
+        if self._queue.join(client):  # else the tick that is scheduled is early enough
+            self._ticker.schedule()
 
     def time_next_batch(self, connection: Connection, end: Callable[[], None]) -> Connection:
         """Returns a stand-in that times the connection's next batch, and calls `end` when it is answered."""

@@ -135,7 +135,15 @@ class Connection:
             return output
         self._pending.continue_run(frames - count)
         rest = data[found.end :]  # may take long, unlike a run
+        if not rest and self._generator.queued and not self._generator.stopped_for_ms():
+            self._wait_with_run()  # an attempt would be in vain, since others wait
+            return output
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
+
+    def _wait_with_run(self) -> None:
+        self._pending.wait_with_run()
+        self.next = Next.WAIT
+        self.is_between_requests = self.is_settled = False
 
     def _receive_transactions(self, data: bytes) -> bytes:
         """Answers the transactions with which a read begins: 16 INCRs take 4 us, and 25 on the general path."""

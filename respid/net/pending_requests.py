@@ -339,6 +339,11 @@ class PendingRequests:
             session.worker.stats.failed_calls[command] += answered
         return replies
 
+    def wait_with_run(self) -> None:
+        """Waits with the rest of a run, without an attempt to draw its IDs."""
+        self.runs.subject.draw.want(self.session, self.run_left)
+        self._wait()
+
     def _expect_run(self, command: Command, arguments: list[bytes]) -> None:
         """Expects a run of such requests if this one is like the one before."""
         if command.draw_of is None and self.session.transaction is not None:

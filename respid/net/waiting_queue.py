@@ -15,7 +15,7 @@ from respid.commands import RequestKind, Session
 from respid.net.turns import ROUND_NS
 from respid.worker.worker import Worker
 
-_MOST_SPARE_MS = 5
+_MOST_SPARE_MS = 10
 _LOOKED_AT = 64  # waiting clients
 SINGLES_FIRST_ROUNDS = 4  # the last round of so many begins with pipelines or with a stream, in turn
 
@@ -65,24 +65,27 @@ class WaitingQueue:
         return not self._singles and not self._pipelines
 
     def spare_ms(self) -> int:
-        """For how many milliseconds, up to 5, the queue can be left alone although IDs will be available earlier.
+        """For how many milliseconds, up to 10, the queue can be left alone although IDs will be available earlier.
 
-        No ID is lost while the clients want those of twice as many milliseconds, as pipelines of blocks do. Then waking
-        up for each millisecond would cost more than the IDs. A client that wants a single ID, or a single small block,
-        waits for one millisecond.
+        No ID is lost while the clients want those of twice the time since the last ID, as pipelines of blocks do. Then
+        waking up for each millisecond, or for each client, would cost more than the IDs. A client that wants a single
+        ID, or a single small block, waits for one millisecond.
         """
         generator = self._worker.generator
-        if self._is_interrupted or generator.timestamp_ms < self._worker.clock.wall_ms():
+        if self._is_interrupted:
             return 0
         wanted = sum(waiter.session.wait.ids for waiter in islice(self._waiters(), _LOOKED_AT))
-        return min(wanted // (2 * generator.layout.sequence_size), 1 if self._singles else _MOST_SPARE_MS)
+        spare_ms = min(wanted // (2 * generator.layout.sequence_size), 1 if self._singles else _MOST_SPARE_MS)
+        passed_ms = max(0, self._worker.clock.wall_ms() - generator.timestamp_ms)
+        return max(0, spare_ms - passed_ms)
 
-    def join(self, waiter: Waiter) -> None:
-        """Adds a connection at the end."""
+    def join(self, waiter: Waiter) -> bool:
+        """Adds a connection at the end. Returns False if the others should be served before it changes anything."""
         self._account()
-        self._append(waiter)
+        is_first = len(self._append(waiter)) == 1
         self._worker.generator.queued = True
         self._count_exhausted(self._bulk_waiting + waiter.session.wait.is_bulk)
+        return is_first
 
     def serve(self) -> None:
         """Gives each connection one turn, as long as there are IDs, or a refusal for all."""
@@ -136,12 +139,15 @@ class WaitingQueue:
             else:
                 self._append(waiter)
 
-    def _append(self, waiter: Waiter) -> None:
+    def _append(self, waiter: Waiter) -> deque[Waiter]:
+        """Returns the queue that it was added to."""
         wait = waiter.session.wait
         if wait.kind is RequestKind.STREAM:
-            self._streams.append(waiter)
+            queue = self._streams
         else:
-            (self._singles if wait.is_single else self._pipelines).append(waiter)
+            queue = self._singles if wait.is_single else self._pipelines
+        queue.append(waiter)
+        return queue
 
     def _account(self) -> None:
         """Adds the time since the last call, for each connection that waited."""

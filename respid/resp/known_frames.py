@@ -56,12 +56,17 @@ FREE = b""
 """An argument that does not matter."""
 
 
-class Extra(NamedTuple):
+ByLast = Mapping[bytes, Subject | None]
+"""Subjects by the last argument of their frames, with its header; None for those that are not known."""
+
+
+class Extra(NamedTuple, Generic[Subject]):
     """What the frames of a few kinds have besides a free argument and a tail."""
 
     name: bytes  # the rest of a longer name than the opening tells
     free: tuple[None, ...]  # as many more arguments do not matter
     ending: re.Pattern[bytes] | None  # what matches the arguments after these, if their bytes may differ
+    by_last: ByLast[Subject] | None  # if their last argument decides about their subject
 
 
 class Kind(NamedTuple, Generic[Subject]):
@@ -69,7 +74,7 @@ class Kind(NamedTuple, Generic[Subject]):
 
     start: int  # where the first free argument begins, or the tail if there is none
     free: tuple[None, ...]  # that argument
-    extra: Extra | None  # after it
+    extra: Extra[Subject] | None  # after it
     tail: bytes  # the rest of the frame
     may_run: bool  # whether a run of such frames is faster than known ones
     subject: Subject  # what the caller wants to know about the request
@@ -79,10 +84,17 @@ Kinds = Mapping[bytes, Kind[Subject]]
 """Kinds by the opening of their frames."""
 
 
-def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool = True) -> tuple[bytes, Kind[Subject]]:
+def kind_of(
+    arguments: list[bytes | Number],
+    subject: Subject,
+    *,
+    may_run: bool = True,
+    by_last: ByLast[Subject] | None = None,
+) -> tuple[bytes, Kind[Subject]]:
     """Returns the kind of a request, and its opening.
 
-    FREE arguments come directly after the name, numbers and options after them. Options may be in any letter case.
+    FREE arguments come directly after the name, numbers and options after them. Options may be in any letter case. The
+    last argument does not matter if `by_last` is given.
 
     Raises ValueError if the opening does not tell the number of arguments and the length of the name.
     """
@@ -92,11 +104,13 @@ def kind_of(arguments: list[bytes | Number], subject: Subject, *, may_run: bool 
     free = (None,) * others.count(FREE)
     rest = others[len(free) :]
     command = b"*%d\r\n%s" % (len(arguments), _bulk_string(name))
+    if by_last is not None:
+        rest.pop()
     tail = b"".join([_bulk_string(other) for other in rest if isinstance(other, bytes)])
     if not free:
         frame = command + tail
         return frame[:OPENING_BYTES], Kind(OPENING_BYTES, free, None, frame[OPENING_BYTES:], may_run, subject)
-    extra = Extra(command[OPENING_BYTES:-2], free[1:], None)
+    extra = Extra(command[OPENING_BYTES:-2], free[1:], None, by_last)
     if not all(isinstance(other, bytes) and other.isdigit() for other in rest):
         ending, tail = re.compile(b"".join(map(_pattern_of, rest)), re.IGNORECASE), b""
         extra = extra._replace(ending=ending)
@@ -263,7 +277,7 @@ class KnownFrames(Generic[Subject]):
         else:
             self._period = None
 
-    def _scan(  # noqa: C901 - a call for each frame takes too long
+    def _scan(  # noqa: C901, PLR0912 - a call for each frame takes too long
         self, kinds: Kinds[Subject], buffer: bytes, position: int, most_alike: int, most: int
     ) -> tuple[tuple[Subject, ...], int, bool]:
         """Does what `_find` does, frame by frame, up to `most`."""
@@ -276,7 +290,7 @@ class KnownFrames(Generic[Subject]):
             if free:
                 end += _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
             if extra:
-                name, others, ending = extra
+                name, others, ending, by_last = extra
                 if name and not buffer.startswith(name, position + OPENING_BYTES):
                     end = _UNKNOWN_BYTES
                 for _ in others:
@@ -284,6 +298,13 @@ class KnownFrames(Generic[Subject]):
                 if ending:
                     match = ending.match(buffer, end)
                     end = match.end() if match else _UNKNOWN_BYTES
+                if by_last is not None:
+                    begun, end = end, end + _ARGUMENT_BYTES.get(buffer[end : end + 4], _UNKNOWN_BYTES)
+                    other = by_last[buffer[begun:end]] if end <= end_of_buffer else None
+                    if other is None:
+                        end = _UNKNOWN_BYTES
+                    else:
+                        subject = other
             if tail:
                 end = end + len(tail) if buffer.startswith(tail, end) else _UNKNOWN_BYTES
             if end > end_of_buffer:
@@ -337,5 +358,7 @@ def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Shape:
             begun = position
         match = extra.ending.match(buffer, position) if extra and extra.ending else None
         position = (match.end() if match else position) + len(tail)
+        if extra and extra.by_last is not None:
+            position += _ARGUMENT_BYTES[buffer[position : position + 4]]
     format_ = "".join(pieces) + f"{len(buffer) - begun}s"
     return shape_of(format_, Struct(format_).unpack(buffer), len(buffer))

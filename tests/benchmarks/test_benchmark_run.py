@@ -14,7 +14,7 @@ from benchmarks.bulk import percentile
 from benchmarks.load import Load
 from benchmarks.machine import Cores
 from benchmarks.plan import Plan
-from benchmarks.results import Measured
+from benchmarks.results import Measured, at_most
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
 
@@ -65,8 +65,17 @@ def test_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every stream, by respid and by Redis."""
     need_tool("redis-benchmark")
     monkeypatch.setattr(streams, "DEPTHS", (16,))
-    throughput, cpu = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
+    throughput, cpu, _ = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in cpu.rows] == list(streams.STREAMS)
+
+
+def test_long_pipelines_of_blocks_have_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_tool("redis-benchmark")
+    monkeypatch.setattr(streams, "DEPTHS", (16, 100))
+    stream = streams.STREAMS["INCRBY 100"]
+    monkeypatch.setattr(streams, "STREAMS", {"INCR": streams.STREAMS["INCR"], "INCRBY 100": stream})
+    *_, blocks = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
+    assert [(row.labels, row.target) for row in blocks.rows] == [(("INCRBY 100", "100"), at_most(2))]
 
 
 def test_short_replies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,8 @@ def test_each_kib_of_arguments_counts_as_a_request(worker: Worker, text_bytes: i
         ("HSETNX orders field 1", 4 * 48 + 6 + 6),
         ("INCR orders", 0),
         ("INCR orders; INCR customers; INCRBY x 1", 200 + 2 * 8),
-        ("INCR orders; INCRBY orders 2; INCR orders", 400),
+        ("INCR orders; INCRBY orders 2; INCR orders", 200 + 2 * 8),
+        ("INCR orders; INCRBY orders 0; INCR orders", 3 * 48 + 7 + 2 * 200),
     ],
 )
 def test_holds_what_exec_needs(client: CommandClient, queued: str, held: int) -> None:

@@ -7,8 +7,15 @@ from unittest import mock
 
 import pytest
 
-from respid.highwater.keeper import IDLE_LOOK_SECONDS, LOOK_SECONDS, RETRY_SECONDS, SILENCE_SECONDS, Keeper
-from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError
+from respid.highwater.keeper import (
+    IDLE_LOOK_SECONDS,
+    LEAST_PAUSE_SECONDS,
+    LOOK_SECONDS,
+    RETRY_SECONDS,
+    SILENCE_SECONDS,
+    Keeper,
+)
+from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, UnconfirmedError
 from respid.highwater.stores.none import NoStore
 from respid.ids.generator import NOTHING, Generator, Obstacle
 from respid.ids.layout import YEAR_MS, Layout
@@ -418,6 +425,77 @@ def test_looks_less_often_while_idle(
         assert look.call_count == pytest.approx(looks + extensions, abs=3)
 
     run_scripted(clock, keep_for_ten_seconds())
+
+
+class UnlistedStore(ScriptedStore):
+    """Marks are stored at once, but the start's is the only one that is confirmed, until the test says so."""
+
+    is_listed = False
+
+    async def extend(self, ceiling_ms: int) -> None:
+        await super().extend(ceiling_ms)
+        if len(self.events) > 2:
+            await self._confirm()
+
+    async def _confirm(self) -> None:
+        self.events.append(("confirming", self.mark_ms or 0))
+        if not self.is_listed:
+            raise UnconfirmedError("the list took too long", self._confirm)
+
+
+def test_retries_only_the_confirmation_less_and_less_often(clock: ScriptedClock) -> None:
+    """With 500 workers, a list and a write each every 0.5 s would be a load for the API server."""
+    store = UnlistedStore(mark_ms=0, spans=ReserveSpans(wall_ms=300_000, lead_ms=10_000))
+    worker = make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
+    began_ms = clock.wall_ms()
+
+    async def keep_while_lists_fail() -> None:
+        async with keeping(Keeper(worker, store)):
+            await asyncio.sleep(290)
+            assert [event for event, _ in store.events[2:4]] == ["extending", "extended"]
+            tries = [event for event, _ in store.events[4:]]
+            assert set(tries) == {"confirming"}
+            assert 20 < len(tries) < 50
+            assert worker.generator.ceiling_ms == began_ms + 300_000
+            assert worker.reservation.last_error == "the list took too long"
+            store.is_listed = True
+            await asyncio.sleep(LEAST_PAUSE_SECONDS + 0.5)
+            assert worker.reservation.last_error is None
+            assert worker.generator.ceiling_ms == store.mark_ms == pytest.approx(began_ms + 450_000, abs=1000)
+            assert store.events[-1][0] == "confirming"
+            await asyncio.sleep(157)
+            assert worker.not_ready() is None, "a new mark is stored in time, from the age of the last one"
+
+    run_scripted(clock, keep_while_lists_fail())
+
+
+def test_unconfirmed_mark_is_stored_again_once_it_is_old(clock: ScriptedClock) -> None:
+    store = UnlistedStore(mark_ms=0, spans=ReserveSpans(wall_ms=20_000, lead_ms=10_000))
+    worker = make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
+
+    async def keep_while_lists_fail() -> None:
+        async with keeping(Keeper(worker, store)):
+            await asyncio.sleep(60)
+            extensions = sum(event == "extended" for event, _ in store.events)
+            assert 4 <= extensions <= 6
+            assert worker.generator.take(1) == NOTHING
+            assert worker.not_ready() == "the reservation cannot be extended: the list took too long"
+
+    run_scripted(clock, keep_while_lists_fail())
+
+
+def test_end_waits_for_no_confirmation(clock: ScriptedClock) -> None:
+    store = UnlistedStore(mark_ms=0, spans=ReserveSpans(wall_ms=300_000, lead_ms=10_000))
+    worker = make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
+
+    async def end_while_lists_fail() -> float:
+        async with keeping(Keeper(worker, store)):
+            await asyncio.sleep(170)
+            began = asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() - began
+
+    assert run_scripted(clock, end_while_lists_fail()) < 1
+    assert [event for event, _ in store.events[-3:]] == ["confirming", "releasing", "released"]
 
 
 def test_start_that_fails_after_its_write_lowers_no_mark(

@@ -1,6 +1,7 @@
 """The generator with any clock: IDs never repeat, only rise, and stay below the ceiling."""
 
 from collections.abc import Callable
+from itertools import accumulate, takewhile
 
 import pytest
 from hypothesis import given, settings
@@ -97,10 +98,33 @@ def test_ids_rise_whatever_clock_does(history: list[tuple[str, int]]) -> None:
     assert generator.ids_issued == issued
 
 
+Drawing = Callable[[Generator, int, int | None], list[int]]
+
+
 @settings(max_examples=300)
 @given(steps, st.integers(1, 9))
 def test_blocks_equal_one_by_one(history: list[tuple[str, int]], count: int) -> None:
-    """Draws `count` blocks at each step, from one generator together and from its twin block by block."""
+    """Draws `count` blocks at each step."""
+    check_twins(
+        history,
+        lambda generator, size, since_ms: _blocks(generator, size, count, since_ms),
+        lambda generator, size, since_ms: _up_to_one_that_waits(generator, [size] * count, since_ms),
+    )
+
+
+@settings(max_examples=300)
+@given(steps, st.lists(st.integers(1, 9), max_size=9))
+def test_different_blocks_equal_one_by_one(history: list[tuple[str, int]], others: list[int]) -> None:
+    """Draws blocks of these sizes after one of each step."""
+    check_twins(
+        history,
+        lambda generator, size, since_ms: _different_blocks(generator, [size, *others], since_ms),
+        lambda generator, size, since_ms: _up_to_one_that_waits(generator, [size, *others], since_ms),
+    )
+
+
+def check_twins(history: list[tuple[str, int]], draw: Drawing, draw_one_by_one: Drawing) -> None:
+    """Draws blocks at each step, from one generator together and from its twin block by block."""
     clock = ScriptedClock()
     together, one_by_one = (begin(clock, SMALL, reserved_ms=10_000) for _ in range(2))
     for step, amount in history:
@@ -110,11 +134,25 @@ def test_blocks_equal_one_by_one(history: list[tuple[str, int]], count: int) -> 
                 follow(step, amount, generator, clock, clock.wall_ms() - 3)
         if step.endswith("block"):
             since_ms = clock.wall_ms() - 3 if step.startswith("wait") else None
-            assert _blocks(together, amount, count, since_ms) == [
-                taken[0] for _ in range(count) if (taken := one_by_one.take_block(amount, since_ms)) != NOTHING
-            ]
+            assert draw(together, amount, since_ms) == draw_one_by_one(one_by_one, amount, since_ms)
         assert (together.last_id, together.ids_issued) == (one_by_one.last_id, one_by_one.ids_issued)
         assert together.milliseconds_exhausted == one_by_one.milliseconds_exhausted
+
+
+def _different_blocks(generator: Generator, sizes: list[int], since_ms: int | None) -> list[int]:
+    """Returns the first IDs of these blocks, up to one that has to wait."""
+    firsts: list[int] = []
+    while left := sizes[len(firsts) :]:
+        first, count = generator.take_different_blocks(list(accumulate(left)), since_ms)
+        if not count:
+            break
+        firsts += accumulate(left[: count - 1], initial=first)
+    return firsts
+
+
+def _up_to_one_that_waits(generator: Generator, sizes: list[int], since_ms: int | None) -> list[int]:
+    taken = (generator.take_block(size, since_ms)[0] for size in sizes)
+    return list(takewhile(bool, taken))
 
 
 def _blocks(generator: Generator, size: int, count: int, since_ms: int | None) -> list[int]:
@@ -174,6 +212,8 @@ def test_large_block_opens_next_millisecond(clock: ScriptedClock) -> None:
 def test_refuses_block_larger_than_sequence(clock: ScriptedClock, count: int) -> None:
     with pytest.raises(ValueError, match="1 to 4096"):
         begin(clock).take_block(count)
+    with pytest.raises(ValueError, match="1 to 4096"):
+        begin(clock).take_different_blocks([count])
 
 
 def test_goes_on_when_clock_is_set_back(clock: ScriptedClock) -> None:

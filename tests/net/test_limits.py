@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from respid.net.open_files import RESERVED_DESCRIPTORS
 from respid.net.peer import keep_alive
-from respid.server import RESERVED_DESCRIPTORS
 from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
 from tests.support.command_line import run_command_line

@@ -2,11 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 
-from respid.commands import RequestKind, Session
-from respid.net.clients import QueueTicker
+from respid.commands import Draw, RequestKind, Session
+from respid.net.clients import Clients, ClientSocket, QueueTicker
+from respid.net.connection import Connection
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, Budget
 from respid.net.waiting_queue import SINGLES_FIRST_ROUNDS, WaitingQueue
@@ -17,6 +19,7 @@ from tests.support.scripted_loop import run_scripted
 from tests.support.scripted_worker import RESERVED_MS, connect, converse
 
 INCR = request("INCR", "orders")
+BLOCKS = request("INCRBY", "orders", "100") * 20
 SHARE = 100  # IDs that a turn gives a bulk request here
 NOTHING_EXHAUSTED = {"single": 0, "bulk": 0}
 
@@ -360,7 +363,7 @@ def test_wait_times_are_added_up(clock: ScriptedClock, worker: Worker, queue: Wa
 
 
 @pytest.mark.parametrize(
-    ("wanted", "spare_ms"), [([1], 0), ([8191], 0), ([8192], 1), ([8192, 1], 1), ([100_000, 1], 1), ([20_000] * 9, 5)]
+    ("wanted", "spare_ms"), [([1], 0), ([8191], 0), ([8192], 1), ([8192, 1], 1), ([100_000, 1], 1), ([20_000] * 9, 10)]
 )
 def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: list[int], spare_ms: int) -> None:
     for ids in wanted:
@@ -382,11 +385,14 @@ def test_small_block_waits_no_longer_than_single_id(worker: Worker, ids: int, sp
     assert queue.spare_ms() == spare_ms
 
 
-def test_leaves_nobody_alone_who_can_be_served(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_counts_the_time_that_passed(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """Since the last ID: the clients get the IDs of that time."""
     waiter = bulk(worker, 100_000)
     join(queue, waiter)
     waiter.session.wait.ids = 100_000
-    clock.pass_ms(1)
+    clock.pass_ms(4)
+    assert queue.spare_ms() == 6
+    clock.pass_ms(7)
     assert queue.spare_ms() == 0
 
 
@@ -405,21 +411,19 @@ def test_round_tries_large_block_once(clock: ScriptedClock, worker: Worker, queu
     assert [waiter.turns for waiter in large] == [1, 1] + [0] * 7
 
 
-def test_ticks_as_late_as_the_queue_allows(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+def test_ticks_as_late_as_the_queue_allows(clock: ScriptedClock, worker: Worker) -> None:
     """While pipelines want more than the next milliseconds have, and sooner once a single ID is wanted, too."""
+    worker.generator.take(4096)
 
     async def tick() -> list[int]:
-        ticker = QueueTicker(queue, worker, asyncio.get_running_loop(), Budget(ROUND_NS))
-        pipelines = [bulk(worker, 60_000) for _ in range(3)]
+        clients = Clients(worker, asyncio.get_running_loop())
+        pipelines = [pipeline(worker, 60_000) for _ in range(3)]
         begun_ms, served_ms = clock.wall_ms(), []
-        join(queue, *pipelines)
         for waiter in pipelines:
-            waiter.session.wait.kind = RequestKind.SINGLE
-            waiter.session.wait.ids = waiter.wants
-        ticker.schedule()
-        for wanted in (60_000, 1):
-            pipelines[0].session.wait.ids = wanted
-            ticker.schedule()
+            clients.wait_for_id(as_client(waiter))
+        for newcomers in ((), (single(worker),)):
+            for waiter in newcomers:
+                clients.wait_for_id(as_client(waiter))
             turns = pipelines[1].turns
             while pipelines[1].turns == turns:
                 await asyncio.sleep(0.001)
@@ -427,5 +431,83 @@ def test_ticks_as_late_as_the_queue_allows(clock: ScriptedClock, worker: Worker,
         return served_ms
 
     first_ms, second_ms = run_scripted(clock, tick())
-    assert first_ms >= 5
+    assert first_ms >= 7
     assert second_ms - first_ms <= 2
+
+
+def test_pipelines_that_join_cause_no_ticks(clock: ScriptedClock, worker: Worker) -> None:
+    """The IDs of the milliseconds that pass meanwhile are not lost, and each tick wakes up the process."""
+    worker.generator.take(4096)
+
+    async def join_one_by_one() -> int:
+        clients = Clients(worker, asyncio.get_running_loop())
+        first = pipeline(worker, 1_000_000)
+        clients.wait_for_id(as_client(first))
+        for _ in range(100):
+            clients.wait_for_id(as_client(pipeline(worker, 1_000_000)))
+            await asyncio.sleep(0.001)
+        return first.turns
+
+    assert 0 < run_scripted(clock, join_one_by_one()) <= 15
+
+
+def as_client(waiter: Waiter) -> ClientSocket:
+    return cast("ClientSocket", waiter)
+
+
+def test_run_behind_others_waits_without_an_attempt(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connect_exhausted(clock, worker)
+    join(queue, single(worker))
+    clock.pass_ms(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Draw, "take", lambda *_: pytest.fail("an attempt to draw"))
+        assert connection.receive(BLOCKS) == b""
+    assert (connection.next, connection.is_between_requests, connection.is_settled) == (Next.WAIT, False, False)
+    assert (connection.session.wait.ids, connection.session.wait.block) == (2000, 100)
+    queue.serve()
+    assert connection.resume().count(b":") == 20
+    assert connection.next is Next.READ
+
+
+def test_refusal_does_not_wait_behind_others(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    connection = connect_exhausted(clock, worker)
+    join(queue, bulk(worker, 10_000))
+    clock.pass_ms(RESERVED_MS)
+    queue.serve()
+    clock.pass_ms(PATIENCE_MS)
+    assert connection.receive(BLOCKS).count(b"-LOADING") == 20
+
+
+def connect_exhausted(clock: ScriptedClock, worker: Worker) -> Connection:
+    """Returns a connection that expects `BLOCKS`, in a millisecond that has no more IDs."""
+    connection = connect(worker)
+    clock.pass_ms(1)
+    converse(connection, BLOCKS)
+    clock.pass_ms(1)
+    worker.generator.take(4096)
+    return connection
+
+
+def test_turn_draws_blocks_of_several_milliseconds_at_once(
+    clock: ScriptedClock, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    answer = Draw.answer
+
+    def count_calls(draw: Draw, session: Session, count: int) -> tuple[int, bytes | None]:
+        calls.append(count)
+        return answer(draw, session, count)
+
+    blocks = request("INCRBY", "orders", "100") * 200
+    connection = connect(worker)
+    converse(connection, blocks)
+    while connection.next is not Next.READ:
+        clock.pass_ms(1)
+        connection.resume()
+    connection.receive(blocks)
+    clock.pass_ms(9)
+    monkeypatch.setattr(Draw, "answer", count_calls)
+    assert connection.resume().count(b":") >= 160
+    assert len(calls) == 1

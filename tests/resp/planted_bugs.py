@@ -282,6 +282,44 @@ def period_that_begins_anywhere(patch: Patch) -> None:
 
 
 @plant
+def block_above_the_limit_known(patch: Patch) -> None:
+    """A block that the layout does not have is the largest one."""
+    find = known._Blocks.__missing__
+
+    def allow(blocks: known._Blocks, argument: bytes) -> Known | None:
+        found = find(blocks, argument)
+        return found or find(blocks, b"$2\r\n16\r\n") if argument[4:-2].isdigit() else found
+
+    patch.setattr(known._Blocks, "__missing__", allow)
+    patch.setattr(known, "_KINDS_CACHE", {})
+
+
+@plant
+def blocks_of_different_sizes_overlap(patch: Patch) -> None:
+    take = Generator.take_different_blocks
+
+    def overlap(generator: Generator, ends: Sequence[int], since_ms: int | None = None) -> tuple[int, int]:
+        first, count = take(generator, ends, since_ms)
+        if count > 1:
+            generator._next_id -= 1
+        return first, count
+
+    patch.setattr(Generator, "take_different_blocks", overlap)
+
+
+@plant
+def different_blocks_split_between_milliseconds(patch: Patch) -> None:
+    """One block more than fits."""
+    take = Generator.take_different_blocks
+
+    def split(generator: Generator, ends: Sequence[int], since_ms: int | None = None) -> tuple[int, int]:
+        first, count = take(generator, ends, since_ms)
+        return first, min(count + 1, len(ends)) if count else 0
+
+    patch.setattr(Generator, "take_different_blocks", split)
+
+
+@plant
 def known_frame_with_a_key_of_20_bytes_too_long(patch: Patch) -> None:
     patch.setitem(known_frames._ARGUMENT_BYTES, b"$20\r", known_frames._ARGUMENT_BYTES[b"$20\r"] + 1)
 

@@ -5,8 +5,10 @@
 
 import pytest
 
-from respid.commands import COMMANDS, known, run
+from respid.commands import COMMANDS, Draw, known, run
+from respid.commands.draw import block
 from respid.commands.known import REQUESTS, Known, known_kinds
+from respid.ids.layout import Layout
 from respid.net.connection import Connection
 from respid.net.pending_requests import MOST_QUICK
 from respid.net.states import Next
@@ -16,7 +18,7 @@ from respid.resp.reader import RequestReader
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.byte_streams import request
 from tests.support.scripted_clock import ScriptedClock
-from tests.support.scripted_worker import RESERVED_MS, connect, converse
+from tests.support.scripted_worker import RESERVED_MS, connect, converse, start_worker
 
 WORDS = [form for words in REQUESTS for form in (words, words.replace(words.split()[0], words.split()[0].lower()))]
 PERIOD = 4  # pieces of the shape of FOUR, once it is found as the period of a longer read
@@ -64,13 +66,76 @@ def test_reply_is_that_of_general_path(words: str, worker: Worker) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        *["GET " + "x" * 100, "EXISTS a b", "PING a", "INCRBY a 2", "incrby a 10", "Get a", "HGET a b", "HSETNX a b c"],
-        *["HINCRBX a b 1", "HINCRBY a b 2", "SET a 1 NX", "SET a 0 XX", "EXPIRE a 60 XX", "PEXPIRX a 60"],
+        *[
+            "GET " + "x" * 100,
+            "EXISTS a b",
+            "PING a",
+            "INCRBY a 0",
+            "incrby a 4097",
+            "Get a",
+            "HGET a b",
+            "HSETNX a b c",
+        ],
+        *["HINCRBX a b 1", "HINCRBY a b 02", "SET a 1 NX", "SET a 0 XX", "EXPIRE a 60 XX", "PEXPIRX a 60"],
+        *["INCRBY a -1", "INCRBY a +2", "INCRBY a 2.0", "INCRBY a 0000000002", "INCRBY a 9223372036854775808"],
     ],
 )
 def test_finds_no_other_request(other: str, worker: Worker) -> None:
     sent = request(*other.split())
     assert find(connect(worker), FOUR + sent) == (["ping", "get", "exists", "ttl"], len(FOUR))
+
+
+@pytest.mark.parametrize("words", ["INCRBY a", "incrby a", "HINCRBY a b", "hincrby a b"])
+def test_finds_blocks_of_any_size(words: str, worker: Worker) -> None:
+    connection = connect(worker)
+    for ids in (2, 9, 10, 99, 100, 4096):
+        sent = request(*words.split(), str(ids))
+        found, end = KnownFrames[Known](RunReader[Known]()).find(known_kinds(connection.session), sent, 0)
+        assert ([each.drawn for each in found], end) == ([block(ids)], len(sent))
+        assert all(find(connection, sent[:place]) == ([], 0) for place in range(len(sent)))
+        for misread in (sent[:-2] + b"..", sent[:-2] + b"\r.", sent.replace(b"\r\n%d" % ids, b"\r.%d" % ids)):
+            assert find(connection, misread) == ([], 0)
+
+
+def test_largest_block_is_that_of_the_layout(clock: ScriptedClock) -> None:
+    few = connect(start_worker(clock, layout=Layout(sequence_bits=8)))
+    for connection, largest in ((connect(start_worker(clock)), 4096), (few, 256)):
+        frames = {ids: request("INCRBY", "a", str(ids)) for ids in (largest, largest + 1)}
+        assert [find(connection, sent)[1] > 0 for sent in frames.values()] == [True, False]
+
+
+def test_only_so_many_sizes_of_blocks_are_known(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layout may have millions, and transactions refer to them."""
+    monkeypatch.setattr(known, "_MOST_BLOCKS", 20)
+    monkeypatch.setattr(known, "_KINDS_CACHE", {})
+    connection = connect(worker)
+    for ids in range(1, 50):
+        assert bool(find(connection, request("INCRBY", "a", str(ids)))[0]) == (ids <= 20)
+    extra = known_kinds(connection.session)[request("INCRBY", "a", "1")[:OPENING_BYTES]].extra
+    assert extra is not None
+    assert isinstance(extra.by_last, dict)
+    assert len(extra.by_last) == 20
+
+
+def test_blocks_are_answered_without_a_call_for_each(
+    clock: ScriptedClock, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of each millisecond together, also if each pipeline has others."""
+    connection, ids = connect(worker), [1 + number * 7 % 90 for number in range(300)]
+    frames = [request("INCRBY", "key", str(each)) for each in ids]
+    monkeypatch.delattr(RequestReader, "next_short_request")
+    monkeypatch.delattr(Draw, "answer")
+    replies = b""
+    for start in (0, 100, 200):
+        replies += connection.receive(b"".join(frames[start : start + 100]))
+        while connection.next is not Next.READ:
+            clock.pass_ms(1)
+            replies += connection.resume()
+    last = [int(line[1:]) for line in replies.split()]
+    assert len(last) == 300
+    assert all(after - before >= size for before, after, size in zip(last, last[1:], ids[1:], strict=False))
+    assert worker.stats.commands["incrby"] == 300
+    assert worker.generator.ids_issued == sum(ids)
 
 
 def test_stops_where_a_run_may_begin(worker: Worker) -> None:
@@ -179,7 +244,7 @@ class Counted(dict[bytes, Kind[Known]]):
 
 
 @pytest.mark.parametrize(
-    "miss", ["ECHO key", "INCRBY key 2", "HINCRBY key field 2", "EXPIRE key 0", "GET " + "x" * 100, "PIN"]
+    "miss", ["ECHO key", "INCRBY key 0", "HINCRBY key field 02", "EXPIRE key 0", "GET " + "x" * 100, "PIN"]
 )
 def test_miss_costs_one_lookup(miss: str, worker: Worker) -> None:
     """However much follows it in the buffer."""
@@ -213,7 +278,7 @@ def test_other_requests_among_known_ones_are_looked_up_once(worker: Worker, monk
     connection = connect(worker)
     kinds = Counted(known_kinds(connection.session))
     monkeypatch.setattr("respid.net.pending_requests.known_kinds", lambda _session: kinds)
-    for other in ("ECHO a", "INCRBY key 2"):
+    for other in ("ECHO a", "INCRBY key 0"):
         kinds.lookups = 0
         converse(connection, (request(*other.split()) + FOUR) * 30)
         assert kinds.lookups <= 30 * 5 + 1
@@ -234,9 +299,9 @@ def test_other_requests_are_parsed_once(quick: int, worker: Worker, monkeypatch:
     connection._pending.known.pause = connection._runs.pause = 10_000
     monkeypatch.setattr(RequestReader, "next_short_request", count)
     for _ in range(4):
-        converse(connection, request("INCRBY", "key", "2") * quick + request("ECHO", "a"))
+        converse(connection, request("INCR", "x" * 100) * quick + request("ECHO", "a"))
         parsed = 0
-    converse(connection, (request("INCRBY", "key", "2") * quick + request("ECHO", "a")) * 10)
+    converse(connection, (request("INCR", "x" * 100) * quick + request("ECHO", "a")) * 10)
     assert parsed <= (quick + 1) * 10 + 10 * (quick == MOST_QUICK)
 
 

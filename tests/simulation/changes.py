@@ -7,7 +7,7 @@ from dataclasses import replace
 from respid.ids.layout import Layout
 from tests.simulation.events import freeze, kill, stop, thaw
 from tests.simulation.rare_states import Rare
-from tests.simulation.store_events import move_marks
+from tests.simulation.store_events import api_works, lists_fail, move_marks
 from tests.simulation.world import LAYOUT, Incarnation, Place, World
 
 # In all of them IDs rise equally fast, and the epochs are so close that a clock lead makes up for the difference.
@@ -49,6 +49,20 @@ def change_layout_of_all(world: World, place: Place, detail: int) -> None:
 
 def freeze_beside_a_change(world: World, place: Place, detail: int) -> None:
     """While a worker stands still for longer than its reservation, the others change to another layout."""
+    _freeze_beside_a_change(world, place, detail)
+    thaw(world, place, detail)
+
+
+def miss_the_list_after_a_change(world: World, place: Place, detail: int) -> None:
+    """The same, but when the worker goes on, it cannot list the Leases at first."""
+    _freeze_beside_a_change(world, place, detail)
+    lists_fail(world, place, detail)
+    thaw(world, place, detail)
+    world.run_for(2)
+    api_works(world, place, detail)
+
+
+def _freeze_beside_a_change(world: World, place: Place, detail: int) -> None:
     freeze(world, place, detail)
     layout = LAYOUTS[detail % len(LAYOUTS)]
     for each in world.places:
@@ -58,7 +72,6 @@ def freeze_beside_a_change(world: World, place: Place, detail: int) -> None:
             each.settings = replace(each.settings, layout=layout, worker_id=worker_id, accepts_layout_change=True)
             world.start(each)
     world.run_for((2, 7, 14)[detail % 3])
-    thaw(world, place, detail)
 
 
 def join_after_a_change(world: World, place: Place, detail: int) -> None:

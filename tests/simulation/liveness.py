@@ -31,6 +31,7 @@ def heal(world: World) -> None:
     world.note_trouble()
     world.api.recover()
     world.api.is_stale = False
+    world.api.lists_fail = False
     world.api.write_seconds = 0
     for host in world.hosts:
         host.hears_late = False

@@ -18,6 +18,7 @@ class Rare(Enum):
     LOST_REPLY_RECOGNISED = "the reply to a write was lost, and its process went on as the holder"
     LATE_WRITE = "a write reached the API server after its process had given up waiting"
     WRITE_OF_THE_DEAD = "a write reached the API server after its process had died"
+    LISTED_LATE = "a process listed the Leases after that had failed, and had written nothing meanwhile"
     STALE_READ = "a read returned a former version of a Lease"
     CONFLICT = "a write met another version of its Lease"
     CEILING_LOWERED = "a running process lowered its stored mark"

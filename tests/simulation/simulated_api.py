@@ -29,6 +29,7 @@ class SimulatedApi:
     fails: bool = False
     is_stale: bool = False
     is_list_forbidden: bool = False  # to all
+    lists_fail: bool = False  # while other requests are served
     write_seconds: float = 0  # that each write takes longer
     faults: tuple[str, ...] = ("refused", "request", "reply", "late")  # the ways in which requests fail
     leases: dict[str, Lease] = field(default_factory=dict)
@@ -86,6 +87,8 @@ class SimulatedApi:
     def list_all(self) -> list[Lease]:
         if self.is_list_forbidden:
             raise StoreError("the service account may not list leases")
+        if self.lists_fail:
+            raise StoreUnavailableError("the list took too long")
         return list(self.leases.values())
 
     def delete(self, name: str) -> None:
@@ -125,20 +128,29 @@ class ApiClient:
         self._api = api
         self._process = process
         self._random = api.scheduler.random
+        self._misses_list = False  # since its last write
 
     async def get(self, name: str) -> Lease | None:
+        self._misses_list = False
         found: Lease | None = await self._request(lambda: self._api.get(name))
         return found
 
     async def list_all(self) -> list[Lease]:
+        is_late = self._misses_list
+        self._misses_list = True
         found: list[Lease] = await self._request(self._api.list_all)
+        self._misses_list = False
+        if is_late:
+            self._api.reached.add(Rare.LISTED_LATE)
         return found
 
     async def create(self, lease: Lease) -> Lease:
+        self._misses_list = False
         created: Lease = await self._request(lambda: self._api.create(lease), lease.nonce)
         return created
 
     async def replace(self, lease: Lease) -> Lease:
+        self._misses_list = False
         replaced: Lease = await self._request(lambda: self._api.replace(lease), lease.nonce)
         return replaced
 

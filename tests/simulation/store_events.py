@@ -36,7 +36,13 @@ def api_fails(world: World, _place: Place, _detail: int) -> None:
 def api_works(world: World, _place: Place, _detail: int) -> None:
     world.note_trouble()
     world.api.recover()
+    world.api.lists_fail = False
     world.api.write_seconds = 0
+
+
+def lists_fail(world: World, _place: Place, _detail: int) -> None:
+    """As at an API server that answers requests for a single Lease only."""
+    world.api.lists_fail = True
 
 
 def cut_off(world: World, place: Place, _detail: int) -> None:

@@ -305,7 +305,9 @@ class World:
         host = self.host_of(place)
         is_disk_well = not host.disk.fails and not host.disk.is_slow
         is_near = not host.is_cut_off and not host.hears_late
-        return is_disk_well and is_near and not self.api.fails and not self.api.is_stale and not self.api.write_seconds
+        api = self.api
+        is_api_well = not (api.fails or api.lists_fail or api.is_stale or api.write_seconds)
+        return is_disk_well and is_near and is_api_well
 
     def stop(self, one: Incarnation) -> None:
         """As SIGTERM does."""

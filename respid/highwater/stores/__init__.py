@@ -1,6 +1,7 @@
 """The stores of the high-water marks. One interface, one file per implementation."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from respid.ids.layout import Layout
@@ -15,6 +16,17 @@ class StoreError(Exception):
 
 class StoreUnavailableError(StoreError):
     """The operation failed, but may succeed later without intervention: retry it."""
+
+
+class UnconfirmedError(StoreUnavailableError):
+    """A higher mark is stored, but must not be used yet.
+
+    `confirm` finds out whether it may be used, without another write. It raises StoreError if not, or this error again.
+    """
+
+    def __init__(self, message: str, confirm: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(message)
+        self.confirm = confirm
 
 
 class HolderLostError(StoreError):

@@ -20,9 +20,19 @@ import secrets
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
-from respid.highwater.stores import NO_ID, HolderLostError, Mark, StoreError, StoreUnavailableError, Survey, printable
+from respid.highwater.stores import (
+    NO_ID,
+    HolderLostError,
+    Mark,
+    StoreError,
+    StoreUnavailableError,
+    Survey,
+    UnconfirmedError,
+    printable,
+)
 from respid.highwater.stores.lease_space import (
     Lease,
     Silence,
@@ -244,7 +254,10 @@ class LeaseStore:
 
     async def _confirm(self, former: Lease) -> None:
         """Gives the worker ID back, as it was, if another pod came to use it, or another layout, before the write."""
-        others = await self._list_others() or ()
+        try:
+            others = await self._list_others() or ()
+        except StoreUnavailableError as error:
+            raise UnconfirmedError(str(error), partial(self._confirm_later, former)) from None
         reason, message = self._find_objection(others)
         if not message:
             return
@@ -255,6 +268,14 @@ class LeaseStore:
             raise StoreUnavailableError(message)
         await asyncio.sleep(zlib.crc32(f"{self._own.pod} {self._worker_id}".encode()) % STEPS_ASIDE / STEPS_ASIDE)
         await self._wait(reason, message)
+
+    async def _confirm_later(self, former: Lease) -> None:
+        """Confirms a write that was some time ago, if nobody has changed the Lease since."""
+        await self._confirm(former)
+        lease = await self._api.get(self._own.name)
+        if lease is None or self._current is None or lease.version != self._current.version:
+            raise StoreUnavailableError(f"Lease {self._own.name} was changed before its extension was confirmed")
+        self._is_holder = True
 
     def _find_objection(self, others: Sequence[Lease]) -> tuple[str, str]:
         """Why the own Lease, which is written, may not be used: the reason for an Event, if any, and a message."""

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, Survey
+from respid.highwater.stores import HolderLostError, Mark, StoreError, StoreUnavailableError, Survey, UnconfirmedError
 from respid.highwater.stores.lease import ConflictError, Lease, LeaseApi, LeaseStore
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
@@ -953,6 +953,72 @@ async def test_extension_without_a_list_is_not_confirmed(memory: LeasesInMemory,
     api.fails = False
     await store.extend(MARK_MS + 1000)
     assert (await make_store(memory, space).load()).own == Mark(MARK_MS + 1000, LAYOUT.fingerprint)
+
+
+async def fail_to_list(store: LeaseStore, memory: LeasesInMemory, monkeypatch: pytest.MonkeyPatch) -> UnconfirmedError:
+    """Extends the Lease while the others cannot be listed."""
+
+    async def fail() -> Sequence[Lease]:
+        raise StoreUnavailableError("the list took too long")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "list_all", fail)
+        with pytest.raises(UnconfirmedError, match="took too long") as caught:
+            await store.extend(MARK_MS + 1000)
+    return caught.value
+
+
+async def test_extension_is_confirmed_later_without_another_write(
+    memory: LeasesInMemory, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(memory, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    unconfirmed = await fail_to_list(store, memory, monkeypatch)
+    (written,) = memory.leases.values()
+    await unconfirmed.confirm()
+    assert list(memory.leases.values()) == [written]
+    assert written.ceiling_ms == MARK_MS + 1000
+    await store.extend(MARK_MS + 2000)
+
+
+async def test_late_confirmation_sees_a_layout_that_came(
+    memory: LeasesInMemory, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, newcomer = make_store(memory, space), make_store(memory, space, "new-4", worker_id=4, layout=OTHER)
+    await newcomer.load()
+    await store.load()
+    await store.extend(MARK_MS)
+    unconfirmed = await fail_to_list(store, memory, monkeypatch)
+    with pytest.raises(StoreUnavailableError, match="is in use by pod respid-3"):
+        await newcomer.extend(MARK_MS)
+    memory._store(replace(memory.leases[f"respid-{space}-4"], holder="new-4", ceiling_ms=MARK_MS))
+    with pytest.raises(HolderLostError, match="is in use by pod new-4"):
+        await unconfirmed.confirm()
+    assert memory.leases[f"respid-{space}-3"].holder == ""
+
+
+@pytest.mark.parametrize("how", ["deleted", "taken", "labelled"])
+async def test_late_confirmation_of_a_changed_lease_fails(
+    memory: LeasesInMemory, space: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    store = make_store(memory, space)
+    await store.load()
+    await store.extend(MARK_MS)
+    unconfirmed = await fail_to_list(store, memory, monkeypatch)
+    name = f"respid-{space}-3"
+    if how == "labelled":
+        await memory.label(name)
+    else:
+        await memory.delete(name)
+    if how == "taken":
+        other = make_store(memory, space)
+        await other.load()
+        await other.extend(MARK_MS)
+    with pytest.raises(StoreUnavailableError, match="was changed before its extension was confirmed"):
+        await unconfirmed.confirm()
+    with pytest.raises(HolderLostError) if how == "taken" else contextlib.nullcontext():
+        await store.extend(MARK_MS + 2000)
 
 
 async def test_holder_stops_for_a_layout_that_could_not_see_it(

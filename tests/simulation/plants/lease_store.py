@@ -9,7 +9,12 @@ from respid.highwater.stores import HolderLostError, Mark, Survey, lease_space
 from respid.highwater.stores import lease as lease_module
 from respid.highwater.stores.lease import Lease, LeaseStore
 from respid.highwater.stores.lease_space import Silence
-from tests.simulation.changes import change_layout, change_layout_and_space, freeze_beside_a_change
+from tests.simulation.changes import (
+    change_layout,
+    change_layout_and_space,
+    freeze_beside_a_change,
+    miss_the_list_after_a_change,
+)
 from tests.simulation.clock_events import set_clock
 from tests.simulation.events import start
 from tests.simulation.handovers import pause_beside_a_change
@@ -252,6 +257,12 @@ def holder_that_does_not_look_again(patch: Patch) -> None:
             await confirm(store, former)
 
     patch.setattr(LeaseStore, "_confirm", confirm_start)
+
+
+@in_the_lease_store(miss_the_list_after_a_change)
+def late_confirmation_that_looks_at_nobody(patch: Patch) -> None:
+    """The Leases could not be listed when the holder had written its own."""
+    patch.setattr(LeaseStore, "_confirm_later", do_nothing)
 
 
 @in_the_lease_store(pause_beside_a_change)

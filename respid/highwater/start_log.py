@@ -1,0 +1,48 @@
+"""Logs what a start has found in the store."""
+
+import logging
+
+from respid.highwater.stores import Mark
+from respid.highwater.stores.none import NoStore
+from respid.ids.generator import Obstacle
+from respid.worker.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+def log_start(worker: Worker, store: str, own: Mark | None, floor_ms: int | None, now_ms: int) -> None:
+    """Logs how the mark that a start has found compares with the clock. `floor_ms` is where IDs begin, in Unix ms."""
+    if floor_ms is None:
+        _log_no_floor(worker, store, own)
+        return
+    lead_ms = floor_ms - now_ms
+    if worker.generator.obstacle() is Obstacle.LEAD:
+        _log.error(
+            "the high-water mark is %d s ahead of the wall clock: no ID is issued until the clock comes within %d s"
+            " of it; set the clock if it is wrong, or raise --max-clock-lead to issue IDs ahead of the clock",
+            lead_ms // 1000,
+            worker.generator.lead_limit_ms // 1000,
+            extra={"event": "mark_too_far_ahead"},
+        )
+    elif lead_ms > 0:
+        message = "the high-water mark is %d ms ahead of the wall clock: issuing IDs ahead of it until it catches up"
+        _log.warning(message, lead_ms, extra={"event": "mark_ahead"})
+
+
+def _log_no_floor(worker: Worker, store: str, own: Mark | None) -> None:
+    """Logs why no mark says where IDs begin. Only without a store is that a reason to worry at each start."""
+    worker_id = worker.generator.worker_id
+    if own is not None:
+        message = "the high-water mark shows that worker ID %d has not issued an ID yet"
+        _log.info(message, worker_id, extra={"event": "mark_unused"})
+    elif store == NoStore.name:
+        message = "store none keeps no high-water mark: IDs can repeat if the clock was set back since the last start"
+        _log.warning(message, extra={"event": "mark_missing"})
+    elif worker.config.start_above is None:
+        _log.info(
+            "first start of worker ID %d (no high-water mark in store %s); if it has issued IDs before, its state"
+            " was lost: stop it, and start it with --start-above",
+            worker_id,
+            store,
+            extra={"event": "mark_missing"},
+        )
