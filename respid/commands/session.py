@@ -168,8 +168,8 @@ class Session:
 
     @property
     def is_plain(self) -> bool:
-        """Whether commands need no special treatment: authenticated, not in MULTI, replies on."""
-        return self.authenticated and self.transaction is None and self.reply_mode is _ON
+        """Whether commands need no special treatment: they take runs, and the client is not in MULTI."""
+        return self.transaction is None and self.takes_runs
 
     @property
     def is_newcomer(self) -> bool:
@@ -178,13 +178,17 @@ class Session:
 
     @property
     def takes_runs(self) -> bool:
-        """Whether requests can be answered as a run: by IDs, or by QUEUED in MULTI."""
-        return self.authenticated and self.reply_mode is _ON
+        """Whether requests can be answered as a run: by IDs, or by QUEUED in MULTI.
+
+        They cannot before authentication, while replies are off, and after CLIENT CACHING, which the next one ends.
+        """
+        has_chosen = self.tracking is not None and self.tracking.is_next_chosen
+        return self.authenticated and self.reply_mode is _ON and not has_chosen
 
     def end_transaction(self) -> None:
         self.transaction = None
         self.transaction_broken = False
-        self.queued_bytes = 0
+        self.queued_bytes = self.queued_size = 0
         self.queued_requests = -1
 
     def end_choice(self) -> None:

@@ -211,8 +211,7 @@ class Connection:
     def _has_room(self, frames: int, known: tuple[Known, ...]) -> bool:
         """Whether the transaction has room for these requests, and they are better queued at once."""
         session = self.session
-        queued = 0 if session.transaction is None else session.queued_size
-        has_room = queued + frames + len(known) <= session.worker.config.max_queued_commands
+        has_room = session.queued_size + frames + len(known) <= session.worker.config.max_queued_commands
         if has_room and self._is_quick(frames, known):
             return True
         if frames or known:

@@ -355,6 +355,16 @@ def test_transaction_ends_choice_of_caching(several: str) -> None:
         check_equality([sent, sent, *chosen, *apart(sent), *chosen, *apart(sent), sent])
 
 
+@pytest.mark.parametrize("several", ["INCR KEY", "GET KEY", "PING,GET KEY,EXISTS KEY", "INCR KEY,EXPIRE KEY 60"])
+def test_requests_end_choice_of_caching(several: str) -> None:
+    """The first one of a run, or of known requests, does so."""
+    sent = b"".join(frame(words, b"a") for words in several.split(",")) * 3
+    chosen = [request(*words.split()) for words in ("CLIENT TRACKING ON OPTIN", "CLIENT CACHING YES")]
+    check_equality([sent, sent, *chosen, sent, sent])
+    check_equality([sent, sent, *chosen, sent])
+    check_equality([sent, sent, b"".join(chosen) + sent, chosen[1] + sent])
+
+
 def test_transaction_of_known_requests_fails_as_a_whole() -> None:
     """While no ID can be issued, however it is cut."""
     several = frame("HINCRBY KEY KEY 1", b"a") + frame("EXPIRE KEY 60", b"a")

@@ -305,6 +305,13 @@ def test_other_requests_are_parsed_once(quick: int, worker: Worker, monkeypatch:
     assert parsed <= (quick + 1) * 10 + 10 * (quick == MOST_QUICK)
 
 
+def test_quick_requests_count_for_pause_of_learning(worker: Worker) -> None:
+    connection = connect(worker)
+    connection._pending.known.pause = connection._runs.pause = 10_000
+    converse(connection, request("INCRBY", "key", "2") * 10)
+    assert connection._runs.pause == 10_000 - 10
+
+
 def test_known_requests_are_not_parsed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     connection, sent = connect(worker), (FOUR + request("INCR", "key")) * 10
     with monkeypatch.context() as patch:

@@ -102,6 +102,15 @@ def test_byte_of_a_period_matters(reader: Reader) -> None:
     assert len(reader.read(sent[:place] + b"******" + sent[place + 6 :])) == 120
 
 
+def test_stops_where_a_run_may_begin(reader: Reader) -> None:
+    """Also within the frames that are looked up where a period was expected."""
+    sent = (request("GET", "key") + request("PING") + request("TTL", "key") * 3) * 20
+    reader.read(sent)
+    assert len(reader.read(sent)) == 100
+    assert reader.known.held_bytes
+    assert len(reader.known.find(reader.kinds, request("INCR", "key") * 10, 0)[0]) == 3
+
+
 def test_keys_of_independent_lengths_have_no_period(reader: Reader) -> None:
     """For good, after 16 shapes in vain."""
     sent = b"".join(limiter("a" * (1 + turn % 7), "b" * (1 + turn % 11)) for turn in range(60))
@@ -173,9 +182,16 @@ def test_compares_no_more_than_it_has_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert period.find(sent, 0, 100) == (51, len(sent))
     assert compared == [(4, 4), (8, 8), (16, 16), (16, 8), (4, 4), (2, 2)]
 
+    changed = sent.replace(b"INCR", b"INCX")
+    compared.clear()
+    assert period.find(changed, 0, 100) == (0, 0)
+    assert period.find(sent, 0, 6)[0] == 6
+    assert compared == [(8, 0), (2, 2)]
+
 
 def test_finds_no_more_than_wanted() -> None:
     period = Period(("incr",))
+    assert period.held_bytes == 0
     period.learn(shape(1))
     sent = request("INCR", "a") * 40
     for most in (0, 1, 3, 4, 5, 17, 39, 40, 41):
