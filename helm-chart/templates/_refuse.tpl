@@ -42,14 +42,20 @@
 {{- range splitList "." $path }}{{ $given = index ($given | default dict) . }}{{ end }}
 {{- range kindIs "slice" $given | ternary $given (list $given) }}
 {{- if and (kindIs "string" .) (not (regexMatch $format.pattern .)) }}
-{{- fail (printf "%s %q %s" $path . $format.advice) }}
+{{- include "respid.refuseValue" (printf "%s %q %s" $path . $format.advice) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if and (not (kindIs "string" .Values.startAbove)) (gt (float64 .Values.startAbove) 9007199254740991.0) }}
-{{- fail (printf "startAbove %v is a number, which Helm may round: write the ID in quotes, or use --set-string startAbove=ID" .Values.startAbove) }}
+{{- include "respid.refuseValue" (printf "startAbove %v is a number, which Helm may round: write the ID in quotes, or use --set-string startAbove=ID" .Values.startAbove) }}
 {{- end }}
+{{- end }}
+
+{{/* Fails with this advice. `helm lint` ignores `fail`: there, the advice is the name of a template that is missing. */}}
+{{- define "respid.refuseValue" -}}
+{{- fail . }}
+{{- include . . }}
 {{- end }}
 
 {{/* A limit in another notation than these is not compared. */}}

@@ -106,3 +106,13 @@ def test_a_number_that_helm_rounds_is_no_id(value: int) -> None:
 def test_an_exact_id_is_passed_on(value: object) -> None:
     values: Values = {"startAbove": value}
     assert render(values).environment["RESPID_START_ABOVE"] == str(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "advice"),
+    [("layout", "41/10", "is not a layout"), ("startAbove", 2**53, "is a number, which Helm may round")],
+)
+def test_lint_refuses_it_as_well(path: str, value: object, advice: str) -> None:
+    """Although `helm lint` ignores `fail`."""
+    report = helm_python.lint(CHART, {path: value})
+    assert [advice in each for each in report["errors"]] == [True]
