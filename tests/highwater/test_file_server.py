@@ -19,7 +19,7 @@ from tests.support.byte_streams import request
 from tests.support.drawer import Drawer, are_disjoint_and_rising
 from tests.support.faked_clock import faked_clock
 from tests.support.hanging_disk import HangingDisk
-from tests.support.needed_tools import need_tool
+from tests.support.needed_tools import need_strace, need_tool
 from tests.support.outage import READY, through_an_outage
 from tests.support.raw_client import RawClient
 from tests.support.running import RunningServer, StartServer, wait_until
@@ -210,8 +210,8 @@ def _answers(server: RunningServer) -> bool:
 def test_syncs_mark_before_issuing_below_it(start_server: StartServer, tmp_path: Path) -> None:
     """Checks the system calls, on a disk where each fsync takes a while."""
     trace = tmp_path / "trace"
-    strace = f"strace -D -f -qq -o {trace} -e trace=openat,fsync,rename -e inject=fsync:delay_enter=300000".split()
-    server = start_server("--state-dir", str(tmp_path / "state"), prefix=(need_strace(), *strace[1:]))
+    options = f"-D -f -qq -o {trace} -e trace=openat,fsync,rename -e inject=fsync:delay_enter=300000".split()
+    server = start_server("--state-dir", str(tmp_path / "state"), prefix=(need_strace(), *options))
     steps = {
         r"openat\(.*/worker-1\.tmp\"": "make",
         r"fsync\(": "sync",
