@@ -75,7 +75,7 @@ STREAMS = {
     "INCR and EXPIRE in turn": Stream(LIMITER, target=None),
     "MULTI, these, EXEC": Stream(LIMITER, in_multi=True, target=None),
     "INCRBY, increments differ": Stream(
-        tuple(f"INCRBY orders {1 + place}" for place in range(40)), ids=20, target=None
+        tuple(f"INCRBY orders {ids}" for less in range(1, 20) for ids in (20 - less, 20 + less)), ids=20, target=None
     ),
     "INCR twice, then PING": Stream(("INCR orders", "INCR orders", "PING"), target=None),
 }

@@ -22,7 +22,7 @@ from respid.server import SIGNAL_REPEAT_SECONDS, Server, log_loop_error, report_
 from respid.worker.config import Config
 from tests.support.byte_streams import request
 from tests.support.environment import clean_environment
-from tests.support.needed_tools import need_tool
+from tests.support.needed_tools import need_strace
 from tests.support.raw_client import RawClient
 from tests.support.running import RunningServer, StartServer, wait_until
 
@@ -54,7 +54,7 @@ def test_incr_returns_rising_ids(server: RunningServer) -> None:
 def test_idle_server_makes_few_system_calls(start_server: StartServer, tmp_path: Path) -> None:
     """A wake-up waits for events twice. Most are of the keeper, which then looks at the mark."""
     trace = tmp_path / "trace"
-    strace = (need_tool("strace"), "-D", "-f", "-ttt", "-qq", "-o", str(trace))
+    strace = (need_strace(), "-D", "-f", "-ttt", "-qq", "-o", str(trace))
     server = start_server("--state-dir", str(tmp_path / "state"), prefix=strace)
     begun = trace.stat().st_size
 

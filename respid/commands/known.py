@@ -17,8 +17,8 @@ from respid.resp.known_frames import FREE, NUMBER, ONE, Kind, Kinds, Number, kin
 
 # The most frequent ones, as drivers send them. INCRBY is what redis-py sends for `incr()`. Some frameworks set a
 # missing counter, or the time after which it expires, in the same pipeline. An argument in lower case is free, but for
-# `number`, which is a positive one, and `one`, which drivers with doubles send as 1.0. A last argument of 1 is a number
-# of IDs, which may be any other.
+# `number`, which is a positive one, and `one`, which drivers with doubles send as 1.0. A last argument of 1 stands
+# for any number of IDs.
 REQUESTS = (
     "PING",
     "ID.NEXT",
@@ -39,8 +39,8 @@ REQUESTS = (
     "SETNX key value",
     "SET key 0 NX",
 )
-_ONE_ID = b"1"  # as the last argument, the number of IDs, of which there may be more
-_MOST_BLOCKS = 4096  # sizes that are known, in 0.8 MB; a layout may have millions
+_ONE_ID = b"1"  # as the last argument, where any number of IDs is known
+_MOST_BLOCKS = 4096  # sizes that are known, which take 0.8 MB; a layout may have millions
 _NUMBERS = {"number": NUMBER, "one": ONE}
 _SAMPLE = b"1"  # of an argument that does not matter
 _STRING = b"%b"

@@ -180,7 +180,7 @@ class Session:
     def takes_runs(self) -> bool:
         """Whether requests can be answered as a run: by IDs, or by QUEUED in MULTI.
 
-        They cannot before authentication, while replies are off, and after CLIENT CACHING, which the next one ends.
+        They cannot before authentication, while replies are off, or after CLIENT CACHING, which holds for one request.
         """
         has_chosen = self.tracking is not None and self.tracking.is_next_chosen
         return self.authenticated and self.reply_mode is _ON and not has_chosen

@@ -194,7 +194,7 @@ class Keeper:
     async def _keep_extending(self) -> None:
         while not self._ending:
             if await self._extend_if_due():
-                # Not by a timer of its own, nor at each look: at rest, the process does little else.
+                # Not by a timer of its own, nor at each look: an idle process does little else.
                 self._due.clear()
                 await self._due.wait()
             else:

@@ -1,4 +1,4 @@
-"""How much memory and CPU time the process has used."""
+"""The memory and CPU time that the process has used."""
 
 import resource
 import sys

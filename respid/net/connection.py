@@ -167,7 +167,7 @@ class Connection:
         return output + (self._receive_requests(rest) if rest else self._answer_turn())
 
     def _begin_transaction(self, frames: int, known: tuple[Known, ...], read_bytes: int) -> bytes:
-        """Answers MULTI and the requests after it, others or the rest of which follow; b"" for the general path."""
+        """Answers MULTI and these requests of a transaction that goes on; returns b"" if it needs the general path."""
         is_alone = read_bytes == MULTI_BYTES
         if not self._may_queue(is_alone=is_alone) or not (is_alone or self._has_room(frames, known)):
             return b""
@@ -200,7 +200,7 @@ class Connection:
     def _may_queue(self, *, is_alone: bool) -> bool:
         """Whether requests of a transaction can be queued at once, or MULTI or EXEC alone be answered so.
 
-        Requests cannot if the time of the round is used up, since only the general path waits for a turn.
+        Requests cannot be if the time of the round is used up, since only the general path waits for a turn.
         """
         session = self.session
         is_large = session.queued_bytes > MOST_UNNOTED_BYTES

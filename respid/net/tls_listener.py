@@ -185,7 +185,7 @@ class TlsListener:
         self._turns.join(_HandshakeTurn(go_on, self._turns.budget))
 
     async def _wait_for_bytes(self, connected: socket.socket) -> None:
-        """A handshake that has not begun takes no memory for its TLS state."""
+        """Waits for the client to begin: until then, its handshake takes no memory for its TLS state."""
         loop, arrived = self._clients.loop, asyncio.Event()
         loop.add_reader(connected, arrived.set)
         try:

@@ -71,7 +71,7 @@ class TransactionReader(Generic[Subject]):
     def find_first(self, kinds: Kinds[Subject], requests: bytes) -> Requests[Subject]:
         """Returns the requests at the beginning of a part of a transaction, without MULTI and EXEC.
 
-        A read may end within a request, which then comes after these. Returns NO_REQUESTS if they are hardly any.
+        A read may end within a request, which then comes after these. Returns NO_REQUESTS if there are hardly any.
         """
         frames, end = self._runs.find_in_read(requests)
         known: tuple[Subject, ...] = ()

@@ -72,9 +72,8 @@ class Observer:
 
     def _look_again_and_again(self) -> None:
         while not self._over.wait(1 - time.time() % 1):
-            with contextlib.suppress(
-                OSError, HTTPException, KeyError, ValueError
-            ):  # a busy API server; a pod that just ends
+            # A busy API server, or a pod that just ends.
+            with contextlib.suppress(OSError, HTTPException, KeyError, ValueError):
                 self.looks.append(self._look())
 
     def _look(self) -> Look:

@@ -211,7 +211,7 @@ def test_syncs_mark_before_issuing_below_it(start_server: StartServer, tmp_path:
     """Checks the system calls, on a disk where each fsync takes a while."""
     trace = tmp_path / "trace"
     strace = f"strace -D -f -qq -o {trace} -e trace=openat,fsync,rename -e inject=fsync:delay_enter=300000".split()
-    server = start_server("--state-dir", str(tmp_path / "state"), prefix=(need_tool("strace"), *strace[1:]))
+    server = start_server("--state-dir", str(tmp_path / "state"), prefix=(need_strace(), *strace[1:]))
     steps = {
         r"openat\(.*/worker-1\.tmp\"": "make",
         r"fsync\(": "sync",

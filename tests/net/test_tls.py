@@ -223,10 +223,10 @@ def test_slow_handshakes_time_out(start_server: StartServer, files: CertificateF
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), 30))
             slow.sendall(sent)
             stack.callback(read_to_the_end, slow)
-        time.sleep(2)
+        time.sleep(5)
         late.sendall(client_hello())  # the time counts from the connection on, so this one still ends first
         stack.pop_all().close()
-        late.settimeout(1)
+        late.settimeout(4)
         read_to_the_end(late)
     wait_until(lambda: server.metric(FAILED) == 3)
     assert server.log.count("failed: not complete after 10 s") == 3

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from typing import NoReturn
 
 import pytest
@@ -13,6 +14,14 @@ def need_tool(name: str, why: str = "") -> str:
     if path is None:
         leave_out(f"{why}{name} is not installed")
     return path
+
+
+def need_strace() -> str:
+    """Returns the path of strace. Without it, or where it may not trace, as in some containers, the test is skipped."""
+    strace = need_tool("strace")
+    if subprocess.run([strace, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
+        leave_out("strace may not trace processes here")
+    return strace
 
 
 def leave_out(reason: str) -> NoReturn:

@@ -9,7 +9,7 @@ from respid.worker.config import Config
 
 
 def make_store(config: Config) -> Store:
-    """Raises StoreError."""
+    """Returns the store of these settings. Raises StoreError if a setting or a library is missing."""
     if config.store == "file":
         if config.state_dir is None:
             raise StoreError("the file store needs a directory: set --state-dir")

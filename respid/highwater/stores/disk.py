@@ -51,7 +51,7 @@ class Claim(Protocol):
     """Held exclusively until it is released or the process ends, whatever happens to the files meanwhile."""
 
     def make_room(self) -> None:
-        """Makes room for others who ask for it. If nobody does, they do not learn which process has the claim."""
+        """Makes room for processes that ask for the claim. Without room, they do not learn which process has it."""
         ...
 
     def release(self) -> None: ...
