@@ -15,7 +15,7 @@ Subject = TypeVar("Subject")
 LEAST_PERIODIC = 32  # known frames in a row until they are looked at
 _LONGEST = 16  # frames
 _MOST_SHAPES = 32  # of one client
-_MOST_HELD_BYTES = 16 * 1024  # so that ten thousand clients do not fill the memory: 32 shapes of 16 frames are 100 KB
+_MOST_HELD_BYTES = 16 * 1024  # 32 shapes of 16 frames may take 100 KB, and ten thousand clients may have them
 _LEAST_IN_A_ROW = 4  # periods of one shape, until several are compared at once
 _HEADER_BYTES = 4
 
