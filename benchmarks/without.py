@@ -30,7 +30,9 @@ def fast_path(replace: Callable[[type, str, object], None] = setattr) -> None:
         runs.pause = sys.maxsize
         return False
 
-    def find(known: KnownFrames[Any], _kinds: Any, _buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
+    def find(
+        known: KnownFrames[Any], _kinds: Any, _buffer: bytes, position: int, **_may_run: bool
+    ) -> tuple[tuple[Any, ...], int]:
         known.pause = sys.maxsize
         return (), position
 

@@ -41,7 +41,7 @@ class Draw:
         """Notes for the waiting queue what the client wants, before it may have to wait."""
         wait = session.wait
         wait.kind, wait.block, wait.ids = _SINGLE, self.ids, self.ids * count
-        if self.ids * SMALL_BLOCKS > session.worker.generator.layout.sequence_size:
+        if self.ids > 1 and self.ids * SMALL_BLOCKS > session.worker.generator.layout.sequence_size:
             wait.kind = RequestKind.BLOCK
 
     def take_different(self, session: Session, ends: Sequence[int]) -> tuple[int, int]:

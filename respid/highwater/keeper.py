@@ -29,8 +29,8 @@ from respid.worker.worker import Worker
 LOOK_SECONDS = 0.1
 IDLE_LOOK_SECONDS = 0.125  # if no ID was issued since the last look
 RETRY_SECONDS = 0.5  # after a failed extension
-# Retries to confirm one are up to a sixteenth of the remaining reservation apart: the API server of many workers may be
-# overloaded. Once little is left, they are no closer than this.
+# The pauses between retries to confirm one grow to a sixteenth of the remaining reservation, or to 2 s if that is more:
+# the API server of many workers may be overloaded.
 PAUSES = 16
 LEAST_PAUSE_SECONDS = 2.0
 SILENCE_SECONDS = 6.0  # after which a store that does not answer is reported; longer than a request to a lease store

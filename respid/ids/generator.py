@@ -402,6 +402,15 @@ class Generator:
         return max(0, self._timestamp_ms - self._wall_ms())
 
     @property
+    def loses_time(self) -> bool:
+        """Whether the IDs of a millisecond are lost unless they are drawn in time, even for requests that wait.
+
+        In a lead, one millisecond opens after each real one, and none for those that have passed. A lead of one
+        millisecond is none: it comes from rounding.
+        """
+        return self.lead_ms > 1
+
+    @property
     def lead_limit_ms(self) -> int:
         return self._lead_limit_ms
 

@@ -21,6 +21,7 @@ EARLY_TURNS = 2
 # How long a drain waits for the rest of a request, and for EXEC, which Lettuce would send to the next worker in vain.
 PATIENCE_SECONDS = 1.0
 STREAM_POLL_SECONDS = 0.005  # how often while only ID.NEXT COUNT and ID.RANGE wait
+LEAD_POLL_SECONDS = 0.001  # the same while IDs lead the clock
 
 
 class ClientSocket(Waiter, Holder, Protocol):
@@ -84,7 +85,7 @@ class QueueTicker:
         if self._queue.is_stream_only() and not generator.has_ids_now():
             # Bulk requests lose nothing by a late timer, because they get the IDs of the time that passed. ID.RANGE
             # takes a twentieth of a core instead of a whole one.
-            return STREAM_POLL_SECONDS
+            return LEAD_POLL_SECONDS if generator.loses_time else STREAM_POLL_SECONDS
         return self._queue.spare_ms() / 1000
 
     def _tick(self) -> None:

@@ -73,9 +73,10 @@ class PendingRequests:
         self.recognised: tuple[Known, ...] = ()  # known requests that are not answered yet
         self.parts: Parts | None = None  # the rest of a reply that has begun
         self.run_left = 0  # commands of a run that are not answered yet
-        self.runs = RunReader[RunDraw]()
-        self.known = KnownFrames[Known](self.runs)
-        self.transactions = TransactionReader[Known](self.runs, self.known)
+        # Without subscripts, such as RunReader[RunDraw](): each would take a few microseconds of every new connection.
+        self.runs: RunReader[RunDraw] = RunReader()
+        self.known: KnownFrames[Known] = KnownFrames(self.runs)
+        self.transactions: TransactionReader[Known] = TransactionReader(self.runs, self.known)
         self.general_requests = 0  # how many were answered on the general path
 
     @property
@@ -164,7 +165,8 @@ class PendingRequests:
             if replies := self.answer_quickly():
                 return replies
         elif self.session.transaction and self.session.takes_runs:  # not for the first one, from which a run is learned
-            self._recognise()
+            # Constant replies make no run there, so their requests need not be left to the general path to learn one.
+            self._recognise(may_run=self.session.transaction[-1].draws_ids)
         return self._answer_known() if self.recognised else self._answer_next()
 
     def _answer_next(self) -> bytes | None:
@@ -206,12 +208,12 @@ class PendingRequests:
         self.recognised = self.recognised[answered:]
         return replies
 
-    def _recognise(self) -> None:
+    def _recognise(self, *, may_run: bool = True) -> None:
         """Looks for known requests, unless that was in vain many times."""
         if self.known.pause:
             self.known.note_skipped()
         else:
-            self.recognised = self.reader.next_known(self.known, known_kinds(self.session))
+            self.recognised = self.reader.next_known(self.known, known_kinds(self.session), may_run=may_run)
 
     def _queue_known(self, transaction: list[Queued]) -> bytes:
         queued, replies = queue_known(self.session, transaction, self.recognised)

@@ -69,13 +69,14 @@ class WaitingQueue:
 
         No ID is lost while the clients want those of twice the time since the last ID, as pipelines of blocks do. Then
         waking up for each millisecond, or for each client, would cost more than the IDs. A client that wants a single
-        ID, or a single small block, waits for one millisecond.
+        ID, or a single small block, waits for one millisecond. So do all in a lead, in which IDs would be lost.
         """
         generator = self._worker.generator
         if self._is_interrupted:
             return 0
         wanted = sum(waiter.session.wait.ids for waiter in islice(self._waiters(), _LOOKED_AT))
-        spare_ms = min(wanted // (2 * generator.layout.sequence_size), 1 if self._singles else _MOST_SPARE_MS)
+        most_ms = 1 if self._singles or generator.loses_time else _MOST_SPARE_MS
+        spare_ms = min(wanted // (2 * generator.layout.sequence_size), most_ms)
         passed_ms = max(0, self._worker.clock.wall_ms() - generator.timestamp_ms)
         return max(0, spare_ms - passed_ms)
 

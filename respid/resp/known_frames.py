@@ -20,7 +20,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from respid.resp.fast_path import RunReader
 from respid.resp.period import LEAST_PERIODIC, Period, period_of
-from respid.resp.shape import Shape, shape_of
+from respid.resp.shape import PIECE_BYTES, Shape, shape_of
 
 Subject = TypeVar("Subject")
 
@@ -39,7 +39,6 @@ _MOST_IN_VAIN = 16
 _PAUSE = 64  # attempts that are left out then; twice as many if the next one is in vain, too
 _MOST_DOUBLINGS = 6
 _UNKNOWN_BYTES = 1 << 40  # of an argument that is long, or whose header is incomplete: it ends after any buffer
-_PIECE_BYTES = 100  # memory of a piece of a shape
 _MOST_DIGITS = 15  # as many milliseconds, or seconds, are a valid time for each command that takes one
 # The bytes of an argument, by the first four of its header. A reader ignores the byte behind a carriage return.
 _ARGUMENT_BYTES = {b"$%d\r\n" % length: 4 + length + 2 for length in range(10)} | {
@@ -174,20 +173,25 @@ class KnownFrames(Generic[Subject]):
     @property
     def held_bytes(self) -> int:
         """The memory of the shape of a read, and of those of the period."""
-        return _PIECE_BYTES * len(self._expected) + (self._period.held_bytes if self._period else 0)
+        return PIECE_BYTES * len(self._expected) + (self._period.held_bytes if self._period else 0)
 
-    def find(self, kinds: Kinds[Subject], buffer: bytes, position: int) -> tuple[tuple[Subject, ...], int]:
+    def find(
+        self, kinds: Kinds[Subject], buffer: bytes, position: int, *, may_run: bool = True
+    ) -> tuple[tuple[Subject, ...], int]:
         """Returns the subjects of the frames from this position on, and where the last one of them ends.
 
-        It ends at a frame that is not known, or incomplete, and where a run may begin.
+        It ends at a frame that is not known, or incomplete, and where a run may begin, unless there can be none.
         """
         if len(buffer) == self._read_bytes and not position and self._has_shape(kinds, buffer):
             return self._read, len(buffer)
         runs = self._runs
-        found, end, is_miss = self._find(kinds, buffer, position, _ANY_NUMBER if runs.pause else _MOST_ALIKE)
+        most_alike = _ANY_NUMBER if runs.pause or not may_run else _MOST_ALIKE
+        found, end, is_miss = self._find(kinds, buffer, position, most_alike)
         if not found:
             self._doubt(_MOST_DOUBLINGS if is_miss else 0)
             return (), position
+        if most_alike == _ANY_NUMBER:
+            self._last = None  # so that a run may begin after these frames, however many are alike
         if runs.pause:
             runs.may_learn(len(found))
         if end == len(buffer):
@@ -227,7 +231,7 @@ class KnownFrames(Generic[Subject]):
         if len(buffer) == self._read_bytes and self._has_shape(kinds, buffer):
             return self._read, len(buffer)
         found, end, _ = self._find(kinds, buffer, 0, _ANY_NUMBER)
-        self._last = None  # so that these frames do not count as the beginning of a run
+        self._last = None  # as `find` does
         if end == len(buffer):
             self._remember(kinds, buffer, found)
         return found, end

@@ -8,16 +8,16 @@ the first key: mostly, the other keys of a period are the same.
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from respid.resp.shape import MOST_COMPARED, Shape, headers_of
+from respid.resp.shape import MOST_COMPARED, PIECE_BYTES, Shape, headers_of
 
 Subject = TypeVar("Subject")
 
 LEAST_PERIODIC = 32  # known frames in a row until they are looked at
 _LONGEST = 16  # frames
 _MOST_SHAPES = 32  # of one client
+_MOST_HELD_BYTES = 16 * 1024  # 32 shapes of 16 frames may take 100 KB, and ten thousand clients may have them
 _LEAST_IN_A_ROW = 4  # periods of one shape, until several are compared at once
 _HEADER_BYTES = 4
-_PIECE_BYTES = 100  # memory of a piece of a shape
 
 
 class Period(Generic[Subject]):
@@ -38,7 +38,7 @@ class Period(Generic[Subject]):
     @property
     def is_full(self) -> bool:
         """Whether it has as many shapes as it may have."""
-        return len(self._shapes) == _MOST_SHAPES
+        return len(self._shapes) == _MOST_SHAPES or self.held_bytes >= _MOST_HELD_BYTES
 
     def learn(self, shape: Shape) -> None:
         """Takes a shape that the frames had."""
@@ -46,7 +46,7 @@ class Period(Generic[Subject]):
         self._start = before.rindex(b"$")
         header = before[self._start : self._start + _HEADER_BYTES]
         self._shapes[header] = shape, headers_of(shape, 1)[0].unpack_from
-        self.held_bytes = _PIECE_BYTES * sum(len(each.expected) for each, _ in self._shapes.values())
+        self.held_bytes = PIECE_BYTES * sum(len(each.expected) for each, _ in self._shapes.values())
 
     def find(self, buffer: bytes, position: int, most: int) -> tuple[int, int]:
         """Returns how many times it comes in a row from this position on, up to `most`, and where that ends.

@@ -184,11 +184,13 @@ class RequestReader:
             self._position = run.end
         return run.frames
 
-    def next_known(self, known: KnownFrames[Subject], kinds: Kinds[Subject]) -> tuple[Subject, ...]:
+    def next_known(
+        self, known: KnownFrames[Subject], kinds: Kinds[Subject], *, may_run: bool = True
+    ) -> tuple[Subject, ...]:
         """Returns the subjects of the next requests, as far as `known` recognises them. These are then read."""
         if self._missing or not self.accepts_short:
             return ()
-        found, self._position = known.find(kinds, self._buffer, self._position)
+        found, self._position = known.find(kinds, self._buffer, self._position, may_run=may_run)
         return found
 
     def finish(self) -> bool:

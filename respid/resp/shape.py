@@ -8,6 +8,7 @@ from functools import lru_cache
 from struct import Struct
 
 MOST_COMPARED = 128  # frames at once, a power of two
+PIECE_BYTES = 100  # memory of one of the pieces that a shape expects
 
 
 class Shape:

@@ -11,6 +11,7 @@ from respid.resp import encoder, errors
 from tests.support.command_client import CommandClient
 from tests.support.reply_parser import Reply, parse_replies
 from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, start_worker
 
 LAYOUT = Layout()
 SECOND_IDS = 4_096_000
@@ -120,6 +121,16 @@ def test_block_is_large_above_a_sixteenth_of_a_millisecond(client: CommandClient
     client.tell(f"INCRBY a 4096; INCRBY a {size}")
     assert client.needs() is Next.WAIT
     assert client.connection.session.wait.kind is kind
+
+
+@pytest.mark.parametrize("command", ["INCR a", "INCRBY a 1", "ID.NEXT", "INCR a; PING; ID.NEXT"])
+@pytest.mark.parametrize("sequence_bits", [1, 3])
+def test_one_id_is_no_large_block_of_any_layout(clock: ScriptedClock, command: str, sequence_bits: int) -> None:
+    layout = Layout(sequence_bits=sequence_bits)
+    client = CommandClient(connect(start_worker(clock, layout=layout)))
+    client.tell(f"INCRBY a {layout.sequence_size}; {command}")
+    assert client.needs() is Next.WAIT
+    assert client.connection.session.wait.kind is RequestKind.SINGLE
 
 
 @pytest.mark.parametrize("command", ["INCR a", "INCRBY a 5", "ID.NEXT COUNT 5", "ID.RANGE 5"])

@@ -1,6 +1,7 @@
 """The waiting queue: rounds are fair, and waits are counted."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -449,6 +450,25 @@ def test_pipelines_that_join_cause_no_ticks(clock: ScriptedClock, worker: Worker
         return first.turns
 
     assert 0 < run_scripted(clock, join_one_by_one()) <= 15
+
+
+@pytest.mark.parametrize("lead_ms", [0, 1, 2, 50, 60_000])
+@pytest.mark.parametrize("make", [pipeline, bulk])
+def test_late_ticks_lose_no_ids(
+    clock: ScriptedClock, worker: Worker, make: Callable[[Worker, int], Waiter], lead_ms: int
+) -> None:
+    """Nor after the wall clock was set back: then, only one millisecond's IDs can be issued at each tick."""
+    worker.generator.take(4096)
+    clock.step_ms(-lead_ms)
+
+    async def wait() -> None:
+        clients, waiter = Clients(worker, asyncio.get_running_loop()), make(worker, 10_000_000)
+        waiter.share = 4096
+        clients.wait_for_id(as_client(waiter))
+        await asyncio.sleep(0.2)
+
+    run_scripted(clock, wait())
+    assert worker.generator.ids_issued >= 0.9 * 200 * 4096
 
 
 def as_client(waiter: Waiter) -> ClientSocket:

@@ -162,8 +162,10 @@ def short_request_within_a_request(patch: Patch) -> None:
 def known_frame_longer_than_the_read(patch: Patch) -> None:
     find = KnownFrames.find
 
-    def hasten(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
-        found, end = find(known, kinds, buffer + bytes(5), position)
+    def hasten(
+        known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int, **may_run: bool
+    ) -> tuple[tuple[Any, ...], int]:
+        found, end = find(known, kinds, buffer + bytes(5), position, **may_run)
         return found, min(end, len(buffer))
 
     patch.setattr(KnownFrames, "find", hasten)
@@ -171,8 +173,8 @@ def known_frame_longer_than_the_read(patch: Patch) -> None:
 
 @plant
 def known_frame_within_a_request(patch: Patch) -> None:
-    def find(reader: RequestReader, known: KnownFrames[Any], kinds: Kinds[Any]) -> tuple[Any, ...]:
-        found, reader._position = known.find(kinds, reader._buffer, reader._position)
+    def find(reader: RequestReader, known: KnownFrames[Any], kinds: Kinds[Any], **may_run: bool) -> tuple[Any, ...]:
+        found, reader._position = known.find(kinds, reader._buffer, reader._position, **may_run)
         return found
 
     patch.setattr(RequestReader, "next_known", find)
@@ -182,8 +184,10 @@ def known_frame_within_a_request(patch: Patch) -> None:
 def increment_of_known_frame_ignored(patch: Patch) -> None:
     find = KnownFrames.find
 
-    def ignore(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
-        return find(known, kinds, buffer.replace(b"$1\r\n7\r\n", b"$1\r\n1\r\n"), position)
+    def ignore(
+        known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int, **may_run: bool
+    ) -> tuple[tuple[Any, ...], int]:
+        return find(known, kinds, buffer.replace(b"$1\r\n7\r\n", b"$1\r\n1\r\n"), position, **may_run)
 
     patch.setattr(KnownFrames, "find", ignore)
 
@@ -777,11 +781,13 @@ def number_of_any_form_accepted(patch: Patch) -> None:
 def field_ignored(patch: Patch) -> None:
     """One free argument is skipped where there are two."""
 
-    def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int) -> tuple[tuple[Any, ...], int]:
+    def find(
+        known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, position: int, **may_run: bool
+    ) -> tuple[tuple[Any, ...], int]:
         one = {
             opening: kind._replace(extra=kind.extra and kind.extra._replace(free=())) for opening, kind in kinds.items()
         }
-        return find_rightly(known, one, buffer, position)
+        return find_rightly(known, one, buffer, position, **may_run)
 
     find_rightly = KnownFrames.find
     patch.setattr(KnownFrames, "find", find)

@@ -147,6 +147,18 @@ def test_stops_where_a_run_may_begin(worker: Worker) -> None:
     assert [len(known.find(kinds, one + FOUR, 0)[0]) for _ in range(2)] == [5, 5]
 
 
+@pytest.mark.parametrize("words", ["GET key", "PING", "EXISTS key"])
+@pytest.mark.parametrize("before", ["INCR key", "GET key"])
+def test_constant_replies_make_no_run_in_a_transaction(words: str, before: str, worker: Worker) -> None:
+    """So none of their requests is left to the general path."""
+    connection = connect(worker)
+    sent = request("MULTI") + request(*before.split()) + request(*words.split()) * 300 + request("EXEC")
+    for _ in range(2):
+        first = connection._pending.general_requests
+        converse(connection, sent)
+        assert connection._pending.general_requests - first <= 3
+
+
 def test_finds_up_to_128_frames(worker: Worker) -> None:
     assert find(connect(worker), FOUR * 33)[1] == 32 * len(FOUR)
 
@@ -393,13 +405,14 @@ def test_whole_read_of_several_frames_helps(number: int, pause: int, worker: Wor
 
 
 def test_goes_on_at_a_run_that_cannot_be_learned(worker: Worker) -> None:
-    """As many requests count for the pause of the learning."""
+    """As many requests count for the pause of the learning. After that, it can be learned, whatever came before."""
     runs = RunReader[Known]()
     runs.pause = 20
     kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](runs)
     for _ in range(2):
         assert len(known.find(kinds, request("INCR", "key") * 10, 0)[0]) == 10
     assert runs.pause == 0
+    assert len(known.find(kinds, request("INCR", "key") * 10, 0)[0]) == 3
     assert len(known.find(kinds, FOUR + request("INCR", "key") * 10, 0)[0]) == 4 + 3
 
 

@@ -131,6 +131,14 @@ def test_keeps_up_to_32_shapes(reader: Reader) -> None:
     assert reader.scanned == 0
 
 
+def test_keeps_few_shapes_of_a_long_period(reader: Reader) -> None:
+    """Each takes more memory, and ten thousand clients may have one."""
+    for length in range(1, 50):
+        several = b"".join([request(name, "k" * length) for name in ("INCR", "GET") * 7]) + limiter("k" * length)
+        assert len(reader.read(several * 9)) == 9 * 16
+    assert 16 * 1024 <= reader.known.held_bytes < 18 * 1024
+
+
 def test_period_is_that_of_a_version(reader: Reader) -> None:
     sent = limiter("orders") * 60
     reader.read(sent)

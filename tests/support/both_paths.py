@@ -92,7 +92,7 @@ def read_nothing(_reader: RequestReader) -> None:
 
 
 def recognise_nothing(
-    _known: KnownFrames[object], _kinds: Kinds[object], _buffer: bytes, position: int
+    _known: KnownFrames[object], _kinds: Kinds[object], _buffer: bytes, position: int, **_may_run: bool
 ) -> tuple[tuple[object, ...], int]:
     return (), position
 
