@@ -276,7 +276,7 @@ def test_unfinished_requests_are_bounded(small: RunningServer) -> None:
     assert small.log.count(": clients hold too much memory (--max-client-memory)\n") == 1
 
 
-@pytest.mark.parametrize("queued", [request("ECHO", "x" * 900), request("PING")])
+@pytest.mark.parametrize("queued", [request("ECHO", "x" * 900), request("PING", "x")])
 def test_transactions_are_bounded(start_server: StartServer, queued: bytes) -> None:
     server = start_server("--max-client-memory", str(LIMIT))
     with RawClient(server.port) as large, RawClient(server.port) as modest:
