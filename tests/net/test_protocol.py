@@ -237,7 +237,7 @@ async def test_request_is_held_until_it_is_complete(worker: Worker, protocol: Re
 
 
 async def test_queued_commands_count_as_what_they_take(worker: Worker, protocol: RespProtocol) -> None:
-    protocol.data_received(request("MULTI") + PING * 200)
+    protocol.data_received(request("MULTI") + request("PING", "x") * 200)
     assert worker.stats.client_memory_bytes > 200 * 200
 
 
