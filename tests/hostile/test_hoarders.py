@@ -55,7 +55,7 @@ KINDS = {
     "silent": Kind(b"", is_closed=False),
     "silent before TLS": Kind(b"", port="raw TLS", is_closed=False),
     "half a password": Kind(b"*2\r\n$4\r\nAUTH\r\n$10000\r\n" + b"x" * 9_000, is_closed=CROWD > 5_000),
-    "queued commands": Kind(AUTH + request("MULTI") + request("PING") * 90_000, size=CROWD // 8),
+    "queued commands": Kind(AUTH + request("MULTI") + request("PING", "x") * 90_000, size=CROWD // 8),
     "transactions": Kind(AUTH + request("MULTI") + request("ECHO", "x" * 900) * 90_000, size=CROWD // 8),
     "unfinished requests": Kind(UNFINISHED),
     "unfinished requests over the Unix socket": Kind(UNFINISHED, port="Unix socket"),
