@@ -25,6 +25,7 @@ HEAD_BYTES = 5
 LAST = b"+last\r\n"
 PASSWORD = "secret"
 FEW_IDS = Layout(sequence_bits=4)  # 16 a millisecond: a few bytes make requests wait and streams take many turns
+FEW_IDS_CHOICE = 2  # a bit of the first byte of an input
 LIMITS = replace(DEFAULT_LIMITS, request_bytes=64 * 1024)
 LARGEST_REPLY_BYTES = 64 * 1024  # COMMAND, and an echo as large as LIMITS allow
 KEPT_BYTES = LIMITS.request_bytes + 70_000  # an incomplete request and an incomplete line
@@ -65,7 +66,9 @@ class Case:
     def of(cls, data: bytes) -> "Case":
         choice = data[0] if data else 0
         cuts = tuple(1 + byte for byte in data[1:HEAD_BYTES] if byte) or (1,)
-        return cls(data[HEAD_BYTES:], cuts, bool(choice & 1), bool(choice & 2), 20 if choice & 4 else 60_000)
+        return cls(
+            data[HEAD_BYTES:], cuts, bool(choice & 1), bool(choice & FEW_IDS_CHOICE), 20 if choice & 4 else 60_000
+        )
 
     def pieces(self) -> list[bytes]:
         pieces, start, turn = [], 0, 0

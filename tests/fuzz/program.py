@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["respid"]):
     import respid.net.connection
     import respid.server  # noqa: F401
 with atheris.instrument_imports(include=["tests.fuzz.fuzzed"]):
-    from tests.fuzz.fuzzed import HEAD_BYTES, PASSWORD, check
+    from tests.fuzz.fuzzed import FEW_IDS_CHOICE, HEAD_BYTES, PASSWORD, check
 
 from respid.commands.table import COMMANDS
 from tests.support.byte_streams import request
@@ -64,8 +64,10 @@ def insert_requests(data: bytes, most: int, seed: int) -> bytes:
 
 
 def main() -> None:
-    # The patterns of known requests are made once. Those that the hook replaces match at the beginning of bytes only.
-    check(bytes(HEAD_BYTES) + request("PING") + request("HELLO", "3") + request("PING"))
+    # The patterns of known requests are made once for each layout. Those that the hook replaces match at the beginning
+    # of bytes only.
+    for choice in (0, FEW_IDS_CHOICE):
+        check(bytes([choice]).ljust(HEAD_BYTES, b"\0") + request("PING") + request("HELLO", "3") + request("PING"))
     atheris.enabled_hooks.add("RegEx")
     atheris.Setup(sys.argv, check, custom_mutator=insert_requests)
     atheris.Fuzz()
