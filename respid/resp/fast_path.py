@@ -5,8 +5,8 @@ again, mostly with keys of the same length, and parsing a frame on the general p
 issuing its ID. Keys and fields do not matter, so a run needs no arguments, only the number of its frames.
 
 A run is recognised by the frame before: once the general path has read the same command twice, a template of its frame
-is kept. A frame that begins otherwise costs a single comparison, and a template that does not help is given up, so no
-stream is slower than on the general path.
+is kept. A frame that begins otherwise costs a single comparison, and a template that does not help is given up, so that
+no stream is much slower than on the general path.
 
 The fast path must equal the general path of `reader`: it counts a frame only where the reader would find the same
 command with the same end. That depends on lengths, never on the contents of keys: every comparison here fixes the
