@@ -20,6 +20,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Generic, NamedTuple, TypeVar
 
+from respid.resp.encoder import bulk_string
 from respid.resp.shape import MOST_COMPARED, Shape, headers_of
 
 Subject = TypeVar("Subject")
@@ -65,8 +66,8 @@ class Template(Shape):
     __slots__ = ("_opening", "_pattern", "_shared_bytes", "_tail", "start")
 
     def __init__(self, name: bytes, free_lengths: Sequence[int], fixed: Sequence[bytes]) -> None:
-        opening = b"*%d\r\n" % (1 + len(free_lengths) + len(fixed)) + _bulk_string(name)
-        tail = b"".join(map(_bulk_string, fixed))
+        opening = b"*%d\r\n" % (1 + len(free_lengths) + len(fixed)) + bulk_string(name)
+        tail = b"".join(map(bulk_string, fixed))
         self._opening, self._tail = opening, tail
         self._pattern = _MIXED_RUNS.get(len(free_lengths))
         # Of a frame with one free argument: all but the argument and its header.
@@ -109,10 +110,6 @@ def _template(name: bytes, free_lengths: tuple[int, ...], fixed: tuple[bytes, ..
 _HEADERS_BY_SIZE = {
     len(header) + length: header for length in range(LONGEST_ARGUMENT + 1) for header in [b"$%d\r\n" % length]
 }
-
-
-def _bulk_string(content: bytes) -> bytes:
-    return b"$%d\r\n%s\r\n" % (len(content), content)
 
 
 def _argument_pattern() -> bytes:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from struct import Struct
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from respid.resp import encoder
 from respid.resp.fast_path import RunReader
 from respid.resp.period import LEAST_PERIODIC, Period, period_of
 from respid.resp.shape import PIECE_BYTES, Shape, shape_of
@@ -102,10 +103,10 @@ def kind_of(
         raise ValueError(f"the name {name!r} is too short")
     free = (None,) * others.count(FREE)
     rest = others[len(free) :]
-    command = b"*%d\r\n%s" % (len(arguments), _bulk_string(name))
+    command = b"*%d\r\n%s" % (len(arguments), encoder.bulk_string(name))
     if by_last is not None:
         rest.pop()
-    tail = b"".join([_bulk_string(other) for other in rest if isinstance(other, bytes)])
+    tail = b"".join([encoder.bulk_string(other) for other in rest if isinstance(other, bytes)])
     if not free:
         frame = command + tail
         return frame[:OPENING_BYTES], Kind(OPENING_BYTES, free, None, frame[OPENING_BYTES:], may_run, subject)
@@ -119,17 +120,13 @@ def kind_of(
 
 def is_known(kinds: Kinds[Any], arguments: list[bytes]) -> bool:
     """Whether a request of a kind that may run is known."""
-    frame = b"*%d\r\n%s" % (len(arguments), b"".join(map(_bulk_string, arguments)))
+    frame = encoder.array([*map(encoder.bulk_string, arguments)])
     kind = kinds.get(frame[:OPENING_BYTES])
     return kind is not None and frame.endswith(kind.tail)
 
 
 def _pattern_of(argument: bytes | Number) -> bytes:
-    return re.escape(_bulk_string(argument)) if isinstance(argument, bytes) else argument.pattern
-
-
-def _bulk_string(content: bytes) -> bytes:
-    return b"$%d\r\n%s\r\n" % (len(content), content)
+    return re.escape(encoder.bulk_string(argument)) if isinstance(argument, bytes) else argument.pattern
 
 
 class KnownFrames(Generic[Subject]):
