@@ -77,7 +77,7 @@ class Template(Shape):
         pieces = [opening + headers[0], *headers[1:], tail] if headers else [opening + tail]
         skips = [length + 2 for length in free_lengths] + [0]
         format_ = "".join(f"{len(piece)}s{skip}x" for piece, skip in zip(pieces, skips, strict=True) if piece)
-        super().__init__(format_, tuple(filter(None, pieces)), sum(map(len, pieces)) + sum(skips))
+        super().__init__(format_, tuple(filter(None, pieces)))
 
     def mixed_run(self, buffer: bytes, position: int) -> Run:
         """Returns the run of frames with free arguments of any length. No such argument has an asterisk."""

@@ -15,7 +15,7 @@ exactly the length that the header of a key announces, and the two bytes after i
 
 import re
 from collections.abc import Mapping
-from struct import Struct
+from struct import unpack
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from respid.resp import encoder
@@ -134,7 +134,6 @@ class KnownFrames(Generic[Subject]):
 
     __slots__ = (
         "_alike",
-        "_expected",
         "_in_vain",
         "_kinds",
         "_kinds_of_period",
@@ -143,9 +142,8 @@ class KnownFrames(Generic[Subject]):
         "_lost_on_periods",
         "_period",
         "_read",
-        "_read_bytes",
         "_runs",
-        "_struct",
+        "_shape",
         "pause",
     )
 
@@ -157,11 +155,8 @@ class KnownFrames(Generic[Subject]):
         self._in_vain = 0  # attempts in vain, less the frames that were found since
         # The previous read, if it was known frames of several kinds and nothing else.
         self._read: tuple[Subject, ...] = ()
-        self._read_bytes = 0
         self._kinds: Kinds[Subject] = {}
-        # Its shape, once it was repeated: what extracts all of its bytes but the keys, and these bytes.
-        self._struct: Struct | None = None
-        self._expected: tuple[bytes, ...] = ()
+        self._shape: Shape | None = None  # of that read, once it was repeated
         self._lost = 0  # reads' time that was spent on shapes, less what they have saved
         self._period: Period[Subject] | None = None  # that frames of the same kinds have had
         self._kinds_of_period: Kinds[Subject] = {}
@@ -170,7 +165,8 @@ class KnownFrames(Generic[Subject]):
     @property
     def held_bytes(self) -> int:
         """The memory of the shape of a read, and of those of the period."""
-        return PIECE_BYTES * len(self._expected) + (self._period.held_bytes if self._period else 0)
+        shape_bytes = PIECE_BYTES * len(self._shape.expected) if self._shape else 0
+        return shape_bytes + (self._period.held_bytes if self._period else 0)
 
     def find(
         self, kinds: Kinds[Subject], buffer: bytes, position: int, *, may_run: bool = True
@@ -179,7 +175,7 @@ class KnownFrames(Generic[Subject]):
 
         It ends at a frame that is not known, or incomplete, and where a run may begin, unless there can be none.
         """
-        if len(buffer) == self._read_bytes and not position and self._has_shape(kinds, buffer):
+        if self._shape is not None and not position and self._has_shape(self._shape, kinds, buffer):
             return self._read, len(buffer)
         runs = self._runs
         most_alike = _ANY_NUMBER if runs.pause or not may_run else _MOST_ALIKE
@@ -225,7 +221,7 @@ class KnownFrames(Generic[Subject]):
 
     def find_first(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[tuple[Subject, ...], int]:
         """Returns the subjects of the first frames in the buffer, runs among them, and where the last one ends."""
-        if len(buffer) == self._read_bytes and self._has_shape(kinds, buffer):
+        if self._shape is not None and self._has_shape(self._shape, kinds, buffer):
             return self._read, len(buffer)
         found, end, _ = self._find(kinds, buffer, 0, _ANY_NUMBER)
         self._last = None  # as `find` does
@@ -324,9 +320,9 @@ class KnownFrames(Generic[Subject]):
         self._last, self._alike = last, alike
         return tuple(found), position, kind is None
 
-    def _has_shape(self, kinds: Kinds[Subject], buffer: bytes) -> bool:
-        """Whether a read of the same size as the previous one differs from it in nothing but keys."""
-        if self._struct is None or kinds is not self._kinds or self._struct.unpack(buffer) != self._expected:
+    def _has_shape(self, shape: Shape, kinds: Kinds[Subject], buffer: bytes) -> bool:
+        """Whether a read differs from the previous one, which had this shape, in nothing but keys."""
+        if len(buffer) != shape.size or kinds is not self._kinds or shape.extract(buffer) != shape.expected:
             return False
         if self._lost:
             self._lost -= 1
@@ -336,11 +332,9 @@ class KnownFrames(Generic[Subject]):
         """Keeps the shape of a read if the subjects of the previous one were the same, and shapes have helped."""
         if subjects == self._read and self._lost < _MOST_LOST and len(subjects) <= _MOST_IN_SHAPE:
             self._lost += _SHAPE_READS
-            shape = _shape_of(kinds, buffer)
-            self._struct, self._expected = Struct(shape.format), shape.expected
-            self._kinds, self._read_bytes = kinds, len(buffer)
+            self._shape, self._kinds = _shape_of(kinds, buffer), kinds
         else:
-            self._struct, self._expected, self._read_bytes = None, (), 0
+            self._shape = None
         self._read = subjects
 
 
@@ -362,4 +356,4 @@ def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Shape:
         if extra and extra.by_last is not None:
             position += _ARGUMENT_BYTES[buffer[position : position + 4]]
     format_ = "".join(pieces) + f"{len(buffer) - begun}s"
-    return shape_of(format_, Struct(format_).unpack(buffer), len(buffer))
+    return shape_of(format_, unpack(format_, buffer))

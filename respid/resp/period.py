@@ -5,10 +5,9 @@ compared with their shape, many at once. The shape depends on the lengths of key
 the first key: mostly, the other keys of a period are the same.
 """
 
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from respid.resp.shape import MOST_COMPARED, PIECE_BYTES, Shape, headers_of
+from respid.resp.shape import MOST_COMPARED, PIECE_BYTES, Shape
 
 Subject = TypeVar("Subject")
 
@@ -30,7 +29,7 @@ class Period(Generic[Subject]):
         self.size = len(frames)
         self.held_bytes = 0  # the memory of its shapes
         self._start = 0  # where the header of the first key begins
-        self._shapes: dict[bytes, tuple[Shape, Callable[[bytes, int], tuple[bytes, ...]]]] = {}  # with what extracts it
+        self._shapes: dict[bytes, Shape] = {}
         self._most = 1 << (MOST_COMPARED // self.size).bit_length() - 1  # periods at once
         self._last: Shape | None = None  # that was found
         self._in_a_row = 0  # periods with this shape
@@ -45,8 +44,8 @@ class Period(Generic[Subject]):
         before = shape.expected[0]  # of the first key, whose header comes last; without keys, that of another argument
         self._start = before.rindex(b"$")
         header = before[self._start : self._start + _HEADER_BYTES]
-        self._shapes[header] = shape, headers_of(shape, 1)[0].unpack_from
-        self.held_bytes = PIECE_BYTES * sum(len(each.expected) for each, _ in self._shapes.values())
+        self._shapes[header] = shape
+        self.held_bytes = PIECE_BYTES * sum(len(each.expected) for each in self._shapes.values())
 
     def find(self, buffer: bytes, position: int, most: int) -> tuple[int, int]:
         """Returns how many times it comes in a row from this position on, up to `most`, and where that ends.
@@ -57,16 +56,15 @@ class Period(Generic[Subject]):
         last, in_a_row = self._last, self._in_a_row
         while times < most:
             header = position + start
-            known = shapes.get(buffer[header : header + _HEADER_BYTES])
-            if known is None:
+            shape = shapes.get(buffer[header : header + _HEADER_BYTES])
+            if shape is None:
                 break
-            shape, extract = known
             if shape is not last:
                 last, in_a_row = shape, 0
             if in_a_row >= _LEAST_IN_A_ROW:
                 found = self._count(shape, buffer, position, min(in_a_row, most - times))
             else:
-                found = position + shape.size <= end_of_buffer and extract(buffer, position) == shape.expected
+                found = position + shape.size <= end_of_buffer and shape.extract(buffer, position) == shape.expected
             if not found:
                 in_a_row = 0
                 break

@@ -14,12 +14,14 @@ PIECE_BYTES = 100  # memory of one of the pieces that a shape expects
 class Shape:
     """The bytes that frames with keys of given lengths share. It may be that of several frames in turn."""
 
-    __slots__ = ("expected", "format", "size")
+    __slots__ = ("expected", "extract", "format", "size")
 
-    def __init__(self, format_: str, expected: tuple[bytes, ...], size: int) -> None:
-        self.format = format_  # of a struct that extracts these bytes
+    def __init__(self, format_: str, expected: tuple[bytes, ...]) -> None:
+        struct = Struct(format_)
+        self.format = format_
+        self.extract = struct.unpack_from  # these bytes, from a buffer and a position
         self.expected = expected
-        self.size = size  # bytes of the frames, with their keys
+        self.size = struct.size  # bytes of the frames, with their keys
 
     def count(self, buffer: bytes, position: int, most: int) -> int:
         """Returns how many times in a row it is found at this position. `most` is a power of two up to 128."""
@@ -40,6 +42,6 @@ def headers_of(shape: Shape, times: int) -> tuple[Struct, tuple[bytes, ...]]:
 
 
 @lru_cache(maxsize=256)
-def shape_of(format_: str, expected: tuple[bytes, ...], size: int) -> Shape:
+def shape_of(format_: str, expected: tuple[bytes, ...]) -> Shape:
     """Returns the shape with these parts. All clients share it."""
-    return Shape(format_, expected, size)
+    return Shape(format_, expected)

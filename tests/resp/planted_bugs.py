@@ -196,24 +196,24 @@ def increment_of_known_frame_ignored(patch: Patch) -> None:
 def shape_of_known_frames_ignored(patch: Patch) -> None:
     """A read is taken for one like the last if it only has its size."""
 
-    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], _buffer: bytes) -> bool:
-        return known._struct is not None
+    def ignore(_known: KnownFrames[Any], shape: Shape, _kinds: Kinds[Any], buffer: bytes) -> bool:
+        return len(buffer) == shape.size
 
     patch.setattr(KnownFrames, "_has_shape", ignore)
 
 
 @plant
 def byte_of_a_shape_ignored(patch: Patch) -> None:
-    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], buffer: bytes) -> bool:
-        return known._struct is not None and known._struct.unpack(buffer)[:-1] == known._expected[:-1]
+    def ignore(_known: KnownFrames[Any], shape: Shape, _kinds: Kinds[Any], buffer: bytes) -> bool:
+        return len(buffer) == shape.size and shape.extract(buffer)[:-1] == shape.expected[:-1]
 
     patch.setattr(KnownFrames, "_has_shape", ignore)
 
 
 @plant
 def shape_of_another_version(patch: Patch) -> None:
-    def ignore(known: KnownFrames[Any], _kinds: Kinds[Any], buffer: bytes) -> bool:
-        return known._struct is not None and known._struct.unpack(buffer) == known._expected
+    def ignore(_known: KnownFrames[Any], shape: Shape, _kinds: Kinds[Any], buffer: bytes) -> bool:
+        return len(buffer) == shape.size and shape.extract(buffer) == shape.expected
 
     patch.setattr(KnownFrames, "_has_shape", ignore)
 
@@ -233,7 +233,7 @@ def byte_of_a_period_ignored(patch: Patch) -> None:
 
     def ignore(period: Period[Any], shape: Shape) -> None:
         frames = re.sub(r"^(\d+)s", lambda match: f"{int(match[1]) - 5}s5x", shape.format)
-        learn(period, Shape(frames, (shape.expected[0][:-5], *shape.expected[1:]), shape.size))
+        learn(period, Shape(frames, (shape.expected[0][:-5], *shape.expected[1:])))
 
     patch.setattr(Period, "learn", ignore)
 
@@ -754,7 +754,7 @@ def rest_of_a_part_forgotten(patch: Patch) -> None:
 @plant
 def shape_of_a_transaction_of_another_version(patch: Patch) -> None:
     def find(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes) -> tuple[tuple[Any, ...], int]:
-        if known._struct is not None and len(buffer) == known._read_bytes:
+        if known._shape is not None and len(buffer) == known._shape.size:
             known._kinds = kinds
         return find_first(known, kinds, buffer)
 

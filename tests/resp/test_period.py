@@ -24,7 +24,7 @@ def limiter(key: str, other: str = "") -> bytes:
 def shape(key_bytes: int) -> Shape:
     """The shape of `INCR key`."""
     before, after = b"*2\r\n$4\r\nINCR\r\n$%d\r\n" % key_bytes, b""
-    return Shape(f"{len(before)}s{key_bytes + 2}x0s", (before, after), len(before) + key_bytes + 2)
+    return Shape(f"{len(before)}s{key_bytes + 2}x0s", (before, after))
 
 
 class Reader:
