@@ -19,6 +19,7 @@ from struct import unpack
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from respid.resp import encoder
+from respid.resp.back_off import MOST_DOUBLINGS, BackOff
 from respid.resp.fast_path import RunReader
 from respid.resp.period import LEAST_PERIODIC, Period, period_of
 from respid.resp.shape import PIECE_BYTES, Shape, shape_of
@@ -36,9 +37,6 @@ _MOST_LOST = 16 * _SHAPE_READS
 # An attempt is in vain if it finds none, or so few among others that the general path answers them as fast.
 _LEAST_WORTH = 3
 _FRAMES_FOR_ATTEMPT = 2  # as many more make up for one in vain
-_MOST_IN_VAIN = 16
-_PAUSE = 64  # attempts that are left out then; twice as many if the next one is in vain, too
-_MOST_DOUBLINGS = 6
 _UNKNOWN_BYTES = 1 << 40  # of an argument that is long, or whose header is incomplete: it ends after any buffer
 _MOST_DIGITS = 15  # as many milliseconds, or seconds, are a valid time for each command that takes one
 # The bytes of an argument, by the first four of its header. A reader ignores the byte behind a carriage return.
@@ -129,12 +127,11 @@ def _pattern_of(argument: bytes | Number) -> bytes:
     return re.escape(encoder.bulk_string(argument)) if isinstance(argument, bytes) else argument.pattern
 
 
-class KnownFrames(Generic[Subject]):
+class KnownFrames(BackOff, Generic[Subject]):
     """Finds the known frames of one client."""
 
     __slots__ = (
         "_alike",
-        "_in_vain",
         "_kinds",
         "_kinds_of_period",
         "_last",
@@ -148,11 +145,11 @@ class KnownFrames(Generic[Subject]):
     )
 
     def __init__(self, runs: RunReader[Any]) -> None:
+        super().__init__()
         self._runs = runs
         self._last: Subject | None = None
         self._alike = 0  # how many of the frames before the next one are like the one before them
         self.pause = 0  # the number of attempts that should be left out; to be read only
-        self._in_vain = 0  # attempts in vain, less the frames that were found since
         # The previous read, if it was known frames of several kinds and nothing else.
         self._read: tuple[Subject, ...] = ()
         self._kinds: Kinds[Subject] = {}
@@ -181,23 +178,23 @@ class KnownFrames(Generic[Subject]):
         most_alike = _ANY_NUMBER if runs.pause or not may_run else _MOST_ALIKE
         found, end, is_miss = self._find(kinds, buffer, position, most_alike)
         if not found:
-            self._doubt(_MOST_DOUBLINGS if is_miss else 0)
+            self._doubt(is_miss=is_miss)
             return (), position
         if most_alike == _ANY_NUMBER:
             self._last = None  # so that a run may begin after these frames, however many are alike
         if runs.pause:
             runs.may_learn(len(found))
         if end == len(buffer):
-            self._trust(len(found) - 1)
+            self.trust(len(found) - 1)
             if not position and self._alike < len(found) - 1:
                 self._remember(kinds, buffer, found)
             return found, end
         if is_miss:
             self.skip_next()
         if len(found) >= _LEAST_WORTH:
-            self._trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
+            self.trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
         else:
-            self._doubt(_MOST_DOUBLINGS if is_miss else 0)
+            self._doubt(is_miss=is_miss)
         return found, end
 
     def skip_next(self) -> None:
@@ -208,16 +205,10 @@ class KnownFrames(Generic[Subject]):
         """Call for each attempt that was left out during a pause."""
         self.pause -= 1
 
-    def _trust(self, frames: int) -> None:
-        if self._in_vain:
-            self._in_vain = max(0, self._in_vain - frames)
-
-    def _doubt(self, most_doublings: int) -> None:
-        """Call for an attempt in vain. Without doublings if it ended where a run may begin: runs may be given up."""
-        if self._in_vain < _MOST_IN_VAIN + most_doublings:
-            self._in_vain += 1
-        if self._in_vain >= _MOST_IN_VAIN:
-            self.pause = _PAUSE << self._in_vain - _MOST_IN_VAIN
+    def _doubt(self, *, is_miss: bool) -> None:
+        """Call for an attempt in vain. It is no miss if it ended where a run may begin, and runs may be given up."""
+        if pause := self.pause_after_failure(MOST_DOUBLINGS if is_miss else 0):
+            self.pause = pause
 
     def find_first(self, kinds: Kinds[Subject], buffer: bytes) -> tuple[tuple[Subject, ...], int]:
         """Returns the subjects of the first frames in the buffer, runs among them, and where the last one ends."""

@@ -10,6 +10,7 @@ begins. If that EXEC is a part of a key, none ends there.
 
 from typing import Any, Generic
 
+from respid.resp.back_off import BackOff
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import MOST_FRAMES, Kinds, KnownFrames, Subject
 
@@ -22,9 +23,6 @@ OPENINGS = tuple(ENDINGS)
 CLOSINGS = frozenset(ENDINGS.values())
 MULTI_BYTES, EXEC_BYTES = 15, 14
 _LEAST_WORTH = 3  # requests at the beginning of a transaction; the general path answers fewer as fast
-_MOST_IN_VAIN = 16
-_PAUSE = 64  # transactions that the general path answers then; twice as many if the next attempt is in vain, too
-_MOST_DOUBLINGS = 6
 
 
 # The number of frames, if they are a run; the subjects of known frames, if they are no run; and where they end. A named
@@ -36,16 +34,16 @@ Transaction = tuple[int, tuple[Subject, ...], int, bool]
 NO_TRANSACTION: Transaction[Any] = (0, (), 0, False)
 
 
-class TransactionReader(Generic[Subject]):
+class TransactionReader(BackOff, Generic[Subject]):
     """Finds the transactions of one client that are a run, which `runs` recognises, or that `known` recognises."""
 
-    __slots__ = ("_in_vain", "_known", "_pause", "_runs", "expected")
+    __slots__ = ("_known", "_pause", "_runs", "expected")
 
     def __init__(self, runs: RunReader[Any], known: KnownFrames[Subject]) -> None:
+        super().__init__()
         self._runs, self._known = runs, known
         self.expected = False  # whether to look for one
         self._pause = 1  # the number of parsed transactions until then
-        self._in_vain = 0  # attempts in vain, less the others
 
     def note_parsed(self) -> None:
         """Call for each transaction that the general path has answered."""
@@ -87,14 +85,7 @@ class TransactionReader(Generic[Subject]):
         self.doubt()
         return NO_REQUESTS
 
-    def trust(self) -> None:
-        """Call for each transaction, or part of one, that was found and answered at once."""
-        if self._in_vain:
-            self._in_vain -= 1
-
     def doubt(self) -> None:
-        """Call for each one that was found and cannot be answered at once."""
-        if self._in_vain < _MOST_IN_VAIN + _MOST_DOUBLINGS:
-            self._in_vain += 1
-        if self._in_vain >= _MOST_IN_VAIN:
-            self.expected, self._pause = False, _PAUSE << self._in_vain - _MOST_IN_VAIN
+        """Call for each transaction, or part of one, that was found and cannot be answered at once; else `trust`."""
+        if pause := self.pause_after_failure():
+            self.expected, self._pause = False, pause
