@@ -47,6 +47,10 @@ def store(clock: ScriptedClock) -> ScriptedStore:
 @pytest.fixture
 def worker(clock: ScriptedClock, store: ScriptedStore) -> Worker:
     """A worker without a reservation."""
+    return _worker_with(store, clock)
+
+
+def _worker_with(store: ScriptedStore, clock: ScriptedClock) -> Worker:
     return make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
 
 
@@ -446,7 +450,7 @@ class UnlistedStore(ScriptedStore):
 def test_retries_only_the_confirmation_less_and_less_often(clock: ScriptedClock) -> None:
     """With 500 workers, a list and a write each every 0.5 s would be a load for the API server."""
     store = UnlistedStore(mark_ms=0, spans=ReserveSpans(wall_ms=300_000, lead_ms=10_000))
-    worker = make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
+    worker = _worker_with(store, clock)
     began_ms = clock.wall_ms()
 
     async def keep_while_lists_fail() -> None:
@@ -471,7 +475,7 @@ def test_retries_only_the_confirmation_less_and_less_often(clock: ScriptedClock)
 
 def test_unconfirmed_mark_is_stored_again_once_it_is_old(clock: ScriptedClock) -> None:
     store = UnlistedStore(mark_ms=0, spans=ReserveSpans(wall_ms=20_000, lead_ms=10_000))
-    worker = make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
+    worker = _worker_with(store, clock)
 
     async def keep_while_lists_fail() -> None:
         async with keeping(Keeper(worker, store)):
@@ -486,7 +490,7 @@ def test_unconfirmed_mark_is_stored_again_once_it_is_old(clock: ScriptedClock) -
 
 def test_end_waits_for_no_confirmation(clock: ScriptedClock) -> None:
     store = UnlistedStore(mark_ms=0, spans=ReserveSpans(wall_ms=300_000, lead_ms=10_000))
-    worker = make_worker(Config(worker_id=1, worker_id_source="test", store="none"), store, clock)
+    worker = _worker_with(store, clock)
 
     async def end_while_lists_fail() -> float:
         async with keeping(Keeper(worker, store)):
