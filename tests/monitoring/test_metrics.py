@@ -192,18 +192,26 @@ def test_errors_are_counted_by_code(counting_server: RunningServer, sent: bytes,
     ("kind", "sent", "lines"),
     [
         ("bulk", request("ID.NEXT", "COUNT", "100000"), 100_001),
-        ("single", INCR * 50_000, 50_000),
         ("bulk", request("INCRBY", "a", "4096") * 100, 100),
         ("bulk", request("INCRBY", "a", "257") * 500, 500),
         ("single", request("INCRBY", "a", "256") * 500, 500),
     ],
-    ids=["ID.NEXT COUNT", "INCR", "INCRBY 4096", "INCRBY 257", "INCRBY 256"],
+    ids=["ID.NEXT COUNT", "INCRBY 4096", "INCRBY 257", "INCRBY 256"],
 )
 def test_exhaustion_is_counted_by_kind(counting_server: RunningServer, kind: str, sent: bytes, lines: int) -> None:
-    exhausted = Change(counting_server, "id_generator_sequence_exhausted_total")
-    waited = Change(counting_server, "id_generator_exhausted_wait_seconds_total")
+    expect_exhausted(counting_server, kind, sent, lines)
+
+
+def test_exhaustion_by_pipelined_incr_is_single(start_server: StartServer) -> None:
+    """Each read has more requests than a millisecond has IDs, also on a machine too slow to draw 4,096 in one."""
+    expect_exhausted(start_server("--layout", "41/4/8"), "single", INCR * 50_000, 50_000)
+
+
+def expect_exhausted(server: RunningServer, kind: str, sent: bytes, lines: int) -> None:
+    exhausted = Change(server, "id_generator_sequence_exhausted_total")
+    waited = Change(server, "id_generator_exhausted_wait_seconds_total")
     started = time.monotonic()
-    with RawClient(counting_server.port) as client:
+    with RawClient(server.port) as client:
         client.send(sent)
         client.receive_lines(lines)
     elapsed_seconds = time.monotonic() - started
