@@ -50,6 +50,7 @@ class Connection:
         "_commands",
         "_general_requests",
         "_generator",
+        "_is_cut",
         "_pending",
         "_read_bytes",
         "_runs",
@@ -75,6 +76,7 @@ class Connection:
         self.next = _READ
         self._read_bytes = FIRST_READ_BYTES  # what came last
         self._pending = PendingRequests(self.session, limits)
+        self._is_cut = False  # the last read ended with a part of a short request, and all else is answered
         self._general_requests = -1  # that were pending and answered before the last read
         self._runs, self._transactions = self._pending.runs, self._pending.transactions
         self._generator = worker.generator
@@ -110,6 +112,11 @@ class Connection:
 
     def receive(self, data: bytes) -> bytes:
         """Takes the bytes that were read and returns the bytes to write; `next` then says how to continue."""
+        if self._is_cut:
+            # Networks cut a pipeline every 1,448 bytes. A part that was parsed would cost 5 us, and the rest 8 us.
+            data = self._pending.reader.take_part() + data
+            self._is_cut = False
+            self.is_between_requests = self.session.is_plain
         self._general_requests = self._pending.general_requests
         # Nearly all reads are one run: an INCR takes 0.75 us here, and 4.5 us on the general path.
         found = self._runs.find_in_read(data) if self.is_between_requests else NO_RUN
@@ -138,7 +145,7 @@ class Connection:
         if not rest and self._generator.queued and not self._generator.stopped_for_ms():
             self._wait_with_run()  # an attempt would be in vain, since others wait
             return output
-        return output + (self._receive_requests(rest) if rest else self._answer_turn())
+        return output + (self._receive_rest(rest) if rest else self._answer_turn())
 
     def _wait_with_run(self) -> None:
         self._pending.wait_with_run()
@@ -164,7 +171,7 @@ class Connection:
         if position == len(data) and not pending.has_begun:
             return output
         rest = data[position:]
-        return output + (self._receive_requests(rest) if rest else self._answer_turn())
+        return output + (self._receive_rest(rest) if rest else self._answer_turn())
 
     def _begin_transaction(self, frames: int, known: tuple[Known, ...], read_bytes: int) -> bytes:
         """Answers MULTI and these requests of a transaction that goes on; returns b"" if it needs the general path."""
@@ -188,7 +195,7 @@ class Connection:
             return self._receive_requests(data)
         output = self._queue_quickly(frames, known, end)
         if end < len(requests):
-            return output + self._receive_requests(data[end:])
+            return output + self._receive_rest(data[end:])
         if requests is data:
             return output
         replies = self._pending.exec_transaction()
@@ -244,6 +251,14 @@ class Connection:
             self._transactions.doubt()
         return output
 
+    def _receive_rest(self, data: bytes) -> bytes:
+        """Takes what follows requests that were answered at once, mostly a part of the next one."""
+        pending = self._pending
+        if pending.has_begun or not pending.reader.feed_part(data):
+            return self._receive_requests(data)
+        self._is_cut, self.is_between_requests = True, False
+        return b""
+
     def _receive_requests(self, data: bytes) -> bytes:
         pending = self._pending
         pending.feed(data)
@@ -261,7 +276,11 @@ class Connection:
         if len(data) >= QUICK_READ_BYTES or not self.is_between_requests or pending.has_begun:
             return self._answer_turn()
         output, is_all = pending.answer_short_read()
-        return output if is_all else output + self._answer_turn()
+        if not is_all:
+            return output + self._answer_turn()
+        if pending.reader.has_part:
+            self._is_cut, self.is_between_requests = True, False
+        return output
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""
@@ -283,7 +302,12 @@ class Connection:
     @property
     def is_cheap(self) -> bool:
         """Whether the last read took little time for its size: it had requests for IDs, or other known ones, only."""
-        return self.is_between_requests and self._general_requests == self._pending.general_requests
+        return self._is_answered and self._general_requests == self._pending.general_requests
+
+    @property
+    def _is_answered(self) -> bool:
+        """Whether the client is between requests, or has sent a part of a short one."""
+        return self.is_between_requests or (self._is_cut and self.session.is_plain)
 
     @property
     def budget(self) -> Budget:
@@ -296,7 +320,7 @@ class Connection:
         begun_ns = monotonic_ns()
         turn_ns = TURN_NS if session.authenticated else UNAUTHENTICATED_TURN_NS
         output = self._answer_until(begun_ns + min(turn_ns, budget.left_ns))
-        self.is_settled = self.is_settled and self.is_between_requests
+        self.is_settled = self.is_settled and self._is_answered
         budget.left_ns -= monotonic_ns() - begun_ns + len(output) * NS_PER_BYTE
         return output
 
@@ -326,7 +350,9 @@ class Connection:
         if session.closing:
             self.next = Next.CLOSE
             pending.forget_unread()  # the client may be slow to leave
-        self.is_between_requests = self.next is _READ and session.is_plain and pending.reader.is_empty
+        is_answered = self.next is _READ
+        self.is_between_requests = is_answered and session.is_plain and pending.reader.is_empty
+        self._is_cut = is_answered and pending.reader.has_part
         return b"".join(output)
 
     def _change_reply_mode(self) -> None:

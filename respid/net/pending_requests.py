@@ -158,7 +158,7 @@ class PendingRequests:
         expected = self.runs.expects
         if self.run_left or (expected is not None and self.reader.is_at(expected.start) and self._find_run()):
             return self._answer_run()
-        if self.reader.finish():
+        if self.reader.finish() or self.reader.has_part:
             self._end_read()
             return None
         if self.session.is_plain:
@@ -238,7 +238,7 @@ class PendingRequests:
     def answer_short_read(self) -> tuple[bytes, bool]:
         """Answers a short read of quick requests. Returns the replies, and whether these are all."""
         output = self.answer_quickly()
-        if output and self.following is None and not self.recognised and self.reader.finish():
+        if output and self.following is None and not self.recognised and (self.reader.has_part or self.reader.finish()):
             return output, True
         if self.following is not None:
             self.request, self.following = self.following, None
@@ -285,7 +285,7 @@ class PendingRequests:
             request = reader.next_short_request()
             if request is None:
                 if replies and not reader.is_empty:
-                    self.known.skip_next()
+                    self._skip_rest()
                 break
             reply = run_quickly(self.session, request, on_repeatable)
             if reply is None:
@@ -300,6 +300,13 @@ class PendingRequests:
         if answered:
             runs.note_others(answered)
         return answered
+
+    def _skip_rest(self) -> None:
+        """Leaves out the next attempt to recognise known requests, which would be in vain, unless a read cuts one."""
+        if not self.reader.keep_part():
+            self.known.skip_next()
+        elif self.known.pause:
+            self.known.note_skipped()
 
     def _answer_part(self, parts: Parts) -> bytes | None:
         try:

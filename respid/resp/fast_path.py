@@ -47,7 +47,7 @@ _PARSED = 4  # the doubts about a request that was parsed and is unlike the one 
 _LEARNING = 32  # about a new template
 _LEARNED_AGAIN = 4  # about one that did not recognise its frame: an inline command, or one that came in several reads
 _WASTED = 16  # about one that was tried in vain
-_OTHER = 1  # about one that a request of another kind was compared with
+_OTHER = 1  # about one that a request of another kind, or a part of a frame, was compared with
 _SHORT = 32  # about one that recognises a short run among other frames, which the general path answers as fast
 _LONGEST_SHORT = 3  # frames of such a run
 _SAVED = 8  # the trust in it for each frame
@@ -99,6 +99,11 @@ class Template(Shape):
         return (
             header is not None and buffer.startswith(self._opening + header, position) and buffer.endswith(self._tail)
         )
+
+    def ends(self, buffer: bytes, position: int) -> bool:
+        """Whether a buffer ends at this position, or may do so within a frame like those before."""
+        rest = len(buffer) - position
+        return rest < self.size and self.start.startswith(buffer[position : position + len(self.start)])
 
 
 @lru_cache(maxsize=256)
@@ -265,7 +270,7 @@ class RunReader(Generic[Subject]):
             run = Run(frames, position + frames * template.size) if frames else NO_RUN
             if not frames or (frames < _LONGEST_RUN and buffer.startswith(template.start, run.end)):
                 run = self._extend(template, buffer, position, run)
-        if 0 < run.frames <= _LONGEST_SHORT and (position or run.end < len(buffer)):
+        if 0 < run.frames <= _LONGEST_SHORT and (position or not template.ends(buffer, run.end)):
             self._doubt(_SHORT)
         return run
 
@@ -273,8 +278,7 @@ class RunReader(Generic[Subject]):
         """Adds the frames after a run, which have arguments of other lengths."""
         mixed = template.mixed_run(buffer, run.end or position)
         if not mixed.frames:
-            if run.frames <= _LONGEST_SHORT or len(buffer) - run.end >= template.size:
-                self._doubt(_WASTED)  # unless a read cuts the last frame
+            self._doubt(_OTHER if template.ends(buffer, run.end or position) else _WASTED)
             return run
         self._trust(mixed.frames)
         if run.frames:

@@ -36,6 +36,10 @@ _ARGUMENTS = {b"$%d\r\n" % length: (5, 5 + length) for length in range(10, 100)}
     b"$%d\r\n%c" % (length, byte): (4, 4 + length) for length in range(10) for byte in range(256)
 }
 _SHORT_ARGUMENTS, _SHORT_BYTES = 9, 9 * 99  # the largest request with such headers
+_LONGEST_PART = 1000  # bytes; a request with such headers has fewer
+# What a read may cut such headers to.
+_CUT_ARRAY_HEADERS = {header[:end] for header in _SHORT_ARRAY_HEADERS for end in range(1, 4)}
+_CUT_BULK_HEADERS = {header[:end] for header in _SHORT_BULK_HEADERS for end in range(5)}
 
 
 class ProtocolError(Exception):
@@ -81,6 +85,20 @@ def parse_integer(text: bytes) -> int | None:
     return number if -_MAX_INTEGER - 1 <= number <= _MAX_INTEGER else None
 
 
+def _is_part(data: bytes) -> bool:
+    """Whether this is the beginning of a request with short headers, but not all of it."""
+    count = _SHORT_ARRAY_HEADERS.get(data[:4])
+    if count is None:
+        return data in _CUT_ARRAY_HEADERS
+    end = 4
+    for _ in range(count):
+        argument = _ARGUMENTS.get(data[end : end + 5])
+        if argument is None:
+            return data[end : end + 5] in _CUT_BULK_HEADERS
+        end += argument[1] + 2
+    return end > len(data)
+
+
 class RequestReader:
     """Collects bytes and returns the requests in them, each as a list of arguments.
 
@@ -96,6 +114,7 @@ class RequestReader:
         "_position",
         "_request_bytes",
         "accepts_short",
+        "has_part",
         "limits",
     )
 
@@ -114,9 +133,12 @@ class RequestReader:
         self._arguments: list[bytes] = []
         self._missing = 0
         self._request_bytes = 0
+        # All that is left is a part of a short request, of which nothing was parsed.
+        self.has_part = False
 
     def feed(self, data: bytes) -> None:
         """Adds received bytes."""
+        self.has_part = False
         rest_bytes = len(self._buffer) - self._position
         if not rest_bytes and not self._pending:
             self._buffer = data
@@ -129,21 +151,44 @@ class RequestReader:
             self._position = 0
             self._pending = bytearray()
 
+    def feed_part(self, data: bytes) -> bool:
+        """Adds received bytes if they are a part of a short request; call it when all others have been read.
+
+        Returns False, and adds nothing, if they are anything else.
+        """
+        self.has_part = len(data) <= _LONGEST_PART and self.accepts_short and _is_part(data)
+        if self.has_part:
+            self._buffer, self._position = data, 0
+        return self.has_part
+
+    def keep_part(self) -> bool:
+        """Whether what is left is a part of a short request. Then nothing else is kept."""
+        return not self._missing and self.feed_part(self._buffer[self._position :])
+
+    def take_part(self) -> bytes:
+        """Removes that part and returns it. The next read can then be recognised together with it."""
+        part, self._buffer, self.has_part = self._buffer, b"", False
+        return part
+
     def next_request(self) -> list[bytes] | None:
         """Returns the next complete request, empty for a blank line; None if more bytes are needed.
 
         Raises ProtocolError.
         """
-        if not self._missing:
-            if self._position == len(self._buffer):
+        begun = self._position
+        is_new = not self._missing
+        if is_new:
+            if begun == len(self._buffer):
                 self._buffer = b""  # an idle connection must not keep its last request
                 self._position = 0
                 return None
-            if self._buffer[self._position] != _ARRAY:
+            if self._buffer[begun] != _ARRAY:
                 return self._read_inline_command()
             if not self._read_array_header():
                 return None
         if not self._read_bulk_strings():
+            if is_new and self.feed_part(self._buffer[begun:]):
+                self._arguments, self._missing, self._request_bytes = [], 0, 0
             return None
         arguments, self._arguments = self._arguments, []
         return arguments

@@ -20,6 +20,7 @@ from respid.commands import COMMANDS, Command
 from respid.net.pending_requests import PendingRequests
 from respid.net.protocol import BASE_BYTES
 from respid.resp.fast_path import _MIXED_RUNS, NO_RUN, Run, RunReader, Template
+from respid.resp.reader import RequestReader
 from respid.resp.shape import Shape, headers_of
 from respid.worker.worker import Worker
 from tests.support.both_paths import FEW_IDS, Setting, check_equality, play
@@ -123,6 +124,10 @@ SETTINGS = [
 ]
 
 
+# Of a request that is parsed as it arrives, unlike a short one. An argument is missing.
+LONG_PART = b"*3\r\n$4\r\nECHO\r\n$100\r\n" + b"x" * 100 + b"\r\n"
+
+
 def frame(words: str, *keys: bytes) -> bytes:
     """Returns a request: the words, in which the keys take the places of KEY in turn."""
     turn = iter(keys * 3)
@@ -199,7 +204,8 @@ def pieces_of_stream(random: Random) -> list[bytes]:
             position = random.randrange(len(run))
             run = run[:position] + random.choice([b"", b"*", b"9", b"\r\n"]) + run[position + random.randint(0, 2) :]
         elif shape < 0.8:
-            parts.append(one[: random.choice([random.randrange(len(one)), one.find(b"$"), one.rfind(b"$")])])
+            places = [random.randrange(len(one)), one.find(b"$"), one.rfind(b"$")]
+            parts.append(random.choice([one[: random.choice(places)], LONG_PART]))
         elif shape < 0.9:
             position = random.randrange(len(run))
             parts += [run, run, run[:position] + random.choice([b"1", b"7", b"x"]) + run[position + 1 :]]
@@ -503,6 +509,40 @@ def test_connection_takes_fast_path(words: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(PendingRequests, "_expect_run", note)
     play([frame(words, b"a", b"b") * 40, frame(words, b"c", b"d") * 60], Setting())
     assert len(parsed) == 2
+
+
+@pytest.mark.parametrize("read_bytes", [100, 1448])
+@pytest.mark.parametrize("words", [*[[each] for each in RUNNING], ["INCR KEY", "EXPIRE KEY 60"], ["PING", "GET KEY"]])
+def test_cut_requests_are_not_parsed(words: list[str], read_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever reads cut a pipeline, or a transaction that draws IDs, once its requests are expected."""
+    parsed = {method: note_requests(method, monkeypatch) for method in ("next_request", "next_short_request")}
+    pipeline = b"".join(frame(each, b"key", b"field") for each in words) * (200 // len(words))
+    streams = [pipeline, transaction(pipeline)] if set(words) & set(DRAWING) else [pipeline]
+    for stream in streams:
+        clock = ScriptedClock()
+        connection = connect(start_worker(clock))
+        for _ in range(3):
+            for requests in parsed.values():
+                requests.clear()
+            for place in range(0, len(stream), read_bytes):
+                converse(connection, stream[place : place + read_bytes])
+                clock.pass_ms(1)
+        assert [name for each in parsed.values() for name, *_ in each if name not in (b"MULTI", b"EXEC")] == []
+
+
+def note_requests(method: str, monkeypatch: pytest.MonkeyPatch) -> list[list[bytes]]:
+    """Returns a list to which the requests that this method of the reader returns will be added."""
+    noted: list[list[bytes]] = []
+    read = getattr(RequestReader, method)
+
+    def note(reader: RequestReader) -> list[bytes] | None:
+        request: list[bytes] | None = read(reader)
+        if request is not None:
+            noted.append(request)
+        return request
+
+    monkeypatch.setattr(RequestReader, method, note)
+    return noted
 
 
 def test_single_frames_among_others_take_general_path(worker: Worker) -> None:
