@@ -7,6 +7,7 @@ it can. The modules:
 - `servers`: respid and redis-server as processes pinned to a core, with their CPU time and memory.
 - `ports`: free ports for them, and for those of the tests.
 - `load`: runs redis-benchmark and reads its output. `sender`: sends from Python what redis-benchmark cannot.
+- `rounds`: how the servers take turns, and what their rounds say together.
 - `results`: figures, targets and tables. `plan`: the parameters of a run, which every part gets.
 - `pipelines`, `streams`, `short_replies`, `transports`, `connections`, `cut`, `bulk`, `idle`, `deceptive`,
   `optimisations`: the parts of a run, with their cases and targets.

@@ -60,7 +60,7 @@ def chosen(_context: click.Context, _option: click.Parameter, names: str | None)
     callback=chosen,
     help=f"Run only these parts, comma-separated: {','.join(PARTS)}.",
 )
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds per server and case.")
+@click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="Rounds per server and case.")
 @click.option(
     "--scale",
     type=click.FloatRange(0.001),

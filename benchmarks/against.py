@@ -1,44 +1,48 @@
 """Compares the CPU time per request of this tree with that of another revision, in paired rounds."""
 
 import contextlib
-import statistics
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.plan import Plan
-from benchmarks.results import RATIO, Row, Table
-from benchmarks.sender import median
+from benchmarks.results import RATIO, Estimate, Row, Table
+from benchmarks.rounds import median, ratio
 from benchmarks.servers import running_respid
 from benchmarks.short_replies import SHORT_REPLIES
 from benchmarks.streams import STREAMS, cases, in_turn
 
 ROOT = Path(__file__).parent.parent
 COMPARED = STREAMS | SHORT_REPLIES
+DOUBT = 0.001  # that a range misses the true ratio: there are about 80 of them
+MARGIN = 0.02  # processes of the same code differ by this much
+LEAST_ROUNDS = 11  # with fewer, not even a range over all rounds is so certain
 
 
 def measure(plan: Plan, revision: str) -> Table:
     """Raises subprocess.CalledProcessError if there is no such revision."""
     table = Table(
         f"This tree against {revision}",
-        "CPU time of the server process in microseconds per request. The two take turns, and the ratio is the median "
-        "of those of two consecutive rounds. A figure has changed if its ratio differs from 1 by more than the ratios "
-        "of its rounds differ from each other.",
+        "CPU time of the server process in microseconds per request. A figure has changed if the whole range in "
+        f"brackets is more than {MARGIN * 100:g} % away from 1. This range holds the true ratio of the two processes "
+        f"with a confidence of {100 - DOUBT * 100:g} %.",
         ("stream", "depth", revision, "this tree", "changed", "this tree / before"),
         RATIO,
     )
+    longer = replace(plan, rounds=max(plan.rounds, LEAST_ROUNDS))
     with (
         checked_out(revision) as tree,
         running_respid(plan.cores.server) as now,
         running_respid(plan.cores.server, tree=tree) as before,
     ):
         for name, depth in cases(COMPARED):
-            ours, theirs = in_turn(plan, COMPARED[name], depth, now, before)
-            ratios = [our.server_cpu_us / their.server_cpu_us for our, their in zip(ours, theirs, strict=True)]
-            change = _describe(ratios)
+            ours, theirs = in_turn(longer, COMPARED[name], depth, now, before)
+            compared = ratio(ours, theirs, "server_cpu_us", DOUBT)
+            change = _describe(compared)
             costs = tuple(f"{median(each).server_cpu_us:.2f}" for each in (theirs, ours))
-            table.rows.append(Row((name, str(depth)), (*costs, change), statistics.median(ratios)))
+            table.rows.append(Row((name, str(depth)), (*costs, change), compared))
             plan.say(f"  {name}, depth {depth}: {costs[1]} instead of {costs[0]} us {change}")
     return table
 
@@ -52,18 +56,11 @@ def checked_out(revision: str) -> Iterator[Path]:
         yield Path(directory)
 
 
-def noise(ratios: Sequence[float]) -> float:
-    """Returns how far the ratios of the rounds are from their median. The farthest one of five is ignored."""
-    middle = statistics.median(ratios)
-    distances = sorted(abs(ratio / middle - 1) for ratio in ratios)
-    return distances[-1 - len(ratios) // 5]
+def has_changed(compared: Estimate) -> bool:
+    return compared.low > 1 + MARGIN or compared.high < 1 / (1 + MARGIN)
 
 
-def has_changed(ratios: Sequence[float]) -> bool:
-    return abs(statistics.median(ratios) - 1) > noise(ratios)
-
-
-def _describe(ratios: Sequence[float]) -> str:
-    if not has_changed(ratios):
+def _describe(compared: Estimate) -> str:
+    if not has_changed(compared):
         return ""
-    return "**slower**" if statistics.median(ratios) > 1 else "faster"
+    return "**slower**" if compared.middle > 1 else "faster"

@@ -3,15 +3,16 @@
 import contextlib
 from collections.abc import Iterator
 
-from benchmarks.load import Load, interleaved, median, ratio
+from benchmarks.load import Load, in_turn
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least, below
+from benchmarks.rounds import median, ratio
 from benchmarks.servers import Server, raise_open_file_limit, running_redis, running_respid
 
 MOST = 10_000  # connections; the default maximum of both servers
 FEW, MANY = 50, 500  # busy connections
 DEPTHS = (1, 16)
-ROUND_SECONDS = 1.5
+ROUND_SECONDS = 0.3
 SPARE_FILES = 100  # open files other than connections
 KIB = 1024
 
@@ -51,9 +52,9 @@ def measure(plan: Plan) -> Measured:
 def _kept(plan: Plan, calm: Server, crowded: Server, depth: int, target: Target | None) -> Row:
     plan.say(f"  {calm.name}: depth {depth}, {FEW} and {MANY} busy connections")
     loads = [(calm, Load("INCR", "fixed", depth, FEW)), (crowded, Load("INCR", "fixed", depth, MANY))]
-    rounds = interleaved(loads, plan.rounds, ROUND_SECONDS * plan.scale)
+    rounds = in_turn(loads, plan.rounds, ROUND_SECONDS * plan.scale)
     few, many = rounds
-    figures = tuple(f"{median(each, 'requests_per_second') / 1000:,.0f}" for each in rounds)
+    figures = tuple(f"{median(each).requests_per_second / 1000:,.0f}" for each in rounds)
     return Row((calm.name, str(depth)), figures, ratio(many, few, "requests_per_second"), target)
 
 

@@ -3,16 +3,18 @@
 redis-benchmark cannot cut requests, so a sender in Python does.
 """
 
+import contextlib
 import itertools
 import random
 
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table
-from benchmarks.sender import Batch, Cost, median, send_for
+from benchmarks.rounds import Cost, median, ratio, taking_turns
+from benchmarks.sender import Batch, sending
 from benchmarks.servers import running_redis, running_respid
 
 SEGMENT_BYTES = 1448  # payload of a TCP segment in an Ethernet frame
-ROUND_SECONDS = 1.0
+ROUND_SECONDS = 0.2
 DEPTHS = (100, 500)
 BATCHES = 64  # different batches, sent in rotation
 RANDOM_KEYS = 1_000_000
@@ -30,16 +32,14 @@ def measure(plan: Plan) -> Measured:
         for depth in DEPTHS:
             whole = batches(depth)
             cut = [[piece for batch in sent for piece in pieces(batch)] for sent in whole]
-            costs: dict[tuple[str, str], list[Cost]] = {}
-            for _ in range(plan.rounds):
-                for server, (name, sent) in itertools.product((respid, redis), (("whole", whole), ("cut", cut))):
-                    cost = send_for(server, [Batch(each, depth, depth) for each in sent], ROUND_SECONDS * plan.scale)
-                    costs.setdefault((server.name, name), []).append(cost)
             for server in (respid, redis):
-                uncut, pieced = (median(costs[server.name, name]) for name in ("whole", "cut"))
-                ratio = pieced.server_cpu_us / uncut.server_cpu_us
-                table.rows.append(Row((server.name, str(depth)), (_shown(uncut), _shown(pieced)), ratio))
-                plan.say(f"  depth {depth}, {server.name}: whole {_shown(uncut)}, cut {_shown(pieced)}")
+                with contextlib.ExitStack() as stack:
+                    prepared = [[Batch(each, depth, depth) for each in sent] for sent in (whole, cut)]
+                    senders = [stack.enter_context(sending(server, each)) for each in prepared]
+                    costs = taking_turns(senders, plan.rounds, ROUND_SECONDS * plan.scale)
+                shown = tuple(_shown(median(each)) for each in costs)
+                table.rows.append(Row((server.name, str(depth)), shown, ratio(costs[1], costs[0], "server_cpu_us")))
+                plan.say(f"  depth {depth}, {server.name}: whole {shown[0]}, cut {shown[1]}")
     return Measured((table,))
 
 

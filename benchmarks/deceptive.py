@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
-from benchmarks.load import ratio
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, at_most
-from benchmarks.sender import median
+from benchmarks.rounds import median, ratio
 from benchmarks.servers import running_respid
 from benchmarks.streams import Stream, in_turn
 
-ROUND_SECONDS = 0.4
-MORE_ROUNDS = 3  # for each of the plan: the medians of 4 rounds differ by up to 7 % from those of a longer run
+ROUND_SECONDS = 0.08
+MORE_ROUNDS = 3  # for each of the plan: the target is 2 % away
 DEPTHS = (1, 16)
 LONG = "x" * 120
 
@@ -33,8 +32,7 @@ def measure(plan: Plan) -> Measured:
     table = Table(
         "Streams that deceive the fast path",
         "CPU time of the server process in microseconds per request, of respid as it is and without its fast path. The "
-        "two take turns for three times as many rounds as elsewhere, and the ratio is the median of those of two "
-        "consecutive rounds.",
+        "two take turns for three times as many rounds as elsewhere.",
         ("stream", "depth", "as it is", "without", "as it is / without"),
         RATIO,
     )

@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -41,23 +41,25 @@ def pinned_to(core: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def at_real_time_priority(process: int) -> Iterator[None]:
-    """Keeps other programs from interrupting this process, those it starts meanwhile, and another running one.
+def at_real_time_priority(*processes: int) -> Iterator[None]:
+    """Keeps other programs from interrupting these processes, and this thread, which comes before them.
 
     Does nothing if the machine does not permit it.
     """
+    lowest = os.sched_get_priority_min(os.SCHED_FIFO)
+    threads = [int(task.name) for process in processes for task in Path(f"/proc/{process}/task").glob("*")]
     try:
-        _schedule(process, os.SCHED_FIFO, os.sched_get_priority_min(os.SCHED_FIFO))
+        _schedule([0], os.SCHED_FIFO, lowest + 1)
+        _schedule(threads, os.SCHED_FIFO, lowest)
         yield
     finally:
-        _schedule(process, os.SCHED_OTHER, 0)
+        _schedule([0, *threads], os.SCHED_OTHER, 0)
 
 
-def _schedule(process: int, policy: int, priority: int) -> None:
-    """Sets the policy of this thread, and of all threads that the process has now."""
-    for thread in ["0", *(task.name for task in Path(f"/proc/{process}/task").glob("*"))]:
+def _schedule(threads: Iterable[int], policy: int, priority: int) -> None:
+    for thread in threads:
         with contextlib.suppress(PermissionError, ProcessLookupError):  # or it has ended
-            os.sched_setscheduler(int(thread), policy, os.sched_param(priority))
+            os.sched_setscheduler(thread, policy, os.sched_param(priority))
 
 
 def need_programs() -> None:

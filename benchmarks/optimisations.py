@@ -1,8 +1,9 @@
 """Measures the gain of each optimisation of the hot path: respid as it is against respid without it."""
 
-from benchmarks.load import Load, interleaved, median, ratio
+from benchmarks.load import Load, in_turn
 from benchmarks.plan import Plan
 from benchmarks.results import Measured, Row, Table
+from benchmarks.rounds import median, ratio
 from benchmarks.servers import running_respid
 from benchmarks.without import OPTIMISATIONS
 
@@ -11,7 +12,7 @@ CASES = {
     "pipelines of 16": Load("INCR", "random", 16),
     "pipelines of 100": Load("INCR", "random", 100),
 }
-ROUND_SECONDS = 0.6
+ROUND_SECONDS = 0.12
 
 
 def measure(plan: Plan) -> Measured:
@@ -26,8 +27,8 @@ def measure(plan: Plan) -> Measured:
         for name in OPTIMISATIONS:
             with running_respid(plan.cores.server, "-m", "benchmarks.without", name) as lacking:
                 for case, load in CASES.items():
-                    rounds = interleaved([(whole, load), (lacking, load)], plan.rounds, ROUND_SECONDS * plan.scale)
-                    costs = tuple(f"{median(each, 'server_cpu_us'):.2f}" for each in rounds)
+                    rounds = in_turn([(whole, load), (lacking, load)], plan.rounds, ROUND_SECONDS * plan.scale)
+                    costs = tuple(f"{median(each).server_cpu_us:.2f}" for each in rounds)
                     table.rows.append(Row((name, case), costs, ratio(rounds[1], rounds[0], "server_cpu_us")))
                     plan.say(f"  without {name}, {case}: {costs[1]} instead of {costs[0]} µs")
     return Measured((table,))

@@ -1,14 +1,20 @@
 """Compares respid with Redis for INCR and INCRBY at pipeline depths from 1 to 500."""
 
+import random
 from collections import defaultdict
 from typing import NamedTuple
 
-from benchmarks.load import Load, Round, fill, interleaved, load_core, median, ratio
+from benchmarks.load import RANDOM_KEYS, Load, fill, in_turn
 from benchmarks.plan import LIMIT_PER_SECOND, Plan
 from benchmarks.results import PERCENT, RATIO, Curve, Measured, Row, Table, Target, at_least, at_most
+from benchmarks.rounds import Cost, estimate, load_core, median, ratio, taking_turns, throughput
+from benchmarks.sender import Batch, sending
 from benchmarks.servers import Server, running_redis, running_respid
+from benchmarks.streams import frame
 
-ROUND_SECONDS = 1.8  # about 200,000 requests at depth 1, of which 200 are above p99.9
+ROUND_SECONDS = 0.3
+LATENCY_SECONDS = 0.4  # about 25,000 requests, of which 25 are above p99.9
+SINGLE = 10_000  # different requests, sent in rotation
 
 
 class Targets(NamedTuple):
@@ -41,17 +47,23 @@ def measure(plan: Plan) -> Measured:
         fill(redis, min(1, plan.scale))
         for load, targets in CASES:
             plan.say(f"  {load.command}, {load.keys} keys, depth {load.depth}: ", ends=False)
-            ours, theirs = _rounds(plan, respid, redis, load)
+            ours, theirs = in_turn([(respid, load), (redis, load)], plan.rounds, ROUND_SECONDS * plan.scale)
             tables.add(load, targets, ours, theirs)
+            if load.depth == 1:
+                tables.add_latency(load, targets, *_latencies(plan, respid, redis, load))
             plan.say(f"{_thousands(ours)},000/s, Redis {_thousands(theirs)},000/s")
             if load.command == "INCR":
                 for server, rounds in (("respid", ours), ("Redis", theirs)):
-                    points[server, load.keys].append((load.depth, median(rounds, "requests_per_second")))
+                    points[server, load.keys].append((load.depth, median(rounds).requests_per_second))
     return Measured(tables.all(), tuple(Curve(*key, tuple(value)) for key, value in points.items()))
 
 
-def _rounds(plan: Plan, respid: Server, redis: Server, load: Load) -> list[list[Round]]:
-    return interleaved([(respid, load), (redis, load)], plan.rounds, ROUND_SECONDS * plan.scale)
+def _latencies(plan: Plan, respid: Server, redis: Server, load: Load) -> list[list[Cost]]:
+    """A run of redis-benchmark gives one p99.9, in which half of the requests above it are those that connect."""
+    keys = random.Random(1)  # noqa: S311 - no secret
+    requests = [Batch([frame(load.request(keys.randrange(RANDOM_KEYS)))], 1, 1) for _ in range(SINGLE)]
+    with sending(respid, requests) as to_respid, sending(redis, requests) as to_redis:
+        return taking_turns((to_respid, to_redis), plan.rounds, LATENCY_SECONDS * plan.scale)
 
 
 class Tables:
@@ -79,8 +91,8 @@ class Tables:
         )
         self.latency = Table(
             "Latency",
-            "p50, p99 and p99.9 in milliseconds, as measured by redis-benchmark with one request in flight on each "
-            "connection.",
+            "p50, p99 and p99.9 in milliseconds, with one request in flight on each "
+            "of 50 connections that are open already, as a sender in Python measures them.",
             (*CASE_COLUMNS, "respid", "Redis", "p99.9, respid / Redis"),
             RATIO,
         )
@@ -88,24 +100,29 @@ class Tables:
     def all(self) -> tuple[Table, ...]:
         return self.throughput, self.limit, self.cpu, self.latency
 
-    def add(self, load: Load, targets: Targets, ours: list[Round], theirs: list[Round]) -> None:
+    def add(self, load: Load, targets: Targets, ours: list[Cost], theirs: list[Cost]) -> None:
         labels = load.command, load.keys, str(load.depth)
 
         both = _thousands(ours), _thousands(theirs), load_core(ours), load_core(theirs)
-        self.throughput.rows.append(Row(labels, both, ratio(ours, theirs, "requests_per_second"), targets.throughput))
-        costs = tuple(f"{median(rounds, 'server_cpu_us'):.2f}" for rounds in (ours, theirs))
+        rated = throughput(ours, theirs, targets.throughput)
+        self.throughput.rows.append(Row(labels, both, rated, targets.throughput))
+        costs = tuple(f"{median(rounds).server_cpu_us:.2f}" for rounds in (ours, theirs))
         self.cpu.rows.append(Row(labels, costs, ratio(ours, theirs, "server_cpu_us"), targets.cpu))
         if targets.limit:
-            rate = median(ours, "requests_per_second")
-            self.limit.rows.append(Row(labels, (f"{rate:,.0f}",), rate / LIMIT_PER_SECOND * 100, targets.limit))
-        if load.depth == 1:
-            latencies = _percentiles(ours), _percentiles(theirs)
-            self.latency.rows.append(Row(labels, latencies, ratio(ours, theirs, "p999_ms"), targets.p999))
+            share = estimate([each.requests_per_second / LIMIT_PER_SECOND * 100 for each in ours])
+            rate = f"{median(ours).requests_per_second:,.0f}"
+            self.limit.rows.append(Row(labels, (rate,), share, targets.limit))
+
+    def add_latency(self, load: Load, targets: Targets, ours: list[Cost], theirs: list[Cost]) -> None:
+        labels = load.command, load.keys, str(load.depth)
+        latencies = _percentiles(ours), _percentiles(theirs)
+        self.latency.rows.append(Row(labels, latencies, ratio(ours, theirs, "p999_ms"), targets.p999))
 
 
-def _thousands(rounds: list[Round]) -> str:
-    return f"{median(rounds, 'requests_per_second') / 1000:,.0f}"
+def _thousands(rounds: list[Cost]) -> str:
+    return f"{median(rounds).requests_per_second / 1000:,.0f}"
 
 
-def _percentiles(rounds: list[Round]) -> str:
-    return ", ".join(f"{median(rounds, name):.2f}" for name in ("p50_ms", "p99_ms", "p999_ms"))
+def _percentiles(rounds: list[Cost]) -> str:
+    medians = median(rounds)
+    return f"{medians.p50_ms:.2f}, {medians.p99_ms:.2f}, {medians.p999_ms:.2f}"

@@ -10,15 +10,14 @@ import subprocess
 import click
 
 from benchmarks.against import COMPARED
-from benchmarks.load import ratio
 from benchmarks.machine import Cores, pinned_to
 from benchmarks.plan import Plan
-from benchmarks.sender import Cost, median
+from benchmarks.rounds import Cost, median, ratio
 from benchmarks.servers import running_respid
 from benchmarks.streams import in_turn
 
-ROUNDS = 5
-ROUND_SECONDS = 0.4
+ROUNDS = 15
+ROUND_SECONDS = 0.12
 CASES = (
     ("INCR", 1),
     ("INCR", 16),
@@ -46,7 +45,7 @@ def main(pythons: tuple[str, ...]) -> None:
 
 
 def _cell(costs: list[Cost], base: list[Cost]) -> str:
-    return f"{median(costs).server_cpu_us:.2f} µs, {ratio(costs, base, 'server_cpu_us'):.2f} x"
+    return f"{median(costs).server_cpu_us:.2f} µs, {ratio(costs, base, 'server_cpu_us').middle:.2f} x"
 
 
 def _version(python: str) -> str:

@@ -1,17 +1,26 @@
 """Renders the report of a run as Markdown. Pure: it measures nothing."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from benchmarks.results import Row, Table
+from benchmarks.results import Estimate, Row, Table
 
 METHOD = """\
 - **Cores.** The servers are pinned to one core. redis-benchmark, or a few lines of Python where it does not suffice,
   runs on another.
-- **Rounds.** respid and Redis take turns (A B A B …), {rounds} rounds each. Each figure is the median of its rounds.
-  Each ratio is the median of the ratios of two consecutive rounds, not the ratio of the two figures next to it, which
-  may come from different moments.
-- **Priority.** With one request in flight on each connection, the server and redis-benchmark run at real-time priority
-  if the machine permits it. Otherwise, p99.9 shows how often other programs interrupt them.
+- **Rounds.** respid and Redis take turns (A B, B A, A B …), {rounds} rounds each, which last a fraction of a second.
+  Connections stay open: redis-benchmark is stopped between its rounds, and the servers count its requests. Each figure
+  is the median of its rounds. Each ratio is the median of the ratios of two neighbouring rounds, not the ratio of the
+  two figures next to it, which may come from different moments.
+- **Precision.** The range in brackets holds the true median with a confidence of 95 % (from 6 rounds on). It is that of
+  the sign test: two of the sorted ratios, and nothing is assumed about how they are distributed. It shows how the
+  rounds differ, not how another start of the same server would.
+- **Targets.** A target is met if the median meets it, and missed if the whole range misses it. In between, it is too
+  close to tell, and does not count as met. Each target for throughput ends at 98 % of the layout's limit: there, it is
+  met however fast Redis counts. Such a ratio is that to Redis, or to the rate at which 98 % of the limit would just
+  meet the target, whichever is less.
+- **Priority.** During a round, the server and the load run at real-time priority if the machine permits it. Otherwise,
+  p99.9 shows how often other programs interrupt them.
 - **Load.** 50 connections and a million random keys, unless stated otherwise.
 - **Servers.** Redis writes nothing to disk, and its keys exist before the measurement. respid runs with its default
   settings and the file store. CPU time is that of the server process.
@@ -42,7 +51,11 @@ def render(
 
 def _missed(tables: Sequence[Table]) -> Iterable[str]:
     rows = [row for table in tables for row in table.rows if row.target]
-    yield f"Targets met in this run: {sum(row.met is True for row in rows)} of {len(rows)}."
+    count = Counter(row.verdict for row in rows)
+    yield (
+        f"Targets met in this run: {count['yes']} of {len(rows)}. Missed: {count['no']}. "
+        f"Too close to tell: {count['too close']}."
+    )
 
 
 def _rows(table: Table) -> Iterable[str]:
@@ -56,15 +69,23 @@ def _rows(table: Table) -> Iterable[str]:
 
 
 def shown(row: Row, table: Table) -> str:
-    """Formats the figure with its unit."""
-    return (row.unit or table.unit).format(row.figure)
+    """Formats the figure with its unit, and its interval in brackets."""
+    unit = row.unit or table.unit
+    if not isinstance(row.figure, Estimate) or row.figure.low == row.figure.high:
+        return unit.format(row.middle)
+    number = unit[: unit.index("}") + 1]
+    low, high = (number.format(end) for end in row.figure[1:])
+    return f"{unit.format(row.figure.middle)} ({low} to {high})"
 
 
 def _target(row: Row, table: Table) -> tuple[str, str]:
     if row.target is None:
         return "", ""
     unit = (row.unit or table.unit).rpartition("}")[2]
-    return f"{row.target.relation} {row.target.bound:g}{unit}", "yes" if row.met else "**no**"
+    return (
+        f"{row.target.relation} {row.target.bound:g}{unit}",
+        "**no**" if row.verdict == "no" else row.verdict,
+    )
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 RELATIONS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
@@ -30,19 +31,36 @@ def below(bound: float) -> Target:
     return Target("<", bound)
 
 
+class Estimate(NamedTuple):
+    """The median of a figure's rounds, and the interval that very probably holds the true one."""
+
+    middle: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Row:
     """One figure with its labels, the inputs it was computed from, and its target, if any."""
 
     labels: tuple[str, ...]
     inputs: tuple[str, ...]
-    figure: float
+    figure: float | Estimate  # a float was not measured in rounds
     target: Target | None = None
     unit: str | None = None  # a format; None means that of the table
 
     @property
-    def met(self) -> bool | None:
-        return None if self.target is None else self.target.met_by(self.figure)
+    def middle(self) -> float:
+        return self.figure.middle if isinstance(self.figure, Estimate) else self.figure
+
+    @property
+    def verdict(self) -> str:
+        """Returns "yes" if the median meets the target, "no" if nothing in the interval does. "" without a target."""
+        if self.target is None:
+            return ""
+        if self.target.met_by(self.middle):
+            return "yes"
+        return "too close" if isinstance(self.figure, Estimate) and any(map(self.target.met_by, self.figure)) else "no"
 
 
 @dataclass

@@ -1,18 +1,19 @@
 """Sends prepared batches from Python, for what redis-benchmark cannot send. Counts the replies without parsing them."""
 
 import contextlib
+import gc
 import itertools
 import selectors
 import socket
-import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from benchmarks.rounds import Cost, percentile
 from benchmarks.servers import Server
 
 CONNECTIONS = 50
+WARM_UP = 4  # batches on each connection
 
 
 @dataclass(frozen=True)
@@ -25,50 +26,63 @@ class Batch:
     fails: bool = False  # whether errors are among the replies
 
 
-class Cost(NamedTuple):
-    """The result of one round."""
+@contextlib.contextmanager
+def sending(server: Server, batches: Sequence[Batch], connections: int = CONNECTIONS) -> Iterator["BatchSender"]:
+    """Provides a sender of these batches in rotation, whose connections are open and warm."""
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as opened:
+        sender = BatchSender(server, batches, selector)
+        for _ in range(connections):
+            selector.register(opened.enter_context(server.connect()), selectors.EVENT_READ)
+        for _ in range(WARM_UP):
+            sender.send_for(0)
+        yield sender
 
-    requests_per_second: float
-    server_cpu_us: float  # per request
-    load_core: float  # the share of a core that this sender used
 
+class BatchSender:
+    """Keeps one batch in flight on each connection of the selector."""
 
-def median(costs: Sequence[Cost]) -> Cost:
-    """Returns the medians of all figures."""
-    return Cost(*(statistics.median(values) for values in zip(*costs, strict=True)))
+    def __init__(self, server: Server, batches: Sequence[Batch], selector: selectors.BaseSelector) -> None:
+        self.processes = (server.process.pid,)
+        self._server = server
+        self._turns = itertools.cycle(batches)
+        self._may_fail = any(batch.fails for batch in batches)
+        self._selector = selector
 
+    def send_for(self, seconds: float) -> Cost:
+        """Sends until the time is up and all batches are answered. Sends at least one batch on each connection."""
+        turns, may_fail, clock = self._turns, self._may_fail, time.perf_counter
+        missing: dict[socket.socket, int] = {}
+        sent_at: dict[socket.socket, float] = {}
+        latencies = list[float]()
+        answered = 0
 
-def send_for(server: Server, batches: Sequence[Batch], seconds: float, connections: int = CONNECTIONS) -> Cost:
-    """Keeps one batch in flight on each connection until the time is up and all batches are answered."""
-    turns = itertools.cycle(batches)
-    missing: dict[socket.socket, int] = {}
-    may_fail = any(batch.fails for batch in batches)
-    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(server.connect()) for _ in range(connections)]
-        cpu, began, answered = server.cpu_seconds(), time.monotonic(), 0
-        own_cpu = time.process_time()
-
-        def send(connection: socket.socket) -> int:
+        def send(connection: socket.socket, now: float) -> int:
             batch = next(turns)
+            sent_at[connection] = now
             for piece in batch.pieces:
                 connection.sendall(piece)
             missing[connection] = batch.lines
             return batch.requests
 
-        for connection in opened:
-            selector.register(connection, selectors.EVENT_READ, connection)
-            answered += send(connection)
+        gc.disable()  # or it would delay requests
+        cpu, own_cpu, began = self._server.cpu_seconds(), time.process_time(), clock()
+        for key in list(self._selector.get_map().values()):
+            answered += send(key.fileobj, clock())  # type: ignore[arg-type]
         while missing:
-            for key, _ in selector.select(10):
-                connection = key.data
+            for key, _ in self._selector.select(10):
+                connection: socket.socket = key.fileobj  # type: ignore[assignment]
                 missing[connection] -= _lines(connection, may_fail=may_fail)
                 if missing[connection] == 0:
                     del missing[connection]
-                    if time.monotonic() < began + seconds:
-                        answered += send(connection)
-        elapsed, used = time.monotonic() - began, server.cpu_seconds() - cpu
-        own_used = time.process_time() - own_cpu
-    return Cost(answered / elapsed, used / answered * 1e6, own_used / elapsed)
+                    now = clock()
+                    latencies.append(now - sent_at[connection])
+                    if now < began + seconds:
+                        answered += send(connection, now)
+        elapsed, used = clock() - began, self._server.cpu_seconds_since(cpu)
+        load_core = (time.process_time() - own_cpu) / elapsed
+        gc.enable()
+        p50, p99, p999 = (percentile(latencies, percent) * 1e3 for percent in (50, 99, 99.9))
+        return Cost(answered / elapsed, used / answered * 1e6, load_core, p50, p99, p999)
 
 
 def _lines(connection: socket.socket, *, may_fail: bool) -> int:

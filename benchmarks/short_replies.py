@@ -3,14 +3,13 @@
 Streams of a single command are runs. Those of several commands in turn take the general path.
 """
 
-from benchmarks.load import ratio
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, at_least, at_most
-from benchmarks.sender import Cost, median
+from benchmarks.rounds import Cost, estimate, median, ratio, throughput
 from benchmarks.servers import running_redis, running_respid, running_stripped
 from benchmarks.streams import CONNECTIONS, STREAMS, Stream, in_turn
 
-ROUND_SECONDS = 0.4
+ROUND_SECONDS = 0.08
 DEPTHS = (1, 16, 100)
 
 FOUR = ("PING", "GET missing", "EXISTS missing", "TTL missing")
@@ -69,10 +68,10 @@ class Tables:
         if depth == 1:
             rates = tuple(f"{cost.requests_per_second / 1000:,.0f}" for cost in (our, their))
             load = f"{our.load_core * 100:.0f} %"
-            throughput = ratio(ours, redis, "requests_per_second")
-            self.throughput.rows.append(Row((name,), (*rates, load), throughput, THROUGHPUT))
+            rated = throughput(ours, redis, THROUGHPUT)
+            self.throughput.rows.append(Row((name,), (*rates, load), rated, THROUGHPUT))
         shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in (our, least, their))
         target = CPU if depth == 16 else None
         self.cpu.rows.append(Row((name, str(depth)), shown, ratio(ours, stripped, "server_cpu_us"), target))
         if depth == DEPTHS[-1]:
-            self.long.rows.append(Row((name,), (), our.server_cpu_us, LONG_CPU))
+            self.long.rows.append(Row((name,), (), estimate([each.server_cpu_us for each in ours]), LONG_CPU))

@@ -1,20 +1,20 @@
 """Compares respid with Redis for the requests other than INCR that drivers send, whole and as networks cut them."""
 
-import statistics
+import contextlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from benchmarks.cut import SEGMENT_BYTES
 from benchmarks.plan import LIMIT_PER_SECOND, Plan
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least, at_most
-from benchmarks.sender import Batch, Cost, median, send_for
+from benchmarks.rounds import Cost, estimate, median, ratio, taking_turns, throughput
+from benchmarks.sender import Batch, sending
 from benchmarks.servers import Server, running_redis, running_respid
 
-ROUND_SECONDS = 0.6
+ROUND_SECONDS = 0.12
 CONNECTIONS = 8
 DEPTHS = (1, 16, 100, 500)
 BLOCK_IDS = 100
-LIMIT_SHARE = 0.98
 LONG_PIPELINE = 100  # requests
 
 
@@ -82,10 +82,10 @@ STREAMS = {
 
 
 def measure(plan: Plan) -> Measured:
-    throughput = Table(
+    rates_table = Table(
         "What drivers send",
         f"{CONNECTIONS} connections; the depth is the number of requests that are sent at once. Thousand requests per "
-        "second. The ratio is that of respid to Redis, or to 98 % of the IDs that the layout has, whichever is less.",
+        "second.",
         ("stream", "depth", "respid", "Redis", "ratio"),
         RATIO,
     )
@@ -106,21 +106,19 @@ def measure(plan: Plan) -> Measured:
         for name, depth in cases(STREAMS):
             stream = STREAMS[name]
             ours, theirs = in_turn(plan, stream, depth, respid, redis)
-            bound = stream.limit * LIMIT_SHARE
-            ratio = statistics.median(
-                our.requests_per_second / min(their.requests_per_second, bound)
-                for our, their in zip(ours, theirs, strict=True)
-            )
+            target = stream.target_at(depth)
             costs = median(ours), median(theirs)
             rates = tuple(f"{cost.requests_per_second / 1000:,.0f}" for cost in costs)
-            throughput.rows.append(Row((name, str(depth)), rates, ratio, stream.target_at(depth)))
+            rated = throughput(ours, theirs, target, stream.limit)
+            rates_table.rows.append(Row((name, str(depth)), rates, rated, target))
             shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in costs)
-            cpu.rows.append(Row((name, str(depth)), shown, costs[0].server_cpu_us / costs[1].server_cpu_us))
-            if target := stream.cpu_target_at(depth):
+            cpu.rows.append(Row((name, str(depth)), shown, ratio(ours, theirs, "server_cpu_us")))
+            if cpu_target := stream.cpu_target_at(depth):
                 share = f"{costs[0].requests_per_second / stream.limit * 100:.1f} %"
-                blocks.rows.append(Row((name, str(depth)), (share,), costs[0].server_cpu_us, target))
+                cost = estimate([each.server_cpu_us for each in ours])
+                blocks.rows.append(Row((name, str(depth)), (share,), cost, cpu_target))
             plan.say(f"  {name}, depth {depth}: {rates[0]},000/s, Redis {rates[1]},000/s; CPU {' and '.join(shown)} us")
-    return Measured((throughput, cpu, blocks))
+    return Measured((rates_table, cpu, blocks))
 
 
 def cases(streams: Mapping[str, Stream]) -> list[tuple[str, int]]:
@@ -131,12 +129,9 @@ def cases(streams: Mapping[str, Stream]) -> list[tuple[str, int]]:
 def in_turn(
     plan: Plan, stream: Stream, depth: int, *servers: Server, seconds: float = ROUND_SECONDS
 ) -> list[list[Cost]]:
-    """Runs rounds of all servers in turn (A B, B A, A B …). Returns the costs of each."""
-    costs: list[list[Cost]] = [[] for _ in servers]
-    turns = list(zip(servers, costs, strict=True))
-    for _ in range(plan.rounds):
-        for server, its_costs in turns:
-            batch = stream.batch(depth, server)
-            its_costs.append(send_for(server, [batch], seconds * plan.scale, CONNECTIONS))
-        turns.reverse()  # so that none gains by its place in a round
-    return costs
+    """Sends the stream to the servers in turn. Returns the costs of each."""
+    with contextlib.ExitStack() as stack:
+        senders = [
+            stack.enter_context(sending(server, [stream.batch(depth, server)], CONNECTIONS)) for server in servers
+        ]
+        return taking_turns(senders, plan.rounds, seconds * plan.scale)

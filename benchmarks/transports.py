@@ -4,14 +4,15 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.load import Load, fill, interleaved, load_core, median, ratio
+from benchmarks.load import Load, fill, in_turn
 from benchmarks.machine import redis_server_version
 from benchmarks.plan import Plan
 from benchmarks.ports import free_port
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least
+from benchmarks.rounds import load_core, median, throughput
 from benchmarks.servers import Transport, redis_with_tls, running_redis, running_respid
 
-ROUND_SECONDS = 0.8
+ROUND_SECONDS = 0.2
 CASES = [Load("INCR", keys, depth) for keys in ("random", "fixed") for depth in (1, 16)]
 
 TLS = at_least(0.9)
@@ -21,10 +22,7 @@ UNIX = at_least(1)
 def measure_tls(plan: Plan) -> Measured:
     """Raises RuntimeError if no redis-server was built with TLS."""
     program = redis_with_tls()
-    text = (
-        f"Redis is {redis_server_version(program)}, the newest redis-server here that was built with TLS. The CPU time "
-        "includes the handshakes"
-    )
+    text = f"Redis is {redis_server_version(program)}, the newest redis-server here that was built with TLS"
     with TemporaryDirectory() as directory:
         return _measure(plan, "TLS", text, _tls(Path(directory)), target=TLS, program=program)
 
@@ -82,12 +80,11 @@ def _measure(
     ):
         fill(redis, min(1, plan.scale))
         for load in CASES:
-            rounds = interleaved([(respid, load), (redis, load)], plan.rounds, ROUND_SECONDS * plan.scale)
+            rounds = in_turn([(respid, load), (redis, load)], plan.rounds, ROUND_SECONDS * plan.scale)
             shown = tuple(
-                f"{median(each, 'requests_per_second') / 1000:,.0f} ({median(each, 'server_cpu_us'):.2f})"
-                for each in rounds
+                f"{cost.requests_per_second / 1000:,.0f} ({cost.server_cpu_us:.2f})" for cost in map(median, rounds)
             )
-            figure = ratio(rounds[0], rounds[1], "requests_per_second")
+            figure = throughput(rounds[0], rounds[1], target)
             loads = tuple(load_core(each) for each in rounds)
             table.rows.append(Row((load.keys, str(load.depth)), (*shown, *loads), figure, target))
             plan.say(f"  {title}, {load.keys} keys, depth {load.depth}: {shown[0]}, Redis {shown[1]}")

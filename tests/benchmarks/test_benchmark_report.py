@@ -3,8 +3,9 @@
 import pytest
 
 from benchmarks import pipelines, report
-from benchmarks.load import Load, Round
-from benchmarks.results import PERCENT, RATIO, Row, Table, Target, at_least, at_most, below
+from benchmarks.load import Load
+from benchmarks.results import PERCENT, RATIO, Estimate, Row, Table, Target, at_least, at_most, below
+from benchmarks.rounds import Cost
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,19 @@ from benchmarks.results import PERCENT, RATIO, Row, Table, Target, at_least, at_
     ],
 )
 def test_target_is_met_on_its_side(target: Target, figure: float, *, met: bool) -> None:
-    assert Row((), (), figure, target).met is met
+    assert Row((), (), figure, target).verdict == ("yes" if met else "no")
+
+
+@pytest.mark.parametrize(
+    ("figure", "verdict"),
+    [
+        (Estimate(1.01, 0.9, 1.2), "yes"),
+        (Estimate(0.99, 0.9, 1.0), "too close"),
+        (Estimate(0.98, 0.9, 0.99), "no"),
+    ],
+)
+def test_missed_target_is_missed_by_the_whole_interval(figure: Estimate, verdict: str) -> None:
+    assert Row((), (), figure, at_least(1)).verdict == verdict
 
 
 def test_page_shows_figures_and_targets() -> None:
@@ -29,12 +42,14 @@ def test_page_shows_figures_and_targets() -> None:
         Row(("two",), ("20",), 0.5, at_least(0.75)),
         Row(("three",), ("30",), 5),
         Row(("four",), ("40",), 7, below(16), "{:.1f} MiB"),
+        Row(("five",), ("50",), Estimate(0.99, 0.9, 1.04), at_least(1)),
+        Row(("six",), ("60",), Estimate(1, 1, 1)),
     ]
     page = report.render([("CPU", "a fast one")], [table], 5, 1, "it.svg")
     assert "![Replies per second by pipeline depth, respid and Redis](it.svg)" in page
     assert "| CPU | a fast one |" in page
     assert "5 rounds each" in page
-    assert "Targets met in this run: 2 of 3." in page
+    assert "Targets met in this run: 2 of 4. Missed: 1. Too close to tell: 1." in page
     assert page.endswith("""
 ## Speed
 
@@ -46,6 +61,8 @@ How fast.
 | two | 20 | 0.50 x | >= 0.75 x | **no** |
 | three | 30 | 5.00 x |  |  |
 | four | 40 | 7.0 MiB | < 16 MiB | yes |
+| five | 50 | 0.99 x (0.90 to 1.04) | >= 1 x | too close |
+| six | 60 | 1.00 x |  |  |
 """)
 
 
@@ -63,16 +80,18 @@ def test_short_run_is_not_for_publication() -> None:
 
 def test_pipelines_are_compared_by_medians() -> None:
     tables = pipelines.Tables()
-    ours = [Round(rate, 0.1, 0.2, 0.3, cost) for rate, cost in ((4_000_000, 2), (1, 1), (5_000_000, 90))]
-    theirs = [Round(1_000_000, 0.1, 0.2, 0.6, 4)] * 3
+    ours = [Cost(rate, cost, 0.5, 0.1, 0.2, 0.3) for rate, cost in ((4_000_000, 2), (1, 1), (5_000_000, 90))]
+    theirs = [Cost(900_000, 4, 0.5, 0.1, 0.2, 0.6)] * 3
     targets = pipelines.Targets(at_least(4), cpu=at_most(0.4), p999=at_most(1), limit=at_least(98))
-    tables.add(Load("INCR", "random", 1), targets, ours, theirs)
-    figures = {table.title: [(row.figure, row.met) for row in table.rows] for table in tables.all()}
+    load = Load("INCR", "random", 1)
+    tables.add(load, targets, ours, theirs)
+    tables.add_latency(load, targets, ours, theirs)
+    figures = {table.title: [(row.middle, row.verdict) for row in table.rows] for table in tables.all()}
     assert figures == {
-        "Throughput": [(4, True)],
-        "Share of the limit": [(4_000_000 / 4_096_000 * 100, False)],
-        "CPU time per request": [(0.5, False)],
-        "Latency": [(0.5, True)],
+        "Throughput": [(pytest.approx(4 / 0.9), "yes")],
+        "Share of the limit": [(4_000_000 / 4_096_000 * 100, "too close")],
+        "CPU time per request": [(0.5, "too close")],
+        "Latency": [(0.5, "yes")],
     }
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import against, cut, deceptive, load, short_replies, streams, transports
+from benchmarks import against, cut, deceptive, short_replies, streams, transports
 from benchmarks.against import has_changed
-from benchmarks.bulk import percentile
 from benchmarks.load import Load
 from benchmarks.machine import Cores
 from benchmarks.plan import Plan
 from benchmarks.results import Measured, at_most
+from benchmarks.rounds import estimate
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
 
@@ -100,9 +100,12 @@ def test_other_transports_are_measured(measure: Callable[[Plan], Measured], monk
     for program in ("redis-benchmark", "redis-server", "openssl"):
         need_tool(program)
     monkeypatch.setattr(transports, "CASES", [Load("INCR", "fixed", 16)])
-    monkeypatch.setattr(load, "PROBE_REQUESTS", 1000)
     [table] = measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels for row in table.rows] == [("fixed", "16")]
+
+
+def test_comparison_has_enough_rounds_for_its_confidence() -> None:
+    assert 2 / 2**against.LEAST_ROUNDS <= against.DOUBT < 4 / 2**against.LEAST_ROUNDS
 
 
 def test_revisions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,17 +119,12 @@ def test_revisions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("ratios", "changed"),
     [
-        ([1.0, 1.02, 0.97, 1.01, 0.99], False),
-        ([0.5, 0.52, 0.48, 0.5, 0.51], True),
-        ([1.1, 1.11, 1.09, 1.1, 3.0], True),  # one round was disturbed
-        ([1.1, 1.4, 0.8, 1.0, 1.2], False),
+        ([1.0, 1.02, 0.97, 1.01, 0.99] * 3, False),
+        ([0.5, 0.52, 0.48, 0.5, 0.51] * 3, True),
+        ([1.1] * 14 + [0.3], True),  # one round was disturbed
+        ([1.1] * 13 + [0.3, 0.9], False),
+        ([1.02] * 15, False),  # as two processes of the same code
     ],
 )
 def test_change_exceeds_noise(ratios: list[float], *, changed: bool) -> None:
-    assert has_changed(ratios) is changed
-
-
-def test_percentile_is_a_measured_value() -> None:
-    values = [float(number) for number in range(100, 0, -1)]
-    assert [percentile(values, percent) for percent in (0, 50, 99, 100)] == [1, 50, 99, 100]
-    assert percentile([7.0], 99) == 7
+    assert has_changed(estimate(ratios, against.DOUBT)) is changed
