@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks.ports import free_port
 from tests.support.command_line import run_command_line
-from tests.support.running import RunningServer
+from tests.support.running import WAIT_SECONDS, RunningServer
+
+PATIENT = ("--timeout", str(WAIT_SECONDS))
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def silent_port() -> Iterator[int]:
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0", "*", "::1,127.0.0.1"])
 def test_succeeds_if_ready(server: RunningServer, bind: str) -> None:
-    outcome = run_command_line("healthcheck", "--http-bind", bind, "--http-port", str(server.http_port))
+    outcome = run_command_line("healthcheck", "--http-bind", bind, "--http-port", str(server.http_port), *PATIENT)
     assert outcome == (0, "ready\n", "", None)
 
 
@@ -39,7 +41,7 @@ def test_fails_if_nothing_listens() -> None:
 
 
 def test_names_the_option_at_the_redis_port(server: RunningServer) -> None:
-    outcome = run_command_line("healthcheck", "--http-port", str(server.port))
+    outcome = run_command_line("healthcheck", "--http-port", str(server.port), *PATIENT)
     assert outcome.exit_code == 1
     assert outcome.error_line.startswith(f"respid: no HTTP at 127.0.0.1:{server.port}: set --http-port")
 
@@ -49,7 +51,7 @@ def test_names_no_option_if_the_server_hangs_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=_hang_up, args=[listener])
         thread.start()
-        outcome = run_command_line("healthcheck", "--http-port", str(listener.getsockname()[1]))
+        outcome = run_command_line("healthcheck", "--http-port", str(listener.getsockname()[1]), *PATIENT)
         thread.join()
     assert outcome.exit_code == 1
     assert outcome.error_line.startswith("respid: no answer from ")
@@ -81,7 +83,7 @@ def test_prints_why_the_server_is_not_ready() -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), _NotReady) as listener:
         thread = threading.Thread(target=listener.handle_request)
         thread.start()
-        outcome = run_command_line("healthcheck", "--http-port", str(listener.server_port))
+        outcome = run_command_line("healthcheck", "--http-port", str(listener.server_port), *PATIENT)
         thread.join()
     assert outcome.exit_code == 1
     assert outcome.error_line.startswith("respid: not ready: ")

@@ -14,7 +14,7 @@ from tests.hostile.bystander import unnoticed
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.raw_client import RawClient
-from tests.support.running import StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, StartServer, wait_until
 
 PING = request("PING")
 PONG = b"+PONG\r\n"
@@ -31,7 +31,7 @@ def occupiers(host: str, port: int, size: int, sent: bytes = b"") -> Iterator[No
     ended, selector = threading.Event(), selectors.DefaultSelector()
 
     def open_one() -> None:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(host, 0))
+        connection = socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS, source_address=(host, 0))
         with contextlib.suppress(ConnectionError):
             connection.sendall(sent)
         selector.register(connection, selectors.EVENT_READ)
@@ -79,7 +79,7 @@ def test_tls_clients_get_in(start_server: StartServer, tmp_path: Path, host: str
     context = files.client_context()
 
     def ping() -> None:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS)
         with context.wrap_socket(connection, server_hostname="localhost") as client:
             client.sendall(PING)
             assert client.recv(100) == PONG

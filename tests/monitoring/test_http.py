@@ -10,7 +10,7 @@ import pytest
 from tests.hostile.bystander import cpu_seconds
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient, exchange
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: respid\r\n\r\n"
 JSON = "application/json"
@@ -18,7 +18,7 @@ JSON = "application/json"
 
 @pytest.fixture
 def http_client(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
-    client = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+    client = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=WAIT_SECONDS)
     yield client
     client.close()
 
@@ -172,7 +172,7 @@ def test_saturated_worker_answers_scrapes(server: RunningServer) -> None:
     for pipeline in pipelines:
         pipeline.start()
     try:
-        assert saturated.wait(20)
+        assert saturated.wait(WAIT_SECONDS)
         generated = server.metric("id_generator_ids_generated_total")
         for path in ("/metrics", "/healthz", "/readyz", "/status", "/") * 3:
             before = cpu_seconds(server)

@@ -14,7 +14,7 @@ from respid.net.revocation import lists_end_seconds
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.command_line import run_command_line
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 PONG = b"+PONG\r\n"
 DENIED = b"-DENIED the client certificate has none of the names that this server lets in\r\n"
@@ -43,7 +43,7 @@ def verifying(files: CertificateFiles, port: int, *more: str) -> list[str]:
 
 def answer(port: int, context: ssl.SSLContext) -> bytes:
     """The reply to a PING; nothing if the certificate is refused, which TLS 1.3 reports at the first read."""
-    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as connection:
         try:
             with context.wrap_socket(connection, server_hostname="localhost") as client:
                 client.sendall(request("PING"))

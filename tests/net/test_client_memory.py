@@ -25,7 +25,7 @@ from tests.hostile.bystander import INCR, unnoticed
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 from tests.support.scripted_worker import connect, converse
 
 LIMIT = 2_000_000
@@ -204,7 +204,9 @@ def test_tls_clients_take_no_more_than_is_counted(start_server: StartServer, tmp
     with contextlib.ExitStack() as stack, server.client() as other:
         before_bytes = server.resident_bytes()
         for _ in range(PAUSED):
-            send_incomplete_record(stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)), context)
+            send_incomplete_record(
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), WAIT_SECONDS)), context
+            )
         wait_until(lambda: server.metric(HELD) >= PAUSED * TLS_BASE_BYTES)
         assert other.ping()  # what arrived before the first one is read before the second one
         assert other.ping()

@@ -3,20 +3,31 @@
 import asyncio
 import socket
 import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.ports import free_port
+from respid.net import idle
 from respid.net.clients import Clients
+from respid.net.departures import Departures
 from respid.net.drivers import reconnects_silently
+from respid.net.idle import Sweep
 from respid.net.protocol import RespProtocol
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles
 from tests.support.command_client import CommandClient
+from tests.support.mock_transport import mock_transport
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_loop import run_scripted
+from tests.support.scripted_worker import start_worker
 
 INCR = request("INCR", "orders")
 PING = request("PING")
@@ -47,35 +58,51 @@ def test_idle_connection_is_closed(impatient: RunningServer, sent: bytes, answer
     assert received == answered or (answered is None and received.startswith(b":"))
 
 
-@pytest.mark.parametrize("sent", [INCR, PING, request("INCRBY", "orders", "10")])
-def test_active_connection_stays(impatient: RunningServer, sent: bytes) -> None:
-    with RawClient(impatient.port) as client:
-        ends = time.monotonic() + 4
-        while time.monotonic() < ends:
-            client.send(sent)
-            client.receive_some()
-            time.sleep(0.2)
+def closings(
+    clock: ScriptedClock, patch: pytest.MonkeyPatch, pieces: Iterable[bytes], unsent: Iterable[int], **options: object
+) -> Counter[str]:
+    """Returns why the sweep closes a client of a worker with these options, on a scripted clock.
+
+    Every 0.2 s the client sends a piece, until there are no more, and then so many bytes of replies are unsent.
+    """
+    patch.setattr(idle, "time", SimpleNamespace(monotonic=lambda: clock.monotonic / 1e9))
+    worker = start_worker(clock)
+    worker.config = replace(worker.config, **options)  # type: ignore[arg-type]
+
+    async def converse() -> Counter[str]:
+        clients = Clients(worker, asyncio.get_running_loop())
+        protocol, transport = RespProtocol(clients), mock_transport()
+        protocol.connection_made(transport)
+        sweeping = asyncio.create_task(Sweep(clients, Departures(worker)).run())
+        for piece, size in zip(pieces, unsent, strict=False):
+            if piece:
+                protocol.data_received(piece)
+            transport.get_write_buffer_size.return_value = size
+            await asyncio.sleep(0.2)
+        sweeping.cancel()
+        return worker.stats.connections_closed
+
+    return +Counter(run_scripted(clock, converse()))
 
 
-def test_growing_transaction_stays(impatient: RunningServer) -> None:
-    with RawClient(impatient.port) as client:
-        client.send(request("MULTI"))
-        for _ in range(20):
-            client.send(INCR)
-            time.sleep(0.2)
-        client.send(request("EXEC"))
-        assert b"*20\r\n:" in client.finish()
-
-
-def test_slow_bytes_count_as_idle(impatient: RunningServer) -> None:
-    """Slowloris: otherwise a client could keep its connection forever."""
-    before = impatient.metric(IDLE)
-    with RawClient(impatient.port) as client:
-        ends = time.monotonic() + 10
-        while impatient.metric(IDLE) == before:
-            assert time.monotonic() < ends
-            client.send(b"x")
-            time.sleep(0.2)
+@pytest.mark.parametrize(
+    ("pieces", "unsent", "closes"),
+    [
+        ([INCR] * 20, [0] * 20, False),
+        ([PING] * 20, [0] * 20, False),
+        ([request("INCRBY", "orders", "10")] * 20, [0] * 20, False),
+        ([request("MULTI"), *[INCR] * 19], [0] * 20, False),
+        ([INCR, *[b""] * 19], range(100_000, 0, -5_000), False),
+        ([INCR, *[b""] * 19], [100_000] * 20, True),
+        ([b"x"] * 20, [0] * 20, True),  # Slowloris: otherwise a client could keep its connection forever
+    ],
+    ids=["INCR", "PING", "INCRBY", "transaction", "slow reader", "no reader", "slow bytes"],
+)
+def test_only_idle_clients_are_closed(
+    clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes], unsent: list[int], *, closes: bool
+) -> None:
+    expected = {"idle_timeout": 1} if closes else {}
+    assert closings(clock, monkeypatch, pieces, unsent, idle_timeout_seconds=1.0) == expected
 
 
 def test_client_that_never_reads_is_closed(impatient: RunningServer) -> None:
@@ -83,17 +110,6 @@ def test_client_that_never_reads_is_closed(impatient: RunningServer) -> None:
     with RawClient(impatient.port) as client:
         client.send(request("ID.NEXT", "COUNT", "4000000"))
         wait_until(lambda: impatient.metric(IDLE) > before)
-
-
-def test_slow_reader_gets_long_reply(impatient: RunningServer) -> None:
-    count = 200_000
-    received = bytearray()
-    with RawClient(impatient.port) as client:
-        client.send(request("ID.NEXT", "COUNT", str(count)))
-        while received.count(b"\n") < count + 1 and len(received) < 22 * count:
-            received += client._socket.recv(100_000)
-            time.sleep(0.08)
-    assert received.count(b"\n") == count + 1
 
 
 def set_library(client: RawClient, name: str, version: str = "1") -> None:
@@ -136,13 +152,21 @@ def test_max_age_shows_redis_py_no_error(ageing: RunningServer) -> None:
     assert drawn == sorted(set(drawn))
 
 
-@pytest.mark.parametrize("begun", [request("MULTI"), request("MULTI") + INCR, request("CLIENT", "REPLY", "OFF")])
-def test_max_age_spares_open_transactions(ageing_for_all: RunningServer, begun: bytes) -> None:
-    with RawClient(ageing_for_all.port) as client:
-        client.send(begun)
-        time.sleep(2.5)
-        client.send(PING)
-        assert b"MULTI" not in begun or client.receive_until(b"+QUEUED\r\n")
+@pytest.mark.parametrize(
+    ("begun", "closes"),
+    [
+        (b"", True),
+        (request("MULTI"), False),
+        (request("MULTI") + INCR, False),
+        (request("CLIENT", "REPLY", "OFF"), False),
+    ],
+)
+def test_max_age_spares_open_transactions(
+    clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch, begun: bytes, *, closes: bool
+) -> None:
+    options: dict[str, object] = {"max_connection_age_seconds": 0.5, "max_connection_age_clients": "all"}
+    expected = {"max_age": 1} if closes else {}
+    assert closings(clock, monkeypatch, [begun, *[b""] * 19], [0] * 20, **options) == expected
 
 
 def test_max_age_for_all_closes_any_client(ageing_for_all: RunningServer) -> None:
@@ -154,7 +178,9 @@ def test_max_age_ends_tls_cleanly(start_server: StartServer, tmp_path: Path) -> 
     files, port = CertificateFiles(tmp_path), free_port()
     start_server(*files.options(port), "--max-connection-age", "0.5", "--max-connection-age-clients", "all")
     with files.client_context().wrap_socket(
-        socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost", suppress_ragged_eofs=False
+        socket.create_connection(("127.0.0.1", port), WAIT_SECONDS),
+        server_hostname="localhost",
+        suppress_ragged_eofs=False,
     ) as client:
         assert client.recv(1) == b""
 
@@ -163,7 +189,7 @@ async def test_unread_request_is_not_lost(worker: Worker) -> None:
     loop = asyncio.get_running_loop()
     clients = Clients(worker, loop)
     client, connected = socket.socketpair()
-    client.settimeout(10)
+    client.settimeout(WAIT_SECONDS)
     _, protocol = await loop.connect_accepted_socket(lambda: RespProtocol(clients), connected)
     assert protocol.is_between_requests
     client.send(PING)  # the event loop does not run before the next two lines

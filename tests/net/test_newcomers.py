@@ -1,6 +1,7 @@
 """Clients that get nowhere make room for others, and do not stay."""
 
 import asyncio
+import signal
 import time
 
 import pytest
@@ -74,8 +75,11 @@ def test_unauthenticated_clients_make_room(start_server: StartServer) -> None:
 
 def test_auth_timeout_closes_unauthenticated(start_server: StartServer) -> None:
     server = start_server("--auth-timeout", "1", RESPID_PASSWORD="secret-of-the-orders")
+    server.process.send_signal(signal.SIGSTOP)  # so that it finds the password when it accepts the connection
     with RawClient(server.port) as user, RawClient(server.port) as silent:
-        assert say(user, request("AUTH", "secret-of-the-orders")) == OK
+        user.send(request("AUTH", "secret-of-the-orders"))
+        server.process.send_signal(signal.SIGCONT)
+        assert user.receive_reply() == OK
         assert silent.receive() == b""
         assert say(user, PING) == PONG
         assert say(user, request("RESET")) == b"+RESET\r\n"  # as connection pools do between two uses

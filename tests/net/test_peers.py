@@ -13,6 +13,7 @@ import pytest
 
 from respid.net import peers as peers_module
 from respid.net.peers import FAILURES_BEFORE_LOG, FORGET_SECONDS, LOOK_SECONDS, KnownAddresses, Peers, is_own
+from tests.support.running import WAIT_SECONDS
 
 FIRST, SECOND, THIRD = "203.0.113.1", "203.0.113.2", "203.0.113.3"
 Answer = list[str] | OSError
@@ -135,14 +136,14 @@ async def serve():
     running.cancel()
     raise SystemExit(7)
 
-socket.getaddrinfo = lambda *_arguments, **_options: time.sleep(60)
+socket.getaddrinfo = lambda *_arguments, **_options: time.sleep(600)
 asyncio.run(serve())
 """
 
 
 def test_hanging_name_server_does_not_keep_the_process_alive() -> None:
     """Such as that of a worker which ends because it has lost its worker ID."""
-    ended = subprocess.run([sys.executable, "-c", HANGING_NAME_SERVER], check=False, timeout=30)
+    ended = subprocess.run([sys.executable, "-c", HANGING_NAME_SERVER], check=False, timeout=WAIT_SECONDS)
     assert ended.returncode == 7
 
 
@@ -150,7 +151,7 @@ async def test_answer_that_nobody_waits_for_is_dropped(monkeypatch: pytest.Monke
     answering = threading.Event()
 
     def answer(*_arguments: Any, **_options: Any) -> list[Any]:
-        answering.wait(20)
+        answering.wait(WAIT_SECONDS)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
@@ -165,4 +166,4 @@ async def test_answer_that_nobody_waits_for_is_dropped(monkeypatch: pytest.Monke
 
 
 async def test_without_a_name_nothing_runs() -> None:
-    await asyncio.wait_for(Peers(None, lambda _now: None).run(), 10)
+    await asyncio.wait_for(Peers(None, lambda _now: None).run(), WAIT_SECONDS)

@@ -14,6 +14,7 @@ from respid.net.idle import Sweep
 from respid.net.protocol import RespProtocol
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
+from tests.support.running import WAIT_SECONDS
 
 PING = request("PING")
 PONG = b"+PONG\r\n"
@@ -34,7 +35,7 @@ class Client:
         return await self._reader.readuntil(end)
 
     async def receive_to_end(self) -> bytes:
-        received = await asyncio.wait_for(self._reader.read(), 30)
+        received = await asyncio.wait_for(self._reader.read(), WAIT_SECONDS)
         await self.close()
         return received
 
@@ -126,7 +127,7 @@ async def test_client_that_follows_ends_the_wait(worker: Worker, monkeypatch: py
         received += await client.ask(PING)
         await asyncio.sleep(0.02)
     await client.close()
-    await asyncio.wait_for(ending, 20)
+    await asyncio.wait_for(ending, WAIT_SECONDS)
     assert draining.moves == {"announced": 1, "followed": 1}
 
 
@@ -138,7 +139,7 @@ async def test_client_that_does_not_follow_is_closed(worker: Worker, monkeypatch
         while not ending.done():
             await client.ask(PING)
             await asyncio.sleep(0.02)
-    await asyncio.wait_for(ending, 20)
+    await asyncio.wait_for(ending, WAIT_SECONDS)
     await client.receive_to_end()
     assert draining.moves == {"announced": 1, "followed": 0}
 

@@ -25,10 +25,10 @@ from respid.net.turns import Turns
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles, client_hello
-from tests.support.command_line import run_command_line
+from tests.support.command_line import run_check, run_command_line
 from tests.support.mock_transport import mock_transport
 from tests.support.needed_tools import need_tool
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 INCR = request("INCR", "orders")
 PING = request("PING")
@@ -59,7 +59,7 @@ def server(start_module_server: StartServer, files: CertificateFiles, tls_port: 
 
 
 def connect(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost")
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), WAIT_SECONDS), server_hostname="localhost")
 
 
 def ping(connection: ssl.SSLSocket) -> bytes:
@@ -149,18 +149,18 @@ def test_redis_cli_uses_tls(files: CertificateFiles, tls_port: int) -> None:
 
 @pytest.mark.usefixtures("server")
 def test_respid_check_uses_tls(files: CertificateFiles, tls_port: int) -> None:
-    trusted = ["check", f"127.0.0.1:{tls_port}", "--tls", "--seconds", "0.3", "--connections", "2"]
-    outcome = run_command_line(*trusted, "--tls-ca-cert-file", str(files.ca_file), "--json")
+    trusted = [f"127.0.0.1:{tls_port}", "--tls", "--connections", "2"]
+    outcome = run_check(*trusted, "--tls-ca-cert-file", str(files.ca_file), "--json", seconds=0.3)
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert json.loads(outcome.stdout)
-    assert "certificate not trusted: " in run_command_line(*trusted).stderr
+    assert "certificate not trusted: " in run_check(*trusted, seconds=0.3).stderr
 
 
 def test_plain_text_on_tls_port_is_counted(files: CertificateFiles, server: RunningServer, tls_port: int) -> None:
     before = server.metric(FAILED)
     with connect(tls_port, files.client_context()) as connection:
         for sent in (INCR, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(100)):
-            with socket.create_connection(("127.0.0.1", tls_port), 10) as plain:
+            with socket.create_connection(("127.0.0.1", tls_port), WAIT_SECONDS) as plain:
                 plain.sendall(sent)
                 plain.shutdown(socket.SHUT_WR)
                 while plain.recv(100):
@@ -175,7 +175,7 @@ def test_plain_text_on_tls_port_is_counted(files: CertificateFiles, server: Runn
 def test_oldest_handshake_makes_room(start_server: StartServer, files: CertificateFiles, sent: bytes) -> None:
     port = free_port()
     server = start_server(*files.options(port))
-    held = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(MAX_HANDSHAKES)]
+    held = [socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) for _ in range(MAX_HANDSHAKES)]
     for each in held:
         each.sendall(sent)
     with connect(port, files.client_context()) as connection:
@@ -193,9 +193,9 @@ def test_oldest_handshake_makes_room(start_server: StartServer, files: Certifica
 def test_silent_handshakes_make_room_first(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port))
-    begun = socket.create_connection(("127.0.0.1", port), 10)
+    begun = socket.create_connection(("127.0.0.1", port), WAIT_SECONDS)
     begun.sendall(b"\x16\x03")
-    silent = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(MAX_HANDSHAKES)]
+    silent = [socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) for _ in range(MAX_HANDSHAKES)]
     wait_until(lambda: server.metric(REFUSED) == 1)
     assert silent[0].recv(1) == b""
     begun.settimeout(0)
@@ -209,7 +209,7 @@ def test_reset_before_handshake_is_counted(start_server: StartServer, files: Cer
     port = free_port()
     server = start_server(*files.options(port))
     for _ in range(20):
-        with socket.create_connection(("127.0.0.1", port), 10) as leaver:
+        with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as leaver:
             leaver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wait_until(lambda: server.metric(FAILED) == 20)
     assert "Traceback" not in server.log
@@ -218,9 +218,9 @@ def test_reset_before_handshake_is_counted(start_server: StartServer, files: Cer
 def test_slow_handshakes_time_out(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port), "--log-level", "debug")
-    with socket.create_connection(("127.0.0.1", port), 30) as late, contextlib.ExitStack() as stack:
+    with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as late, contextlib.ExitStack() as stack:
         for sent in (b"", client_hello()):
-            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), 30))
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), WAIT_SECONDS))
             slow.sendall(sent)
             stack.callback(read_to_the_end, slow)
         time.sleep(5)
@@ -334,7 +334,7 @@ def test_swapped_secret_is_reloaded(start_server: StartServer, own_files: Certif
     former = serial(port, own_files)
     own_files.renew()
     _swap(own_files, mounted, "second")
-    wait_until(lambda: "reloaded TLS certificate" in server.log, 30)
+    wait_until(lambda: "reloaded TLS certificate" in server.log)
     assert serial(port, own_files) != former
 
 

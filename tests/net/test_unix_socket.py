@@ -11,14 +11,14 @@ import pytest
 from tests.support.byte_streams import request
 from tests.support.command_line import run_command_line
 from tests.support.needed_tools import need_tool
-from tests.support.running import StartServer
+from tests.support.running import WAIT_SECONDS, StartServer
 
 INCR = request("INCR", "orders")
 
 
 def draw(path: Path) -> int:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(10)
+        client.settimeout(WAIT_SECONDS)
         client.connect(str(path))
         client.sendall(INCR)
         client.shutdown(socket.SHUT_WR)
@@ -100,7 +100,7 @@ def test_drain_answers_pending_requests(start_server: StartServer, tmp_path: Pat
     path = tmp_path / "respid.sock"
     server = start_server("--unix-socket", str(path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(10)
+        client.settimeout(WAIT_SECONDS)
         client.connect(str(path))
         client.sendall(request("ID.NEXT", "COUNT", "100000"))
         received = bytearray(client.recv(9))

@@ -20,6 +20,7 @@ from respid.highwater.stores.disk import Claim, Disk, LocalDisk, LockedError
 from respid.highwater.stores.file import FileStore
 from respid.ids.layout import Layout
 from respid.ids.reservation import ReserveSpans
+from tests.support.running import WAIT_SECONDS
 
 LAYOUT = Layout()
 MARK_MS = 1_800_000_000_000
@@ -356,7 +357,7 @@ async def test_slow_disk_does_not_block_event_loop(tmp_path: Path) -> None:
 
     class SlowDisk(LocalDisk):
         def sync_directory(self, path: Path) -> None:
-            asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(timeout=10)
+            asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(timeout=WAIT_SECONDS)
             super().sync_directory(path)
 
     loop = asyncio.get_running_loop()
@@ -721,7 +722,7 @@ async def test_a_write_that_nobody_waits_for_ends_before_the_lock_is_released(tm
     class SlowDisk(LocalDisk):
         def rename(self, source: Path, target: Path) -> None:
             is_writing.set()
-            goes_on.wait(10)
+            goes_on.wait(WAIT_SECONDS)
             super().rename(source, target)
 
     store = make_store(tmp_path, disk=SlowDisk())
