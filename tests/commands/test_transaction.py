@@ -283,6 +283,16 @@ def test_single_request_is_answered_at_once(
     assert client.tell(f"multi; {command}; exec").startswith(encoder.OK + encoder.QUEUED + b"*1\r\n")
 
 
+@pytest.mark.parametrize("reads", [["MULTI", "INCR a; INCR b", "EXEC"], ["MULTI; INCR a", "INCR b; EXEC"]])
+def test_parts_of_transaction_are_answered_at_once(
+    repeating: CommandClient, monkeypatch: pytest.MonkeyPatch, reads: list[str]
+) -> None:
+    monkeypatch.delattr(Connection, "_receive_requests")
+    replies = parse_replies(b"".join([repeating.tell(read) for read in reads]))
+    assert [reply.text for reply in replies[:-1]] == [b"OK", b"QUEUED", b"QUEUED"]
+    assert [element.type for element in replies[-1].elements] == [":", ":"]
+
+
 @pytest.mark.parametrize("special", ["CLIENT TRACKING ON", "CLIENT REPLY OFF", "MULTI"])
 def test_special_state_takes_general_path(
     repeating: CommandClient, monkeypatch: pytest.MonkeyPatch, special: str
