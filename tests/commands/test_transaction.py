@@ -168,7 +168,7 @@ def test_holds_what_exec_needs(client: CommandClient, queued: str, held: int) ->
     assert session.queued_bytes == 0
 
 
-@pytest.mark.parametrize("refused", ["INCR a", "PING"])
+@pytest.mark.parametrize("refused", ["INCR a", "PING", "ECHO y"])
 def test_transaction_above_the_limit_is_freed(worker: Worker, refused: str) -> None:
     worker.config = replace(worker.config, max_queued_commands=3)
     client = CommandClient(connect(worker))
