@@ -87,8 +87,8 @@ def test_exec_without_ids_fails_whole(client: CommandClient, clock: ScriptedCloc
 
 
 def test_exec_counts_its_commands(client: CommandClient) -> None:
-    client.tell("MULTI; PING; ECHO a; INCR a; INCR b; ID.RANGE 2; GET a; INCRBY a x; PING; EXEC")
-    counted = {"multi": 1, "ping": 2, "echo": 1, "incr": 2, "id.range": 1, "get": 1, "incrby": 1, "exec": 1}
+    client.tell("MULTI; PING; ECHO a; INCR a; INCR b; ID.RANGE 2; GET a; INCRBY a x; ECHO b; PING; EXEC")
+    counted = {"multi": 1, "ping": 2, "echo": 2, "incr": 2, "id.range": 1, "get": 1, "incrby": 1, "exec": 1}
     assert client.connection.session.worker.stats.commands == counted
 
 
