@@ -80,6 +80,11 @@ def test_known_requests_are_queued_as_one_entry(session: Session) -> None:
     assert session.queued_bytes == 4 * 200 + 132 * 8
 
 
+def test_draws_of_other_commands_are_entries_of_their_own(session: Session) -> None:
+    """Although they draw the same, they are counted apart."""
+    assert [queued.count for queued in queue(session, "INCR INCR", "INCRBY", "INCRBY", "INCR")] == [2, 2, 1]
+
+
 def test_known_requests_are_answered_together(session: Session) -> None:
     queue(session, "INCR GET INCR", "PING ID.NEXT")
     header, replies = run_exec(session)
