@@ -87,8 +87,8 @@ def test_exec_without_ids_fails_whole(client: CommandClient, clock: ScriptedCloc
 
 
 def test_exec_counts_its_commands(client: CommandClient) -> None:
-    client.tell("MULTI; PING; ECHO a; INCR a; INCR b; ID.RANGE 2; GET a; INCRBY a x; PING; EXEC")
-    counted = {"multi": 1, "ping": 2, "echo": 1, "incr": 2, "id.range": 1, "get": 1, "incrby": 1, "exec": 1}
+    client.tell("MULTI; PING; ECHO a; INCR a; INCR b; ID.RANGE 2; GET a; INCRBY a x; ECHO b; PING; EXEC")
+    counted = {"multi": 1, "ping": 2, "echo": 2, "incr": 2, "id.range": 1, "get": 1, "incrby": 1, "exec": 1}
     assert client.connection.session.worker.stats.commands == counted
 
 
@@ -168,7 +168,7 @@ def test_holds_what_exec_needs(client: CommandClient, queued: str, held: int) ->
     assert session.queued_bytes == 0
 
 
-@pytest.mark.parametrize("refused", ["INCR a", "PING"])
+@pytest.mark.parametrize("refused", ["INCR a", "PING", "ECHO y"])
 def test_transaction_above_the_limit_is_freed(worker: Worker, refused: str) -> None:
     worker.config = replace(worker.config, max_queued_commands=3)
     client = CommandClient(connect(worker))
@@ -281,6 +281,16 @@ def test_single_request_is_answered_at_once(
         client.tell(f"multi; {command}; exec")
     monkeypatch.delattr(Connection, "_receive_requests")
     assert client.tell(f"multi; {command}; exec").startswith(encoder.OK + encoder.QUEUED + b"*1\r\n")
+
+
+@pytest.mark.parametrize("reads", [["MULTI", "INCR a; INCR b", "EXEC"], ["MULTI; INCR a", "INCR b; EXEC"]])
+def test_parts_of_transaction_are_answered_at_once(
+    repeating: CommandClient, monkeypatch: pytest.MonkeyPatch, reads: list[str]
+) -> None:
+    monkeypatch.delattr(Connection, "_receive_requests")
+    replies = parse_replies(b"".join([repeating.tell(read) for read in reads]))
+    assert [reply.text for reply in replies[:-1]] == [b"OK", b"QUEUED", b"QUEUED"]
+    assert [element.type for element in replies[-1].elements] == [":", ":"]
 
 
 @pytest.mark.parametrize("special", ["CLIENT TRACKING ON", "CLIENT REPLY OFF", "MULTI"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from respid.net.connection import NS_PER_BYTE, READ_NS, Budgets, Connection
+from respid.net.connection import NS_PER_BYTE, READ_NS, UNAUTHENTICATED_TURN_NS, Budgets, Connection
 from respid.net.states import Next
 from respid.net.turns import LATE_SHARE, ROUND_NS, Budget, Turns
 from respid.worker.worker import Worker
@@ -12,7 +12,7 @@ from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock
-from tests.support.scripted_worker import converse
+from tests.support.scripted_worker import connect, converse, start_worker
 
 PING = request("PING")
 INCR = request("INCR", "orders")
@@ -149,6 +149,15 @@ def test_answer_takes_its_time_from_the_budget(worker: Worker, monkeypatch: pyte
     assert connection.next is Next.TURN
     assert budgets.authenticated.left_ns <= 0
     assert budgets.unauthenticated.left_ns == 100
+
+
+def test_turn_before_authentication_is_short(clock: ScriptedClock) -> None:
+    connection = connect(start_worker(clock, password="secret"))
+    times = iter(range(0, 1_000_000_000, UNAUTHENTICATED_TURN_NS // 10))
+    clock.monotonic_ns = lambda: next(times)  # type: ignore[method-assign]
+    output = connection.receive(PING * 100)
+    assert connection.next is Next.TURN
+    assert 5 <= output.count(b"-NOAUTH") <= 10
 
 
 def test_time_of_long_reads_of_known_requests_is_measured(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

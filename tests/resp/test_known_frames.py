@@ -484,6 +484,15 @@ def test_only_draws_of_one_kind_are_a_run(words: list[str], *, is_run: bool, wor
     assert known.is_run(tuple([subjects[name] for name in words])) == is_run
 
 
+@pytest.mark.parametrize("words", ["INCR", "INCR GET", "GET PING", "INCR ID.NEXT INCR"])
+def test_all_requests_are_answered_with_one_call(words: str, worker: Worker) -> None:
+    session = connect(worker).session
+    subjects = {kind.subject.words: kind.subject for kind in known_kinds(session).values()}
+    requests = tuple([subjects[name if name in subjects else f"{name} key"] for name in words.split()])
+    answered, replies = known.answer_known(session, requests)
+    assert (answered, replies.count(b"\r\n")) == (len(requests), len(requests))
+
+
 def test_refusals_take_constant_time(clock: ScriptedClock, worker: Worker) -> None:
     """The rest of the requests once was planned anew after each of them."""
     connection = connect(worker)

@@ -154,7 +154,7 @@ DAMAGED: list[dict[str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize("annotations", DAMAGED, ids=str)
+@pytest.mark.parametrize("annotations", DAMAGED)
 async def test_refuses_lease_without_a_mark(
     server: ApiServer, api: KubernetesLeaseApi, annotations: dict[str, str | None]
 ) -> None:
