@@ -7,6 +7,8 @@ from respid.resp import encoder, errors
 from respid.resp.reader import parse_integer
 
 _UNBLOCK_REASON = errors.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+_SKIPS_NEXT = frozenset({ReplyMode.SKIP_NEXT, ReplyMode.OFF_SKIP_NEXT})
+_OFF = frozenset({ReplyMode.OFF, ReplyMode.OFF_SKIP_NEXT})
 
 group = CommandGroup("connection")
 
@@ -60,15 +62,15 @@ def client_setinfo(session: Session, arguments: list[bytes]) -> Reply:
     since="3.2.0",
 )
 def client_reply(session: Session, arguments: list[bytes]) -> Reply:
+    skips_next = session.reply_mode in _SKIPS_NEXT  # in a transaction, a SKIP before it still holds
     match arguments[2].upper():
         case b"ON":
-            if session.reply_mode is not ReplyMode.SKIP_NEXT:  # in a transaction, a SKIP before it still holds
-                session.reply_mode = ReplyMode.ON
+            session.reply_mode = ReplyMode.SKIP_NEXT if skips_next else ReplyMode.ON
             return encoder.OK
         case b"OFF":
-            session.reply_mode = ReplyMode.OFF
+            session.reply_mode = ReplyMode.OFF_SKIP_NEXT if skips_next else ReplyMode.OFF
         case b"SKIP":
-            if session.reply_mode is not ReplyMode.OFF:
+            if session.reply_mode not in _OFF:
                 session.reply_mode = ReplyMode.SKIP_NEXT
         case _:
             return errors.SYNTAX

@@ -19,6 +19,7 @@ class ReplyMode(Enum):
 
     ON = "on"
     OFF = "off"
+    OFF_SKIP_NEXT = "off, skip next"  # OFF after SKIP in a transaction: if ON follows there, the SKIP still holds
     SKIP_NEXT = "skip next"  # set by CLIENT REPLY SKIP; it becomes SKIPPING with the next command
     SKIPPING = "skipping"  # the current command gets no reply; then ON again
 
