@@ -17,6 +17,7 @@ LONG = "x" * 120
 DECEPTIVE = {
     "increments change every fourth time": Stream(tuple(f"INCRBY orders {2 + place // 4}" for place in range(80))),
     "two commands in turn, twice each": Stream(("INCR orders",) * 2 + ("HINCRBY counters orders 2",) * 2),
+    "two commands in turn, six times each": Stream(("PING",) * 6 + ("TTL orders",) * 6),
     "two commands in turn, twelve times each": Stream(("GET orders",) * 12 + ("EXISTS orders",) * 12),
     "keys of asterisks": Stream(tuple(f"INCR {'*' * (1 + place * 7 % 90)}" for place in range(90))),
     "long keys": Stream((f"INCR {LONG}", f"GET {LONG}")),

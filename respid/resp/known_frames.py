@@ -185,6 +185,8 @@ class KnownFrames(BackOff, Generic[Subject]):
         if runs.pause:
             runs.may_learn(len(found))
         if end == len(buffer):
+            if len(found) == 1:
+                return found, end  # neither trusted nor remembered; another call would take longer than to parse it
             self.trust(len(found) - 1)
             if not position and self._alike < len(found) - 1:
                 self._remember(kinds, buffer, found)
