@@ -98,7 +98,8 @@ def measure(plan: Plan) -> Measured:
     blocks = Table(
         "CPU time of blocks",
         "The same for blocks of IDs alone. Redis only counts, so the target is an amount of time. Blocks of "
-        f"{BLOCK_IDS} are requested at the limit of the layout, so most of the time the server waits.",
+        f"{BLOCK_IDS} are requested at the limit of the layout, so the server mostly waits if pipelines are long. "
+        "Short ones have no target.",
         ("stream", "depth", "of the limit", "CPU time per block"),
         "{:.2f} µs",
     )
@@ -113,10 +114,10 @@ def measure(plan: Plan) -> Measured:
             rates_table.rows.append(Row((name, str(depth)), rates, rated, target))
             shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in costs)
             cpu.rows.append(Row((name, str(depth)), shown, ratio(ours, theirs, "server_cpu_us")))
-            if cpu_target := stream.cpu_target_at(depth):
+            if stream.ids > 1:
                 share = f"{costs[0].requests_per_second / stream.limit * 100:.1f} %"
                 cost = estimate([each.server_cpu_us for each in ours])
-                blocks.rows.append(Row((name, str(depth)), (share,), cost, cpu_target))
+                blocks.rows.append(Row((name, str(depth)), (share,), cost, stream.cpu_target_at(depth)))
             plan.say(f"  {name}, depth {depth}: {rates[0]},000/s, Redis {rates[1]},000/s; CPU {' and '.join(shown)} us")
     return Measured((rates_table, cpu, blocks))
 
