@@ -38,6 +38,7 @@ from respid.net.open_files import fit_max_clients
 from respid.net.peers import Peers
 from respid.net.port_claim import PortClaim
 from respid.net.rejection_log import RejectionLog
+from respid.net.short_timer import make_short_timer
 from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
 from respid.reload import ReadError, Reloader, Source
@@ -123,7 +124,8 @@ class Server:
         self._worker.on_auth_failure = rejections.note_auth_failure
         self._worker.on_rejection = rejections.note_rejection
         self._handle_signals(loop)
-        clients = Clients(self._worker, loop)
+        short_timer = make_short_timer(loop)
+        clients = Clients(self._worker, loop, short_timer)
         history = History(lambda: self._worker.generator.ids_issued, loop.time())
         systemd = SystemdReport(self._worker, history, os.environ)
         http = HttpClients(self._routes(history), loop, self._worker.count_rejection)
@@ -151,6 +153,8 @@ class Server:
             for http_server in http_servers:
                 http_server.close()
             http.close()
+            if short_timer:
+                short_timer.close()
             self._claim.release()
         await self._end_keeping(keeping)
         _log.info("stopped after %d IDs", self._worker.generator.ids_issued, extra={"event": "stopped"})

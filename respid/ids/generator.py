@@ -365,6 +365,14 @@ class Generator:
             return True
         return self._monotonic_ns() - self._opened_ns >= _MILLISECOND_NS
 
+    def opens_in_ns(self) -> int:
+        """In how many nanoseconds the next millisecond can be opened for a request that waits; at most a millisecond.
+
+        By the wall clock, or in a lead by the monotonic clock, if neither is set meanwhile.
+        """
+        by_wall_ns, by_monotonic_ns = self._end_ns - self._wall_ns(), self._opened_ns - self._monotonic_ns()
+        return max(0, min(by_wall_ns, by_monotonic_ns + _MILLISECOND_NS))
+
     def is_plausible(self, wall_ms: int) -> bool:
         """Whether a wall clock that shows this Unix millisecond can be right: not too early, nor past the layout."""
         return self._earliest_ms <= wall_ms < self.layout.end_ms

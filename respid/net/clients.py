@@ -9,6 +9,7 @@ from respid.net.client_memory import ClientMemory, Holder
 from respid.net.connection import Budgets, Connection
 from respid.net.crowd import Crowd
 from respid.net.latency import SAMPLE_SECONDS, time_next_batch
+from respid.net.short_timer import ShortTimer
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget, Turns
 from respid.net.waiting_queue import Waiter, WaitingQueue
 from respid.resp.reader import RequestLimits
@@ -57,11 +58,19 @@ class ClientSocket(Waiter, Holder, Protocol):
 class QueueTicker:
     """Serves the waiting queue from the event loop, no more often than necessary."""
 
-    def __init__(self, queue: WaitingQueue, worker: Worker, loop: asyncio.AbstractEventLoop, budget: Budget) -> None:
+    def __init__(
+        self,
+        queue: WaitingQueue,
+        worker: Worker,
+        loop: asyncio.AbstractEventLoop,
+        budget: Budget,
+        short_timer: ShortTimer | None = None,
+    ) -> None:
         self._queue = queue
         self._budget = budget
         self._worker = worker
         self._loop = loop
+        self._short_timer = short_timer
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None  # of a tick that is due later
 
@@ -76,6 +85,14 @@ class QueueTicker:
         # The event loop polls its sockets between two ticks, however short the delay.
         self._timer = self._loop.call_later(delay_seconds, self._tick) if delay_seconds else None
         if not delay_seconds:
+            self._tick_soon()
+
+    def _tick_soon(self) -> None:
+        """Without a short timer, the queue is looked at in each iteration of the event loop."""
+        wait_ns = self._queue.wait_ns() if self._short_timer else 0
+        if wait_ns and self._short_timer:
+            self._short_timer.start(wait_ns, self._tick)
+        else:
             self._loop.call_soon(self._tick)
 
     def _delay_seconds(self) -> float:
@@ -102,7 +119,7 @@ class QueueTicker:
 class Clients:
     """The connected clients, and what they share: the worker, the waiting queue, and the event loop."""
 
-    def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop, short_timer: ShortTimer | None = None) -> None:
         self.worker = worker
         self.loop = loop
         self.sockets: set[ClientSocket] = set()
@@ -121,7 +138,7 @@ class Clients:
         self.budgets = Budgets(self._turns.budget, self._unauthenticated_turns.budget)
         self.memory = ClientMemory(config.max_client_memory_bytes or 0, worker.stats)
         self._queue = WaitingQueue(worker)
-        self._ticker = QueueTicker(self._queue, worker, loop, self.budgets.authenticated)
+        self._ticker = QueueTicker(self._queue, worker, loop, self.budgets.authenticated, short_timer)
 
     def next_identifier(self) -> int:
         return next(self._identifiers)

@@ -37,6 +37,7 @@ class WaitingQueue:
     __slots__ = (
         "_bulk_waiting",
         "_exhausted_seen",
+        "_has_more",
         "_is_interrupted",
         "_pipelines",
         "_rounds",
@@ -56,6 +57,7 @@ class WaitingQueue:
         self._exhausted_seen = 0
         self._served_ns = 0
         self._is_interrupted = False  # whether the last round ended before its time
+        self._has_more = False  # whether a connection may need another turn before the next millisecond
 
     def __len__(self) -> int:
         return len(self._singles) + len(self._pipelines) + len(self._streams)
@@ -80,10 +82,16 @@ class WaitingQueue:
         passed_ms = max(0, self._worker.clock.wall_ms() - generator.timestamp_ms)
         return max(0, spare_ms - passed_ms)
 
+    def wait_ns(self) -> int:
+        """For how many nanoseconds, up to a millisecond, no connection can be served; 0 if one may be now."""
+        return 0 if self._is_interrupted or self._has_more else self._worker.generator.opens_in_ns()
+
     def join(self, waiter: Waiter) -> bool:
         """Adds a connection at the end. Returns False if the others should be served before it changes anything."""
         self._account()
         is_first = len(self._append(waiter)) == 1
+        if is_first and self._worker.generator.has_ids_now(waiter.session.wait.block):
+            self._has_more = True
         self._worker.generator.queued = True
         self._count_exhausted(self._bulk_waiting + waiter.session.wait.is_bulk)
         return is_first
@@ -91,7 +99,7 @@ class WaitingQueue:
     def serve(self) -> None:
         """Gives each connection one turn, as long as there are IDs, or a refusal for all."""
         self._account()
-        self._is_interrupted = False
+        self._is_interrupted = self._has_more = False
         queues = (self._singles, self._pipelines, self._streams)
         turns = [len(queue) for queue in queues]
         self._rounds += self._worker.generator.has_ids_now()
@@ -135,6 +143,7 @@ class WaitingQueue:
             issued_before = generator.ids_issued
             if not waiter.go_on():
                 continue
+            self._has_more = True
             if generator.ids_issued == issued_before:
                 unserved.append(waiter)
             else:

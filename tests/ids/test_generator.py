@@ -636,3 +636,34 @@ def test_clock_before_the_epoch_is_wrong(clock: ScriptedClock) -> None:
 def test_takes_every_worker_id_of_the_layout(clock: ScriptedClock, worker_id: int) -> None:
     first, _ = begin(clock, worker_id=worker_id).take(1)
     assert Layout().decompose(first).worker_id == worker_id
+
+
+@pytest.mark.parametrize(
+    ("step_ms", "passed_ms", "opens_in_ns"),
+    [
+        (0, 0, 1_000_000),
+        (0, 0.25, 750_000),
+        (0, 1, 0),
+        (0, 50, 0),
+        (1, 0, 0),
+        (-1, 0, 1_000_000),
+        (-5000, 0.25, 750_000),
+        (-5000, 1, 0),
+    ],
+)
+def test_next_millisecond_opens_in_a_millisecond_at_most(step_ms: int, passed_ms: float, opens_in_ns: int) -> None:
+    """Whichever way the wall clock was set; then it can be opened indeed."""
+    clock = ScriptedClock()
+    generator = begin(clock)
+    generator.take(4096)
+    since_ms = clock.wall_ms()
+    clock.step_ms(step_ms)
+    clock.pass_ms(passed_ms)
+    assert generator.opens_in_ns() == opens_in_ns
+    assert generator.has_ids_now() is (opens_in_ns == 0)
+    clock.pass_ms(opens_in_ns / 1e6)
+    assert generator.take(1, since_ms)[1] == 1
+
+
+def test_first_millisecond_opens_at_once() -> None:
+    assert begin(ScriptedClock()).opens_in_ns() == 0

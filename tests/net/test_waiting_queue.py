@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
+from unittest import mock
 
 import pytest
 
 from respid.commands import Draw, RequestKind, Session
 from respid.net.clients import Clients, ClientSocket, QueueTicker
 from respid.net.connection import Connection
+from respid.net.short_timer import ShortTimer
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, Budget
 from respid.net.waiting_queue import SINGLES_FIRST_ROUNDS, WaitingQueue
@@ -395,6 +397,103 @@ def test_counts_the_time_that_passed(clock: ScriptedClock, worker: Worker, queue
     assert queue.spare_ms() == 6
     clock.pass_ms(7)
     assert queue.spare_ms() == 0
+
+
+def test_singles_wait_for_next_millisecond(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    waiters = [single(worker) for _ in range(3)]
+    join(queue, *waiters)
+    clock.pass_ms(0.25)
+    assert queue.wait_ns() == 750_000
+    queue.serve()
+    assert queue.wait_ns() == 750_000
+    clock.pass_ms(0.75)
+    queue.serve()
+    assert not queue
+
+
+def test_waits_until_large_block_fits(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    clock.pass_ms(1)
+    worker.generator.take(100)
+    large = block(worker, 4096)
+    large.session.wait.block = large.session.wait.ids = 4096
+    queue.join(large)
+    assert queue.wait_ns() == 1_000_000
+
+
+def test_request_that_can_go_on_does_not_wait(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    """When it joins, and after a turn, as long as the millisecond has IDs."""
+    clock.pass_ms(1)
+    worker.generator.take(1)
+    stream = bulk(worker, 1_000_000)
+    queue.join(stream)
+    assert queue.wait_ns() == 0
+    queue.serve()
+    assert (len(stream.drawn), queue.wait_ns()) == (1, 0)
+    stream.share = 4096
+    queue.serve()
+    queue.serve()
+    assert (len(stream.drawn), queue.wait_ns()) == (2, 1_000_000)
+
+
+def test_round_that_took_too_long_goes_on_at_once(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a lead, when the millisecond has just begun."""
+    clock.step_ms(-5000)
+    slow, other = single(worker), single(worker)
+    join(queue, slow, other)
+
+    def take_long() -> bool:
+        clock.pass_ms(9)
+        assert worker.generator.take(1, clock.wall_ms())[1] == 1
+        return False
+
+    monkeypatch.setattr(slow, "go_on", take_long)
+    clock.pass_ms(1)
+    queue.serve()
+    assert (len(queue), worker.generator.opens_in_ns(), queue.wait_ns()) == (1, 1_000_000, 0)
+
+
+@dataclass
+class ScriptedTimer:
+    """A short timer that expires when the test says so."""
+
+    started: list[int] = field(default_factory=list)
+    callback: Callable[[], object] | None = None
+
+    def start(self, nanoseconds: int, callback: Callable[[], object]) -> None:
+        self.started.append(nanoseconds)
+        self.callback = callback
+
+    def expire(self) -> None:
+        assert self.callback is not None
+        self.callback()
+
+
+def test_single_waits_without_a_look_at_the_queue(
+    clock: ScriptedClock, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a short timer; the wall clock may be set meanwhile, and the timer may expire too early."""
+    worker.generator.take(4096)
+    timer, waiter = ScriptedTimer(), single(worker)
+    serve = mock.create_autospec(WaitingQueue.serve, side_effect=WaitingQueue.serve)
+    monkeypatch.setattr(WaitingQueue, "serve", serve)
+
+    async def wait() -> None:
+        clients = Clients(worker, asyncio.get_running_loop(), cast("ShortTimer", timer))
+        clients.wait_for_id(as_client(waiter))
+        for early_ms in (0, 0.75):
+            clock.pass_ms(early_ms)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            timer.expire()
+        clock.step_ms(-5000)
+        clock.pass_ms(0.25)
+        timer.expire()
+
+    run_scripted(clock, wait())
+    assert timer.started == [1_000_000, 1_000_000, 250_000]
+    assert (serve.call_count, len(waiter.drawn)) == (3, 1)
 
 
 def test_round_tries_large_block_once(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:

@@ -1,5 +1,6 @@
 """A worker in this process on a scripted clock, and connections to it without sockets."""
 
+from respid.ids.clock import Clock
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation, ReserveSpans
@@ -10,14 +11,13 @@ from respid.worker.config import Config
 from respid.worker.lifecycle import State
 from respid.worker.worker import ProcessUsage, Worker
 from tests.support.request_limits import DEFAULT_LIMITS
-from tests.support.scripted_clock import ScriptedClock
 
 RESERVED_MS = 60_000
 RUN_ID = "5eed" * 10
 
 
 def start_worker(
-    clock: ScriptedClock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
+    clock: Clock, *, password: str = "", reserved_ms: int = RESERVED_MS, layout: Layout | None = None
 ) -> Worker:
     """A worker that serves: worker ID 1, the default layout unless told, a reservation from now, sequences from 0."""
     config = Config(worker_id=1, worker_id_source="test", store="none", password=password, layout=layout or Layout())
