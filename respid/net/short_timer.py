@@ -21,6 +21,7 @@ class ShortTimer:
         self._loop = loop
         self._descriptor = descriptor
         self._callback: Callable[[], object] = int  # does nothing
+        os.set_blocking(descriptor, False)
         loop.add_reader(descriptor, self._expire)
 
     def start(self, nanoseconds: int, callback: Callable[[], object]) -> None:
@@ -33,7 +34,10 @@ class ShortTimer:
         os.close(self._descriptor)
 
     def _expire(self) -> None:
-        os.read(self._descriptor, 8)
+        try:
+            os.read(self._descriptor, 8)
+        except BlockingIOError:  # it was started again after the event loop had seen that it was over
+            return
         self._callback()
 
 

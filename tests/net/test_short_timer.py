@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import socket
 import time
 from unittest import mock
@@ -41,6 +42,19 @@ async def test_calls_back_once_and_not_too_early() -> None:
     timer.close()
     (passed_ns,) = called
     assert passed_ns >= 500_000
+
+
+@needs_short_timer
+async def test_may_be_started_again_when_it_is_over() -> None:
+    """Before the event loop calls back. To read a timer that is not over would stop the server."""
+    timer = made()
+    called: list[str] = []
+    timer.start(1, lambda: called.append("first"))
+    select.select([timer._descriptor], [], [])
+    timer.start(60_000_000_000, lambda: called.append("second"))
+    timer._expire()
+    timer.close()
+    assert called == []
 
 
 @needs_short_timer
