@@ -284,7 +284,7 @@ def test_transactions_are_bounded(start_server: StartServer, queued: bytes) -> N
     with RawClient(server.port) as large, RawClient(server.port) as modest:
         modest.send(request("MULTI") + request("INCR", "x" * 900) * 1_000)
         modest.receive_lines(1_001)
-        large.send(request("MULTI") + queued * 10_000)
+        large.send(request("MULTI") + queued * 20_000)
         wait_until(lambda: server.metric(CLOSED) == 1)
         modest.send(request("EXEC"))
         assert modest.receive_lines(1_001)[0] == b"*1000"
