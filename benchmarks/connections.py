@@ -11,6 +11,7 @@ from benchmarks.servers import Server, raise_open_file_limit, running_redis, run
 
 MOST = 10_000  # connections; the default maximum of both servers
 FEW, MANY = 50, 500  # busy connections
+ASKING = 1  # connection that asks for the number of requests
 DEPTHS = (1, 16)
 ROUND_SECONDS = 0.3
 SPARE_FILES = 100  # open files other than connections
@@ -22,7 +23,7 @@ KEPT = at_least(0.85)
 
 def measure(plan: Plan) -> Measured:
     limit = raise_open_file_limit() - SPARE_FILES
-    idle = max(10, round(min(MOST - MANY, limit) * min(1, plan.scale)))
+    idle = max(10, round(min(MOST - MANY - ASKING, limit) * min(1, plan.scale)))
     memory = Table(
         "Memory of an idle connection",
         f"{idle:,} connections, each after one INCR.",

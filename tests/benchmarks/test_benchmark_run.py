@@ -4,17 +4,19 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from benchmarks import against, cut, deceptive, short_replies, streams, transports
+from benchmarks import against, connections, cut, deceptive, short_replies, streams, transports
 from benchmarks.against import has_changed
 from benchmarks.load import Load
 from benchmarks.machine import Cores
 from benchmarks.plan import Plan
 from benchmarks.results import Measured, at_most
 from benchmarks.rounds import estimate
+from benchmarks.servers import Transport, running_redis, running_respid
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
 
@@ -75,10 +77,7 @@ def test_long_pipelines_of_blocks_have_a_target(monkeypatch: pytest.MonkeyPatch)
     stream = streams.STREAMS["INCRBY 100"]
     monkeypatch.setattr(streams, "STREAMS", {"INCR": streams.STREAMS["INCR"], "INCRBY 100": stream})
     *_, blocks = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
-    assert [(row.labels, row.target) for row in blocks.rows] == [
-        (("INCRBY 100", "16"), None),
-        (("INCRBY 100", "100"), at_most(2)),
-    ]
+    assert [(row.labels, row.target) for row in blocks.rows] == [(("INCRBY 100", "100"), at_most(2))]
 
 
 def test_short_replies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +104,17 @@ def test_other_transports_are_measured(measure: Callable[[Plan], Measured], monk
     monkeypatch.setattr(transports, "CASES", [Load("INCR", "fixed", 16)])
     [table] = measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels for row in table.rows] == [("fixed", "16")]
+
+
+def test_busy_and_idle_connections_are_as_many_as_permitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_tool("redis-benchmark")
+    limited = Transport(("--max-clients", "60"), ("--maxclients", "60"))
+    monkeypatch.setattr(connections, "running_respid", partial(running_respid, transport=limited))
+    monkeypatch.setattr(connections, "running_redis", partial(running_redis, transport=limited))
+    for name, value in {"MOST": 60, "FEW": 5, "MANY": 20, "ROUND_SECONDS": 0.02}.items():
+        monkeypatch.setattr(connections, name, value)
+    _, kept = connections.measure(Plan(Cores.of_this_process(), rounds=1, scale=1)).tables
+    assert [row.labels for row in kept.rows] == [(name, depth) for name in ("respid", "Redis") for depth in ("1", "16")]
 
 
 def test_comparison_has_enough_rounds_for_its_confidence() -> None:
