@@ -95,11 +95,13 @@ class RedisBenchmark:
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def answered(self) -> int:
-        """Returns the number of requests that the server has answered to all clients."""
+        """Returns how many requests of all clients the server has answered. Raises RuntimeError if it has ended."""
         self._asking.sendall(b"INFO stats\r\n")
-        read = self._asking.recv(1 << 16)
+        read = b""
         while (found := PROCESSED.search(read)) is None or not read.endswith(b"\r\n"):
-            read += self._asking.recv(1 << 16)
+            if not (received := self._asking.recv(1 << 16)):
+                raise RuntimeError(f"{self.server.name} has ended")
+            read += received
         return int(found[1])
 
 

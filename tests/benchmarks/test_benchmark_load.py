@@ -90,3 +90,15 @@ def test_end_of_redis_benchmark_is_noticed() -> None:
         sender.process.wait()
         with pytest.raises(RuntimeError, match="redis-benchmark has ended"):
             sender.send_for(0.01)
+
+
+def test_end_of_server_is_noticed() -> None:
+    need_tool("redis-benchmark")
+    with (
+        running_redis(Cores.of_this_process().server) as server,
+        stopped_redis_benchmark(server, Load("INCR", "fixed", 1)) as sender,
+    ):
+        server.process.kill()
+        server.process.wait()
+        with pytest.raises((RuntimeError, ConnectionError)):
+            sender.answered()
