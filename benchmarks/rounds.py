@@ -13,6 +13,7 @@ of the ratios:
 
 import math
 import statistics
+import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,7 @@ from benchmarks.results import Estimate, Target
 
 LIMIT_SHARE = 0.98  # of the layout's limit: enough for each target for throughput
 DOUBT = 0.05  # the share of intervals that may miss the true median
+REST_SHARE = 0.1  # of a round, before it: Linux takes 5 % of each second from programs at real-time priority for others
 FULL_CORE = 0.95  # share of a core from which the sender may be the bottleneck, not the server
 
 
@@ -51,6 +53,7 @@ def taking_turns(senders: Sequence[Sender], rounds: int, seconds: float) -> list
     turns = list(zip(senders, costs, strict=True))
     for _ in range(rounds):
         for sender, its_costs in turns:
+            time.sleep(REST_SHARE * seconds)
             with at_real_time_priority(*sender.processes):
                 its_costs.append(sender.send_for(seconds))
         turns.reverse()  # so that none gains by its place in a round

@@ -1,6 +1,8 @@
 """The order of rounds, and what their figures say together."""
 
+import os
 import random
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -13,23 +15,37 @@ def costs(*rates: float, load: float = 0.5) -> list[Cost]:
     return [Cost(rate, 1, load) for rate in rates]
 
 
+class Sender:
+    processes = ()
+
+    def __init__(self, name: str, sent: list[str]) -> None:
+        self.name = name
+        self.sent = sent
+
+    def send_for(self, seconds: float) -> Cost:
+        self.sent.append(self.name)
+        return Cost(len(self.sent), 1, seconds)
+
+
 def test_neighbouring_rounds_change_places() -> None:
     sent = list[str]()
-
-    class Sender:
-        processes = ()
-
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def send_for(self, seconds: float) -> Cost:
-            sent.append(self.name)
-            return Cost(len(sent), 1, seconds)
-
-    ours, theirs = taking_turns([Sender("A"), Sender("B")], 3, 0.1)
+    ours, theirs = taking_turns([Sender("A", sent), Sender("B", sent)], 3, 0.1)
     assert "".join(sent) == "ABBAAB"
     assert [cost.requests_per_second for cost in ours] == [1, 4, 5]
     assert [cost.requests_per_second for cost in theirs] == [2, 3, 6]
+
+
+def test_others_may_run_between_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or Linux would stop a round for them: it takes 5 % of each second from programs at real-time priority."""
+    rests = list[float]()
+
+    def sleep(seconds: float) -> None:
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+        rests.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    taking_turns([Sender("A", [])], 3, 0.4)
+    assert sum(rests) >= 3 * 0.4 * 0.05 / 0.95
 
 
 def test_median_ignores_one_bad_round() -> None:
