@@ -5,7 +5,7 @@ Streams of a single command are runs. Those of several commands in turn take the
 
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, at_least, at_most
-from benchmarks.rounds import Cost, estimate, median, ratio, throughput
+from benchmarks.rounds import Cost, estimate, load_core, median, ratio
 from benchmarks.servers import running_redis, running_respid, running_stripped
 from benchmarks.streams import CONNECTIONS, STREAMS, Stream, in_turn
 
@@ -44,9 +44,9 @@ class Tables:
     def __init__(self) -> None:
         self.throughput = Table(
             "Short replies, one request in flight",
-            f"{CONNECTIONS} connections. Thousand requests per second, and the share of its core that the sender used "
-            "for respid. If that core is full, the server may be faster than shown.",
-            ("stream", "respid", "Redis", "load, respid", "respid / Redis"),
+            f"{CONNECTIONS} connections. Thousand requests per second, and how much of its core the sender used for "
+            "each server. If that core is full, the server may be faster than shown.",
+            ("stream", "respid", "Redis", "load, respid", "load, Redis", "respid / Redis"),
             RATIO,
         )
         self.cpu = Table(
@@ -67,9 +67,9 @@ class Tables:
         our, least, their = (median(each) for each in (ours, stripped, redis))
         if depth == 1:
             rates = tuple(f"{cost.requests_per_second / 1000:,.0f}" for cost in (our, their))
-            load = f"{our.load_core * 100:.0f} %"
-            rated = throughput(ours, redis, THROUGHPUT)
-            self.throughput.rows.append(Row((name,), (*rates, load), rated, THROUGHPUT))
+            loads = load_core(ours), load_core(redis)
+            rated = ratio(ours, redis, "requests_per_second")  # far below the limit of the layout
+            self.throughput.rows.append(Row((name,), (*rates, *loads), rated, THROUGHPUT))
         shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in (our, least, their))
         target = CPU if depth == 16 else None
         self.cpu.rows.append(Row((name, str(depth)), shown, ratio(ours, stripped, "server_cpu_us"), target))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from benchmarks.cut import SEGMENT_BYTES
 from benchmarks.plan import LIMIT_PER_SECOND, Plan
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least, at_most
-from benchmarks.rounds import Cost, estimate, median, ratio, taking_turns, throughput
+from benchmarks.rounds import Cost, estimate, load_core, median, ratio, taking_turns, throughput
 from benchmarks.sender import Batch, sending
 from benchmarks.servers import Server, running_redis, running_respid
 
@@ -85,8 +85,9 @@ def measure(plan: Plan) -> Measured:
     rates_table = Table(
         "What drivers send",
         f"{CONNECTIONS} connections; the depth is the number of requests that are sent at once. Thousand requests per "
-        "second.",
-        ("stream", "depth", "respid", "Redis", "ratio"),
+        "second, and how much of its core the sender used for each server. If that core is full, the server may be "
+        "faster than shown.",
+        ("stream", "depth", "respid", "Redis", "load, respid", "load, Redis", "respid / Redis"),
         RATIO,
     )
     cpu = Table(
@@ -111,7 +112,8 @@ def measure(plan: Plan) -> Measured:
             costs = median(ours), median(theirs)
             rates = tuple(f"{cost.requests_per_second / 1000:,.0f}" for cost in costs)
             rated = throughput(ours, theirs, target, stream.limit)
-            rates_table.rows.append(Row((name, str(depth)), rates, rated, target))
+            loads = load_core(ours), load_core(theirs)
+            rates_table.rows.append(Row((name, str(depth)), (*rates, *loads), rated, target))
             shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in costs)
             cpu.rows.append(Row((name, str(depth)), shown, ratio(ours, theirs, "server_cpu_us")))
             if stream.ids > 1:

@@ -86,6 +86,7 @@ def test_pipelines_are_compared_by_medians() -> None:
     load = Load("INCR", "random", 1)
     tables.add(load, targets, ours, theirs)
     tables.add_latency(load, targets, ours, theirs)
+    assert tables.latency.rows[0].inputs == ("0.10, 0.20, 0.30", "0.10, 0.20, 0.60", "50 %", "50 %")
     figures = {table.title: [(row.middle, row.verdict) for row in table.rows] for table in tables.all()}
     assert figures == {
         "Throughput": [(pytest.approx(4 / 0.9), "yes")],

@@ -14,7 +14,7 @@ from benchmarks.against import has_changed
 from benchmarks.load import Load
 from benchmarks.machine import Cores
 from benchmarks.plan import Plan
-from benchmarks.results import Measured, at_most
+from benchmarks.results import Measured, Table, at_most
 from benchmarks.rounds import estimate
 from benchmarks.servers import Transport, running_redis, running_respid
 from tests.support.environment import clean_environment
@@ -69,6 +69,7 @@ def test_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "DEPTHS", (16,))
     throughput, cpu, _ = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in cpu.rows] == list(streams.STREAMS)
+    assert _loads_per_row(throughput) == {2}
 
 
 def test_long_pipelines_of_blocks_have_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,7 @@ def test_long_pipelines_of_blocks_have_a_target(monkeypatch: pytest.MonkeyPatch)
     stream = streams.STREAMS["INCRBY 100"]
     monkeypatch.setattr(streams, "STREAMS", {"INCR": streams.STREAMS["INCR"], "INCRBY 100": stream})
     *_, blocks = streams.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
-    assert [(row.labels, row.target) for row in blocks.rows] == [(("INCRBY 100", "100"), at_most(2))]
+    assert [(row.labels[1], row.target) for row in blocks.rows] == [("16", None), ("100", at_most(2))]
 
 
 def test_short_replies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +89,12 @@ def test_short_replies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     names = list(short_replies.SHORT_REPLIES)
     assert [row.labels[0] for row in throughput.rows] == [row.labels[0] for row in long.rows] == names
     assert [row.labels for row in cpu.rows if row.target] == [(name, "16") for name in names]
+    assert _loads_per_row(throughput) == {2}
+
+
+def _loads_per_row(table: Table) -> set[int]:
+    """A sender whose core is full, for either server, hides the difference between them."""
+    return {sum(" %" in shown for shown in row.inputs) for row in table.rows}
 
 
 def test_deceptive_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
