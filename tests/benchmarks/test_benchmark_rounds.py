@@ -92,7 +92,7 @@ def test_interval_rarely_misses_the_true_median(doubt: float) -> None:
         (4_090_000, 1_228_000, at_least(3.5), 4_090_000 / (4_096_000 * 0.98 / 3.5)),  # 3.33 x, at 99.9 % of the limit
         (3_000_000, 1_000_000, at_least(3.5), 3),
         (4_000_000, 6_000_000, at_least(0.8), 4 / 5.0176),  # 98 % of the limit would be 0.8 x
-        (4_014_080, 6_000_000, None, 1),
+        (4_014_080, 8_028_160, None, 0.5),
     ],
 )
 def test_share_of_the_limit_meets_each_target(
