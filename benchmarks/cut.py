@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import random
 
+from benchmarks.load import RANDOM_KEYS
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table
 from benchmarks.rounds import Cost, median, ratio, taking_turns
@@ -17,7 +18,6 @@ SEGMENT_BYTES = 1448  # payload of a TCP segment in an Ethernet frame
 ROUND_SECONDS = 0.2
 DEPTHS = (100, 500)
 BATCHES = 64  # different batches, sent in rotation
-RANDOM_KEYS = 1_000_000
 
 
 def measure(plan: Plan) -> Measured:
