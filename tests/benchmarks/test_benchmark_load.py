@@ -11,8 +11,10 @@ import pytest
 
 from benchmarks.load import Load, in_turn, stopped_redis_benchmark
 from benchmarks.machine import Cores, at_real_time_priority
+from benchmarks.rounds import Cost
 from benchmarks.servers import Server, Transport, running_redis, running_respid
 from tests.support.needed_tools import need_tool
+from tests.support.running import wait_until
 
 RunningServer = Callable[[int], AbstractContextManager[Server]]
 
@@ -55,13 +57,16 @@ def _may_run_at_real_time_priority() -> bool:
 def test_rounds_have_rates_and_cpu_time(running: RunningServer) -> None:
     need_tool("redis-benchmark")
     with running(Cores.of_this_process().server) as server:
-        [costs] = in_turn([(server, Load("INCRBY", "random", 16))], rounds=2, seconds=0.2)
+        [costs] = in_turn([(server, Load("INCRBY", "random", 16))], rounds=2, seconds=0.05)
         assert server.peak_resident_bytes() >= server.resident_bytes() > 1_000_000
+        with stopped_redis_benchmark(server, Load("INCRBY", "random", 16)) as sender:
+            wait_until(lambda: is_plausible(sender.send_for(0.05)))
     assert len(costs) == 2
-    for cost in costs:
-        assert cost.requests_per_second > 16
-        assert 0.05 < cost.server_cpu_us < 1000
-        assert cost.load_core > 0
+
+
+def is_plausible(cost: Cost) -> bool:
+    """On a busy machine, that of a single round need not be: redis-benchmark may not run meanwhile."""
+    return cost.requests_per_second > 100 / 0.05 and 0.05 < cost.server_cpu_us < 1000 and 0 < cost.load_core < 1.1
 
 
 def test_redis_benchmark_connects_once_and_stands_still_between_rounds() -> None:
