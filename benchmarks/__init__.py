@@ -6,7 +6,7 @@ it can. The modules:
 - `machine`: the cores to use, and the versions of all programs.
 - `servers`: respid and redis-server as processes pinned to a core, with their CPU time and memory.
 - `ports`: free ports for them, and for those of the tests.
-- `load`: runs redis-benchmark and reads its output. `sender`: sends from Python what redis-benchmark cannot.
+- `load`: runs redis-benchmark, and stops it between rounds. `sender`: sends from Python what redis-benchmark cannot.
 - `rounds`: how the servers take turns, and what their rounds say together.
 - `results`: figures, targets and tables. `plan`: the parameters of a run, which every part gets.
 - `pipelines`, `streams`, `short_replies`, `transports`, `connections`, `cut`, `bulk`, `idle`, `deceptive`,

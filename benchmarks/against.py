@@ -16,7 +16,7 @@ from benchmarks.streams import STREAMS, cases, in_turn
 
 ROOT = Path(__file__).parent.parent
 COMPARED = STREAMS | SHORT_REPLIES
-DOUBT = 0.001  # that a range misses the true ratio: there are about 80 of them
+DOUBT = 0.001  # that a range misses the true ratio: there are about 70 of them
 MARGIN = 0.02  # processes of the same code differ by this much
 LEAST_ROUNDS = 11  # with fewer, not even a range over all rounds is so certain
 

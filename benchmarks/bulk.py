@@ -58,8 +58,8 @@ def _table(count: int, streams: list[Stream], ranges: list[tuple[float, float]])
     bulk, pairs = f"`ID.NEXT COUNT {count}`", f"`ID.RANGE {count}`"
     return Table(
         "Bulk requests",
-        "One client asks for IDs in bulk while another sends a PING every millisecond. Memory is the peak of the "
-        "server's resident set above its value before the request.",
+        f"Medians of {len(streams)} requests. During `ID.NEXT COUNT`, another client sends a PING every millisecond. "
+        "Memory is the peak of the server's resident set above its value before the request.",
         ("request", "measurement", "result"),
         "{:.1f} %",
         [

@@ -33,7 +33,7 @@ def measure(plan: Plan) -> Measured:
     table = Table(
         "Streams that deceive the fast path",
         "CPU time of the server process in microseconds per request, of respid as it is and without its fast path. The "
-        "two take turns for three times as many rounds as elsewhere.",
+        f"two take turns, for {MORE_ROUNDS * plan.rounds} rounds each.",
         ("stream", "depth", "as it is", "without", "as it is / without"),
         RATIO,
     )

@@ -59,7 +59,7 @@ def measure(plan: Plan) -> Measured:
 
 
 def _latencies(plan: Plan, respid: Server, redis: Server, load: Load) -> list[list[Cost]]:
-    """A run of redis-benchmark gives one p99.9, in which half of the requests above it are those that connect."""
+    """Sends from Python: redis-benchmark reports one p99.9 for all of its rounds, and its start shows in it."""
     keys = random.Random(1)  # noqa: S311 - no secret
     requests = [Batch([frame(load.request(keys.randrange(RANDOM_KEYS)))], 1, 1) for _ in range(SINGLE)]
     with sending(respid, requests) as to_respid, sending(redis, requests) as to_redis:

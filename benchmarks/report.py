@@ -8,19 +8,19 @@ from benchmarks.results import Estimate, Row, Table
 METHOD = """\
 - **Cores.** The servers are pinned to one core. redis-benchmark, or a few lines of Python where it does not suffice,
   runs on another.
-- **Rounds.** respid and Redis take turns (A B, B A, A B …), {rounds} rounds each, which last a fraction of a second.
-  Connections stay open: redis-benchmark is stopped between its rounds, and the servers count its requests. Each figure
-  is the median of its rounds. Each ratio is the median of the ratios of two neighbouring rounds, not the ratio of the
-  two figures next to it, which may come from different moments.
-- **Precision.** The range in brackets holds the true median with a confidence of 95 % (from 6 rounds on). It is that of
-  the sign test: two of the sorted ratios, and nothing is assumed about how they are distributed. It shows how the
-  rounds differ, not how another start of the same server would.
+- **Rounds.** respid and Redis take turns (A B, B A, A B …), {rounds} rounds each unless stated otherwise. A round lasts
+  a fraction of a second. Connections stay open: redis-benchmark is stopped between its rounds, and the servers count
+  its requests. Each figure is the median of its rounds. Each ratio is the median of the ratios of two neighbouring
+  rounds, not the ratio of the two figures next to it, which may come from different moments.
+- **Precision.** With 6 rounds or more, the range in brackets contains the true median with a confidence of 95 %. It is
+  the interval of the sign test, which assumes that rounds do not depend on each other, and nothing about how they are
+  distributed. It shows how much rounds differ, not how much another start of the same server would differ.
 - **Targets.** A target is met if the median meets it, and missed if the whole range misses it. In between, it is too
-  close to tell, and does not count as met. Each target for throughput ends at 98 % of the layout's limit: there, it is
-  met however fast Redis counts. Such a ratio is that to Redis, or to the rate at which 98 % of the limit would just
-  meet the target, whichever is less.
-- **Priority.** During a round, the server and the load run at real-time priority if the machine permits it. Otherwise,
-  p99.9 shows how often other programs interrupt them.
+  close to tell, and does not count as met. Redis may count faster than a layout has IDs, so 98 % of the limit meets
+  every target for throughput. If more than that would be needed, the ratio is not that to the rate of Redis, but to the
+  rate for which 98 % of the limit is just enough.
+- **Priority.** During a round, the server and the load run at real-time priority if the machine permits it. Between
+  rounds, other programs may run. Without this priority, p99.9 shows how often they interrupt a round.
 - **Load.** 50 connections and a million random keys, unless stated otherwise.
 - **Servers.** Redis writes nothing to disk, and its keys exist before the measurement. respid runs with its default
   settings and the file store. CPU time is that of the server process.
@@ -43,19 +43,20 @@ def render(
     lines += ["## Method", "", METHOD.format(rounds=rounds), ""]
     if scale != 1:
         lines += [f"**Not for publication**: every round had {scale:g} times its normal length.", ""]
-    lines += [_line(("", "")), "|---|---|", *map(_line, machine), "", *_missed(tables)]
+    lines += [_line(("", "")), "|---|---|", *map(_line, machine), "", *_summary(tables)]
     for table in tables:
         lines += ["", f"## {table.title}", "", table.text, "", *_rows(table)]
     return "\n".join(lines) + "\n"
 
 
-def _missed(tables: Sequence[Table]) -> Iterable[str]:
+def _summary(tables: Sequence[Table]) -> Iterable[str]:
     rows = [row for table in tables for row in table.rows if row.target]
     count = Counter(row.verdict for row in rows)
-    yield (
-        f"Targets met in this run: {count['yes']} of {len(rows)}. Missed: {count['no']}. "
-        f"Too close to tell: {count['too close']}."
-    )
+    if rows:
+        yield (
+            f"Targets met in this run: {count['yes']} of {len(rows)}. Missed: {count['no']}. "
+            f"Too close to tell: {count['too close']}."
+        )
 
 
 def _rows(table: Table) -> Iterable[str]:

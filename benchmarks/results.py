@@ -45,7 +45,7 @@ class Row:
 
     labels: tuple[str, ...]
     inputs: tuple[str, ...]
-    figure: float | Estimate  # a float was not measured in rounds
+    figure: float | Estimate  # a float has no interval
     target: Target | None = None
     unit: str | None = None  # a format; None means that of the table
 

@@ -71,6 +71,7 @@ def test_table_without_targets_has_no_target_columns() -> None:
     page = report.render([], [table], 1, 1, None)
     assert page.endswith("| server | ratio |\n|---|---:|\n| Redis | 50.0 % |\n")
     assert "![" not in page
+    assert "Targets met" not in page
 
 
 def test_short_run_is_not_for_publication() -> None:
