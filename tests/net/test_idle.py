@@ -59,11 +59,11 @@ def test_idle_connection_is_closed(impatient: RunningServer, sent: bytes, answer
 
 
 def closings(
-    clock: ScriptedClock, patch: pytest.MonkeyPatch, pieces: Iterable[bytes], unsent: Iterable[int], **options: object
+    clock: ScriptedClock, patch: pytest.MonkeyPatch, pieces: Iterable[bytes], unread: Iterable[int], **options: object
 ) -> Counter[str]:
     """Returns why the sweep closes a client of a worker with these options, on a scripted clock.
 
-    Every 0.2 s the client sends a piece, until there are no more, and then so many bytes of replies are unsent.
+    In each step of 0.2 s, the client sends a piece, and leaves a number of bytes of its replies unread.
     """
     patch.setattr(idle, "time", SimpleNamespace(monotonic=lambda: clock.monotonic / 1e9))
     worker = start_worker(clock)
@@ -74,7 +74,7 @@ def closings(
         protocol, transport = RespProtocol(clients), mock_transport()
         protocol.connection_made(transport)
         sweeping = asyncio.create_task(Sweep(clients, Departures(worker)).run())
-        for piece, size in zip(pieces, unsent, strict=False):
+        for piece, size in zip(pieces, unread, strict=True):
             if piece:
                 protocol.data_received(piece)
             transport.get_write_buffer_size.return_value = size
@@ -86,7 +86,7 @@ def closings(
 
 
 @pytest.mark.parametrize(
-    ("pieces", "unsent", "closes"),
+    ("pieces", "unread", "closes"),
     [
         ([INCR] * 20, [0] * 20, False),
         ([PING] * 20, [0] * 20, False),
@@ -99,10 +99,10 @@ def closings(
     ids=["INCR", "PING", "INCRBY", "transaction", "slow reader", "no reader", "slow bytes"],
 )
 def test_only_idle_clients_are_closed(
-    clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes], unsent: list[int], *, closes: bool
+    clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes], unread: Iterable[int], *, closes: bool
 ) -> None:
     expected = {"idle_timeout": 1} if closes else {}
-    assert closings(clock, monkeypatch, pieces, unsent, idle_timeout_seconds=1.0) == expected
+    assert closings(clock, monkeypatch, pieces, unread, idle_timeout_seconds=1.0) == expected
 
 
 def test_client_that_never_reads_is_closed(impatient: RunningServer) -> None:
