@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from benchmarks.load import Load, in_turn, stopped_redis_benchmark
+from benchmarks.load import Load, RedisBenchmark, in_turn, stopped_redis_benchmark
 from benchmarks.machine import Cores, at_real_time_priority
 from benchmarks.rounds import Cost
 from benchmarks.servers import Server, Transport, running_redis, running_respid
@@ -69,41 +69,37 @@ def is_plausible(cost: Cost) -> bool:
     return cost.requests_per_second > 100 / 0.05 and 0.05 < cost.server_cpu_us < 1000 and 0 < cost.load_core < 1.1
 
 
-def test_redis_benchmark_connects_once_and_stands_still_between_rounds() -> None:
+@pytest.fixture
+def sender() -> Iterator[RedisBenchmark]:
+    """With 7 connections to Redis."""
     need_tool("redis-benchmark")
     with (
         running_redis(Cores.of_this_process().server) as server,
         stopped_redis_benchmark(server, Load("INCR", "fixed", 1, connections=7)) as sender,
-        server.connect() as other,
     ):
-        for _ in range(2):
-            sender.send_for(0.02)
-        state = Path(f"/proc/{sender.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        yield sender
+
+
+def test_redis_benchmark_connects_once_and_stands_still_between_rounds(sender: RedisBenchmark) -> None:
+    for _ in range(2):
+        sender.send_for(0.02)
+    state = Path(f"/proc/{sender.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    with sender.server.connect() as other:
         other.sendall(b"INFO clients\r\n")
         connected = other.recv(1 << 16)
     assert state == "T"
     assert b"connected_clients:9\r\n" in connected, connected  # with the two that ask
 
 
-def test_end_of_redis_benchmark_is_noticed() -> None:
-    need_tool("redis-benchmark")
-    with (
-        running_redis(Cores.of_this_process().server) as server,
-        stopped_redis_benchmark(server, Load("INCR", "fixed", 1)) as sender,
-    ):
-        sender.process.kill()
-        sender.process.wait()
-        with pytest.raises(RuntimeError, match="redis-benchmark has ended"):
-            sender.send_for(0.01)
+def test_end_of_redis_benchmark_is_noticed(sender: RedisBenchmark) -> None:
+    sender.process.kill()
+    sender.process.wait()
+    with pytest.raises(RuntimeError, match="redis-benchmark has ended"):
+        sender.send_for(0.01)
 
 
-def test_end_of_server_is_noticed() -> None:
-    need_tool("redis-benchmark")
-    with (
-        running_redis(Cores.of_this_process().server) as server,
-        stopped_redis_benchmark(server, Load("INCR", "fixed", 1)) as sender,
-    ):
-        server.process.kill()
-        server.process.wait()
-        with pytest.raises((RuntimeError, ConnectionError)):
-            sender.answered()
+def test_end_of_server_is_noticed(sender: RedisBenchmark) -> None:
+    sender.server.process.kill()
+    sender.server.process.wait()
+    with pytest.raises((RuntimeError, ConnectionError)):
+        sender.answered()
