@@ -73,6 +73,7 @@ class QueueTicker:
         self._short_timer = short_timer
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None  # of a tick that is due later
+        self._is_short = False  # whether the short timer is set for the tick
 
     def schedule(self) -> None:
         """Arranges for the next tick, unless there already is one that is as early."""
@@ -80,6 +81,8 @@ class QueueTicker:
         if self._timer is not None and self._timer.when() > self._loop.time() + delay_seconds:
             self._timer.cancel()
         elif self._scheduled:
+            if self._is_short and self._short_timer and not self._queue.wait_ns():
+                self._short_timer.start(1, self._tick)
             return
         self._scheduled = True
         # The event loop polls its sockets between two ticks, however short the delay.
@@ -90,7 +93,8 @@ class QueueTicker:
     def _tick_soon(self) -> None:
         """Without a short timer, the queue is looked at in each iteration of the event loop."""
         wait_ns = self._queue.wait_ns() if self._short_timer else 0
-        if wait_ns and self._short_timer:
+        self._is_short = wait_ns > 0
+        if self._is_short and self._short_timer:
             self._short_timer.start(wait_ns, self._tick)
         else:
             self._loop.call_soon(self._tick)
@@ -106,7 +110,7 @@ class QueueTicker:
         return self._queue.spare_ms() / 1000
 
     def _tick(self) -> None:
-        self._scheduled = False
+        self._scheduled = self._is_short = False
         self._timer = None
         self._budget.begin_round()
         try:

@@ -89,12 +89,14 @@ class WaitingQueue:
     def join(self, waiter: Waiter) -> bool:
         """Adds a connection at the end. Returns False if the others should be served before it changes anything."""
         self._account()
+        wait, generator = waiter.session.wait, self._worker.generator
         is_first = len(self._append(waiter)) == 1
-        if is_first and self._worker.generator.has_ids_now(waiter.session.wait.block):
-            self._has_more = True
-        self._worker.generator.queued = True
-        self._count_exhausted(self._bulk_waiting + waiter.session.wait.is_bulk)
-        return is_first
+        # Others may wait for a larger block, while it need not wait for the next millisecond.
+        can_go_on = (is_first or wait.is_single) and not self._has_more and generator.has_ids_now(wait.block)
+        self._has_more = self._has_more or can_go_on
+        generator.queued = True
+        self._count_exhausted(self._bulk_waiting + wait.is_bulk)
+        return is_first or can_go_on
 
     def serve(self) -> None:
         """Gives each connection one turn, as long as there are IDs, or a refusal for all."""

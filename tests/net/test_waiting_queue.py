@@ -496,6 +496,25 @@ def test_single_waits_without_a_look_at_the_queue(
     assert (serve.call_count, len(waiter.drawn)) == (3, 1)
 
 
+@pytest.mark.parametrize("wants", [100, 4096])
+def test_single_waits_for_no_larger_block(clock: ScriptedClock, worker: Worker, wants: int) -> None:
+    """It gets what that leaves of the millisecond, although the short timer is set for the next one."""
+    worker.generator.take(4090)
+    timer, large, small = ScriptedTimer(), block(worker, wants), single(worker)
+    large.session.wait.block = large.session.wait.ids = wants
+
+    async def wait() -> None:
+        clients = Clients(worker, asyncio.get_running_loop(), cast("ShortTimer", timer))
+        clients.wait_for_id(as_client(large))
+        clients.wait_for_id(as_client(small))
+
+    run_scripted(clock, wait())
+    assert timer.started == [1_000_000, 1]
+    timer.expire()
+    assert (len(small.drawn), len(large.drawn)) == (1, 0)
+    assert timer.started == [1_000_000, 1, 1_000_000]
+
+
 def test_round_tries_large_block_once(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     """Clients whose blocks do not fit into the rest of the millisecond have no turn; smaller ones behind them do."""
     large, small = [block(worker, 3000) for _ in range(9)], block(worker, 500)
