@@ -77,7 +77,7 @@ class PendingRequests:
         self.runs: RunReader[RunDraw] = RunReader()
         self.known: KnownFrames[Known] = KnownFrames(self.runs)
         self.transactions: TransactionReader[Known] = TransactionReader(self.runs, self.known)
-        self.general_requests = 0  # how many were answered on the general path
+        self.general_requests = 0  # how many were parsed on the general path, in whole or in part
 
     @property
     def unread_bytes(self) -> int:
@@ -182,6 +182,7 @@ class PendingRequests:
             if self.runs.expects is not None:
                 self.runs.note_others(1)
             return self._answer_request(request)
+        self.general_requests += 1  # its part was parsed in vain
         self._end_read()
         return None
 

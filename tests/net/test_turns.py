@@ -185,6 +185,22 @@ def test_parts_of_a_transaction_take_their_time_from_the_budget(worker: Worker, 
     assert client.resume().startswith(b"+QUEUED\r\n*%d\r\n" % (sent.count(b"*") + 1))
 
 
+def test_part_of_a_request_is_cheap_after_others_only(worker: Worker) -> None:
+    """A crowd that sends its requests byte by byte is held back, and clients whose pipelines a network cuts are not."""
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS)
+    converse(connection, *[INCR] * 5)
+    for place in range(len(INCR) - 1):
+        assert connection.receive(INCR[place : place + 1]) == b""
+        assert not connection.is_cheap
+    assert connection.receive(INCR[-1:])
+    assert connection.is_cheap
+    for pipeline in (INCR * 40, (INCR + PING) * 20):
+        for cut in (1, 10):
+            converse(connection, pipeline + INCR[:cut])
+            assert connection.is_cheap
+            converse(connection, INCR[cut:])
+
+
 def test_client_that_waited_for_an_id_is_cheap(clock: ScriptedClock, worker: Worker) -> None:
     connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS)
     connection.receive(INCR * 40)
