@@ -279,7 +279,7 @@ class Connection:
         output, is_all = pending.answer_short_read()
         if not is_all:
             return output + self._answer_turn()
-        if pending.reader.has_part:
+        if pending.reader.is_cut:
             self._is_cut, self.is_between_requests = True, False
         return output
 
@@ -353,7 +353,7 @@ class Connection:
             pending.forget_unread()  # the client may be slow to leave
         is_answered = self.next is _READ
         self.is_between_requests = is_answered and session.is_plain and pending.reader.is_empty
-        self._is_cut = is_answered and pending.reader.has_part
+        self._is_cut = is_answered and pending.reader.is_cut
         return b"".join(output)
 
     def _change_reply_mode(self) -> None:

@@ -158,7 +158,7 @@ class PendingRequests:
         expected = self.runs.expects
         if self.run_left or (expected is not None and self.reader.is_at(expected.start) and self._find_run()):
             return self._answer_run()
-        if self.reader.finish() or self.reader.has_part:
+        if self.reader.finish() or self.reader.is_cut:
             self._end_read()
             return None
         if self.session.is_plain:
@@ -239,7 +239,7 @@ class PendingRequests:
     def answer_short_read(self) -> tuple[bytes, bool]:
         """Answers a short read of quick requests. Returns the replies, and whether these are all."""
         output = self.answer_quickly()
-        if output and self.following is None and not self.recognised and (self.reader.has_part or self.reader.finish()):
+        if output and self.following is None and not self.recognised and (self.reader.is_cut or self.reader.finish()):
             return output, True
         if self.following is not None:
             self.request, self.following = self.following, None

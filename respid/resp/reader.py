@@ -114,7 +114,7 @@ class RequestReader:
         "_position",
         "_request_bytes",
         "accepts_short",
-        "has_part",
+        "is_cut",
         "limits",
     )
 
@@ -133,12 +133,12 @@ class RequestReader:
         self._arguments: list[bytes] = []
         self._missing = 0
         self._request_bytes = 0
-        # All that is left is a part of a short request, of which nothing was parsed.
-        self.has_part = False
+        # A read has ended within a short request. Its part is all that is left, and nothing of it was parsed.
+        self.is_cut = False
 
     def feed(self, data: bytes) -> None:
         """Adds received bytes."""
-        self.has_part = False
+        self.is_cut = False
         rest_bytes = len(self._buffer) - self._position
         if not rest_bytes and not self._pending:
             self._buffer = data
@@ -156,18 +156,18 @@ class RequestReader:
 
         Returns False, and adds nothing, if they are anything else.
         """
-        self.has_part = len(data) <= _LONGEST_PART and self.accepts_short and _is_part(data)
-        if self.has_part:
+        self.is_cut = len(data) <= _LONGEST_PART and self.accepts_short and _is_part(data)
+        if self.is_cut:
             self._buffer, self._position = data, 0
-        return self.has_part
+        return self.is_cut
 
     def keep_part(self) -> bool:
-        """Whether what is left is a part of a short request. Then nothing else is kept."""
+        """If what is left is a part of a short request, keeps nothing else. Returns whether it is."""
         return not self._missing and self.feed_part(self._buffer[self._position :])
 
     def take_part(self) -> bytes:
         """Removes that part and returns it. The next read can then be recognised together with it."""
-        part, self._buffer, self.has_part = self._buffer, b"", False
+        part, self._buffer, self.is_cut = self._buffer, b"", False
         return part
 
     def next_request(self) -> list[bytes] | None:
