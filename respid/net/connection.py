@@ -88,7 +88,7 @@ class Connection:
 
     def settle(self) -> None:
         """Call when what the client holds has been noted."""
-        self.is_settled = self.is_between_requests
+        self.is_settled = self._is_answered
 
     @property
     def is_between_replies(self) -> bool:

@@ -255,3 +255,9 @@ def test_part_of_short_request_is_not_worth_noting(worker: Worker) -> None:
     connection = Connection(worker, 1, "127.0.0.1:50000", DEFAULT_LIMITS)
     assert connection.receive(PING * 2 + PING[:5]) == b"+PONG\r\n" * 2
     assert (connection.is_settled, connection.is_between_requests, connection.held_bytes) == (True, False, 5)
+    long_request = request("PING", "x" * 2000)
+    connection.receive(PING[5:] + long_request[:1500])
+    assert not connection.is_settled
+    connection.receive(long_request[1500:] + PING[:5])
+    connection.settle()
+    assert connection.is_settled
