@@ -15,10 +15,14 @@ with atheris.instrument_imports(include=["respid"]):
     import respid.net.connection
     import respid.server  # noqa: F401
 with atheris.instrument_imports(include=["tests.fuzz.fuzzed"]):
-    from tests.fuzz.fuzzed import FEW_IDS_CHOICE, HEAD_BYTES, PASSWORD, check
+    from tests.fuzz.fuzzed import FEW_IDS, HEAD_BYTES, PASSWORD, check
 
+from respid.commands.known import known_kinds
 from respid.commands.table import COMMANDS
+from respid.ids.layout import Layout
 from tests.support.byte_streams import request
+from tests.support.scripted_clock import ScriptedClock
+from tests.support.scripted_worker import connect, start_worker
 
 NAMES = [name for name, command in COMMANDS.items() if not command.subcommands]
 NAMES += [name + b" " + sub for name, command in COMMANDS.items() for sub in command.subcommands]
@@ -66,8 +70,10 @@ def insert_requests(data: bytes, most: int, seed: int) -> bytes:
 def main() -> None:
     # The patterns of known requests are made once for each layout. Those that the hook replaces match at the beginning
     # of bytes only.
-    for choice in (0, FEW_IDS_CHOICE):
-        check(bytes([choice]).ljust(HEAD_BYTES, b"\0") + request("PING") + request("HELLO", "3") + request("PING"))
+    for layout in (Layout(), FEW_IDS):
+        session = connect(start_worker(ScriptedClock(), layout=layout)).session
+        for session.version in (2, 3):
+            known_kinds(session)
     atheris.enabled_hooks.add("RegEx")
     atheris.Setup(sys.argv, check, custom_mutator=insert_requests)
     atheris.Fuzz()
