@@ -163,7 +163,11 @@ class RequestReader:
 
     def keep_part(self) -> bool:
         """If what is left is a part of a short request, keeps nothing else. Returns whether it is."""
-        return not self._missing and self.feed_part(self._buffer[self._position :])
+        return not self._missing and self._keep_part_from(self._position)
+
+    def _keep_part_from(self, begun: int) -> bool:
+        # A copy of all that is left would make a long pipeline take quadratic time.
+        return self.feed_part(self._buffer[begun : begun + _LONGEST_PART + 1])
 
     def take_part(self) -> bytes:
         """Removes that part and returns it. The next read can then be recognised together with it."""
@@ -187,7 +191,7 @@ class RequestReader:
             if not self._read_array_header():
                 return None
         if not self._read_bulk_strings():
-            if is_new and self.feed_part(self._buffer[begun:]):
+            if is_new and self._keep_part_from(begun):
                 self._arguments, self._missing, self._request_bytes = [], 0, 0
             return None
         arguments, self._arguments = self._arguments, []

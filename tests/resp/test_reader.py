@@ -286,6 +286,18 @@ def test_reads_long_pipeline_in_linear_time() -> None:
     assert time.process_time() - started < 1.5
 
 
+def test_looks_for_a_part_without_copying_all_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[int] = []
+    monkeypatch.setattr(RequestReader, "feed_part", lambda _reader, data: copied.append(len(data)))
+    reader = RequestReader(DEFAULT_LIMITS)
+    reader.feed(request("PING") * 100_000)
+    assert not reader.keep_part()
+    reader = RequestReader(DEFAULT_LIMITS)
+    reader.feed(request("x" * 300_000)[:-1])
+    assert reader.next_request() is None
+    assert copied == [1001, 1001]
+
+
 def test_reads_what_comes_before_the_rest_is_read() -> None:
     """After a large request, which had to be waited for, a small one is not waited for as long."""
     reader, large = RequestReader(DEFAULT_LIMITS), request("x" * 1_000)
