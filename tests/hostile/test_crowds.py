@@ -152,9 +152,10 @@ def test_simultaneous_handshakes_delay_no_other(start_server: StartServer, tmp_p
     with contextlib.ExitStack() as stack, RawClient(server.port) as user:
         clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(250)]
         wait_until(lambda: server.open_files() >= idle + len(clients))  # a health check may have counted as idle
+        hello = client_hello()  # not within the stop, which must be shorter than the reservation
         server.process.send_signal(signal.SIGSTOP)  # so that it gets them all at once
         for client in clients:
-            client.sendall(client_hello())
+            client.sendall(hello)
         server.process.send_signal(signal.SIGCONT)
         busy = []
         while len(select.select(clients, [], [], 0)[0]) < len(clients):
