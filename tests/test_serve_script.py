@@ -41,9 +41,12 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(clone: Path) -> None:
         leave_out("env cannot block signals")
     command = [str(clone / SERVE), "--port", str(free_port()), "--http-port", str(free_port()), "--store", "none"]
     environment = clean_environment(measured=False) | {"WORKER_ID": "1"}
-    started = time.monotonic()
-    subprocess.run([clone / ".venv/bin/respid", "--version"], check=True, capture_output=True, env=environment)
-    span_seconds = 2 * (time.monotonic() - started)
+    starts_seconds = []
+    for _ in range(3):  # a busy machine may stand still during one
+        started = time.monotonic()
+        subprocess.run([clone / ".venv/bin/respid", "--version"], check=True, capture_output=True, env=environment)
+        starts_seconds.append(time.monotonic() - started)
+    span_seconds = 2 * min(starts_seconds)
     codes = set()
     for moment in range(MOMENTS):
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:

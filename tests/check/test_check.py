@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import pty
 import re
@@ -19,7 +20,7 @@ from tests.support.documents import CHECK, code_blocks
 from tests.support.environment import clean_environment
 from tests.support.fake_worker import LOADING, FakeWorker, serving
 from tests.support.proxy import proxy
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 MILLISECOND = 1 << 22  # from one ID to the same one of the next millisecond
 HERE = "127.0.0.1"
@@ -65,7 +66,7 @@ def test_json_summary(server: RunningServer, second: RunningServer) -> None:
     assert summary["ids"] == sum(worker["ids"] for worker in summary["workers"]) > 0
     for worker in summary["workers"]:
         assert abs(worker["clock_difference_seconds"]) <= worker["clock_difference_error_seconds"] + 0.01
-        assert worker["ids_per_second"] == pytest.approx(worker["ids"] / 0.6, abs=1)
+        assert worker["ids_per_second"] == pytest.approx(worker["ids"] / summary["seconds"], abs=1)
 
 
 def test_notes_two_addresses_of_one_process(server: RunningServer) -> None:
@@ -142,7 +143,7 @@ def test_restarted_worker_is_ok(server: RunningServer, start_server: StartServer
         successor = start_server(*state, worker_id="5")
         wait_until(lambda: successor.metric(IDS_GENERATED) > 10_000 and successor.metric(CONNECTIONS) == 3)
         checking.send_signal(signal.SIGINT)
-        stdout, _ = checking.communicate(timeout=60)
+        stdout, _ = checking.communicate(timeout=WAIT_SECONDS)
     summary = json.loads(stdout)
     assert summary["failures"] == []
     assert checking.returncode == 0
@@ -246,25 +247,18 @@ def test_silent_worker_fails(monkeypatch: pytest.MonkeyPatch, silent: bytes) -> 
 
 
 def test_finds_different_clocks() -> None:
-    with serving(FakeWorker(), FakeWorker(worker_id=2, clock_ahead_seconds=5)) as addresses:
+    with serving(FakeWorker(), FakeWorker(worker_id=2, clock_ahead_seconds=500)) as addresses:
         outcome = check(*addresses)
-        allowed = check(*addresses, arguments="--max-clock-difference 6")
+        allowed = check(*addresses, arguments="--max-clock-difference 600")
     assert (outcome.exit_code, allowed.exit_code) == (1, 0)
     found = re.fullmatch(r"respid: clocks differ by (\S+) s, more than 1 s: (\S+) is behind (\S+)\n", outcome.stderr)
     assert found is not None
-    assert float(found[1]) == pytest.approx(5, abs=1)  # replies may wait on a busy machine
+    assert float(found[1]) == pytest.approx(500, abs=60)  # replies may wait on a busy machine
     assert [found[2], found[3]] == addresses
 
 
-def test_retries_and_counts_loading() -> None:
-    with serving(FakeWorker(loading_seconds=0.4)) as (address,):
-        outcome = check(address, seconds=1)
-    assert (outcome.exit_code, outcome.stderr) == (0, "")
-    assert re.search(rf"^note: {address}: LOADING replies: \d+ \(LOADING ", outcome.stdout, re.MULTILINE)
-
-
 def test_worker_without_any_id_fails() -> None:
-    with serving(FakeWorker(), FakeWorker(worker_id=2, loading_seconds=60)) as addresses:
+    with serving(FakeWorker(), FakeWorker(worker_id=2, loading_replies=math.inf)) as addresses:
         outcome = check(*addresses)
     assert outcome.exit_code == 1
     reason = LOADING.decode()[1:].strip()
@@ -327,7 +321,7 @@ def test_interrupt_ends_with_summary(server: RunningServer, signals: int) -> Non
             time.sleep(0.5)
             checking.send_signal(signal.SIGINT)
         server.process.send_signal(signal.SIGCONT)
-        stdout, stderr = checking.communicate(timeout=60)
+        stdout, stderr = checking.communicate(timeout=WAIT_SECONDS)
     if signals == 2:
         assert checking.returncode in (130, -signal.SIGINT)  # a third signal may arrive while Python exits
         assert stdout == ""

@@ -8,7 +8,7 @@ import sys
 
 from tests.check.test_check import IDS_GENERATED, address_of, check
 from tests.support.environment import clean_environment
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 
 def failures_of(*servers: RunningServer) -> str:
@@ -65,7 +65,7 @@ def test_finds_twin_that_appears_during_check(start_server: StartServer) -> None
         twin = start_server(worker_id="9", port=one.port)
         wait_until(lambda: twin.metric(IDS_GENERATED) > 100_000)
         checking.send_signal(signal.SIGINT)
-        stdout, _ = checking.communicate(timeout=60)
+        stdout, _ = checking.communicate(timeout=WAIT_SECONDS)
     first, second = sorted(map(address_of, [one, other]))
     failures = json.loads(stdout)["failures"]
     assert any(

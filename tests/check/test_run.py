@@ -58,6 +58,13 @@ def test_too_low_rate_is_named_as_reason() -> None:
     assert line.endswith("returned no ID: the check was too short, or its rate too low")
 
 
+def test_retries_and_counts_loading() -> None:
+    with serving(FakeWorker(loading_replies=3)) as (address,):
+        report = run([address], PLAN, drawn)
+    assert report.failures == []
+    assert any(note.startswith(f"note: {address}: LOADING replies: ") for note in report.notes())
+
+
 def test_above_is_proved_or_fails() -> None:
     worker = FakeWorker()
     with serving(worker) as addresses:

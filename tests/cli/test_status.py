@@ -13,7 +13,7 @@ import pytest
 from benchmarks.ports import free_port
 from tests.support.command_line import Outcome, run_command_line
 from tests.support.environment import clean_environment
-from tests.support.running import RunningServer, StartServer
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer
 
 HERE = "127.0.0.1"
 
@@ -123,7 +123,7 @@ def test_watches_until_interrupted(watching: subprocess.Popen[str]) -> None:
     for _ in range(3):
         assert json.loads(watching.stdout.readline())["ok"]
     watching.send_signal(signal.SIGINT)
-    _, errors = watching.communicate(timeout=30)
+    _, errors = watching.communicate(timeout=WAIT_SECONDS)
     assert (watching.returncode, errors) == (130, "")
 
 

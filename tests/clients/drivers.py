@@ -16,11 +16,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.needed_tools import leave_out, need_tool
+from tests.support.running import WAIT_SECONDS
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "respid-clients"
 BUILD_ENVIRONMENT = os.environ | {"PYTHON": sys.executable, "CLIENTS_CACHE": str(CACHE)}
-STEP_SECONDS = 60  # longer than any step takes on a busy machine
 
 
 @dataclass(frozen=True)
@@ -168,11 +168,11 @@ class Program:
             self._process.kill()
         if self._given_up:
             return
-        _, complaints = self._process.communicate(timeout=STEP_SECONDS)
+        _, complaints = self._process.communicate(timeout=WAIT_SECONDS)
         if not error:
             assert (self._process.returncode, complaints) == (0, "")
 
-    def step(self, name: str, seconds: float = STEP_SECONDS) -> list[str]:
+    def step(self, name: str, seconds: float = WAIT_SECONDS) -> list[str]:
         """Returns the values of a step. Raises StepError with the error that the driver raised.
 
         Kills the program and raises NoAnswerError if the step takes too long.

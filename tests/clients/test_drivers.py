@@ -11,14 +11,13 @@ from benchmarks.ports import free_port
 from tests.clients.drivers import Driver, NoAnswerError, Program, StepError, all_drivers
 from tests.support.certificates import CertificateFiles
 from tests.support.raw_client import are_rising
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 DRIVERS = all_drivers()
 PASSWORD = "correct horse"
 GetServer = Callable[[str], tuple[RunningServer, dict[str, str]]]
 AGEING_SECONDS = 3  # several times the age in the test and the second between two checks of it
-RESTART_SECONDS = 30  # a driver's time to reconnect
 
 
 @pytest.fixture(scope="session")
@@ -173,7 +172,7 @@ def test_driver_does_not_notice_closed_old_connections(driver: Driver, ageing_se
     drawn: list[int] = []
     with driver.start(host="127.0.0.1", port=str(ageing_server.port)) as program:
         program.step("connect")
-        ends = time.monotonic() + (RESTART_SECONDS if driver.ages else AGEING_SECONDS)
+        ends = time.monotonic() + (WAIT_SECONDS if driver.ages else AGEING_SECONDS)
         while time.monotonic() < ends and closed_for_age(ageing_server) < before + 2:
             drawn += program.ids("incr")
         drawn += program.ids("incr")
@@ -191,7 +190,7 @@ def closed_for_age(server: RunningServer) -> float:
 
 def draw_again(program: Program, *, connect: bool) -> tuple[int, int]:
     """Returns the next ID and the number of errors before it. With `connect` it creates a new client after each."""
-    deadline = time.monotonic() + RESTART_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     errors = 0
     while True:
         try:

@@ -16,7 +16,7 @@ from tests.clients.drivers import Driver, Program, StepError, all_drivers
 from tests.support.certificates import CertificateFiles
 from tests.support.gaps import FROM_ZERO, has_gaps
 from tests.support.proxy import proxy
-from tests.support.running import RunningServer, StartServer
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer
 
 pytestmark = pytest.mark.timeout(1_800)  # a driver's packages may have to be fetched and built first
 MOVERS = [driver for driver in all_drivers() if driver.moves]
@@ -25,7 +25,6 @@ ANNOUNCED = 'id_generator_moves_total{event="announced"}'
 CLOSED = 'id_generator_connections_closed_total{reason="max_age"}'
 OPENED = "id_generator_connections_total"
 LEAST_MOVES = 10  # at the age; at least ten more follow in the drain
-DEADLINE_SECONDS = 120
 MOVING = ["--max-connection-age", "2", *FROM_ZERO]
 DRAINING = ["--drain-delay", "4"]
 PASSWORD = "correct horse battery staple"
@@ -66,7 +65,7 @@ def test_connections_move_without_a_loss(driver: Driver, workers: Workers) -> No
     drawn: list[int] = []
     with proxy(choose=workers.choose) as port, driver.start(**workers.client_options, port=str(port)) as program:
         program.step("connect")
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while leaving.metric(FOLLOWED) + leaving.metric(CLOSED) < LEAST_MOVES:
             assert time.monotonic() < deadline
             drawn += program.ids("load")
@@ -121,7 +120,7 @@ def test_worker_that_is_killed_in_the_middle_of_a_move_repeats_no_id(name: str, 
         leaving.process.kill()
         leaving.wait()
         recovered = False
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while not recovered:
             assert time.monotonic() < deadline
             with contextlib.suppress(StepError):  # requests that were on their way may fail
@@ -147,7 +146,7 @@ def test_proxy_that_speaks_only_resp2_lets_connections_move(
         mover(name).start(host="127.0.0.1", port=str(port), **options) as program,
     ):
         program.step("connect")
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         drawn: list[int] = []
         while server.metric(CLOSED) < LEAST_MOVES:
             assert time.monotonic() < deadline

@@ -26,7 +26,7 @@ def locked_server(start_module_server: StartServer) -> RunningServer:
     return start_module_server(RESPID_PASSWORD=PASSWORD)
 
 
-def run(*command: str, sent: str = "", seconds: float = 60) -> str:
+def run(*command: str, sent: str = "", seconds: float = WAIT_SECONDS) -> str:
     """Runs a program and returns its output. Raises AssertionError if it writes to stderr."""
     done = subprocess.run(command, input=sent, capture_output=True, text=True, timeout=seconds, check=True)
     assert done.stderr == ""
@@ -137,7 +137,7 @@ def test_redis_benchmark_authenticates(locked_server: RunningServer) -> None:
 
 def get(url: str) -> str:
     """Returns the body, or an empty text if nobody answers."""
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as response:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=WAIT_SECONDS) as response:
         body: bytes = response.read()
         return body.decode()
     return ""

@@ -23,6 +23,8 @@ from tests.support.outage import READY, through_an_outage
 from tests.support.raw_client import RawClient
 from tests.support.running import RunningServer, StartServer, wait_until
 
+SOON_USED_UP = ("--reserve", "3")  # so that an outage is soon noticed
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -68,7 +70,7 @@ def ceiling_ms(state_dir: Path) -> int:
 
 
 def test_full_disk_is_outage_until_freed(start_server: StartServer, small_disk: Path) -> None:
-    server = start_server("--state-dir", str(small_disk))
+    server = start_server("--state-dir", str(small_disk), *SOON_USED_UP)
     through_an_outage(
         server,
         partial(fill, small_disk),
@@ -80,7 +82,7 @@ def test_full_disk_is_outage_until_freed(start_server: StartServer, small_disk: 
 
 
 def test_read_only_directory_is_outage_until_writable(start_server: StartServer, tmp_path: Path) -> None:
-    server = start_server("--state-dir", str(tmp_path), prefix=without_capabilities())
+    server = start_server("--state-dir", str(tmp_path), *SOON_USED_UP, prefix=without_capabilities())
     through_an_outage(server, lambda: tmp_path.chmod(0o500), lambda: tmp_path.chmod(0o700), "Permission denied")
     assert server.stop() == 0
 
@@ -176,7 +178,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> HangingDisk:
 
 
 def test_hung_disk_is_outage_until_it_responds(start_server: StartServer, tmp_path: Path, disk: HangingDisk) -> None:
-    server = start_server("--state-dir", str(tmp_path), **disk.variables)
+    server = start_server("--state-dir", str(tmp_path), *SOON_USED_UP, **disk.variables)
     through_an_outage(server, disk.hang, disk.go_on, "the store file does not answer")
     assert server.stop() == 0
 
@@ -189,7 +191,7 @@ def test_hung_disk_does_not_delay_stop(start_server: StartServer, tmp_path: Path
         wait_until(lambda: _answers(server))
         assert server.get("/readyz")[0] == 503
     else:
-        server = start_server("--state-dir", str(tmp_path), **disk.variables)
+        server = start_server("--state-dir", str(tmp_path), *SOON_USED_UP, **disk.variables)
         disk.hang()
         wait_until(lambda: server.get("/readyz")[0] == 503)
     server.process.send_signal(signal.SIGTERM)

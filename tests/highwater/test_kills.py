@@ -47,7 +47,7 @@ def have_drawn(drawers: list[Drawer], more_than: int) -> bool:
     return all(len(drawer.spans) > more_than for drawer in drawers)
 
 
-@pytest.mark.timeout(60 + 30 * KILLS)
+@pytest.mark.timeout(1_200 + 30 * KILLS)
 def test_killed_servers_never_repeat_ids(start_server: StartServer, tmp_path: Path) -> None:
     random, clock_file = Random(SEED), tmp_path / "clock"
     lives: list[list[list[tuple[int, int]]]] = []

@@ -53,7 +53,7 @@ class Bystander(threading.Thread):
     def wait_for_ids(self, count: int) -> None:
         """Waits until it has drawn this many more."""
         wanted = len(self.busy_seconds) + count
-        wait_until(lambda: len(self.busy_seconds) >= wanted or not self.is_alive(), seconds=60)
+        wait_until(lambda: len(self.busy_seconds) >= wanted or not self.is_alive())
 
     def end(self) -> None:
         self._ended.set()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer
+from tests.support.running import WAIT_SECONDS, RunningServer
 
 INCR = request("INCR", "orders")
 DRAW_SECONDS = 0.01
@@ -94,7 +94,7 @@ class Observer:
                 self.observed.health.measure(self._pid, self._ask)
 
     def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=WAIT_SECONDS)
         with contextlib.closing(connection):
             connection.request("GET", "/healthz")
             status = connection.getresponse().status

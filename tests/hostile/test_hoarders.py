@@ -25,7 +25,7 @@ from tests.support.byte_streams import request
 from tests.support.certificates import CertificateFiles, client_hello
 from tests.support.memory_cgroup import memory_cgroup
 from tests.support.raw_client import are_rising
-from tests.support.running import RunningServer, launch_server, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, launch_server, wait_until
 
 CROWD = int(os.environ.get("RESPID_TEST_CROWD", "400"))
 LIMIT_BYTES = 256 * MIB
@@ -85,7 +85,9 @@ class Guarded(NamedTuple):
         ports = {"plain": self.server.port, "HTTP": self.server.http_port}
         is_unix = port == "Unix socket"
         connection = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
-        connection.settimeout(None if is_unix else 60)  # with a timeout, a full backlog would be an error at once
+        connection.settimeout(
+            None if is_unix else WAIT_SECONDS
+        )  # with a timeout, a full backlog would be an error at once
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if not is_unix:
             connection.bind((CROWD_ADDRESS, 0))
@@ -157,7 +159,7 @@ def peak_bytes(server: RunningServer) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-@pytest.mark.timeout(120 + CROWD // 20)
+@pytest.mark.timeout(1_200 + CROWD // 20)
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_hoarders_end_nobody(guarded: Guarded, kind: Kind) -> None:
     server = guarded.server

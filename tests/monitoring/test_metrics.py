@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from tests.support.byte_streams import request, requests
 from tests.support.needed_tools import need_tool
 from tests.support.raw_client import RawClient, exchange
-from tests.support.running import RunningServer, StartServer
+from tests.support.running import RESERVE_SECONDS, RunningServer, StartServer
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 NAMES = [
@@ -228,7 +228,7 @@ def test_gauges_show_current_values(counting_server: RunningServer) -> None:
         assert counting_server.metric("id_generator_connections") == 1
     assert counting_server.metric("id_generator_worker_id") == 1
     assert counting_server.metric("id_generator_max_sequence_per_ms") == 4096
-    assert 0 < counting_server.metric("id_generator_reservation_remaining_seconds") <= 10
+    assert 0 < counting_server.metric("id_generator_reservation_remaining_seconds") <= RESERVE_SECONDS
 
 
 def test_counters_never_decrease(counting_server: RunningServer) -> None:

@@ -17,7 +17,7 @@ from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
 from tests.support.command_client import CommandClient
 from tests.support.documents import ROOT
-from tests.support.running import RunningServer, StartServer
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 PAGE = ROOT / "respid/monitoring/page.html"
@@ -39,7 +39,7 @@ def flatten(status: Mapping[str, object], prefix: str = "") -> Iterator[str]:
 
 
 def get(server: RunningServer, path: str, accept: str, method: str = "GET") -> tuple[dict[str, str], str]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=WAIT_SECONDS)
     connection.request(method, path, headers={"Accept": accept})
     response = connection.getresponse()
     body = response.read().decode()

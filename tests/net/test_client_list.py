@@ -6,14 +6,14 @@ from pathlib import Path
 import redis
 
 from tests.support.byte_streams import request
-from tests.support.raw_client import TIMEOUT_SECONDS, RawClient
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.raw_client import RawClient
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 NEEDED = {"laddr", "fd", "idle", "flags", "sub", "psub", "qbuf", "omem", "tot-mem", "events"}
 
 
 def connect(server: RunningServer) -> redis.Redis:
-    return redis.Redis(port=server.port, socket_timeout=TIMEOUT_SECONDS)
+    return redis.Redis(port=server.port, socket_timeout=WAIT_SECONDS)
 
 
 def test_fields_have_the_order_of_redis(server: RunningServer, redis_port: int) -> None:
@@ -28,7 +28,7 @@ def test_fields_describe_the_socket(server: RunningServer) -> None:
         info = client.client_info()
         assert info["laddr"] == f"127.0.0.1:{server.port}"
         assert int(info["fd"]) > 2
-        assert (info["flags"], info["events"], info["idle"]) == ("N", "r", 0)
+        assert (info["flags"], info["events"]) == ("N", "r")
 
 
 def test_flags_show_a_transaction_and_tracking(server: RunningServer) -> None:
@@ -49,10 +49,14 @@ def test_idle_seconds_rise_until_the_next_request(server: RunningServer) -> None
         def idle() -> int:
             return int(client.client_list(client_id=[identifier])[0]["idle"])
 
+        def is_reset() -> bool:
+            """False where the machine has stood still since the request."""
+            silent.send(request("PING"))
+            silent.receive_reply()
+            return idle() == 0
+
         wait_until(lambda: idle() > 0)
-        silent.send(request("PING"))
-        silent.receive_reply()
-        assert idle() == 0
+        wait_until(is_reset)
 
 
 def test_unread_bytes_are_counted(server: RunningServer) -> None:
@@ -76,4 +80,4 @@ def test_unix_socket_has_its_flag(start_server: StartServer, tmp_path: Path) -> 
     start_server(RESPID_UNIX_SOCKET=str(path))
     with contextlib.closing(redis.Redis(unix_socket_path=str(path))) as client:
         info = client.client_info()
-        assert (info["flags"], info["laddr"], info["idle"]) == ("U", "unix:0", 0)
+        assert (info["flags"], info["laddr"]) == ("U", "unix:0")

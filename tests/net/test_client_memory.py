@@ -295,7 +295,7 @@ def test_unread_replies_are_bounded(start_server: StartServer) -> None:
     clients = [RawClient(server.port) for _ in range(4)]
     for client in clients:
         client.send(request("ID.NEXT", "COUNT", "4096000"))
-    wait_until(lambda: server.metric(CLOSED) > 0, seconds=60)
+    wait_until(lambda: server.metric(CLOSED) > 0)
     for client in clients:
         client.vanish()
 

@@ -16,7 +16,7 @@ from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.command_client import CommandClient
 from tests.support.raw_client import RawClient
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 INCR = request("INCR", "orders")
 PING = request("PING")
@@ -37,7 +37,7 @@ def ask_for_messages(client: RawClient, named: bytes = b"") -> None:
 
 def use_until_asked(client: RawClient) -> list[bytes]:
     """Sends PING until a message arrives, and returns its lines."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + WAIT_SECONDS
     received = b""
     while MOVING not in received:
         assert time.monotonic() < ends, received
@@ -54,7 +54,10 @@ def use_until_closed(client: RawClient) -> None:
     received = b"+"
     while received:
         client.send(PING)
-        received = client.receive()
+        try:
+            received = client.receive()
+        except ConnectionResetError:  # it was closed just as the request came
+            return
         time.sleep(0.05)
 
 
@@ -98,13 +101,13 @@ def test_client_that_did_not_ask_is_not_asked(ageing: RunningServer) -> None:
 
 
 def test_drain_asks_clients_in_use(start_server: StartServer) -> None:
-    server = start_server("--drain-delay", "8")  # long enough for a busy machine
+    server = start_server("--drain-delay", "15")  # longer than a busy machine stands still
     with RawClient(server.port) as used, RawClient(server.port) as idle:
         ask_for_messages(used)
         ask_for_messages(idle)
         server.process.send_signal(signal.SIGTERM)
         ttl = int(use_until_asked(used)[4][1:])
-        assert 2 <= ttl <= 13, "half of it ends before the drain"
+        assert 2 <= ttl <= 27, "half of it ends before the drain"
         assert server.metric(ANNOUNCED) == 1
         used.vanish()
         assert idle.receive() == b"", "closed at the end of the drain, without a message"

@@ -60,13 +60,13 @@ def test_kernel_spreads_the_connections(start_shared: StartShared, tmp_path: Pat
     assert answering_workers(tls_port, f"--tls --tls-ca-cert-file {files.ca_file}") == {1, 2}
 
 
-@pytest.mark.timeout(120 + 60 * KILLS)
+@pytest.mark.timeout(1_200 + 60 * KILLS)
 def test_workers_killed_at_random_repeat_nothing(start_shared: StartShared, tmp_path: Path) -> None:
     """While a check draws from the shared port, one worker or both are killed at random moments and started again."""
     random, state = Random(SEED), ["--state-dir", str(tmp_path)]
     workers = {number: start_shared(*state, worker_id=number) for number in ("1", "2")}
     address = f"127.0.0.1:{workers['1'].port}"
-    options = ["--connections", "32", "--rate", "10000", "--seconds", str(120 + 60 * KILLS), "--json"]
+    options = ["--connections", "32", "--rate", "10000", "--seconds", str(1_200 + 60 * KILLS), "--json"]
     command = [sys.executable, "-m", "respid", "check", address, *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=clean_environment(measured=False)

@@ -12,7 +12,7 @@ import pytest
 from respid.net.suggestion import status_page_url, suggest_command
 from respid.worker.config import Config
 from tests.support.needed_tools import need_tool
-from tests.support.running import StartServer
+from tests.support.running import WAIT_SECONDS, StartServer
 
 
 def config(**settings: Any) -> Config:
@@ -57,5 +57,5 @@ def test_start_line_ends_with_what_works(start_server: StartServer) -> None:
     command, url = match.groups()
     printed = subprocess.run([redis_cli, *shlex.split(command)], capture_output=True, text=True, check=True).stdout
     assert printed.strip().isdigit()
-    with urllib.request.urlopen(url, timeout=60) as response:
+    with urllib.request.urlopen(url, timeout=WAIT_SECONDS) as response:
         assert b": ready" in response.read()

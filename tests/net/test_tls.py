@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import ssl
 import struct
 import subprocess
-import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -28,6 +28,7 @@ from tests.support.certificates import CertificateFiles, client_hello
 from tests.support.command_line import run_check, run_command_line
 from tests.support.mock_transport import mock_transport
 from tests.support.needed_tools import need_tool
+from tests.support.raw_client import RawClient
 from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 INCR = request("INCR", "orders")
@@ -218,23 +219,17 @@ def test_reset_before_handshake_is_counted(start_server: StartServer, files: Cer
 def test_slow_handshakes_time_out(start_server: StartServer, files: CertificateFiles) -> None:
     port = free_port()
     server = start_server(*files.options(port), "--log-level", "debug")
-    with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as late, contextlib.ExitStack() as stack:
-        for sent in (b"", client_hello()):
-            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), WAIT_SECONDS))
-            slow.sendall(sent)
-            stack.callback(read_to_the_end, slow)
-        time.sleep(5)
-        late.sendall(client_hello())  # the time counts from the connection on, so this one still ends first
-        stack.pop_all().close()
-        late.settimeout(4)
-        read_to_the_end(late)
+    with contextlib.ExitStack() as stack:
+        late, _, begun = clients = [stack.enter_context(RawClient(port)) for _ in range(3)]
+        begun.send(client_hello())
+        begun.receive_some()
+        late.send(client_hello())  # the time counts from the connection on, so this one still ends first
+        addresses = [client.address for client in clients]
+        for client in clients:
+            client.receive_to_the_end()
     wait_until(lambda: server.metric(FAILED) == 3)
-    assert server.log.count("failed: not complete after 10 s") == 3
-
-
-def read_to_the_end(connection: socket.socket) -> None:
-    while connection.recv(10_000):
-        pass
+    failed = re.findall(r"TLS handshake with (\S+) failed: not complete after 10 s", server.log)
+    assert failed == addresses
 
 
 def test_damaged_record_ends_only_its_own_connection(

@@ -17,7 +17,7 @@ FIRST_SEED = int(os.environ.get("RESPID_TEST_SEED", "0"))
 ENOUGH = 800  # that many histories reach each rare state
 
 
-@pytest.mark.timeout(120 + HISTORIES)
+@pytest.mark.timeout(1_200 + HISTORIES)
 def test_histories_keep_all_promises() -> None:
     reached = Reached()
     failure = run(range(FIRST_SEED, FIRST_SEED + HISTORIES), reached=reached)

@@ -8,7 +8,7 @@ from tests.simulation.swarm import run
 ATTEMPTS = 1200  # histories in which a bug must show
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("planted", ALL, ids=lambda planted: planted.name)
 def test_planted_bug_is_found(planted: PlantedBug, monkeypatch: pytest.MonkeyPatch) -> None:
     planted.bug(monkeypatch)

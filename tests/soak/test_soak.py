@@ -103,7 +103,7 @@ def threads_of(server: RunningServer) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/task").iterdir()))
 
 
-@pytest.mark.timeout(120 + 2 * SECONDS)
+@pytest.mark.timeout(1_200 + 2 * SECONDS)
 def test_steady_load_leaks_nothing_and_repeats_no_id(start_server: StartServer, tmp_path: Path) -> None:
     clock_file = tmp_path / "clock"
     lives = []

@@ -14,6 +14,7 @@ import pytest
 from respid.cli.main import main
 from respid.worker.config import Config
 from tests.support.environment import clean_environment
+from tests.support.running import WAIT_SECONDS
 
 TOO_SHORT = "the check was too short"
 
@@ -71,5 +72,5 @@ def run_process(*arguments: str, code: str = "", **variables: str) -> Outcome:
     """Runs `respid`, or this Python code, in a process of its own."""
     command = [sys.executable, *(["-c", code] if code else ["-m", "respid"]), *arguments]
     environment = clean_environment() | variables
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False, env=environment)
     return Outcome(ended.returncode, ended.stdout, ended.stderr, None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.needed_tools import leave_out, need_tool
-from tests.support.running import wait_until
+from tests.support.running import WAIT_SECONDS, wait_until
 
 Rows = list[list[str]]
 Run = Callable[[str], Rows]
@@ -94,4 +94,4 @@ def _running(server: list[str], client: list[str], directory: Path, user: str | 
         yield run
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=WAIT_SECONDS)

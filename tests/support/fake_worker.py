@@ -31,7 +31,7 @@ class FakeWorker(socketserver.ThreadingTCPServer):
         worker_id: int = 1,
         clock_ahead_seconds: float = 0,
         instead: dict[bytes, bytes] | None = None,
-        loading_seconds: float = 0,
+        loading_replies: float = 0,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Conversation)
         self.worker_id = worker_id
@@ -40,14 +40,15 @@ class FakeWorker(socketserver.ThreadingTCPServer):
         self.address = f"127.0.0.1:{self.server_address[1]}"
         self._spoil = spoil or (lambda first, _count: first)
         self._lock = threading.Lock()
-        self._loading_until = time.monotonic() + loading_seconds
+        self._loading_replies = loading_replies  # to the first commands that draw IDs
         self.generator = Generator(Layout(), worker_id, SystemClock())
         now_ms = SystemClock().wall_ms()
         self.generator.begin(now_ms, now_ms + 3_600_000)
 
-    @property
     def is_loading(self) -> bool:
-        return time.monotonic() < self._loading_until
+        with self._lock:
+            self._loading_replies -= 1
+            return self._loading_replies >= 0
 
     def take_block(self, count: int) -> int:
         """Returns the first of `count` consecutive IDs."""
@@ -96,7 +97,7 @@ class _Conversation(socketserver.BaseRequestHandler):
             case [b"TIME"]:
                 seconds = time.time() + worker.clock_ahead_seconds
                 return encoder.encode([str(int(seconds)), str(int(seconds % 1 * 1_000_000))], 2)
-        return LOADING if worker.is_loading else self._draw(arguments)
+        return LOADING if worker.is_loading() else self._draw(arguments)
 
     def _draw(self, arguments: list[bytes]) -> bytes:
         take = self.server.take_block

@@ -15,7 +15,7 @@ from ssl import CERT_NONE, create_default_context
 
 from benchmarks.ports import free_port
 from tests.support.needed_tools import need_tool
-from tests.support.running import wait_until
+from tests.support.running import WAIT_SECONDS, wait_until
 
 TOKEN = "test-token"
 UNPRIVILEGED_TOKEN = "unprivileged-token"  # of a user without any permission
@@ -53,7 +53,7 @@ class ApiServer:
         self._process = self._run(self._command)
         try:
             log = self._directory / "log"
-            wait_until(lambda: _is_ready(self._port), seconds=90, explain=lambda: log.read_text()[-2000:])
+            wait_until(lambda: _is_ready(self._port), explain=lambda: log.read_text()[-2000:])
         except AssertionError:
             self.end()
             raise
@@ -141,5 +141,5 @@ def _ask_readiness(port: int, token: str) -> None:
     context = create_default_context()
     context.check_hostname, context.verify_mode = False, CERT_NONE
     request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, context=context, timeout=30):
+    with urllib.request.urlopen(request, context=context, timeout=WAIT_SECONDS):
         pass

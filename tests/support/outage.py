@@ -43,5 +43,8 @@ def through_an_outage(
     drawn = [len(drawer.spans) for drawer in drawers]
     wait_until(lambda: all(len(drawer.spans) > before for drawer, before in zip(drawers, drawn, strict=True)))
     assert are_disjoint_and_rising([[drawer.finish() for drawer in drawers]])
-    assert server.log.count(f"the reservation cannot be extended: {reason}") <= 1
-    assert server.log.count("the reservation is extended again") == 1
+    *outages, _ = server.log.split("the reservation is extended again")  # a machine that stands still may cause another
+    assert outages
+    for outage in outages:
+        assert "the reservation cannot be extended: " in outage
+        assert outage.count(f"the reservation cannot be extended: {reason}") <= 1

@@ -9,15 +9,14 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.reply_parser import IncompleteReplyError, parse_reply
-
-TIMEOUT_SECONDS = 60  # longer than any conversation of a test takes on a busy machine
+from tests.support.running import WAIT_SECONDS
 
 
 class RawClient:
     """One connection to a server on this machine."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:
@@ -27,6 +26,11 @@ class RawClient:
         self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
         self._socket.close()
+
+    @property
+    def address(self) -> str:
+        """Its own, as the server logs it."""
+        return "{}:{}".format(*self._socket.getsockname())
 
     def send(self, *pieces: bytes) -> None:
         """Sends the pieces one by one. If the server closes the connection early, some of them remain unsent."""
@@ -89,7 +93,7 @@ class RawClient:
         with contextlib.suppress(TimeoutError):
             while sent < most:
                 sent += self._socket.send(memoryview(data)[sent % len(data) :])
-        self._socket.settimeout(TIMEOUT_SECONDS)
+        self._socket.settimeout(WAIT_SECONDS)
         return sent
 
     def vanish(self) -> None:

@@ -18,7 +18,9 @@ import redis
 from benchmarks.ports import free_port
 from tests.support.environment import clean_environment
 
-WAIT_SECONDS = 60  # for what takes a fraction of a second on an idle machine
+WAIT_SECONDS = 300  # for what takes a fraction of a second on an idle machine
+# More than the store `file` reserves by default: a busy machine may stand still for seconds, and no test fails then.
+RESERVE_SECONDS = 60
 
 
 def wait_until(
@@ -66,7 +68,7 @@ class RunningServer:
         return connection
 
     def client(self, **options: object) -> "redis.Redis":
-        return redis.Redis(port=self.port, **options)  # type: ignore[arg-type]
+        return redis.Redis(port=self.port, socket_timeout=WAIT_SECONDS, **options)  # type: ignore[arg-type]
 
     def get(self, path: str, accept: str = "*/*") -> tuple[int, str]:
         """Returns the status and the body of an HTTP GET."""
@@ -133,13 +135,14 @@ def launch_server(
 ) -> RunningServer:
     """Starts `respid serve` with more arguments and variables.
 
-    Where coverage is measured a server runs several times slower, except with `measured=False`.
+    Where coverage is measured a server runs several times slower, except with `measured=False`. Its reservations are
+    long enough for a machine that stands still, unless `--reserve` says otherwise.
     """
     server_port, http_port, log_path = port or free_port(), free_port(), directory / "log"
     command = [*prefix, sys.executable, "-m", "respid", "serve"]
     command += ["--port", str(server_port), "--http-port", str(http_port), "--state-dir", str(directory / "state")]
     command += [] if worker_id is None else ["--worker-id", worker_id]
-    environment = clean_environment(measured=measured) | variables
+    environment = clean_environment(measured=measured) | {"RESPID_RESERVE": str(RESERVE_SECONDS)} | variables
     with log_path.open("w") as log:
         process = subprocess.Popen([*command, *arguments], stderr=log, text=True, env=environment)
     return RunningServer(process, server_port, http_port, log_path)

@@ -1,9 +1,9 @@
 // ioredis, of the major version that the argument names.
 
-import { credentials, drawTenfold, host, port, protocol, run, sleep, tls } from "./steps.mjs";
+import { credentials, drawTenfold, host, patience, port, protocol, run, sleep, tls } from "./steps.mjs";
 
 const { Redis } = await import(`ioredis-${process.argv[2]}`);
-const OPTIONS = { host, port, ...credentials, ...(tls && { tls }), ...(protocol && { protocol }) };
+const OPTIONS = { host, port, connectTimeout: patience, ...credentials, ...(tls && { tls }), ...(protocol && { protocol }) };
 
 let client;
 let exact;

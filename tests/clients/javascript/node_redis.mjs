@@ -1,11 +1,11 @@
 // node-redis, of the major version that the argument names.
 
-import { credentials, drawTenfold, host, port, protocol, repeat, run, sleep, tls } from "./steps.mjs";
+import { credentials, drawTenfold, host, patience, port, protocol, repeat, run, sleep, tls } from "./steps.mjs";
 
 const { createClient, createClientPool, RESP_TYPES } = await import(`redis-${process.argv[2]}`);
 const AS_STRINGS = { [RESP_TYPES.NUMBER]: String };
 const OPTIONS = {
-  socket: tls ? { host, port, tls: true, ...tls } : { host, port },
+  socket: { host, port, connectTimeout: patience, ...(tls && { tls: true, ...tls }) },
   ...credentials,
   ...(protocol && { RESP: protocol }),
 };
@@ -54,7 +54,7 @@ await run({
   block: () => exact.incrBy("orders", 100),
   string: () => client.sendCommand(["ID.NEXT", "AS", "STRING"]),
   async pool() {
-    const pool = await createClientPool(OPTIONS, { minimum: 10, maximum: 10 }).connect();
+    const pool = await createClientPool(OPTIONS, { minimum: 10, maximum: 10, acquireTimeout: patience }).connect();
     const ids = await drawTenfold(() => pool.withTypeMapping(AS_STRINGS).incr("orders"));
     await pool.close();
     return ids;

@@ -14,6 +14,8 @@ export const credentials = {
   ...(REDIS_PASSWORD && { password: REDIS_PASSWORD }),
 };
 
+export const patience = 60_000; // the timeout of all drivers, in milliseconds; README.md has the reason
+
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 // Ten at the same time, each a hundred times in turn.

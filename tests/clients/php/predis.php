@@ -9,7 +9,7 @@ final class PredisSteps
 
     private static function open(): Predis\Client
     {
-        $options = ['scheme' => CA_FILE ? 'tls' : 'tcp', 'host' => HOST, 'port' => PORT];
+        $options = ['scheme' => CA_FILE ? 'tls' : 'tcp', 'host' => HOST, 'port' => PORT, 'timeout' => 60];
         $options += CA_FILE ? ['ssl' => ['cafile' => CA_FILE]] : [];
         $options += USERNAME ? ['username' => USERNAME] : [];
         $options += PASSWORD ? ['password' => PASSWORD] : [];

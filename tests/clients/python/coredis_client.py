@@ -7,7 +7,9 @@ from typing import Any
 import coredis
 import steps
 
-OPTIONS = {name: value for name, value in steps.options().items() if name != "protocol"}
+# It waits as long as it takes by default, and does not let one choose the protocol.
+NOT_ITS_OPTIONS = ("socket_timeout", "socket_connect_timeout", "protocol")
+OPTIONS = {name: value for name, value in steps.options().items() if name not in NOT_ITS_OPTIONS}
 
 
 class Coredis:

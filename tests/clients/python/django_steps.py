@@ -17,7 +17,7 @@ BACKENDS = {
 class Django:
     def connect(self) -> None:
         given = steps.options()
-        location = f"redis://{given['host']}:{given['port']}"
+        location = f"redis://{given['host']}:{given['port']}?socket_timeout={steps.PATIENCE_SECONDS}"
         settings.configure(CACHES={name: {"BACKEND": each, "LOCATION": location} for name, each in BACKENDS.items()})
         django.setup()
 

@@ -7,11 +7,13 @@ import sys
 from typing import Any
 
 PAUSE_SECONDS = 0.01  # between the requests of the step `load`
+PATIENCE_SECONDS = 60  # the timeout of redis-py; README.md has the reason
 
 
 def options() -> dict[str, Any]:
-    """Returns the keyword arguments of redis-py; coredis does not let one choose the protocol."""
+    """Returns the keyword arguments of redis-py."""
     given: dict[str, Any] = {"host": os.environ["REDIS_HOST"], "port": int(os.environ["REDIS_PORT"])}
+    given |= {"socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS}
     for name in ("username", "password"):
         if value := os.environ.get(f"REDIS_{name.upper()}"):
             given[name] = value

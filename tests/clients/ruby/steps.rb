@@ -1,6 +1,7 @@
-# What the programs share: where to connect to, and the loop over the steps of README.md.
+# What the programs share: where to connect to, and the loop over the steps of README.md, which has the reason for the
+# timeout.
 
-OPTIONS = { host: ENV.fetch("REDIS_HOST"), port: ENV.fetch("REDIS_PORT").to_i }
+OPTIONS = { host: ENV.fetch("REDIS_HOST"), port: ENV.fetch("REDIS_PORT").to_i, timeout: 60 }
 OPTIONS[:username] = ENV["REDIS_USERNAME"] if ENV["REDIS_USERNAME"]
 OPTIONS[:password] = ENV["REDIS_PASSWORD"] if ENV["REDIS_PASSWORD"]
 OPTIONS[:protocol] = ENV["REDIS_PROTOCOL"].to_i if ENV["REDIS_PROTOCOL"]

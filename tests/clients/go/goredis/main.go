@@ -29,6 +29,9 @@ func open() *redis.Client {
 		Protocol:        protocol,
 		TLSConfig:       steps.TLS(),
 		ConnMaxIdleTime: idle,
+		DialTimeout:     steps.Patience,
+		ReadTimeout:     steps.Patience,
+		WriteTimeout:    steps.Patience,
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"respid/drivers/steps"
 
 	"github.com/redis/rueidis"
@@ -21,6 +22,9 @@ func open() (rueidis.Client, error) {
 		TLSConfig:    steps.TLS(),
 		AlwaysRESP2:  steps.Protocol == "2",
 		DisableCache: steps.Protocol == "2", // it needs RESP3
+
+		Dialer:           net.Dialer{Timeout: steps.Patience},
+		ConnWriteTimeout: steps.Patience,
 	})
 }
 

@@ -20,6 +20,9 @@ var (
 	Protocol = os.Getenv("REDIS_PROTOCOL")
 )
 
+// Patience is the timeout of all drivers; README.md has the reason.
+const Patience = time.Minute
+
 // TLS is nil when it is not asked for.
 func TLS() *tls.Config {
 	file := os.Getenv("REDIS_CA_FILE")

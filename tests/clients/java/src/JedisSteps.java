@@ -20,7 +20,7 @@ final class JedisSteps extends Steps {
   }
 
   private static RedisClient open(Consumer<ConnectionPoolConfig> change) throws Exception {
-    DefaultJedisClientConfig.Builder config = DefaultJedisClientConfig.builder();
+    DefaultJedisClientConfig.Builder config = DefaultJedisClientConfig.builder().timeoutMillis(PATIENCE_MILLIS);
     if (USERNAME != null) config.user(USERNAME);
     if (PASSWORD != null) config.password(PASSWORD);
     if (PROTOCOL != null) config.protocol(PROTOCOL.equals("2") ? RedisProtocol.RESP2 : RedisProtocol.RESP3);

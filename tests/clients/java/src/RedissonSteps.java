@@ -31,6 +31,7 @@ final class RedissonSteps extends Steps {
     if (CA_FILE != null) config.setSslTrustManagerFactory(trust());
     SingleServerConfig server = config.useSingleServer();
     server.setAddress((CA_FILE == null ? "redis://" : "rediss://") + HOST + ":" + PORT);
+    server.setTimeout(PATIENCE_MILLIS).setConnectTimeout(PATIENCE_MILLIS);
     change.accept(server);
     return Redisson.create(config);
   }

@@ -23,6 +23,7 @@ abstract class Steps {
   static final String PASSWORD = System.getenv("REDIS_PASSWORD");
   static final String CA_FILE = System.getenv("REDIS_CA_FILE");
   static final String PROTOCOL = System.getenv("REDIS_PROTOCOL");
+  static final int PATIENCE_MILLIS = 60_000; // the timeout of all drivers; README.md has the reason
 
   abstract void connect() throws Exception;
 

@@ -10,6 +10,8 @@ use std::{env, io};
 pub type Drawn<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 pub const PAUSE: Duration = Duration::from_secs(2);
+/// The timeout of all drivers; README.md has the reason.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The steps of README.md; `draw_around_pause` is `idle`, `string_id` is `string`.
 pub trait Driver {

@@ -4,7 +4,7 @@ use fred::clients::{Client, Pool};
 use fred::interfaces::{ClientLike, KeysInterface, TransactionInterface};
 use fred::types::config::{Config, ReconnectPolicy, ServerConfig, TlsConnector};
 use fred::types::{Builder, ClusterHash, CustomCommand, RespVersion};
-use respid_drivers::{Drawn, Driver, PAUSE, host, is_tls, option, port, run};
+use respid_drivers::{Drawn, Driver, PATIENCE, PAUSE, host, is_tls, option, port, run};
 use tokio::runtime::Runtime;
 
 struct Fred {
@@ -38,6 +38,10 @@ fn builder() -> Drawn<Builder> {
     }
     let mut builder = Builder::from_config(config);
     builder.set_policy(ReconnectPolicy::new_exponential(0, 100, 1_000, 2));
+    builder.with_connection_config(|config| {
+        config.connection_timeout = PATIENCE;
+        config.internal_command_timeout = PATIENCE;
+    });
     Ok(builder)
 }
 

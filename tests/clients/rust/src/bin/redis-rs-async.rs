@@ -1,11 +1,10 @@
 //! redis-rs, asynchronous, with its ConnectionManager and the pool deadpool.
 
 use deadpool_redis::{Manager, Pool, Runtime as PoolRuntime};
-use redis::aio::ConnectionManager;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, AsyncConnectionConfig, Client};
 use respid_drivers::redis_rs::{connection_info, queue};
-use respid_drivers::{Drawn, Driver, PAUSE, run};
-use std::time::Duration;
+use respid_drivers::{Drawn, Driver, PATIENCE, PAUSE, run};
 use tokio::runtime::Runtime;
 
 struct Async {
@@ -19,12 +18,10 @@ impl Async {
     }
 }
 
-/// With more time than the default: ten TLS handshakes at once take longer than 1 s on a busy machine.
 fn open_pool(size: usize) -> Drawn<Pool> {
-    let patience = Some(Duration::from_secs(10));
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(patience)
-        .set_response_timeout(patience);
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
     let manager = Manager::new_with_config(connection_info(), config)?;
     Ok(Pool::builder(manager)
         .max_size(size)
@@ -38,9 +35,13 @@ async fn draw(pool: &Pool) -> Drawn<i64> {
 
 impl Driver for Async {
     fn connect(&mut self) -> Drawn<()> {
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let client = Client::open(connection_info())?;
         self.manager = Some(
             self.runtime
-                .block_on(ConnectionManager::new(Client::open(connection_info())?))?,
+                .block_on(ConnectionManager::new_with_config(client, config))?,
         );
         Ok(())
     }
