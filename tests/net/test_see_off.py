@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import socket
-import time
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,12 +16,13 @@ from respid.net.protocol import RespProtocol
 from respid.worker.worker import Worker
 from tests.support.byte_streams import request
 from tests.support.running import WAIT_SECONDS
+from tests.support.scripted_clock import ScriptedClock
 
 PING = request("PING")
 PONG = b"+PONG\r\n"
 ON = request("HELLO", "3") + request("CLIENT", "MAINT_NOTIFICATIONS", "ON", "moving-endpoint-type", "none")
 MOVING = b">4\r\n$6\r\nMOVING\r\n"
-QUIET_SECONDS = 1.0
+SWEEP_SECONDS, QUIET_SECONDS, SEE_OFF_SECONDS = 0.05, 1.0, 30.0
 
 
 class Client:
@@ -46,12 +48,18 @@ class Client:
 
 
 class Draining:
-    """A worker that drains, and its clients."""
+    """A worker that drains, and its clients. Its time is that of the pauses between its looks at the clients."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, clock: ScriptedClock) -> None:
         self.clients = Clients(worker, asyncio.get_running_loop())
         self.sweep = Sweep(self.clients, Departures(worker))
         self.moves = worker.stats.moves
+        self.in_each_pause: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
+        self.seconds = clock.monotonic / 1e9
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await (self.in_each_pause() if seconds else asyncio.sleep(0))
 
     async def connect(self) -> Client:
         ours, theirs = socket.socketpair()
@@ -71,45 +79,45 @@ class Draining:
         await self.sweep.see_off()
 
 
-def make(
-    worker: Worker,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    quiet_seconds: float = QUIET_SECONDS,
-    see_off_seconds: float = 30,
-) -> Draining:
-    monkeypatch.setattr(idle, "DRAIN_SWEEP_SECONDS", 0.05)
-    monkeypatch.setattr(idle, "QUIET_SECONDS", quiet_seconds)
-    monkeypatch.setattr(idle, "SEE_OFF_SECONDS", see_off_seconds)
-    return Draining(worker)
+@pytest.fixture
+async def draining(worker: Worker, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch) -> Draining:
+    draining = Draining(worker, clock)
+    monkeypatch.setattr(idle, "asyncio", SimpleNamespace(sleep=draining.sleep))
+    monkeypatch.setattr(idle, "time", SimpleNamespace(monotonic=lambda: draining.seconds))
+    monkeypatch.setattr(idle, "DRAIN_SWEEP_SECONDS", SWEEP_SECONDS)
+    monkeypatch.setattr(idle, "QUIET_SECONDS", QUIET_SECONDS)
+    monkeypatch.setattr(idle, "SEE_OFF_SECONDS", SEE_OFF_SECONDS)
+    return draining
 
 
-async def test_client_in_use_is_served_until_it_is_quiet(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    draining = make(worker, monkeypatch)
-    client = await draining.connect_mover()
-    other = await draining.connect()
+async def test_client_in_use_is_served_until_it_is_quiet(draining: Draining) -> None:
+    client, other = await draining.connect_mover(), await draining.connect()
     await other.ask(PING)
-    ending = asyncio.create_task(draining.drain())
-    assert await other.receive_to_end() == b"", "it cannot be asked, so it is closed when the drain ends"
-    received = b""
-    while MOVING not in received:
-        received += await client.ask(PING)
-        await asyncio.sleep(0.02)
-    last_used = time.monotonic()
-    assert await client.receive_to_end() == b""
-    assert time.monotonic() - last_used >= QUIET_SECONDS - 0.1
-    await ending
+    received, last_used, served = b"", 0.0, 0
+
+    async def use() -> None:
+        nonlocal received, last_used, served
+        if MOVING not in received:
+            received += await client.ask(PING)
+            last_used = draining.seconds
+        served = len(draining.clients.staying)
+
+    draining.in_each_pause = use
+    await draining.drain()
+    assert MOVING in received
+    assert served == 1, "the other one cannot be asked, so it is closed when the drain ends"
+    assert QUIET_SECONDS <= draining.seconds - last_used <= QUIET_SECONDS + 2 * SWEEP_SECONDS
+    assert (await client.receive_to_end(), await other.receive_to_end()) == (b"", b"")
     assert draining.moves == {"announced": 1, "followed": 0}
 
 
-async def test_client_that_the_drain_closes_did_not_follow(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    draining = make(worker, monkeypatch, quiet_seconds=0.2, see_off_seconds=2)
+async def test_client_that_the_drain_closes_did_not_follow(draining: Draining) -> None:
     idle_client, client = await draining.connect_mover(), await draining.connect_mover()
     await draining.sweep.drain(0)
     draining.sweep._departures.begin_look(5)
     for one, watched in draining.sweep._watched.items():
-        draining.sweep._departures.ask(one, watched.departure, time.monotonic() + 5)
-    await asyncio.sleep(0.3)
+        draining.sweep._departures.ask(one, watched.departure, draining.seconds + 5)
+    await draining.sleep(QUIET_SECONDS + 0.1)
     assert MOVING in await client.ask(PING)
     await draining.sweep._look(lambda _client, _watched, _now: None)
     draining.clients.drain(draining.sweep.lately_used())
@@ -118,34 +126,38 @@ async def test_client_that_the_drain_closes_did_not_follow(worker: Worker, monke
     assert draining.moves == {"announced": 2, "followed": 0}
 
 
-async def test_client_that_follows_ends_the_wait(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    draining = make(worker, monkeypatch, quiet_seconds=1000)
+async def test_client_that_follows_ends_the_wait(draining: Draining) -> None:
     client = await draining.connect_mover()
-    ending = asyncio.create_task(draining.drain())
-    received = b""
-    while MOVING not in received:
-        received += await client.ask(PING)
-        await asyncio.sleep(0.02)
-    await client.close()
-    await asyncio.wait_for(ending, WAIT_SECONDS)
+    began = draining.seconds
+
+    async def follow() -> None:
+        if MOVING in await client.ask(PING):
+            await client.close()
+            while draining.clients.sockets:
+                await asyncio.sleep(0)
+
+    draining.in_each_pause = follow
+    await draining.drain()
+    assert draining.seconds - began < QUIET_SECONDS
     assert draining.moves == {"announced": 1, "followed": 1}
 
 
-async def test_client_that_does_not_follow_is_closed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    draining = make(worker, monkeypatch, see_off_seconds=1)
+async def test_client_that_does_not_follow_is_closed(draining: Draining) -> None:
     client = await draining.connect_mover()
-    ending = asyncio.create_task(draining.drain())
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-        while not ending.done():
-            await client.ask(PING)
-            await asyncio.sleep(0.02)
-    await asyncio.wait_for(ending, WAIT_SECONDS)
+    began = draining.seconds
+
+    async def use() -> None:
+        await client.ask(PING)
+
+    draining.in_each_pause = use
+    await draining.drain()
     await client.receive_to_end()
+    assert draining.seconds - began >= SEE_OFF_SECONDS
     assert draining.moves == {"announced": 1, "followed": 0}
 
 
-async def test_client_that_is_quiet_is_closed_at_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    draining = make(worker, monkeypatch, quiet_seconds=0)
+async def test_client_that_is_quiet_is_closed_at_once(draining: Draining, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "QUIET_SECONDS", 0)
     client = await draining.connect_mover()
     await draining.drain()
     assert MOVING not in await client.receive_to_end()
