@@ -37,6 +37,7 @@ _MOST_LOST = 16 * _SHAPE_READS
 # An attempt is in vain if it finds none, or so few among others that the general path answers them as fast.
 _LEAST_WORTH = 3
 _FRAMES_FOR_ATTEMPT = 2  # as many more make up for one in vain
+_LEAST_PERIODIC_BYTES = LEAST_PERIODIC * OPENING_BYTES
 _UNKNOWN_BYTES = 1 << 40  # of an argument that is long, or whose header is incomplete: it ends after any buffer
 _MOST_DIGITS = 15  # as many milliseconds, or seconds, are a valid time for each command that takes one
 # The bytes of an argument, by the first four of its header. A reader ignores the byte behind a carriage return.
@@ -176,7 +177,10 @@ class KnownFrames(BackOff, Generic[Subject]):
             return self._read, len(buffer)
         runs = self._runs
         most_alike = _ANY_NUMBER if runs.pause or not may_run else _MOST_ALIKE
-        found, end, is_miss = self._find(kinds, buffer, position, most_alike)
+        if self._period is None and len(buffer) < _LEAST_PERIODIC_BYTES:
+            found, end, is_miss = self._scan(kinds, buffer, position, most_alike, MOST_FRAMES)
+        else:
+            found, end, is_miss = self._find(kinds, buffer, position, most_alike)
         if not found:
             self._doubt(is_miss=is_miss)
             return (), position
@@ -184,20 +188,24 @@ class KnownFrames(BackOff, Generic[Subject]):
             self._last = None  # so that a run may begin after these frames, however many are alike
         if runs.pause:
             runs.may_learn(len(found))
-        if end == len(buffer):
-            if len(found) == 1:
-                return found, end  # neither trusted nor remembered; another call would take longer than to parse it
+        if end < len(buffer):
+            self._note_others(len(found), is_miss=is_miss)
+        elif (
+            len(found) > 1
+        ):  # to trust or remember one alone would take longer than to parse it
             self.trust(len(found) - 1)
             if not position and self._alike < len(found) - 1:
                 self._remember(kinds, buffer, found)
-            return found, end
+        return found, end
+
+    def _note_others(self, found: int, *, is_miss: bool) -> None:
+        """Call for an attempt that found so many frames before another one."""
         if is_miss:
             self.skip_next()
-        if len(found) >= _LEAST_WORTH:
-            self.trust((len(found) - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
+        if found >= _LEAST_WORTH:
+            self.trust((found - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
         else:
             self._doubt(is_miss=is_miss)
-        return found, end
 
     def skip_next(self) -> None:
         """Call if the next attempt would be at the same frame, where it would be in vain again."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from respid.resp.fast_path import NO_RUN, RunReader
+from respid.resp.fast_path import RunReader
 from respid.resp.inline import split_inline
 from respid.resp.known_frames import Kinds, KnownFrames, Subject
 
@@ -228,10 +228,10 @@ class RequestReader:
         """Returns how many of the next requests are one run, which are then read; 0 if `runs` recognises none."""
         if self._missing:
             return 0
-        run = runs.find(self._buffer, self._position)
-        if run is not NO_RUN:
-            self._position = run.end
-        return run.frames
+        frames, end = runs.find(self._buffer, self._position)
+        if frames:
+            self._position = end
+        return frames
 
     def next_known(
         self, known: KnownFrames[Subject], kinds: Kinds[Subject], *, may_run: bool = True

@@ -34,8 +34,8 @@ def test_property_finds_miscounting_fast_path(monkeypatch: pytest.MonkeyPatch, r
     find = RunReader.find
 
     def miscount(runs: RunReader[object], buffer: bytes, position: int) -> Run:
-        found = find(runs, buffer, position)
-        return found if found is NO_RUN else Run(max(1, found.frames - 1), found.end)
+        frames, end = find(runs, buffer, position)
+        return (max(1, frames - 1), end) if frames else NO_RUN
 
     sent = HEAD + request("PING") + run * 40
     fuzzed.check(sent)

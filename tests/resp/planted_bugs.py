@@ -15,7 +15,7 @@ from respid.ids.generator import Generator
 from respid.net.connection import Connection
 from respid.net.pending_requests import PendingRequests
 from respid.resp import encoder, fast_path, known_frames
-from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from respid.resp.fast_path import Run, RunReader, Template
 from respid.resp.known_frames import Kinds, KnownFrames
 from respid.resp.period import Period
 from respid.resp.reader import RequestReader
@@ -40,8 +40,8 @@ def last_frame_not_counted(patch: Patch) -> None:
     find = RunReader.find
 
     def miscount(runs: RunReader[Any], buffer: bytes, position: int) -> Run:
-        run = find(runs, buffer, position)
-        return run._replace(frames=run.frames - 1) if run.frames > 40 else run
+        frames, end = find(runs, buffer, position)
+        return (frames - 1 if frames > 40 else frames), end
 
     patch.setattr(RunReader, "find", miscount)
 
@@ -54,7 +54,7 @@ def increment_of_mixed_keys_ignored(patch: Patch) -> None:
         match = template._pattern.match(buffer, position) if template._pattern else None
         if match is None or match[1] != template._opening:
             return mixed_run(template, buffer, position)
-        return Run(buffer.count(b"*", position, match.end()), match.end())
+        return buffer.count(b"*", position, match.end()), match.end()
 
     patch.setattr(Template, "mixed_run", ignore)
 
@@ -114,10 +114,10 @@ def equal_read_taken_for_another_command(patch: Patch) -> None:
 @plant
 def run_found_within_a_request(patch: Patch) -> None:
     def find(reader: RequestReader, runs: RunReader[Any]) -> int:
-        run = runs.find(reader._buffer, reader._position)
-        if run is not NO_RUN:
-            reader._position = run.end
-        return run.frames
+        frames, end = runs.find(reader._buffer, reader._position)
+        if frames:
+            reader._position = end
+        return frames
 
     patch.setattr(RequestReader, "next_run", find)
 

@@ -669,7 +669,7 @@ def test_fast_path_is_not_deceived(name: str, frames_per_read: int, monkeypatch:
     def match(template: Template, buffer: bytes, position: int) -> Run:
         nonlocal work, recognised
         run = mixed_run(template, buffer, position)
-        recognised += run.frames
+        recognised += run[0]
         work += run is NO_RUN
         return run
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from respid.resp.fast_path import NO_RUN, Run, RunReader, Template
+from respid.resp.fast_path import NO_RUN, RunReader, Template
 from tests.support.byte_streams import request
 
 WASTED_AFTER_LEARNING = (512 - 32) // 16  # that many attempts in vain are too many
@@ -49,14 +49,14 @@ def test_gives_up_template_that_does_not_help() -> None:
 @pytest.mark.parametrize(("frames", "saved"), [(1, 0), (2, 1), (4, 2), (100, 2)])
 def test_trusts_template_that_helps(frames: int, saved: int) -> None:
     runs = learned()
-    assert runs.find(incrby("a") * frames, 0).frames == frames
+    assert runs.find(incrby("a") * frames, 0)[0] == frames
     assert waste(runs) == WASTED_AFTER_LEARNING + saved
 
 
 def test_last_frame_is_judged_by_its_own_header() -> None:
     first = incrby("kk")
     incomplete = first.replace(b"$2\r\n", b"$9\r\n")
-    assert learned().find(first + first, len(first)).frames == 1
+    assert learned().find(first + first, len(first))[0] == 1
     assert learned().find(first + incomplete, len(first)) == NO_RUN
 
 
@@ -94,7 +94,7 @@ def test_short_runs_among_others_are_doubted(frames: int, doubts: int) -> None:
         for _ in range(5):
             runs.find(incrby("k", 2) * 2, 0)
         before = runs._doubts
-        assert runs.find(incrby("k") * frames + after, 0).frames == frames
+        assert runs.find(incrby("k") * frames + after, 0)[0] == frames
         assert runs._doubts - before == difference
 
 
@@ -105,7 +105,7 @@ def test_runs_of_known_frames_save_little() -> None:
         key = "k" * (1 + turn % 2)
         assert runs.learn([b"INCRBY", key.encode(), b"1"], 1, "INCRBY")
         runs.note_known()
-        assert runs.find(incrby(key) * 20, 0).frames == 20
+        assert runs.find(incrby(key) * 20, 0)[0] == 20
     runs.learn([b"INCRBY", b"k", b"1"], 1, "INCRBY")
     assert compares_after_pause(runs)
 
@@ -127,7 +127,7 @@ def test_each_read_that_is_a_run_is_trusted(frames: int, saved: int) -> None:
     runs.note_others(400)
     for key in ("a", "a", "b", "a"):
         before = runs._doubts
-        assert runs.find_in_read(incrby(key) * frames).frames == frames
+        assert runs.find_in_read(incrby(key) * frames)[0] == frames
         assert before - runs._doubts == saved
 
 
@@ -138,7 +138,7 @@ def test_last_frame_that_a_read_cuts_is_hardly_doubted(frames: int) -> None:
     for cut in range(1, len(one)):
         runs = learned()
         for _ in range(100):
-            assert runs.find(one * frames + one[:cut], 0).frames == frames
+            assert runs.find(one * frames + one[:cut], 0)[0] == frames
         assert runs._doubts <= 1
 
 
@@ -217,19 +217,19 @@ def test_compares_long_arguments_unless_they_are_free() -> None:
 
 @pytest.mark.parametrize("followed", [b"", incrby("k", 2), request("PING")])
 def test_run_ends_after_512_frames(followed: bytes) -> None:
-    assert learned().find(incrby("a") * 600 + followed, 0) == Run(512, 512 * len(incrby("a")))
+    assert learned().find(incrby("a") * 600 + followed, 0) == (512, 512 * len(incrby("a")))
 
 
 def test_run_with_keys_of_other_lengths_ends_after_512_frames() -> None:
     pair = incrby("ab") + incrby("abc")
-    assert learned().find(pair * 300, 0) == Run(512, 256 * len(pair))
+    assert learned().find(pair * 300, 0) == (512, 256 * len(pair))
 
 
 def test_run_begins_at_the_position() -> None:
     one = incrby("a")
     for sent in (request("PING") + one * 3, request("PING") + one + incrby("ab") + incrby("c")):
         start = len(request("PING"))
-        assert learned().find(sent, start) == Run(3, len(sent))
+        assert learned().find(sent, start) == (3, len(sent))
     runs = learned()
     runs.find(request("PING") + one * 4, start)
     assert waste(runs) == WASTED_AFTER_LEARNING + 2
@@ -271,8 +271,8 @@ def test_read_like_the_last_one_is_recognised_at_once(monkeypatch: pytest.Monkey
         runs.find_in_read(sent)
         with monkeypatch.context() as patch:
             patch.delattr(RunReader, "find")
-            assert runs.find_in_read(sent) == runs.find_in_read(alike) == Run(frames, len(sent))
-        assert runs.find_in_read(other) == Run(frames, len(other))
+            assert runs.find_in_read(sent) == runs.find_in_read(alike) == (frames, len(sent))
+        assert runs.find_in_read(other) == (frames, len(other))
 
 
 def test_read_of_the_same_size_need_not_be_a_run() -> None:
