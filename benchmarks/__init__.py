@@ -9,7 +9,7 @@ Look at the ratios within one run; absolute numbers depend on the machine. The m
 - `load`: INCRs with fixed and random keys, to be sent.
 - `rounds`: how the servers take turns, and what their rounds say together.
 - `results`: figures, targets and tables. `plan`: the parameters of a run, which every part gets.
-- `pipelines`, `streams`, `short_replies`, `transports`, `connections`, `cut`, `bulk`, `idle`, `deceptive`,
+- `pipelines`, `streams`, `short_replies`, `drivers`, `transports`, `connections`, `cut`, `bulk`, `idle`, `deceptive`,
   `optimisations`: the parts of a run, with their cases and targets.
 - `stripped`: the least server, which respid is compared with for short replies.
 - `against`: this tree compared with another revision.

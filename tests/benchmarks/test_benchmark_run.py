@@ -4,13 +4,14 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import __main__, against, connections, cut, deceptive, short_replies, streams, transports
+from benchmarks import __main__, against, connections, cut, deceptive, drivers, short_replies, streams, transports
 from benchmarks.against import has_changed
 from benchmarks.load import Load
 from benchmarks.machine import Cores
@@ -18,6 +19,7 @@ from benchmarks.plan import LEAST_ROUNDS, Plan
 from benchmarks.results import Measured, Table, at_most
 from benchmarks.rounds import estimate
 from benchmarks.servers import Transport, running_redis, running_respid
+from tests.clients.drivers import all_drivers
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
 
@@ -68,7 +70,7 @@ def test_unknown_part_is_refused() -> None:
     done = bench("--only", "bulk,nonsense")
     assert done.returncode == 2
     assert (
-        "unknown part nonsense: choose from pipelines, streams, short-replies, tls, unix, connections, cut, bulk"
+        "unknown part nonsense: choose from pipelines, streams, short-replies, drivers, tls, unix, connections, cut"
         in done.stderr
     )
 
@@ -165,3 +167,15 @@ def test_revisions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_change_exceeds_noise(ratios: list[float], *, changed: bool) -> None:
     assert has_changed(estimate(ratios, against.DOUBT)) is changed
+
+
+def test_pipelines_and_transactions_of_drivers_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one driver, and without one that cannot be installed here."""
+    monkeypatch.setattr(drivers, "DRIVERS", ("redis-py", "phpredis"))
+    php = next(driver for driver in all_drivers() if driver.name == "phpredis")
+    python = next(driver for driver in all_drivers() if driver.name == "redis-py")
+    missing = replace(php, language=replace(php.language, tools=("no-such-program",)))
+    monkeypatch.setattr(drivers, "all_drivers", lambda: [python, missing])
+    monkeypatch.setattr(drivers, "SIZES", (10,))
+    [table] = drivers.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
+    assert [row.labels for row in table.rows] == [("redis-py", "pipelines", "10"), ("redis-py", "transactions", "10")]
