@@ -1,6 +1,6 @@
 """Sends prepared batches, and counts the lines of the replies without parsing them.
 
-The servers are to be the bottleneck, not this. For a batch of one request, it takes 9 µs of CPU time, nearly all of it
+The servers are to be the bottleneck, not this. For a batch of one request, it takes 10 µs of CPU time, nearly all of it
 in the kernel, and redis-benchmark 14 µs, which is more than the servers need. It also sends what redis-benchmark
 cannot: mixtures, transactions, and batches in pieces.
 """
