@@ -14,6 +14,7 @@ from benchmarks import (
     connections,
     cut,
     deceptive,
+    drivers,
     idle,
     machine,
     optimisations,
@@ -32,6 +33,7 @@ PARTS: dict[str, Callable[[Plan], Measured]] = {
     "pipelines": pipelines.measure,
     "streams": streams.measure,
     "short-replies": short_replies.measure,
+    "drivers": drivers.measure,
     "tls": transports.measure_tls,
     "unix": transports.measure_unix,
     "connections": connections.measure,
@@ -86,16 +88,19 @@ def bench(parts: tuple[str, ...], rounds: int, scale: float, output: Path | None
     described = machine.describe()
     if os.getloadavg()[0] > BUSY:
         click.echo("the machine is busy: the figures will not be reliable", err=True)
-    if output is None and parts == tuple(PARTS) and scale == 1 and revision is None:
-        output = PAGE
+    plan = Plan(cores, rounds, scale)
+    if output is None and parts == tuple(PARTS) and revision is None:
+        if plan.is_long_enough:
+            output = PAGE
+        else:
+            click.echo("the run is too short for verdicts: it will not replace docs/benchmarks.md", err=True)
     try:
         with machine.pinned_to(cores.load):
-            plan = Plan(cores, rounds, scale)
             tables, curves = ([against.measure(plan, revision)], []) if revision else run(plan, parts)
     except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         raise click.ClickException(f"the run failed: {error}") from error
     picture = output.with_suffix(".svg") if output and curves else None
-    page = report.render(described, tables, rounds, scale, picture.name if picture else None)
+    page = report.render(described, tables, plan, picture.name if picture else None)
     if output:
         output.write_text(page, encoding="utf-8")
     if picture:

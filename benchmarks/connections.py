@@ -11,9 +11,7 @@ from benchmarks.servers import Server, raise_open_file_limit, running_redis, run
 
 MOST = 10_000  # connections; the default maximum of both servers
 FEW, MANY = 50, 500  # busy connections
-ASKING = 1  # connection that asks for the number of requests
 DEPTHS = (1, 16)
-ROUND_SECONDS = 0.3
 SPARE_FILES = 100  # open files other than connections
 KIB = 1024
 
@@ -23,7 +21,7 @@ KEPT = at_least(0.85)
 
 def measure(plan: Plan) -> Measured:
     limit = raise_open_file_limit() - SPARE_FILES
-    idle = max(10, round(min(MOST - MANY - ASKING, limit) * min(1, plan.scale)))
+    idle = max(10, round(min(MOST - MANY, limit) * min(1, plan.scale)))
     memory = Table(
         "Memory of an idle connection",
         f"{idle:,} connections, each after one INCR.",
@@ -53,7 +51,7 @@ def measure(plan: Plan) -> Measured:
 def _kept(plan: Plan, calm: Server, crowded: Server, depth: int, target: Target | None) -> Row:
     plan.say(f"  {calm.name}: depth {depth}, {FEW} and {MANY} busy connections")
     loads = [(calm, Load("INCR", "fixed", depth, FEW)), (crowded, Load("INCR", "fixed", depth, MANY))]
-    rounds = in_turn(loads, plan.rounds, ROUND_SECONDS * plan.scale)
+    rounds = in_turn(plan, loads)
     few, many = rounds
     figures = tuple(f"{median(each).requests_per_second / 1000:,.0f}" for each in rounds)
     return Row((calm.name, str(depth)), figures, ratio(many, few, "requests_per_second"), target)

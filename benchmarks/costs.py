@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.load import request
 from benchmarks.servers import Server, running_respid
 
 PAGE = Path(__file__).parent.parent / "SECURITY.md"
@@ -41,11 +42,6 @@ class Cost:
     def row(self) -> str:
         per_byte = self.cpu_us * 1000 / self.sent_bytes
         return f"| {self.name} | {self.sent_bytes:,} | {self.received_bytes:,} | {self.cpu_us:,.1f} | {per_byte:,.0f} |"
-
-
-def request(*arguments: str) -> bytes:
-    parts = [b"$%d\r\n%s\r\n" % (len(argument), argument.encode()) for argument in arguments]
-    return b"*%d\r\n" % len(parts) + b"".join(parts)
 
 
 CASES = [

@@ -8,8 +8,7 @@ from benchmarks.rounds import median, ratio
 from benchmarks.servers import running_respid
 from benchmarks.streams import Stream, in_turn
 
-ROUND_SECONDS = 0.08
-MORE_ROUNDS = 3  # for each of the plan: the target is 2 % away
+MORE_ROUNDS = 2  # for each of the plan: the target is 2 % away
 DEPTHS = (1, 16)
 LONG = "x" * 120
 
@@ -41,7 +40,7 @@ def measure(plan: Plan) -> Measured:
     with running_respid(core) as whole, running_respid(core, "-m", "benchmarks.without", "fast-path") as lacking:
         for name, stream in DECEPTIVE.items():
             for depth in DEPTHS:
-                costs = in_turn(longer, stream, depth, whole, lacking, seconds=ROUND_SECONDS)
+                costs = in_turn(longer, stream, depth, whole, lacking)
                 shown = tuple(f"{median(each).server_cpu_us:.2f}" for each in costs)
                 table.rows.append(Row((name, str(depth)), shown, ratio(costs[0], costs[1], "server_cpu_us"), AS_FAST))
                 plan.say(f"  {name}, depth {depth}: {shown[0]} and {shown[1]} us")

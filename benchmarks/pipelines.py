@@ -1,20 +1,19 @@
 """Compares respid with Redis for INCR and INCRBY at pipeline depths from 1 to 500."""
 
-import random
+import contextlib
 from collections import defaultdict
 from typing import NamedTuple
 
-from benchmarks.load import RANDOM_KEYS, Load, fill, in_turn
+from benchmarks.load import Load, fill, in_turn
 from benchmarks.plan import LIMIT_PER_SECOND, Plan
 from benchmarks.results import PERCENT, RATIO, Curve, Measured, Row, Table, Target, at_least, at_most
-from benchmarks.rounds import Cost, estimate, load_core, median, ratio, taking_turns, throughput
-from benchmarks.sender import Batch, sending
+from benchmarks.rounds import CORES, Cost, estimate, median, ratio, server_core, taking_turns, throughput
 from benchmarks.servers import Server, running_redis, running_respid
-from benchmarks.streams import frame
+from benchmarks.steady import sending_steadily
 
-ROUND_SECONDS = 0.3
-LATENCY_SECONDS = 0.4  # about 25,000 requests, of which 25 are above p99.9
-SINGLE = 10_000  # different requests, sent in rotation
+STEADY_SHARE = 0.5  # of what the slower server can answer: at a low rate, a request takes both of them more CPU time
+LATENCY_SECONDS = 0.06  # about 2,500 requests, of which two are above p99.9
+LATENCY_ROUNDS = 6  # for each of the plan
 
 
 class Targets(NamedTuple):
@@ -44,13 +43,14 @@ def measure(plan: Plan) -> Measured:
     tables = Tables()
     points: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
     with running_respid(plan.cores.server) as respid, running_redis(plan.cores.server) as redis:
-        fill(redis, min(1, plan.scale))
+        fill(redis)
         for load, targets in CASES:
             plan.say(f"  {load.command}, {load.keys} keys, depth {load.depth}: ", ends=False)
-            ours, theirs = in_turn([(respid, load), (redis, load)], plan.rounds, ROUND_SECONDS * plan.scale)
+            ours, theirs = in_turn(plan, [(respid, load), (redis, load)])
             tables.add(load, targets, ours, theirs)
             if load.depth == 1:
-                tables.add_latency(load, targets, *_latencies(plan, respid, redis, load))
+                rate = STEADY_SHARE * min(median(each).requests_per_second for each in (ours, theirs))
+                tables.add_latency(load, targets, rate, *_latencies(plan, load, rate, respid, redis))
             plan.say(f"{_thousands(ours)},000/s, Redis {_thousands(theirs)},000/s")
             if load.command == "INCR":
                 for server, rounds in (("respid", ours), ("Redis", theirs)):
@@ -58,12 +58,10 @@ def measure(plan: Plan) -> Measured:
     return Measured(tables.all(), tuple(Curve(*key, tuple(value)) for key, value in points.items()))
 
 
-def _latencies(plan: Plan, respid: Server, redis: Server, load: Load) -> list[list[Cost]]:
-    """Sends from Python: redis-benchmark reports one p99.9 for all of its rounds, and its start shows in it."""
-    keys = random.Random(1)  # noqa: S311 - no secret
-    requests = [Batch([frame(load.request(keys.randrange(RANDOM_KEYS)))], 1, 1) for _ in range(SINGLE)]
-    with sending(respid, requests) as to_respid, sending(redis, requests) as to_redis:
-        return taking_turns((to_respid, to_redis), plan.rounds, LATENCY_SECONDS * plan.scale)
+def _latencies(plan: Plan, load: Load, per_second: float, *servers: Server) -> list[list[Cost]]:
+    with contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(sending_steadily(server, load.batches(), per_second)) for server in servers]
+        return taking_turns(senders, LATENCY_ROUNDS * plan.rounds, LATENCY_SECONDS * plan.scale)
 
 
 class Tables:
@@ -72,9 +70,8 @@ class Tables:
     def __init__(self) -> None:
         self.throughput = Table(
             "Throughput",
-            "Thousand replies per second, and how much of its core redis-benchmark used for each server. If that core "
-            "is full, the server may be faster than shown.",
-            (*CASE_COLUMNS, "respid", "Redis", "load, respid", "load, Redis", "respid / Redis"),
+            f"Thousand replies per second, and {CORES}",
+            (*CASE_COLUMNS, "respid", "Redis", "core, respid", "core, Redis", "respid / Redis"),
             RATIO,
         )
         self.limit = Table(
@@ -91,10 +88,10 @@ class Tables:
         )
         self.latency = Table(
             "Latency",
-            "p50, p99 and p99.9 in milliseconds, as a sender in Python measures them, with one request in flight on "
-            "each of 50 open connections. If its core is full, replies also wait for the sender, which brings "
-            "the ratio closer to 1.",
-            (*CASE_COLUMNS, "respid", "Redis", "load, respid", "load, Redis", "p99.9, respid / Redis"),
+            "p50, p99 and p99.9 in milliseconds of single requests on 50 connections in turn, at a fixed rate: half of "
+            "what the slower server answers in the table of throughput. The sender does not wait for replies. Figures "
+            f"are medians of rounds of {LATENCY_SECONDS * 1000:g} ms, so pauses that are rarer do not show.",
+            ("command", "keys", "requests per second", "respid", "Redis", "p99.9, respid / Redis"),
             RATIO,
         )
 
@@ -104,7 +101,7 @@ class Tables:
     def add(self, load: Load, targets: Targets, ours: list[Cost], theirs: list[Cost]) -> None:
         labels = load.command, load.keys, str(load.depth)
 
-        both = _thousands(ours), _thousands(theirs), load_core(ours), load_core(theirs)
+        both = _thousands(ours), _thousands(theirs), server_core(ours), server_core(theirs)
         rated = throughput(ours, theirs, targets.throughput)
         self.throughput.rows.append(Row(labels, both, rated, targets.throughput))
         costs = tuple(f"{median(rounds).server_cpu_us:.2f}" for rounds in (ours, theirs))
@@ -114,10 +111,9 @@ class Tables:
             rate = f"{median(ours).requests_per_second:,.0f}"
             self.limit.rows.append(Row(labels, (rate,), share, targets.limit))
 
-    def add_latency(self, load: Load, targets: Targets, ours: list[Cost], theirs: list[Cost]) -> None:
-        labels = load.command, load.keys, str(load.depth)
-        both = _percentiles(ours), _percentiles(theirs), load_core(ours), load_core(theirs)
-        self.latency.rows.append(Row(labels, both, ratio(ours, theirs, "p999_ms"), targets.p999))
+    def add_latency(self, load: Load, targets: Targets, rate: float, ours: list[Cost], theirs: list[Cost]) -> None:
+        shown = f"{rate:,.0f}", _percentiles(ours), _percentiles(theirs)
+        self.latency.rows.append(Row((load.command, load.keys), shown, ratio(ours, theirs, "p999_ms"), targets.p999))
 
 
 def _thousands(rounds: list[Cost]) -> str:

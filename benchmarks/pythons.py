@@ -17,7 +17,6 @@ from benchmarks.servers import running_respid
 from benchmarks.streams import in_turn
 
 ROUNDS = 15
-ROUND_SECONDS = 0.12
 CASES = (
     ("INCR", 1),
     ("INCR", 16),
@@ -40,7 +39,7 @@ def main(pythons: tuple[str, ...]) -> None:
         servers = [stack.enter_context(running_respid(plan.cores.server, python=python)) for python in pythons]
         stack.enter_context(pinned_to(plan.cores.load))
         for name, depth in CASES:
-            costs = in_turn(plan, COMPARED[name], depth, *servers, seconds=ROUND_SECONDS)
+            costs = in_turn(plan, COMPARED[name], depth, *servers)
             click.echo(f"| {name} | {depth} | {' | '.join(_cell(each, costs[0]) for each in costs)} |")
 
 

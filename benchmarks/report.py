@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from benchmarks.plan import LONG_PIPELINE, ROUND_SECONDS, SHORTER, Plan
 from benchmarks.results import Estimate, Row, Table
 
 METHOD = """\
-- **Cores.** The servers are pinned to one core. redis-benchmark, or a few lines of Python where it does not suffice,
-  runs on another.
-- **Rounds.** respid and Redis take turns (A B, B A, A B …), {rounds} rounds each unless stated otherwise. A round lasts
-  a fraction of a second. Connections stay open: redis-benchmark is stopped between its rounds, and the servers count
-  its requests. Each figure is the median of its rounds. Each ratio is the median of the ratios of two neighbouring
+- **Load.** The servers are pinned to one core, the sender to another. It keeps one batch in flight on each connection,
+  50 connections and a million random keys unless stated otherwise. It is a loop in Python over prepared bytes, because
+  redis-benchmark needs more CPU time per request than either server: its core was full before theirs, which hid most of
+  the difference at a depth of 1. p99.9 is measured at a fixed rate at which nothing is full.
+- **Rounds.** respid and Redis take turns (A B, B A, A B …) on connections that stay open. There are {rounds} rounds of
+  {milliseconds:g} ms, or {short_rounds} of {short_milliseconds:g} ms if a batch has fewer than {long} requests, unless
+  stated otherwise. Each figure is the median of its rounds. Each ratio is the median of the ratios of two neighbouring
   rounds, not the ratio of the two figures next to it, which may come from different moments.
 - **Precision.** With 6 rounds or more, the range in brackets contains the true median with a confidence of 95 %. It is
   the interval of the sign test, which assumes that rounds do not depend on each other, and nothing about how they are
@@ -21,16 +24,13 @@ METHOD = """\
   rate for which 98 % of the limit is just enough.
 - **Priority.** During a round, the server and the load run at real-time priority if the machine permits it. Between
   rounds, other programs may run. Without this priority, p99.9 shows how often they interrupt a round.
-- **Load.** 50 connections and a million random keys, unless stated otherwise.
 - **Servers.** Redis writes nothing to disk, and its keys exist before the measurement. respid runs with its default
   settings and the file store. CPU time is that of the server process.
 - **Reading the results.** Compare the ratios; absolute numbers depend on the machine. Targets are goals that the
   project has set for itself."""
 
 
-def render(
-    machine: Sequence[tuple[str, str]], tables: Sequence[Table], rounds: int, scale: float, plot: str | None
-) -> str:
+def render(machine: Sequence[tuple[str, str]], tables: Sequence[Table], plan: Plan, plot: str | None) -> str:
     """Returns the page. `plot` is the file name of the plot next to it."""
     lines = [
         "# Benchmarks",
@@ -40,13 +40,24 @@ def render(
     ]
     if plot:
         lines += [f"![Replies per second by pipeline depth, respid and Redis]({plot})", ""]
-    lines += ["## Method", "", METHOD.format(rounds=rounds), ""]
-    if scale != 1:
-        lines += [f"**Not for publication**: every round had {scale:g} times its normal length.", ""]
+    lines += ["## Method", "", _method(plan.rounds), ""]
+    if not plan.is_long_enough:
+        lines += [f"**Not for publication**: {plan.rounds} rounds of {plan.scale:g} times their normal length.", ""]
     lines += [_line(("", "")), "|---|---|", *map(_line, machine), "", *_summary(tables)]
     for table in tables:
         lines += ["", f"## {table.title}", "", table.text, "", *_rows(table)]
     return "\n".join(lines) + "\n"
+
+
+def _method(rounds: int) -> str:
+    milliseconds = ROUND_SECONDS * 1000
+    return METHOD.format(
+        rounds=rounds,
+        milliseconds=milliseconds,
+        short_rounds=SHORTER * rounds,
+        short_milliseconds=milliseconds / SHORTER,
+        long=LONG_PIPELINE,
+    )
 
 
 def _summary(tables: Sequence[Table]) -> Iterable[str]:

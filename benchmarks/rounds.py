@@ -1,13 +1,15 @@
 """The rounds in which servers take turns, and what the figures of the rounds say together.
 
-Many short rounds tell more than few long ones. What else a machine does changes slowly, so two rounds that follow each
-other within a second see the same machine, and their ratio hardly depends on it. These are the standard deviations of
-32 ratios of two processes of the same respid, in four streams on a busy machine. Both ways took equally long:
+Many short rounds tell more than few long ones. What else a machine does changes within tens of milliseconds, so two
+short rounds that follow each other see the same machine, and their ratio hardly depends on it. These are the ranges of
+the ratio of two processes of the same respid, INCR at a depth of 1 on a busy machine. All took equally long:
 
-| | throughput | CPU time | p99.9 |
-|---|---:|---:|---:|
-| 3 rounds of 0.6 s with connections of their own | 5.4 % | 5.6 % | 21 % |
-| 15 rounds of 0.12 s | 2.7 % | 2.0 % | 5 % |
+| rounds | throughput | CPU time |
+|---|---:|---:|
+| 6 of 0.3 s | 0.73 to 1.20 | 0.83 to 1.36 |
+| 15 of 0.12 s | 0.99 to 1.07 | 0.94 to 1.01 |
+| 45 of 0.04 s | 0.98 to 1.04 | 0.96 to 1.00 |
+| 90 of 0.02 s | 0.99 to 1.02 | 0.98 to 1.01 |
 """
 
 import math
@@ -22,16 +24,16 @@ from benchmarks.results import Estimate, Target
 
 LIMIT_SHARE = 0.98  # of the layout's limit: enough for each target for throughput
 DOUBT = 0.05  # the share of intervals that may miss the true median
+CORES = "the share of its core that each server used. If it was not full, the sender or the layout was the bottleneck."
 REST_SHARE = 0.1  # of a round, before it: Linux takes 5 % of each second from programs at real-time priority for others
-FULL_CORE = 0.95  # share of a core from which the sender may be the bottleneck, not the server
+FULL_CORE = 0.95  # share of a core from which the server is the bottleneck, not the sender
 
 
 class Cost(NamedTuple):
-    """The result of one round. Those of redis-benchmark have no latencies."""
+    """The result of one round. Only those of a steady sender have latencies."""
 
     requests_per_second: float
     server_cpu_us: float  # per request
-    load_core: float  # the share of a core that the sender used
     p50_ms: float = 0
     p99_ms: float = 0
     p999_ms: float = 0
@@ -99,10 +101,10 @@ def throughput(
     return ratio(ours, capped, "requests_per_second")
 
 
-def load_core(costs: Sequence[Cost]) -> str:
-    """Returns the share of its core that the sender used, marked as full if it may have been the bottleneck."""
-    share = median(costs).load_core
-    return f"{share:.0%}{' (full)' if share >= FULL_CORE else ''}".replace("%", " %")
+def server_core(costs: Sequence[Cost]) -> str:
+    """Returns the share of its core that the server used, marked if the server was not the bottleneck."""
+    share = statistics.median(cost.requests_per_second * cost.server_cpu_us / 1e6 for cost in costs)
+    return f"{share:.0%}{' (not full)' if share < FULL_CORE else ''}".replace("%", " %")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -26,12 +26,18 @@ POLL_SECONDS = 0.001
 CPUCLOCK_SCHED = 2  # the kernel's number of the scheduler clock, in the clock ID of another process
 
 
+def connect_tcp(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
 class Transport(NamedTuple):
-    """Another way to reach a server than its TCP port: the options of both servers, and those of redis-benchmark."""
+    """How a server is reached: the options of both servers, and how to connect, which gets the TCP port."""
 
     respid: tuple[str, ...] = ()
     redis: tuple[str, ...] = ()
-    client: tuple[str, ...] = ()  # none for the TCP port
+    connect: Callable[[int], socket.socket] = connect_tcp
 
 
 TCP = Transport()
@@ -47,15 +53,8 @@ class Server:
     start_seconds: float  # from exec until it was ready
     transport: Transport = TCP
 
-    @property
-    def client_options(self) -> tuple[str, ...]:
-        """The options with which redis-benchmark connects."""
-        return self.transport.client or ("-p", str(self.port))
-
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+        return self.transport.connect(self.port)
 
     def cpu_seconds(self) -> float:
         return cpu_seconds(self.process.pid)

@@ -5,11 +5,10 @@ Streams of a single command are runs. Those of several commands in turn take the
 
 from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, at_least, at_most
-from benchmarks.rounds import Cost, estimate, load_core, median, ratio
+from benchmarks.rounds import CORES, Cost, estimate, median, ratio, server_core
 from benchmarks.servers import running_redis, running_respid, running_stripped
 from benchmarks.streams import CONNECTIONS, STREAMS, Stream, in_turn
 
-ROUND_SECONDS = 0.08
 DEPTHS = (1, 16, 100)
 
 FOUR = ("PING", "GET missing", "EXISTS missing", "TTL missing")
@@ -31,7 +30,7 @@ def measure(plan: Plan) -> Measured:
     with running_respid(core) as respid, running_stripped(core) as stripped, running_redis(core) as redis:
         for name, stream in SHORT_REPLIES.items():
             for depth in DEPTHS:
-                costs = in_turn(plan, stream, depth, respid, stripped, redis, seconds=ROUND_SECONDS)
+                costs = in_turn(plan, stream, depth, respid, stripped, redis)
                 tables.add(name, depth, *costs)
                 shown = ", ".join(f"{median(each).server_cpu_us:.2f}" for each in costs)
                 plan.say(f"  {name}, depth {depth}: CPU {shown} us (respid, stripped, Redis)")
@@ -44,9 +43,8 @@ class Tables:
     def __init__(self) -> None:
         self.throughput = Table(
             "Short replies, one request in flight",
-            f"{CONNECTIONS} connections. Thousand requests per second, and how much of its core the sender used for "
-            "each server. If that core is full, the server may be faster than shown.",
-            ("stream", "respid", "Redis", "load, respid", "load, Redis", "respid / Redis"),
+            f"{CONNECTIONS} connections. Thousand requests per second, and {CORES}",
+            ("stream", "respid", "Redis", "core, respid", "core, Redis", "respid / Redis"),
             RATIO,
         )
         self.cpu = Table(
@@ -67,7 +65,7 @@ class Tables:
         our, least, their = (median(each) for each in (ours, stripped, redis))
         if depth == 1:
             rates = tuple(f"{cost.requests_per_second / 1000:,.0f}" for cost in (our, their))
-            loads = load_core(ours), load_core(redis)
+            loads = server_core(ours), server_core(redis)
             rated = ratio(ours, redis, "requests_per_second")  # far below the limit of the layout
             self.throughput.rows.append(Row((name,), (*rates, *loads), rated, THROUGHPUT))
         shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in (our, least, their))

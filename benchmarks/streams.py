@@ -1,26 +1,21 @@
 """Compares respid with Redis for the requests other than INCR that drivers send, whole and as networks cut them."""
 
 import contextlib
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from benchmarks.cut import pieces
-from benchmarks.plan import LIMIT_PER_SECOND, Plan
+from benchmarks.load import frame
+from benchmarks.plan import LIMIT_PER_SECOND, LONG_PIPELINE, Plan
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least, at_most
-from benchmarks.rounds import Cost, estimate, load_core, median, ratio, taking_turns, throughput
-from benchmarks.sender import Batch, sending
+from benchmarks.rounds import CORES, Cost, estimate, median, ratio, server_core, taking_turns, throughput
+from benchmarks.sender import Batches, sending
 from benchmarks.servers import Server, running_redis, running_respid
 
-ROUND_SECONDS = 0.12
 CONNECTIONS = 8
 DEPTHS = (1, 16, 100, 500)
 BLOCK_IDS = 100
-LONG_PIPELINE = 100  # requests
-
-
-def frame(words: str) -> bytes:
-    arguments = words.encode().split()
-    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in arguments)
 
 
 class Stream(NamedTuple):
@@ -39,14 +34,14 @@ class Stream(NamedTuple):
         """A short transaction costs two more requests, MULTI and EXEC."""
         return at_least(0.8) if self.in_multi and self.target and depth < LONG_PIPELINE else self.target
 
-    def batch(self, depth: int, server: Server) -> Batch:
+    def batches(self, depth: int, server: Server) -> Batches:
         is_redis = server.name == "Redis"
         words = self.redis if is_redis and self.redis else self.requests
         sent = b"".join(frame(words[place % len(words)]) for place in range(depth))
         lines = depth * (1 if is_redis and self.redis else self.reply_lines)
         if self.in_multi:
             sent, lines = frame("MULTI") + sent + frame("EXEC"), depth + lines + 2
-        return Batch(pieces(sent) if self.cut else [sent], depth, lines, self.fails)
+        return Batches(itertools.repeat(pieces(sent) if self.cut else [sent]), depth, lines, self.fails)
 
     def cpu_target_at(self, depth: int) -> Target | None:
         """Returns the target in microseconds per block."""
@@ -84,9 +79,8 @@ def measure(plan: Plan) -> Measured:
     rates_table = Table(
         "What drivers send",
         f"{CONNECTIONS} connections; the depth is the number of requests that are sent at once. Thousand requests per "
-        "second, and how much of its core the sender used for each server. If that core is full, the server may be "
-        "faster than shown.",
-        ("stream", "depth", "respid", "Redis", "load, respid", "load, Redis", "respid / Redis"),
+        f"second, and {CORES}",
+        ("stream", "depth", "respid", "Redis", "core, respid", "core, Redis", "respid / Redis"),
         RATIO,
     )
     cpu = Table(
@@ -112,7 +106,7 @@ def measure(plan: Plan) -> Measured:
             costs = median(ours), median(theirs)
             rates = tuple(f"{cost.requests_per_second / 1000:,.0f}" for cost in costs)
             rated = throughput(ours, theirs, target, stream.limit)
-            loads = load_core(ours), load_core(theirs)
+            loads = server_core(ours), server_core(theirs)
             rates_table.rows.append(Row((name, str(depth)), (*rates, *loads), rated, target))
             shown = tuple(f"{cost.server_cpu_us:.2f}" for cost in costs)
             cpu.rows.append(Row((name, str(depth)), shown, ratio(ours, theirs, "server_cpu_us")))
@@ -129,12 +123,10 @@ def cases(streams: Mapping[str, Stream]) -> list[tuple[str, int]]:
     return [(name, depth) for name, stream in streams.items() for depth in DEPTHS if depth > 1 or not stream.in_multi]
 
 
-def in_turn(
-    plan: Plan, stream: Stream, depth: int, *servers: Server, seconds: float = ROUND_SECONDS
-) -> list[list[Cost]]:
+def in_turn(plan: Plan, stream: Stream, depth: int, *servers: Server) -> list[list[Cost]]:
     """Sends the stream to the servers in turn. Returns the costs of each."""
     with contextlib.ExitStack() as stack:
         senders = [
-            stack.enter_context(sending(server, [stream.batch(depth, server)], CONNECTIONS)) for server in servers
+            stack.enter_context(sending(server, stream.batches(depth, server), CONNECTIONS)) for server in servers
         ]
-        return taking_turns(senders, plan.rounds, seconds * plan.scale)
+        return taking_turns(senders, *plan.rounds_of(depth))

@@ -1,5 +1,7 @@
 """Compares respid with Redis for INCR with TLS, and on a Unix socket."""
 
+import socket
+import ssl
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,10 +11,9 @@ from benchmarks.machine import redis_server_version
 from benchmarks.plan import Plan
 from benchmarks.ports import free_port
 from benchmarks.results import RATIO, Measured, Row, Table, Target, at_least
-from benchmarks.rounds import load_core, median, throughput
-from benchmarks.servers import Transport, redis_with_tls, running_redis, running_respid
+from benchmarks.rounds import CORES, median, server_core, throughput
+from benchmarks.servers import Transport, connect_tcp, redis_with_tls, running_redis, running_respid
 
-ROUND_SECONDS = 0.2
 CASES = [Load("INCR", keys, depth) for keys in ("random", "fixed") for depth in (1, 16)]
 
 TLS = at_least(0.9)
@@ -29,8 +30,7 @@ def measure_tls(plan: Plan) -> Measured:
 
 def measure_unix(plan: Plan) -> Measured:
     with TemporaryDirectory() as directory:
-        text = "redis-benchmark connects to the Unix sockets of both servers"
-        return _measure(plan, "Unix socket", text, _unix_socket(Path(directory)), target=UNIX)
+        return _measure(plan, "Unix socket", "Both servers listen on one", _unix_socket(Path(directory)), target=UNIX)
 
 
 def _tls(directory: Path) -> tuple[Transport, Transport]:
@@ -41,18 +41,27 @@ def _tls(directory: Path) -> tuple[Transport, Transport]:
     subprocess.run([*made, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     files = ("--tls-cert-file", certificate, "--tls-key-file", key)
 
-    def on(port: str) -> Transport:
-        options = ("--tls-port", port, *files)
-        return Transport(
-            options, (*options, "--tls-auth-clients", "no"), ("-p", port, "--tls", "--cacert", certificate)
-        )
+    client = ssl.create_default_context(cafile=certificate)
 
-    return on(str(free_port())), on(str(free_port()))
+    def on(port: int) -> Transport:
+        options = ("--tls-port", str(port), *files)
+
+        def connect(_: int) -> socket.socket:
+            return client.wrap_socket(connect_tcp(port), server_hostname="127.0.0.1")
+
+        return Transport(options, (*options, "--tls-auth-clients", "no"), connect)
+
+    return on(free_port()), on(free_port())
 
 
 def _unix_socket(directory: Path) -> tuple[Transport, Transport]:
     def at(path: str) -> Transport:
-        return Transport(("--unix-socket", path), ("--unixsocket", path), ("-s", path))
+        def connect(_: int) -> socket.socket:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(path)
+            return connection
+
+        return Transport(("--unix-socket", path), ("--unixsocket", path), connect)
 
     return at(str(directory / "respid.sock")), at(str(directory / "redis.sock"))
 
@@ -68,9 +77,9 @@ def _measure(
 ) -> Measured:
     table = Table(
         title,
-        f"INCR on 50 connections. {text}. Thousand replies per second, and how much of its core redis-benchmark used "
-        "for each server; in brackets, CPU microseconds per request.",
-        ("keys", "depth", "respid", "Redis", "load, respid", "load, Redis", "respid / Redis"),
+        f"INCR on 50 connections. {text}. Thousand replies per second, with CPU microseconds per request in brackets, "
+        f"and {CORES}",
+        ("keys", "depth", "respid", "Redis", "core, respid", "core, Redis", "respid / Redis"),
         RATIO,
     )
     ours, theirs = transports
@@ -78,14 +87,14 @@ def _measure(
         running_respid(plan.cores.server, transport=ours) as respid,
         running_redis(plan.cores.server, program, theirs) as redis,
     ):
-        fill(redis, min(1, plan.scale))
+        fill(redis)
         for load in CASES:
-            rounds = in_turn([(respid, load), (redis, load)], plan.rounds, ROUND_SECONDS * plan.scale)
+            rounds = in_turn(plan, [(respid, load), (redis, load)])
             shown = tuple(
                 f"{cost.requests_per_second / 1000:,.0f} ({cost.server_cpu_us:.2f})" for cost in map(median, rounds)
             )
             figure = throughput(rounds[0], rounds[1], target)
-            loads = tuple(load_core(each) for each in rounds)
+            loads = tuple(server_core(each) for each in rounds)
             table.rows.append(Row((load.keys, str(load.depth)), (*shown, *loads), figure, target))
             plan.say(f"  {title}, {load.keys} keys, depth {load.depth}: {shown[0]}, Redis {shown[1]}")
     return Measured((table,))

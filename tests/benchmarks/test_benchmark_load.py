@@ -1,38 +1,44 @@
-"""Real runs of redis-benchmark, stopped between their rounds."""
+"""What the senders send, and what they measure with real servers."""
 
+import gc
+import itertools
 import os
+import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
-from unittest.mock import Mock
+from dataclasses import replace
 
 import pytest
 
-from benchmarks.load import Load, RedisBenchmark, in_turn, stopped_redis_benchmark
+from benchmarks.load import RANDOM_KEYS, Load, fill, in_turn
 from benchmarks.machine import Cores, at_real_time_priority
-from benchmarks.rounds import Cost
-from benchmarks.servers import Server, Transport, running_redis, running_respid
-from tests.support.needed_tools import need_tool
+from benchmarks.plan import Plan
+from benchmarks.rounds import Cost, Sender
+from benchmarks.sender import CONNECTIONS, Batch, Batches, sending
+from benchmarks.servers import Server, running_redis, running_respid
+from benchmarks.steady import sending_steadily
 from tests.support.running import wait_until
 
 RunningServer = Callable[[int], AbstractContextManager[Server]]
+ONE = Load("INCR", "fixed", 1)
 
 
-def test_load_sends_the_drivers_command() -> None:
-    assert Load("INCR", "fixed", 16).arguments() == ["-c", "50", "-P", "16", "INCR", "k"]
-    arguments = Load("INCRBY", "random", 1, 500).arguments()
-    assert arguments == ["-c", "500", "-P", "1", "-r", "1000000", "INCRBY", "key:__rand_int__", "1"]
+def test_fixed_key_is_sent_in_batches() -> None:
+    [sent] = next(Load("INCRBY", "fixed", 2).batches().series)
+    assert sent == b"*3\r\n$6\r\nINCRBY\r\n$1\r\nk\r\n$1\r\n1\r\n" * 2
 
 
-def test_load_has_requests_of_its_own() -> None:
-    assert Load("INCR", "fixed", 1).request(7) == "INCR k"
-    assert Load("INCRBY", "random", 1).request(7) == "INCRBY key:000000000007 1"
-
-
-def test_transport_replaces_the_port() -> None:
-    assert Server("respid", 1234, Mock(), 0).client_options == ("-p", "1234")
-    assert Server("respid", 1234, Mock(), 0, Transport(client=("-s", "path"))).client_options == ("-s", "path")
+def test_random_keys_are_a_million_different_ones() -> None:
+    batches = Load("INCRBY", "random", 1_000).batches()
+    sent = [bytes(piece) for batch in itertools.islice(batches.series, RANDOM_KEYS // 1_000) for piece in batch]
+    assert all(
+        batch.startswith(b"*3\r\n$6\r\nINCRBY\r\n$16\r\nkey:") and batch.endswith(b"$1\r\n1\r\n") for batch in sent
+    )
+    keys = re.findall(rb"key:\d{12}\r\n", b"".join(sent))
+    assert len(set(keys)) == len(keys) == RANDOM_KEYS
+    assert keys != sorted(keys)
 
 
 def test_real_time_priority_holds_for_the_server_and_the_load_and_then_ends() -> None:
@@ -55,51 +61,95 @@ def _may_run_at_real_time_priority() -> bool:
 
 @pytest.mark.parametrize("running", [running_respid, running_redis])
 def test_rounds_have_rates_and_cpu_time(running: RunningServer) -> None:
-    need_tool("redis-benchmark")
-    with running(Cores.of_this_process().server) as server:
-        [costs] = in_turn([(server, Load("INCRBY", "random", 16))], rounds=2, seconds=0.05)
+    plan = Plan(Cores.of_this_process(), rounds=1, scale=0.5)
+    with running(plan.cores.server) as server:
+        [costs] = in_turn(plan, [(server, Load("INCRBY", "random", 16))])
         assert server.peak_resident_bytes() >= server.resident_bytes() > 1_000_000
-        with stopped_redis_benchmark(server, Load("INCRBY", "random", 16)) as sender:
+        with sending(server, Load("INCRBY", "random", 16).batches()) as sender:
             wait_until(lambda: is_plausible(sender.send_for(0.05)))
-    assert len(costs) == 2
+    assert len(costs) == 4, "of a quarter of the length"
 
 
 def is_plausible(cost: Cost) -> bool:
-    """On a busy machine, that of a single round need not be: redis-benchmark may not run meanwhile."""
-    return cost.requests_per_second > 100 / 0.05 and 0.05 < cost.server_cpu_us < 1000 and 0 < cost.load_core < 1.1
+    """On a busy machine, that of a single round need not be."""
+    return cost.requests_per_second > 100 / 0.05 and 0.05 < cost.server_cpu_us < 1000
 
 
 @pytest.fixture
-def sender() -> Iterator[RedisBenchmark]:
-    """With 7 connections to Redis."""
-    need_tool("redis-benchmark")
-    with (
-        running_redis(Cores.of_this_process().server) as server,
-        stopped_redis_benchmark(server, Load("INCR", "fixed", 1, connections=7)) as sender,
-    ):
-        yield sender
+def redis() -> Iterator[Server]:
+    with running_redis(Cores.of_this_process().server) as server:
+        yield server
 
 
-def test_redis_benchmark_connects_once_and_stands_still_between_rounds(sender: RedisBenchmark) -> None:
-    for _ in range(2):
-        sender.send_for(0.02)
-    state = Path(f"/proc/{sender.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-    with sender.server.connect() as other:
-        other.sendall(b"INFO clients\r\n")
-        connected = other.recv(1 << 16)
-    assert state == "T"
-    assert b"connected_clients:9\r\n" in connected, connected  # with the two that ask
+def counter(redis: Server) -> int:
+    with redis.connect() as asking:
+        asking.sendall(b"GET k\r\n")
+        return int(asking.recv(100).split(b"\r\n")[1])
 
 
-def test_end_of_redis_benchmark_is_noticed(sender: RedisBenchmark) -> None:
-    sender.process.kill()
-    sender.process.wait()
-    with pytest.raises(RuntimeError, match="redis-benchmark has ended"):
-        sender.send_for(0.01)
+@pytest.mark.parametrize("depth", [1, 500])
+def test_all_requests_are_counted(redis: Server, depth: int) -> None:
+    with sending(redis, Load("INCR", "fixed", depth, connections=7).batches(), 7) as sender:
+        before = counter(redis)
+        cost = sender.send_for(0)
+        assert counter(redis) == before + 7 * depth
+    assert cost.requests_per_second > 0
 
 
-def test_end_of_server_is_noticed(sender: RedisBenchmark) -> None:
-    sender.server.process.kill()
-    sender.server.process.wait()
-    with pytest.raises((RuntimeError, ConnectionError)):
-        sender.answered()
+def test_filled_server_has_all_random_keys(redis: Server) -> None:
+    fill(redis)
+    with redis.connect() as asking:
+        asking.sendall(b"DBSIZE\r\n")
+        assert asking.recv(100) == b":%d\r\n" % RANDOM_KEYS
+
+
+def test_requests_are_sent_at_a_steady_rate(redis: Server) -> None:
+    with sending_steadily(redis, ONE.batches(), 1_000) as sender:
+        before = counter(redis)
+        cost = sender.send_for(0.1)
+        assert 100 <= counter(redis) - before <= 101
+    assert 0 < cost.p50_ms <= cost.p99_ms <= cost.p999_ms
+
+
+def test_delay_of_the_server_counts_for_all_requests_that_were_due(redis: Server) -> None:
+    """As many as would have been sent meanwhile, not one for each connection."""
+    with redis.connect() as other, sending_steadily(redis, ONE.batches(), 1_000) as sender:
+        other.sendall(b"CLIENT PAUSE 200\r\n")
+        assert other.recv(100) == b"+OK\r\n"
+        cost = sender.send_for(0.3)
+    assert cost.p50_ms > 20
+
+
+def test_delay_of_the_sender_counts_as_well(redis: Server) -> None:
+    requests = ONE.batches()
+
+    def held_up() -> Iterator[Batch]:
+        yield from itertools.islice(requests.series, CONNECTIONS)  # to warm up
+        time.sleep(0.2)
+        yield from requests.series
+
+    with sending_steadily(redis, replace(requests, series=held_up()), 1_000) as sender:
+        assert sender.send_for(0.3).p50_ms > 20
+
+
+@pytest.mark.parametrize("kind", ["batches", "steady"])
+def test_error_ends_a_round_and_garbage_is_collected_again(redis: Server, kind: str) -> None:
+    with redis.connect() as other:
+        other.sendall(b"SET k text\r\n")
+        assert other.recv(100) == b"+OK\r\n"
+    requests = ONE.batches()
+    with pytest.raises(RuntimeError, match="a request was answered with b'-ERR"), _sender(redis, requests, kind):
+        pytest.fail("warming up sends requests")
+    assert gc.isenabled()
+
+
+def _sender(redis: Server, requests: Batches, kind: str) -> AbstractContextManager[Sender]:
+    return sending(redis, requests) if kind == "batches" else sending_steadily(redis, requests, 1_000)
+
+
+def test_end_of_server_is_noticed(redis: Server) -> None:
+    with sending(redis, ONE.batches()) as sender:
+        redis.process.kill()
+        redis.process.wait()
+        with pytest.raises((RuntimeError, OSError)):
+            sender.send_for(0.01)

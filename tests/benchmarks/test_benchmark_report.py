@@ -4,8 +4,12 @@ import pytest
 
 from benchmarks import pipelines, report
 from benchmarks.load import Load
+from benchmarks.machine import Cores
+from benchmarks.plan import LEAST_ROUNDS, Plan
 from benchmarks.results import PERCENT, RATIO, Estimate, Row, Table, Target, at_least, at_most, below
 from benchmarks.rounds import Cost
+
+PLAN = Plan(Cores(0, 1), rounds=15, scale=1)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +49,10 @@ def test_page_shows_figures_and_targets() -> None:
         Row(("five",), ("50",), Estimate(0.99, 0.9, 1.04), at_least(1)),
         Row(("six",), ("60",), Estimate(1, 1, 1)),
     ]
-    page = report.render([("CPU", "a fast one")], [table], 5, 1, "it.svg")
+    page = report.render([("CPU", "a fast one")], [table], PLAN, "it.svg")
     assert "![Replies per second by pipeline depth, respid and Redis](it.svg)" in page
     assert "| CPU | a fast one |" in page
-    assert "5 rounds each" in page
+    assert "There are 15 rounds of\n  120 ms, or 60 of 30 ms if a batch has fewer than 100 requests" in page
     assert "Targets met in this run: 2 of 4. Missed: 1. Too close to tell: 1." in page
     assert page.endswith("""
 ## Speed
@@ -68,26 +72,27 @@ How fast.
 
 def test_table_without_targets_has_no_target_columns() -> None:
     table = Table("Cut", "", ("server", "ratio"), PERCENT, [Row(("Redis",), (), 50)])
-    page = report.render([], [table], 1, 1, None)
+    page = report.render([], [table], PLAN, None)
     assert page.endswith("| server | ratio |\n|---|---:|\n| Redis | 50.0 % |\n")
     assert "![" not in page
     assert "Targets met" not in page
 
 
 def test_short_run_is_not_for_publication() -> None:
-    assert "Not for publication" in report.render([], [], 1, 0.02, None)
-    assert "Not for publication" not in report.render([], [], 5, 1, None)
+    for plan in (Plan(PLAN.cores, 15, 0.02), Plan(PLAN.cores, LEAST_ROUNDS - 1, 1)):
+        assert "Not for publication" in report.render([], [], plan, None)
+    assert "Not for publication" not in report.render([], [], Plan(PLAN.cores, LEAST_ROUNDS, 1), None)
 
 
 def test_pipelines_are_compared_by_medians() -> None:
     tables = pipelines.Tables()
-    ours = [Cost(rate, cost, 0.5, 0.1, 0.2, 0.3) for rate, cost in ((4_000_000, 2), (1, 1), (5_000_000, 90))]
-    theirs = [Cost(900_000, 4, 0.5, 0.1, 0.2, 0.6)] * 3
+    ours = [Cost(rate, cost, 0.1, 0.2, 0.3) for rate, cost in ((4_000_000, 2), (1, 1), (5_000_000, 90))]
+    theirs = [Cost(900_000, 4, 0.1, 0.2, 0.6)] * 3
     targets = pipelines.Targets(at_least(4), cpu=at_most(0.4), p999=at_most(1), limit=at_least(98))
     load = Load("INCR", "random", 1)
     tables.add(load, targets, ours, theirs)
-    tables.add_latency(load, targets, ours, theirs)
-    assert tables.latency.rows[0].inputs == ("0.10, 0.20, 0.30", "0.10, 0.20, 0.60", "50 %", "50 %")
+    tables.add_latency(load, targets, 45_000, ours, theirs)
+    assert tables.latency.rows[0].inputs == ("45,000", "0.10, 0.20, 0.30", "0.10, 0.20, 0.60")
     figures = {table.title: [(row.middle, row.verdict) for row in table.rows] for table in tables.all()}
     assert figures == {
         "Throughput": [(pytest.approx(4 / 0.9), "yes")],

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import pytest
 
 from benchmarks.results import Estimate, Target, at_least
-from benchmarks.rounds import Cost, estimate, load_core, median, percentile, ratio, taking_turns, throughput
+from benchmarks.rounds import Cost, estimate, median, percentile, ratio, server_core, taking_turns, throughput
 
 
-def costs(*rates: float, load: float = 0.5) -> list[Cost]:
-    return [Cost(rate, 1, load) for rate in rates]
+def costs(*rates: float) -> list[Cost]:
+    return [Cost(rate, 1) for rate in rates]
 
 
 class Sender:
@@ -24,7 +24,7 @@ class Sender:
 
     def send_for(self, seconds: float) -> Cost:
         self.sent.append(self.name)
-        return Cost(len(self.sent), 1, seconds)
+        return Cost(len(self.sent), seconds)
 
 
 def test_neighbouring_rounds_change_places() -> None:
@@ -105,9 +105,9 @@ def test_blocks_have_a_limit_of_their_own() -> None:
     assert throughput(costs(40_000), costs(900_000), at_least(1), limit=40_000).middle == pytest.approx(1 / 0.98)
 
 
-def test_saturated_load_generator_is_marked() -> None:
-    assert load_core(costs(1, load=0.5)) == "50 %"
-    assert load_core(costs(1, load=0.99)) == "99 % (full)"
+def test_server_that_is_not_the_bottleneck_is_marked() -> None:
+    assert server_core(costs(980_000)) == "98 %"
+    assert server_core(costs(500_000)) == "50 % (not full)"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import without
 from benchmarks.deceptive import DECEPTIVE
-from benchmarks.streams import frame
+from benchmarks.load import frame
 from respid.net.states import Next
 from tests.support.request_limits import DEFAULT_LIMITS
 from tests.support.scripted_clock import ScriptedClock

@@ -32,8 +32,8 @@ await run({
   ping: () => client.ping(),
   incr: () => exact.incr("orders"),
   default_incr: async () => BigInt(await client.incr("orders")),
-  pipeline: () => queued(exact.pipeline(), 1_000),
-  transaction: () => queued(exact.multi(), 10),
+  pipeline: (count = 1_000) => queued(exact.pipeline(), count),
+  transaction: (count = 10) => queued(exact.multi(), count),
   block: () => exact.incrby("orders", 100),
   string: () => client.call("ID.NEXT", "AS", "STRING"),
   async pool() {

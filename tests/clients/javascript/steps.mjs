@@ -39,9 +39,10 @@ export async function repeat(draw, ends) {
 }
 
 export async function run(steps) {
-  for await (const step of createInterface({ input: process.stdin })) {
+  for await (const line of createInterface({ input: process.stdin })) {
     try {
-      const values = await steps[step]();
+      const [step, count] = line.split(" ");
+      const values = await steps[step](count && Number(count));
       console.log(["ok", ...[values ?? []].flat()].join(" "));
     } catch (error) {
       console.log(`error ${error}`.replaceAll("\n", " "));

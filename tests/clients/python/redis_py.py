@@ -23,11 +23,11 @@ class RedisPy:
     def incr(self) -> Any:
         return self.client.incr("orders")
 
-    def pipeline(self) -> Any:
-        return self._drawn(1_000, transaction=False)
+    def pipeline(self, count: int = 1_000) -> Any:
+        return self._drawn(count, transaction=False)
 
-    def transaction(self) -> Any:
-        return self._drawn(10, transaction=True)
+    def transaction(self, count: int = 10) -> Any:
+        return self._drawn(count, transaction=True)
 
     def block(self) -> Any:
         return self.client.incrby("orders", 100)

@@ -22,11 +22,11 @@ class RedisPyAsyncio:
     async def incr(self) -> Any:
         return await self.client.incr("orders")
 
-    async def pipeline(self) -> Any:
-        return await self._drawn(1_000, transaction=False)
+    async def pipeline(self, count: int = 1_000) -> Any:
+        return await self._drawn(count, transaction=False)
 
-    async def transaction(self) -> Any:
-        return await self._drawn(10, transaction=True)
+    async def transaction(self, count: int = 10) -> Any:
+        return await self._drawn(count, transaction=True)
 
     async def block(self) -> Any:
         return await self.client.incrby("orders", 100)

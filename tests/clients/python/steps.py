@@ -37,7 +37,8 @@ async def _serve(driver: object) -> None:
 
 async def _answer(driver: object, step: str) -> str:
     try:
-        values = getattr(driver, step)()
+        name, *counts = step.split()
+        values = getattr(driver, name)(*map(int, counts))
         if inspect.isawaitable(values):
             values = await values
     except Exception as error:  # noqa: BLE001 (whatever the driver raises)

@@ -61,8 +61,8 @@ func main() {
 		},
 		"ping":        func() (any, error) { return client.Ping(background).Result() },
 		"incr":        func() (any, error) { return incr() },
-		"pipeline":    func() (any, error) { return drawn(client.Pipeline(), 1_000) },
-		"transaction": func() (any, error) { return drawn(client.TxPipeline(), 10) },
+		"pipeline":    func() (any, error) { return drawn(client.Pipeline(), steps.Count(1_000)) },
+		"transaction": func() (any, error) { return drawn(client.TxPipeline(), steps.Count(10)) },
 		"block":       func() (any, error) { return client.IncrBy(background, "orders", 100).Result() },
 		"string":      func() (any, error) { return client.Do(background, "ID.NEXT", "AS", "STRING").Text() },
 		"pool": func() (any, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,16 @@ var (
 
 // Patience is the timeout of all drivers; README.md has the reason.
 const Patience = time.Minute
+
+var count int // the one that the step has, or 0
+
+// Count is the number of requests that the step wants.
+func Count(byDefault int) int {
+	if count == 0 {
+		return byDefault
+	}
+	return count
+}
 
 // TLS is nil when it is not asked for.
 func TLS() *tls.Config {
@@ -45,7 +56,9 @@ type Step func() (any, error)
 func Run(steps map[string]Step) {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		values, err := steps[lines.Text()]()
+		step, number, _ := strings.Cut(lines.Text(), " ")
+		count, _ = strconv.Atoi(number)
+		values, err := steps[step]()
 		switch {
 		case err != nil:
 			fmt.Println("error", strings.ReplaceAll(err.Error(), "\n", " "))

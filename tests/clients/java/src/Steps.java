@@ -144,12 +144,14 @@ abstract class Steps {
   }
 
   private Stream<?> values(String step) throws Exception {
-    switch (step) {
+    String[] words = step.split(" ");
+    Integer count = words.length > 1 ? Integer.valueOf(words[1]) : null;
+    switch (words[0]) {
       case "connect": connect(); return Stream.of();
       case "ping": return Stream.of(ping());
       case "incr": return Stream.of(incr());
-      case "pipeline": return pipeline(1_000).stream();
-      case "transaction": return transaction(10).stream();
+      case "pipeline": return pipeline(count == null ? 1_000 : count).stream();
+      case "transaction": return transaction(count == null ? 10 : count).stream();
       case "block": return Stream.of(block(100));
       case "string": return Stream.of(string());
       case "pool": return pool(10).stream();

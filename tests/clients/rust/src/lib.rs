@@ -59,12 +59,14 @@ pub fn run(driver: &mut dyn Driver) {
 }
 
 fn answer(driver: &mut dyn Driver, step: &str) -> Drawn<String> {
+    let (step, count) = step.split_once(' ').unwrap_or((step, ""));
+    let count = count.parse().ok();
     Ok(match step {
         "connect" => driver.connect().map(|()| ok(&[] as &[&str]))?,
         "ping" => ok(&[driver.ping()?]),
         "incr" => ok(&[driver.incr()?]),
-        "pipeline" => ok(&driver.pipeline(1_000)?),
-        "transaction" => ok(&driver.transaction(10)?),
+        "pipeline" => ok(&driver.pipeline(count.unwrap_or(1_000))?),
+        "transaction" => ok(&driver.transaction(count.unwrap_or(10))?),
         "block" => ok(&[driver.block(100)?]),
         "string" => ok(&[driver.string_id()?]),
         "pool" => ok(&driver.pool(10)?),
