@@ -190,9 +190,7 @@ class KnownFrames(BackOff, Generic[Subject]):
             runs.may_learn(len(found))
         if end < len(buffer):
             self._note_others(len(found), is_miss=is_miss)
-        elif (
-            len(found) > 1
-        ):  # to trust or remember one alone would take longer than to parse it
+        elif len(found) > 1:  # to trust or remember one alone would take longer than to parse it
             self.trust(len(found) - 1)
             if not position and self._alike < len(found) - 1:
                 self._remember(kinds, buffer, found)
