@@ -22,7 +22,14 @@ from tests.support.kubernetes_api_server import ApiServer, running_api_server, w
 from tests.support.needed_tools import leave_out
 from tests.support.raw_client import RawClient, exchange
 from tests.support.redis_oracle import running_redis
-from tests.support.running import RunningServer, StartServer, accepts_connections, launch_server, wait_until
+from tests.support.running import (
+    WAIT_SECONDS,
+    RunningServer,
+    StartServer,
+    accepts_connections,
+    launch_server,
+    wait_until,
+)
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
 
@@ -86,6 +93,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         return (yield)
     finally:
         sys.settrace(measuring)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient_commands() -> Iterator[None]:
+    """In these processes, `respid check` and `respid status` wait for workers on a machine that stands still."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("respid.check.client_connection.CONNECT_SECONDS", WAIT_SECONDS)
+        patch.setattr("respid.check.client_connection.REPLY_SECONDS", WAIT_SECONDS)
+        patch.setattr("respid.fleet.rounds.ANSWER_SECONDS", WAIT_SECONDS)
+        yield
 
 
 @pytest.fixture

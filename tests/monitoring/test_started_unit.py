@@ -7,11 +7,12 @@ from functools import partial
 
 import pytest
 
-from tests.support.running import wait_until
+from tests.support.running import WAIT_SECONDS, wait_until
 from tests.support.systemd_machine import SystemdMachine, running_systemd
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd needs Linux")
 RESPID = "/opt/respid/bin/respid"
+PATIENT = ("--timeout", str(WAIT_SECONDS))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_two_workers_share_a_port(machine: SystemdMachine) -> None:
     machine.run("systemctl", "start", *units)  # returns when both are ready
     assert {worker["worker_id"] for worker in answering_workers(machine)} == {1, 2}
     for unit, http_port in zip(units, ("8081", "8082"), strict=True):
-        machine.run(RESPID, "healthcheck", "--http-port", http_port)
+        machine.run(RESPID, "healthcheck", "--http-port", http_port, *PATIENT)
         wait_until(partial(is_idle, machine, unit))
     assert "active (running)" in machine.run("systemctl", "status", "--no-pager", units[0])
     machine.run("systemctl", "reload", *units)
@@ -56,13 +57,13 @@ def test_two_workers_share_a_port(machine: SystemdMachine) -> None:
 
 def test_watchdog_restarts_a_worker_that_hangs(machine: SystemdMachine) -> None:
     unit = "respid@3"
-    override(machine, unit, "WatchdogSec=2")
+    override(machine, unit, "WatchdogSec=15")  # longer than a busy machine stands still
     machine.run("systemctl", "start", unit)
     pid = machine.show(unit, "MainPID")
     machine.run("kill", "-STOP", pid)
     wait_until(lambda: machine.show(unit, "NRestarts") != "0" and machine.show(unit, "ActiveState") == "active")
     assert machine.show(unit, "MainPID") not in ("0", pid)
-    machine.run(RESPID, "healthcheck", "--http-port", "8083")
+    machine.run(RESPID, "healthcheck", "--http-port", "8083", *PATIENT)
     machine.run("systemctl", "stop", unit)
 
 
