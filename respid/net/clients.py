@@ -15,14 +15,15 @@ from respid.net.waiting_queue import Waiter, WaitingQueue
 from respid.resp.reader import RequestLimits
 from respid.worker.worker import Worker
 
-STOPPED_POLL_SECONDS = 0.01  # how often the queue is served while no ID can be issued
+STOPPED_POLL_NS = 10_000_000  # how often the queue is served while no ID can be issued
 # In which a client authenticates, or gets the answers to some requests. Before further ones, it waits for clients that
 # have had fewer: those that send most cannot keep others from a short request.
 EARLY_TURNS = 2
 # How long a drain waits for the rest of a request, and for EXEC, which Lettuce would send to the next worker in vain.
 PATIENCE_SECONDS = 1.0
-STREAM_POLL_SECONDS = 0.005  # how often while only ID.NEXT COUNT and ID.RANGE wait
-LEAD_POLL_SECONDS = 0.001  # the same while IDs lead the clock
+STREAM_POLL_NS = 5_000_000  # how often while only ID.NEXT COUNT and ID.RANGE wait
+LEAD_POLL_NS = 1_000_000  # the same while IDs lead the clock
+LEAST_PUT_OFF_NS = 500_000  # by which a tick becomes later
 
 
 class ClientSocket(Waiter, Holder, Protocol):
@@ -71,47 +72,44 @@ class QueueTicker:
         self._worker = worker
         self._loop = loop
         self._short_timer = short_timer
-        self._scheduled = False
-        self._timer: asyncio.TimerHandle | None = None  # of a tick that is due later
-        self._is_short = False  # whether the short timer is set for the tick
+        self._due_ns: int | None = None  # when the next tick is due, if it is scheduled
+        self._handle: asyncio.Handle | None = None  # of that tick, unless the short timer is set for it
+        self._is_short = False  # whether it is
 
     def schedule(self) -> None:
-        """Arranges for the next tick, unless there already is one that is as early."""
-        delay_seconds = self._delay_seconds()
-        if self._timer is not None and self._timer.when() > self._loop.time() + delay_seconds:
-            self._timer.cancel()
-        elif self._scheduled:
-            if self._is_short and self._short_timer and not self._queue.wait_ns():
-                self._short_timer.start(1, self._tick)
+        """Arranges for the next tick, or moves it if it should be earlier, or quite a bit later."""
+        delay_ns, now_ns = self._delay_ns(), self._worker.clock.monotonic_ns()
+        if self._due_ns is not None and 0 <= now_ns + delay_ns - self._due_ns < LEAST_PUT_OFF_NS:
             return
-        self._scheduled = True
-        # The event loop polls its sockets between two ticks, however short the delay.
-        self._timer = self._loop.call_later(delay_seconds, self._tick) if delay_seconds else None
-        if not delay_seconds:
-            self._tick_soon()
+        self._due_ns = now_ns + delay_ns
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if self._short_timer is not None and (delay_ns or self._is_short):
+            self._is_short = True
+            self._short_timer.start(max(1, delay_ns), self._tick)
+        elif delay_ns:
+            self._handle = self._loop.call_later(delay_ns / 1e9, self._tick)
+        else:  # the event loop polls its sockets between two ticks
+            self._handle = self._loop.call_soon(self._tick)
 
-    def _tick_soon(self) -> None:
-        """Without a short timer, the queue is looked at in each iteration of the event loop."""
-        wait_ns = self._queue.wait_ns() if self._short_timer else 0
-        self._is_short = wait_ns > 0
-        if self._is_short and self._short_timer:
-            self._short_timer.start(wait_ns, self._tick)
-        else:
-            self._loop.call_soon(self._tick)
-
-    def _delay_seconds(self) -> float:
-        generator = self._worker.generator
+    def _delay_ns(self) -> int:
+        """Without a short timer, the queue is looked at in each iteration of the event loop if it has to be soon."""
+        generator, queue = self._worker.generator, self._queue
         if generator.obstacle() is not None:
-            return STOPPED_POLL_SECONDS
-        if self._queue.is_stream_only() and not generator.has_ids_now():
+            return STOPPED_POLL_NS
+        if queue.is_stream_only() and not generator.has_ids_now():
             # Bulk requests lose nothing by a late timer, because they get the IDs of the time that passed. ID.RANGE
             # takes a twentieth of a core instead of a whole one.
-            return LEAD_POLL_SECONDS if generator.loses_time else STREAM_POLL_SECONDS
-        return self._queue.spare_ms() / 1000
+            return LEAD_POLL_NS if generator.loses_time else STREAM_POLL_NS
+        spare_ms = queue.spare_ms()
+        if spare_ms or self._short_timer is None:
+            return spare_ms * 1_000_000
+        return queue.wait_ns()
 
     def _tick(self) -> None:
-        self._scheduled = self._is_short = False
-        self._timer = None
+        self._due_ns = self._handle = None
+        self._is_short = False
         self._budget.begin_round()
         try:
             self._queue.serve()

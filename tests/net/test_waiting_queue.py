@@ -366,7 +366,8 @@ def test_wait_times_are_added_up(clock: ScriptedClock, worker: Worker, queue: Wa
 
 
 @pytest.mark.parametrize(
-    ("wanted", "spare_ms"), [([1], 0), ([8191], 0), ([8192], 1), ([8192, 1], 1), ([100_000, 1], 1), ([20_000] * 9, 10)]
+    ("wanted", "spare_ms"),
+    [([1], 0), ([8191], 0), ([8192], 1), ([8192, 1], 1), ([6144] * 4, 4), ([100_000, 1], 1), ([20_000] * 9, 10)],
 )
 def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: list[int], spare_ms: int) -> None:
     for ids in wanted:
@@ -376,7 +377,7 @@ def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: lis
     assert queue.spare_ms() == spare_ms
 
 
-@pytest.mark.parametrize(("ids", "spare_ms"), [(100, 1), (256, 1), (257, 5)])
+@pytest.mark.parametrize(("ids", "spare_ms"), [(100, 1), (256, 1), (257, 8)])
 def test_small_block_waits_no_longer_than_single_id(worker: Worker, ids: int, spare_ms: int) -> None:
     """Beside pipelines: an ORM that reserves 100 IDs waits for the reply."""
     queue, pipeline, orm = WaitingQueue(worker), connect(worker), connect(worker)
@@ -391,8 +392,8 @@ def test_small_block_waits_no_longer_than_single_id(worker: Worker, ids: int, sp
 def test_counts_the_time_that_passed(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     """Since the last ID: the clients get the IDs of that time."""
     waiter = bulk(worker, 100_000)
-    join(queue, waiter)
     waiter.session.wait.ids = 100_000
+    join(queue, waiter)
     clock.pass_ms(4)
     assert queue.spare_ms() == 6
     clock.pass_ms(7)
@@ -568,6 +569,79 @@ def test_pipelines_that_join_cause_no_ticks(clock: ScriptedClock, worker: Worker
         return first.turns
 
     assert 0 < run_scripted(clock, join_one_by_one()) <= 15
+
+
+class LoopTimer:
+    """A short timer of a scripted event loop, in which no time passes while callbacks are ready."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self, nanoseconds: int, callback: Callable[[], object]) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_later(nanoseconds / 1e9, callback)
+
+
+@dataclass
+class PipelineClient:
+    """A client that sends the next pipeline once it has all replies to the one before."""
+
+    connection: Connection
+    clients: Clients
+    answered: int = 0
+
+    @property
+    def session(self) -> Session:
+        return self.connection.session
+
+    async def send(self, pipeline: bytes) -> None:
+        while True:
+            self.answered += self.connection.receive(pipeline).count(b":")
+            if self.connection.next is Next.WAIT:
+                self.clients.wait_for_id(cast("ClientSocket", self))
+            while self.connection.next is not Next.READ:
+                await asyncio.sleep(0.001)
+
+    def go_on(self) -> bool:
+        self.answered += self.connection.resume().count(b":")
+        return self.connection.next is not Next.READ
+
+
+@pytest.mark.parametrize(("most_ticks", "requests"), [(110, 100), (600, 16)])
+def test_pipelines_that_return_put_off_the_tick(
+    clock: ScriptedClock, worker: Worker, monkeypatch: pytest.MonkeyPatch, most_ticks: int, requests: int
+) -> None:
+    """When those that a tick has answered have sent more, the next tick can be as late as if they had not left."""
+    serve = mock.create_autospec(WaitingQueue.serve, side_effect=WaitingQueue.serve)
+    monkeypatch.setattr(WaitingQueue, "serve", serve)
+
+    async def send() -> int:
+        loop = asyncio.get_running_loop()
+        clients = Clients(worker, loop, cast("ShortTimer", LoopTimer(loop)))
+        senders = [PipelineClient(connect(worker), clients) for _ in range(8)]
+        sending = [asyncio.ensure_future(sender.send(BLOCKS[: len(BLOCKS) // 20] * requests)) for sender in senders]
+        await asyncio.sleep(1)
+        for each in sending:
+            each.cancel()
+        return sum(sender.answered for sender in senders)
+
+    assert run_scripted(clock, send()) >= 0.98 * 40 * 1000
+    assert serve.call_count <= most_ticks
+
+
+def test_single_waits_no_longer_after_a_tick_was_put_off(clock: ScriptedClock, worker: Worker) -> None:
+    worker.generator.take(4096)
+    timer = ScriptedTimer()
+
+    async def wait() -> None:
+        clients = Clients(worker, asyncio.get_running_loop(), cast("ShortTimer", timer))
+        for waiter in (pipeline(worker, 8192), pipeline(worker, 100_000), pipeline(worker, 100_000), single(worker)):
+            clients.wait_for_id(as_client(waiter))
+
+    run_scripted(clock, wait())
+    assert timer.started == [1_000_000, 10_000_000, 1_000_000]
 
 
 @pytest.mark.parametrize("lead_ms", [0, 1, 2, 50, 60_000])
