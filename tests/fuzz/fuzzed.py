@@ -1,9 +1,11 @@
 """The property that holds for any bytes that a client sends, and that the fuzzer tries to break. Needs no atheris.
 
-An input has one byte that selects the worker, four that select where reads cut the rest, and the bytes to send.
+An input has one byte that selects the worker and the other clients, four that select where reads cut the rest, and the
+bytes to send.
 """
 
 import re
+from bisect import bisect
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -12,21 +14,21 @@ import pytest
 
 from respid.ids.layout import Layout
 from respid.net.connection import TURN_OUTPUT_BYTES, Connection
-from respid.net.pending_requests import STREAM_PATIENCE_MS
 from respid.net.states import Next
+from respid.net.turns import ROUND_NS
 from respid.resp.reader import ProtocolError, RequestReader, unauthenticated_limits
-from tests.support.both_paths import use_general_path
+from tests.support.both_paths import FEW_IDS, Outcome, Setting, play, use_general_path
 from tests.support.byte_streams import LOCKED, STREAMS, request
 from tests.support.request_limits import DEFAULT_LIMITS
-from tests.support.scripted_clock import ScriptedClock
-from tests.support.scripted_worker import connect, start_worker
 
 HEAD_BYTES = 5
 LAST = b"+last\r\n"
 PASSWORD = "secret"
-FEW_IDS = Layout(sequence_bits=4)  # 16 a millisecond: a few bytes make requests wait and streams take many turns
 FEW_IDS_CHOICE = 2  # a bit of the first byte of an input
 LIMITS = replace(DEFAULT_LIMITS, request_bytes=64 * 1024)
+LOW_LIMITS = replace(DEFAULT_LIMITS, request_bytes=250, arguments=5)  # no request is known, and few make runs
+REQUEST = re.compile(rb"(?<=\n)\*[1-9]\r\n\$")
+WHOLE_REQUESTS = 249
 LARGEST_REPLY_BYTES = 64 * 1024  # COMMAND, and an echo as large as LIMITS allow
 KEPT_BYTES = LIMITS.request_bytes + 70_000  # an incomplete request and an incomplete line
 RUNS = [request(*words.split()) for words in ("INCR key", "INCRBY key 5", "HINCRBY key field 1", "INCRBYFLOAT key 1")]
@@ -38,75 +40,49 @@ class Broken(Exception):  # noqa: N818 - the name appears in libFuzzer's report
     """The property does not hold."""
 
 
-@dataclass
-class Outcome:
-    """Everything that a client or a scraper can observe of one connection."""
-
-    output: bytes
-    needs: str
-    broke_off: bool  # closed within a stream because no ID was available for too long
-    last_id: int | None
-    last_command: str
-    transaction: int
-    commands: dict[str, int]
-    errors: dict[str, int]
-
-
 @dataclass(frozen=True)
 class Case:
     """One parsed input."""
 
     sent: bytes
-    cuts: tuple[int, ...]  # sizes of the reads, repeated
-    locked: bool
-    few_ids: bool
-    reserved_ms: int
+    cuts: tuple[
+        int, ...
+    ]  # of the reads, repeated: their bytes, or from WHOLE_REQUESTS on, the number of their requests
+    setting: Setting
 
     @classmethod
     def of(cls, data: bytes) -> "Case":
         choice = data[0] if data else 0
-        cuts = tuple(1 + byte for byte in data[1:HEAD_BYTES] if byte) or (1,)
-        return cls(
-            data[HEAD_BYTES:], cuts, bool(choice & 1), bool(choice & FEW_IDS_CHOICE), 20 if choice & 4 else 60_000
+        is_short = bool(choice & 4)
+        setting = Setting(
+            password=PASSWORD if choice & 1 else "",
+            layout=FEW_IDS if choice & FEW_IDS_CHOICE else Layout(),
+            reserved_ms=20 if is_short else 60_000,
+            is_extended=is_short and bool(choice & 8),
+            max_queued_commands=9 if choice & 16 else 100_000,
+            limits=LOW_LIMITS if choice & 32 else LIMITS,
+            round_ns=20_000 if choice & 64 else ROUND_NS,
+            request_ns=1_000 if choice & 64 else 0,
+            # At the ceiling, what is left of a millisecond is lost with the first request that finds too little.
+            is_crowded=bool(choice & 128) and not is_short,
         )
+        return cls(data[HEAD_BYTES:], tuple(1 + byte for byte in data[1:HEAD_BYTES] if byte) or (1,), setting)
 
     def pieces(self) -> list[bytes]:
+        begun = [match.start() for match in REQUEST.finditer(self.sent, 1)]
         pieces, start, turn = [], 0, 0
         while start < len(self.sent):
-            end = start + self.cuts[turn % len(self.cuts)]
+            size = self.cuts[turn % len(self.cuts)]
+            end = start + size
+            if size >= WHOLE_REQUESTS:
+                place = bisect(begun, start) + size - WHOLE_REQUESTS
+                end = begun[place] if place < len(begun) else len(self.sent)
             pieces.append(self.sent[start:end])
             start, turn = end, turn + 1
         return pieces
 
 
-def play(case: Case, pieces: list[bytes]) -> Outcome:
-    clock = ScriptedClock()
-    layout = FEW_IDS if case.few_ids else Layout()
-    worker = start_worker(clock, password=PASSWORD if case.locked else "", reserved_ms=case.reserved_ms, layout=layout)
-    connection = connect(worker, LIMITS)
-    output: list[bytes] = []
-    for piece in pieces:
-        if connection.next is Next.CLOSE:
-            break
-        output.append(_bounded(connection, connection.receive(piece)))
-        while connection.next in (Next.WAIT, Next.TURN):
-            if connection.next is Next.WAIT:
-                clock.pass_ms(1 if worker.generator.obstacle() is None else 100)
-            output.append(_bounded(connection, connection.resume()))
-    session, stats = connection.session, worker.stats
-    return Outcome(
-        b"".join(output),
-        connection.next.value,
-        connection.next is Next.CLOSE and worker.generator.stopped_for_ms() >= STREAM_PATIENCE_MS,
-        worker.generator.last_id,
-        session.last_command,
-        session.queued_requests,
-        {name: count for name, count in stats.commands.items() if count},
-        dict(stats.errors),
-    )
-
-
-def _bounded(connection: Connection, output: bytes) -> bytes:
+def _check_step(connection: Connection, output: bytes) -> None:
     """Checks the output of one step, and the memory kept after it."""
     if len(output) > TURN_OUTPUT_BYTES + LARGEST_REPLY_BYTES:
         raise Broken(f"{len(output)} bytes of output in one turn")
@@ -114,25 +90,37 @@ def _bounded(connection: Connection, output: bytes) -> bytes:
     kept = len(reader._buffer) - reader._position + len(reader._pending) + sum(map(len, reader._arguments))
     if connection.next is Next.READ and kept > KEPT_BYTES:
         raise Broken(f"{kept} bytes are kept for an incomplete request")
-    return output
 
 
 def check(data: bytes) -> None:
     """Raises Broken if the property does not hold for these bytes; passes on any exception of respid."""
     case = Case.of(data)
-    whole = play(case, [case.sent])
-    _compare("cut into reads", whole, play(case, case.pieces()))
+    whole, in_parts = play_whole(case), play_in_parts(case)
+    # Else requests wait, in each read anew, and get the IDs of the time since then.
+    depends_on_cuts = case.setting.is_crowded or case.setting.is_extended
+    if not depends_on_cuts:
+        _compare("cut into reads", whole, in_parts)
     with pytest.MonkeyPatch.context() as patch:
         use_general_path(patch)
-        _compare("on the general path", whole, play(case, [case.sent]))
+        _compare("on the general path", whole, play_whole(case))
+        if depends_on_cuts:
+            _compare("cut into reads, on the general path", in_parts, play_in_parts(case))
     replies = _parse(whole, may_break_off=whole.broke_off or b"reply" in case.sent.lower())
     if not WORDS.search(case.sent):
         _check_replies(case, whole, replies)
 
 
-def _compare(how: str, whole: Outcome, other: Outcome) -> None:
-    if whole != other:
-        raise Broken(f"{how}, the outcome differs: {other} instead of {whole}")
+def play_whole(case: Case) -> Outcome:
+    return play([case.sent], case.setting, _check_step)
+
+
+def play_in_parts(case: Case) -> Outcome:
+    return play(case.pieces(), case.setting, _check_step)
+
+
+def _compare(how: str, expected: Outcome, other: Outcome) -> None:
+    if expected != other:
+        raise Broken(f"{how}, the outcome differs: {other} instead of {expected}")
 
 
 def _parse(outcome: Outcome, *, may_break_off: bool) -> list[object]:
@@ -162,7 +150,8 @@ def _check_replies(case: Case, outcome: Outcome, replies: list[object]) -> None:
 
 
 def _requests(case: Case) -> tuple[list[list[bytes]], bool]:
-    reader = RequestReader(unauthenticated_limits(LIMITS) if case.locked else LIMITS)
+    limits = case.setting.limits
+    reader = RequestReader(unauthenticated_limits(limits) if case.setting.password else limits)
     reader.feed(case.sent)
     requests: list[list[bytes]] = []
     try:
@@ -189,6 +178,13 @@ def seeds() -> list[bytes]:
     for transaction in (request("MULTI") + run * 4 + request("EXEC") for run in RUNS):
         reads = bytes([len(transaction) - 1, 0, 0, 0])  # each is one transaction
         inputs += [(choice, reads, transaction * 9) for choice in (0, 2, 4, 6)]
+    # Each read is a run that another one has taught, and something else after it.
+    others = [request("PING"), request("GET", "key"), request("MULTI"), request("INCR", "key"), request("BOGUS")]
+    for run in RUNS:
+        mixed = run * 4 + b"".join([run * 3 + other for other in others])
+        for choice in (0, 2, 4, 64, 128):
+            inputs.append((choice, bytes([WHOLE_REQUESTS + 2, 0, 0, 0]), mixed))
+            inputs.append((choice, bytes([4 * len(run) - 1, 3 * len(run) + 9, 0, 0]), mixed))
     limited = request("INCR", "key") + request("EXPIRE", "key", "60") + request("SET", "key", "0", "NX")
     known = request("MULTI") + limited + request("ID.NEXT", "AS", "STRING") + request("EXEC")
     inputs += [(choice, bytes([len(known) - 1, 0, 0, 0]), known * 9 + limited) for choice in (0, 2, 4, 6)]

@@ -90,16 +90,19 @@ def test_early_turns_go_first() -> None:
     assert [player.taken for player in crowd] == [10] * 5
 
 
-def test_early_turns_do_not_stop_others() -> None:
+def test_one_turn_in_four_is_not_early() -> None:
     loop = Loop()
     turns = Turns(loop.call_soon, 4)
-    long = Player(turns)
-    turns.join(long)
-    for _ in range(10):
-        turns.join(Player(turns), is_early=True)
-    for _ in range(LATE_SHARE):
-        loop.run_once()
-    assert long.taken == 1
+    long, early = [Player(turns) for _ in range(9)], [Player(turns) for _ in range(9)]
+    for player in long:
+        turns.join(player)
+    for player in early:
+        turns.join(player, is_early=True)
+    for rounds in (1, 2, 3):
+        for _ in range(LATE_SHARE):
+            loop.run_once()
+        assert sum(player.taken for player in long) == rounds
+        assert sum(player.taken for player in early) == rounds * (LATE_SHARE - 1)
 
 
 def test_failing_turn_stops_no_other() -> None:

@@ -4,7 +4,7 @@ from respid.ids.clock import Clock
 from respid.ids.generator import Generator
 from respid.ids.layout import Layout
 from respid.ids.reservation import Reservation, ReserveSpans
-from respid.net.connection import Connection
+from respid.net.connection import Budgets, Connection
 from respid.net.states import Next
 from respid.resp.reader import RequestLimits
 from respid.worker.config import Config
@@ -33,10 +33,10 @@ def start_worker(
     return worker
 
 
-def connect(worker: Worker, limits: RequestLimits = DEFAULT_LIMITS) -> Connection:
+def connect(worker: Worker, limits: RequestLimits = DEFAULT_LIMITS, budgets: Budgets | None = None) -> Connection:
     """A new client of the worker, numbered as a listener would."""
     identifier = max(worker.clients, default=0) + 1
-    connection = Connection(worker, identifier, "127.0.0.1:50000", limits)
+    connection = Connection(worker, identifier, "127.0.0.1:50000", limits, budgets=budgets)
     worker.clients[identifier] = connection.session
     return connection
 
