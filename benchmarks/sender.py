@@ -20,9 +20,8 @@ from benchmarks.servers import Server
 CONNECTIONS = 50
 WARM_UP = 4  # batches on each connection
 READ_BYTES = 1 << 18
-Batch = Iterable[
-    bytes | memoryview
-]  # requests that are sent without waiting for a reply between them, by one write each
+Batch = Iterable[bytes | memoryview]
+"""Requests that are sent without waiting for a reply between them. Each piece is one write."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,7 @@ def connected(server: Server, number: int) -> Iterator[tuple[dict[int, socket.so
     with contextlib.ExitStack() as opened, select.epoll() as readable:
         connections = [opened.enter_context(server.connect()) for _ in range(number)]
         for connection in connections:
-            connection.settimeout(
-                None
-            )  # with a timeout, Python asks the kernel before each call whether it would block
+            connection.settimeout(None)  # with one, Python asks the kernel before each call whether it would block
             readable.register(connection, select.EPOLLIN)
         yield {connection.fileno(): connection for connection in connections}, readable
 
