@@ -296,6 +296,7 @@ def test_verifies_certificates_without_the_extensions_of_rfc_5280(server: ApiSer
     (context,) = server.verified
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT
     assert context.verify_flags & ssl.VERIFY_X509_TRUSTED_FIRST  # the others are left
+    assert not context.verify_flags & ssl.VERIFY_CRL_CHECK_CHAIN  # and none is added
 
 
 async def test_uses_the_namespace_of_the_configuration(server: ApiServer) -> None:
