@@ -631,6 +631,24 @@ def test_pipelines_that_return_put_off_the_tick(
     assert serve.call_count <= most_ticks
 
 
+def test_pipelines_put_off_no_tick_while_nothing_can_be_issued(
+    clock: ScriptedClock, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tick refuses requests that have waited too long, or goes on once the reservation is extended."""
+    serve = mock.create_autospec(WaitingQueue.serve, side_effect=WaitingQueue.serve)
+    monkeypatch.setattr(WaitingQueue, "serve", serve)
+    clock.pass_ms(RESERVED_MS)
+
+    async def join_one_by_one() -> None:
+        clients = Clients(worker, asyncio.get_running_loop())
+        for _ in range(10):
+            clients.wait_for_id(as_client(pipeline(worker, 8192)))
+            await asyncio.sleep(0.005)
+
+    run_scripted(clock, join_one_by_one())
+    assert serve.call_count >= 4
+
+
 def test_single_waits_no_longer_after_a_tick_was_put_off(clock: ScriptedClock, worker: Worker) -> None:
     worker.generator.take(4096)
     timer = ScriptedTimer()
