@@ -339,6 +339,17 @@ def test_block_after_bulk_counts_as_bulk(clock: ScriptedClock, worker: Worker, q
     assert worker.stats.sequence_exhausted - counted == {"bulk": 1}
 
 
+def test_single_after_bulk_counts_as_single(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    join(queue, bulk(worker, SHARE))
+    clock.pass_ms(1)
+    queue.serve()
+    queue.serve()
+    counted = worker.stats.sequence_exhausted.copy()
+    worker.generator.take(4096)
+    join(queue, single(worker))
+    assert worker.stats.sequence_exhausted - counted == {"single": 1}
+
+
 def test_nothing_counts_while_nobody_waits(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     for _ in range(3):
         clock.pass_ms(1)
@@ -387,6 +398,19 @@ def test_small_block_waits_no_longer_than_single_id(worker: Worker, ids: int, sp
         assert connection.next is Next.WAIT
         queue.join(Waiter(connection.session))
     assert queue.spare_ms() == spare_ms
+
+
+def test_turn_without_an_id_changes_nothing_that_is_wanted(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
+) -> None:
+    """A block did not fit into the rest of the millisecond."""
+    large = block(worker, 4096)
+    large.session.wait.ids = 100_000
+    join(queue, single(worker), large)
+    clock.pass_ms(1)
+    queue.serve()
+    assert (large.turns, large.drawn, len(queue)) == (1, [], 1)
+    assert queue.spare_ms() == 10
 
 
 def test_counts_the_time_that_passed(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
