@@ -139,7 +139,7 @@ def test_busy_and_idle_connections_are_as_many_as_permitted(monkeypatch: pytest.
     monkeypatch.setattr(connections, "running_redis", partial(running_redis, transport=limited))
     for name, value in {"MOST": 60, "FEW": 5, "MANY": 20}.items():
         monkeypatch.setattr(connections, name, value)
-    _, kept = connections.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.5)).tables
+    _, kept = connections.measure(Plan(Cores.of_this_process(), rounds=1, scale=1)).tables
     assert [row.labels for row in kept.rows] == [(name, depth) for name in ("respid", "Redis") for depth in ("1", "16")]
 
 
