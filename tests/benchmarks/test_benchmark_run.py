@@ -122,6 +122,7 @@ def test_deceptive_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(deceptive, "DEPTHS", (16,))
     [table] = deceptive.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels[0] for row in table.rows] == list(deceptive.DECEPTIVE)
+    assert "for 8 rounds of 0.6 ms each" in table.text
 
 
 @pytest.mark.parametrize("measure", [transports.measure_tls, transports.measure_unix], ids=["tls", "unix"])
