@@ -180,3 +180,13 @@ def test_pipelines_and_transactions_of_drivers_are_measured(monkeypatch: pytest.
     monkeypatch.setattr(drivers, "SIZES", (10,))
     [table] = drivers.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels for row in table.rows] == [("redis-py", "pipelines", "10"), ("redis-py", "transactions", "10")]
+    assert "in 1 rounds of 2 ms" in table.text
+
+
+def test_driver_that_fails_ends_the_run_with_a_reason() -> None:
+    with (
+        pytest.raises(RuntimeError, match=r"redis-py: .*nonsense"),
+        running_respid(Cores.of_this_process().server) as server,
+        drivers.driving("redis-py", server) as sender,
+    ):
+        sender.sends("nonsense", 10)
