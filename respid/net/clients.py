@@ -134,9 +134,8 @@ class Clients:
         self.draining = False
         self.cuts_off = False  # in a drain, clients that are in the middle of a request or a transaction
         self.staying: set[ClientSocket] = set()  # those that a drain still serves
-        self.is_attentive = (
-            True  # whether a client has more to do after a batch: to drain, or to have its next one timed
-        )
+        # Whether a client has more to do after a batch: to drain, or to have its next one timed.
+        self.is_attentive = True
         config = worker.config
         self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
         self._identifiers = itertools.count(1)
