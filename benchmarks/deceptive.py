@@ -29,14 +29,15 @@ AS_FAST = at_most(1.02)
 
 
 def measure(plan: Plan) -> Measured:
+    core, longer = plan.cores.server, replace(plan, rounds=MORE_ROUNDS * plan.rounds)
+    rounds, seconds = longer.rounds_of(max(DEPTHS))
     table = Table(
         "Streams that deceive the fast path",
         "CPU time of the server process in microseconds per request, of respid as it is and without its fast path. The "
-        f"two take turns, for {MORE_ROUNDS * plan.rounds} rounds each.",
+        f"two take turns, for {rounds} rounds of {seconds * 1000:g} ms each.",
         ("stream", "depth", "as it is", "without", "as it is / without"),
         RATIO,
     )
-    core, longer = plan.cores.server, replace(plan, rounds=MORE_ROUNDS * plan.rounds)
     with running_respid(core) as whole, running_respid(core, "-m", "benchmarks.without", "fast-path") as lacking:
         for name, stream in DECEPTIVE.items():
             for depth in DEPTHS:

@@ -10,7 +10,7 @@ from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table
 from benchmarks.rounds import Cost, median, ratio, taking_turns
 from benchmarks.servers import Server, running_redis, running_respid
-from tests.clients.drivers import Program, all_drivers
+from tests.clients.drivers import Program, StepError, all_drivers
 
 STEPS = {"pipelines": "pipeline", "transactions": "transaction"}
 SIZES = (10, 100, 1_000)
@@ -28,10 +28,12 @@ DRIVERS = (
 
 
 def measure(plan: Plan) -> Measured:
+    seconds = ROUND_SECONDS * plan.scale
     table = Table(
         "Pipelines and transactions of drivers",
-        "INCRs of one client on one connection: CPU microseconds of the server process per INCR. "
-        "The versions of the drivers are those that `tests/clients` pins. Drivers that are not installed are left out.",
+        "INCRs of one client on one connection: CPU microseconds of the server process per INCR, in "
+        f"{plan.rounds} rounds of {seconds * 1000:g} ms. The versions of the drivers are those that `tests/clients` "
+        "pins. Drivers that are not installed are left out.",
         ("driver", "sends", "INCRs", "respid", "Redis", "respid / Redis"),
         RATIO,
     )
@@ -47,7 +49,7 @@ def measure(plan: Plan) -> Measured:
                     for size in SIZES:
                         for sender in senders:
                             sender.sends(step, size)
-                        ours, theirs = taking_turns(senders, plan.rounds, ROUND_SECONDS * plan.scale)
+                        ours, theirs = taking_turns(senders, plan.rounds, seconds)
                         shown = tuple(f"{median(costs).server_cpu_us:.2f}" for costs in (ours, theirs))
                         compared = ratio(ours, theirs, "server_cpu_us")
                         table.rows.append(Row((name, sent, f"{size:,}"), shown, compared))
@@ -83,12 +85,18 @@ class DriverSender:
 
 @contextlib.contextmanager
 def driving(name: str, server: Server) -> Iterator[DriverSender]:
-    """Provides a running program of a driver. Raises LookupError if it cannot run here."""
+    """Provides a running program of a driver.
+
+    Raises LookupError if it cannot run here, and RuntimeError if it fails.
+    """
     [driver] = [each for each in all_drivers() if each.name == name]
     try:
         program = driver.start(host="127.0.0.1", port=str(server.port))
     except (pytest.skip.Exception, pytest.fail.Exception) as error:
         raise LookupError(f"{name} is left out: {str(error).removeprefix(f'{name} is left out: ')}") from None
-    with program:
-        program.step("connect")
-        yield DriverSender(server, program)
+    try:
+        with program:
+            program.step("connect")
+            yield DriverSender(server, program)
+    except (StepError, AssertionError) as error:
+        raise RuntimeError(f"{name}: {error}") from error

@@ -77,10 +77,15 @@ class QueueTicker:
         self._is_short = False  # whether it is
 
     def schedule(self) -> None:
-        """Arranges for the next tick, or moves it if it should be earlier, or quite a bit later."""
+        """Arranges for the next tick, or moves it if it should be earlier, or quite a bit later.
+
+        It is not put off while no ID can be issued: then it would be with each call, and refusals would be late.
+        """
         delay_ns, now_ns = self._delay_ns(), self._worker.clock.monotonic_ns()
-        if self._due_ns is not None and 0 <= now_ns + delay_ns - self._due_ns < LEAST_PUT_OFF_NS:
-            return
+        if self._due_ns is not None:
+            later_ns = now_ns + delay_ns - self._due_ns
+            if later_ns >= 0 and (later_ns < LEAST_PUT_OFF_NS or self._worker.generator.stopped_for_ms()):
+                return
         self._due_ns = now_ns + delay_ns
         if self._handle is not None:
             self._handle.cancel()
@@ -129,9 +134,8 @@ class Clients:
         self.draining = False
         self.cuts_off = False  # in a drain, clients that are in the middle of a request or a transaction
         self.staying: set[ClientSocket] = set()  # those that a drain still serves
-        self.is_attentive = (
-            True  # whether a client has more to do after a batch: to drain, or to have its next one timed
-        )
+        # Whether a client has more to do after a batch: to drain, or to have its next one timed.
+        self.is_attentive = True
         config = worker.config
         self.limits = RequestLimits(config.max_request_bytes, config.max_arguments, config.max_inline_bytes)
         self._identifiers = itertools.count(1)

@@ -122,6 +122,7 @@ def test_deceptive_streams_are_answered(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(deceptive, "DEPTHS", (16,))
     [table] = deceptive.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels[0] for row in table.rows] == list(deceptive.DECEPTIVE)
+    assert "for 8 rounds of 0.6 ms each" in table.text
 
 
 @pytest.mark.parametrize("measure", [transports.measure_tls, transports.measure_unix], ids=["tls", "unix"])
@@ -139,7 +140,7 @@ def test_busy_and_idle_connections_are_as_many_as_permitted(monkeypatch: pytest.
     monkeypatch.setattr(connections, "running_redis", partial(running_redis, transport=limited))
     for name, value in {"MOST": 60, "FEW": 5, "MANY": 20}.items():
         monkeypatch.setattr(connections, name, value)
-    _, kept = connections.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.5)).tables
+    _, kept = connections.measure(Plan(Cores.of_this_process(), rounds=1, scale=1)).tables
     assert [row.labels for row in kept.rows] == [(name, depth) for name in ("respid", "Redis") for depth in ("1", "16")]
 
 
@@ -179,3 +180,13 @@ def test_pipelines_and_transactions_of_drivers_are_measured(monkeypatch: pytest.
     monkeypatch.setattr(drivers, "SIZES", (10,))
     [table] = drivers.measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels for row in table.rows] == [("redis-py", "pipelines", "10"), ("redis-py", "transactions", "10")]
+    assert "in 1 rounds of 2 ms" in table.text
+
+
+def test_driver_that_fails_ends_the_run_with_a_reason() -> None:
+    with (
+        pytest.raises(RuntimeError, match=r"redis-py: .*nonsense"),
+        running_respid(Cores.of_this_process().server) as server,
+        drivers.driving("redis-py", server) as sender,
+    ):
+        sender.sends("nonsense", 10)

@@ -45,9 +45,8 @@ class Case:
     """One parsed input."""
 
     sent: bytes
-    cuts: tuple[
-        int, ...
-    ]  # of the reads, repeated: their bytes, or from WHOLE_REQUESTS on, the number of their requests
+    # Of the reads, repeated: their bytes, or from WHOLE_REQUESTS on, the number of their requests.
+    cuts: tuple[int, ...]
     setting: Setting
 
     @classmethod

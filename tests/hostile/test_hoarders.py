@@ -85,9 +85,8 @@ class Guarded(NamedTuple):
         ports = {"plain": self.server.port, "HTTP": self.server.http_port}
         is_unix = port == "Unix socket"
         connection = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
-        connection.settimeout(
-            None if is_unix else WAIT_SECONDS
-        )  # with a timeout, a full backlog would be an error at once
+        # With a timeout, a full backlog of the Unix socket would be an error at once.
+        connection.settimeout(None if is_unix else WAIT_SECONDS)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if not is_unix:
             connection.bind((CROWD_ADDRESS, 0))

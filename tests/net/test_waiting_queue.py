@@ -339,6 +339,17 @@ def test_block_after_bulk_counts_as_bulk(clock: ScriptedClock, worker: Worker, q
     assert worker.stats.sequence_exhausted - counted == {"bulk": 1}
 
 
+def test_single_after_bulk_counts_as_single(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    join(queue, bulk(worker, SHARE))
+    clock.pass_ms(1)
+    queue.serve()
+    queue.serve()
+    counted = worker.stats.sequence_exhausted.copy()
+    worker.generator.take(4096)
+    join(queue, single(worker))
+    assert worker.stats.sequence_exhausted - counted == {"single": 1}
+
+
 def test_nothing_counts_while_nobody_waits(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
     for _ in range(3):
         clock.pass_ms(1)
@@ -387,6 +398,19 @@ def test_small_block_waits_no_longer_than_single_id(worker: Worker, ids: int, sp
         assert connection.next is Next.WAIT
         queue.join(Waiter(connection.session))
     assert queue.spare_ms() == spare_ms
+
+
+def test_turn_without_an_id_changes_nothing_that_is_wanted(
+    clock: ScriptedClock, worker: Worker, queue: WaitingQueue
+) -> None:
+    """A block did not fit into the rest of the millisecond."""
+    large = block(worker, 4096)
+    large.session.wait.ids = 100_000
+    join(queue, single(worker), large)
+    clock.pass_ms(1)
+    queue.serve()
+    assert (large.turns, large.drawn, len(queue)) == (1, [], 1)
+    assert queue.spare_ms() == 10
 
 
 def test_counts_the_time_that_passed(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
@@ -629,6 +653,24 @@ def test_pipelines_that_return_put_off_the_tick(
 
     assert run_scripted(clock, send()) >= 0.98 * 40 * 1000
     assert serve.call_count <= most_ticks
+
+
+def test_pipelines_put_off_no_tick_while_nothing_can_be_issued(
+    clock: ScriptedClock, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tick refuses requests that have waited too long, or goes on once the reservation is extended."""
+    serve = mock.create_autospec(WaitingQueue.serve, side_effect=WaitingQueue.serve)
+    monkeypatch.setattr(WaitingQueue, "serve", serve)
+    clock.pass_ms(RESERVED_MS)
+
+    async def join_one_by_one() -> None:
+        clients = Clients(worker, asyncio.get_running_loop())
+        for _ in range(10):
+            clients.wait_for_id(as_client(pipeline(worker, 8192)))
+            await asyncio.sleep(0.005)
+
+    run_scripted(clock, join_one_by_one())
+    assert serve.call_count >= 4
 
 
 def test_single_waits_no_longer_after_a_tick_was_put_off(clock: ScriptedClock, worker: Worker) -> None:
