@@ -47,7 +47,7 @@ class SteadySender:
         self._readable = readable
 
     def send_for(self, seconds: float) -> Cost:
-        """Sends until the time is up, and waits for all replies. Sends at least one request."""
+        """Sends until the time is up, and waits for all replies. `seconds` is long enough for a request."""
         with undelayed():
             cpu, began = self._server.cpu_seconds(), time.perf_counter()
             taken = self._send_until(began, began + seconds)

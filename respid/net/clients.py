@@ -23,7 +23,7 @@ EARLY_TURNS = 2
 PATIENCE_SECONDS = 1.0
 STREAM_POLL_NS = 5_000_000  # how often while only ID.NEXT COUNT and ID.RANGE wait
 LEAD_POLL_NS = 1_000_000  # the same while IDs lead the clock
-LEAST_PUT_OFF_NS = 500_000  # by which a tick becomes later
+LEAST_PUT_OFF_NS = 500_000  # a tick is not moved if it would be later by less than this
 
 
 class ClientSocket(Waiter, Holder, Protocol):
@@ -74,7 +74,6 @@ class QueueTicker:
         self._short_timer = short_timer
         self._due_ns: int | None = None  # when the next tick is due, if it is scheduled
         self._handle: asyncio.Handle | None = None  # of that tick, unless the short timer is set for it
-        self._is_short = False  # whether it is
 
     def schedule(self) -> None:
         """Arranges for the next tick, or moves it if it should be earlier, or quite a bit later.
@@ -86,12 +85,12 @@ class QueueTicker:
             later_ns = now_ns + delay_ns - self._due_ns
             if later_ns >= 0 and (later_ns < LEAST_PUT_OFF_NS or self._worker.generator.stopped_for_ms()):
                 return
+        is_timer_set = self._due_ns is not None and self._handle is None
         self._due_ns = now_ns + delay_ns
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-        if self._short_timer is not None and (delay_ns or self._is_short):
-            self._is_short = True
+        if self._short_timer is not None and (delay_ns or is_timer_set):
             self._short_timer.start(max(1, delay_ns), self._tick)
         elif delay_ns:
             self._handle = self._loop.call_later(delay_ns / 1e9, self._tick)
@@ -114,7 +113,6 @@ class QueueTicker:
 
     def _tick(self) -> None:
         self._due_ns = self._handle = None
-        self._is_short = False
         self._budget.begin_round()
         try:
             self._queue.serve()

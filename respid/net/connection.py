@@ -26,7 +26,7 @@ UNAUTHENTICATED_TURN_NS = 100_000
 # The time to read and keep what a client sends, and to write replies, in the budget of the round.
 READ_NS = 10_000
 NS_PER_BYTE = 1
-NS_PER_QUICK_BYTE = 20  # the same with the time to answer them, of quick requests in a short read
+NS_PER_QUICK_BYTE = 20  # of a short read of quick requests: with the time to answer them
 NS_PER_KNOWN = 300  # of a known request in a transaction that is answered at once
 FIRST_READ_BYTES = 32_000  # as long as the client has sent nothing
 MOST_UNNOTED_BYTES = 1400  # of a transaction: 128 known requests are too few for their memory to be noted
@@ -274,20 +274,19 @@ class Connection:
         is_quick = self.is_between_requests and len(data) < QUICK_READ_BYTES
         budget = self._budgets.authenticated if is_quick else self.budget
         budget.left_ns -= READ_NS + len(data) * (NS_PER_QUICK_BYTE if is_quick else NS_PER_BYTE)
+        if is_quick and budget.left_ns > 0:
+            output, is_all = pending.answer_short_read(data)
+            if not is_all:
+                return output + self._answer_turn()
+            if pending.reader.is_cut:
+                self._is_cut, self.is_between_requests = True, False
+            return output
+        pending.feed(data)
         if budget.left_ns <= 0:
-            pending.feed(data)
             self.next = _TURN
             self.is_between_requests = self.is_settled = False
             return b""
-        if not is_quick:
-            pending.feed(data)
-            return self._answer_turn()
-        output, is_all = pending.answer_short_read(data)
-        if not is_all:
-            return output + self._answer_turn()
-        if pending.reader.is_cut:
-            self._is_cut, self.is_between_requests = True, False
-        return output
+        return self._answer_turn()
 
     def forget(self) -> None:
         """Frees what the client holds, before the connection is closed."""

@@ -99,8 +99,6 @@ def consecutive_integers(first: int, count: int) -> bytes:
 
 def consecutive_strings(first: int, count: int) -> bytes:
     """Does the same with bulk strings, for clients whose integers are doubles."""
-    if count == 1:
-        return bulk_string(b"%d" % first)
     return _consecutive(first, count, _opening_of_string, lambda number: bulk_string(b"%d" % number))
 
 
