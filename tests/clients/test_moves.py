@@ -24,6 +24,7 @@ FOLLOWED = 'id_generator_moves_total{event="followed"}'
 ANNOUNCED = 'id_generator_moves_total{event="announced"}'
 CLOSED = 'id_generator_connections_closed_total{reason="max_age"}'
 OPENED = "id_generator_connections_total"
+CONNECTIONS = 10  # of the step `load`
 LEAST_MOVES = 10  # at the age; at least ten more follow in the drain
 MOVING = ["--max-connection-age", "2", *FROM_ZERO]
 DRAINING = ["--drain-delay", "4"]
@@ -73,7 +74,10 @@ def test_connections_move_without_a_loss(driver: Driver, workers: Workers) -> No
         workers.chosen = 1
         drawn += draw_during_the_drain(program, leaving)
         drawn += program.ids("load")
-        assert staying.metric(OPENED) >= 10
+        deadline = time.monotonic() + WAIT_SECONDS
+        while staying.metric(OPENED) < CONNECTIONS:  # a busy machine may run so few at once that a pool needs no more
+            assert time.monotonic() < deadline
+            drawn += program.ids("load")
         program.step("close")
     assert ("connections that were asked to leave have moved" in leaving.log) == is_asked
     assert len(drawn) == len(set(drawn))
