@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.cluster.container import Container
-from tests.cluster.installation import BY_FORCE, RETRYABLE, SMALL, Client, Namespace, Release, repeated, wait_for
+from tests.cluster.installation import BY_FORCE, NO_WORKERS, SMALL, Client, Namespace, Release, repeated, wait_for
 
 STANDSTILL_SECONDS = 40  # less than the minute after which the liveness probe fails
 
@@ -41,7 +41,7 @@ def test_frozen_and_replaced_pod_repeats_no_id(release: Release) -> None:
         old.let_go()
     assert repeated(thawed, successor) == 0
     assert max(thawed.spans) < min(successor.spans), "all IDs of the old pod lie below those of its successor"
-    assert set(thawed.errors) | set(successor.errors) <= RETRYABLE
+    assert set(thawed.errors) | set(successor.errors) <= NO_WORKERS
 
 
 def test_worker_that_stands_still_is_not_restarted(release: Release) -> None:
