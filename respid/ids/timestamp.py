@@ -1,10 +1,12 @@
 """Parses and formats points in time: Unix milliseconds or ISO 8601. It reads no clock."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LONGEST_TIME = 64  # characters; no valid time is longer, and parsing a long text takes long
+_SEPARATOR = re.compile("[Tt ]")  # between the date and the time of day
 _NO_TIME = "neither Unix milliseconds nor an ISO 8601 time, such as 2026-01-31T12:00Z"
 
 
@@ -21,6 +23,8 @@ def parse_timestamp_ms(text: str) -> int:
     if text.isascii() and text.removeprefix("-").isdigit():
         return int(text)
     try:
+        # datetime takes any character as the separator, even the sign of a zone: 2024-01-01+02:00 would be two o'clock.
+        date.fromisoformat(_SEPARATOR.split(text, maxsplit=1)[0])
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is {_NO_TIME}") from None

@@ -13,6 +13,8 @@ from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
         ("2024-01-01", 1704067200000),
         ("2024-01-01T01:00:00+01:00", 1704067200000),
         ("2024-01-01 00:00:00.123", 1704067200123),
+        ("20240101t000000Z", 1704067200000),
+        ("2024-W01T00:00", 1704067200000),
         ("2024-01-01T00:00:00.123999Z", 1704067200123),
         ("1969-12-31T23:59:59.999Z", -1),
         ("-1", -1),
@@ -29,6 +31,12 @@ def test_refuses_malformed_time(text: str) -> None:
     with pytest.raises(ValueError, match="neither Unix milliseconds nor") as raised:
         parse_timestamp_ms(text)
     assert len(str(raised.value)) < 150
+
+
+@pytest.mark.parametrize("text", ["2024-01-01+02:00", "2024-01-01-05:00", "2024-01-01x10:00", "2024-01-01110"])
+def test_zone_of_a_date_is_not_taken_for_a_time_of_day(text: str) -> None:
+    with pytest.raises(ValueError, match="neither Unix milliseconds nor"):
+        parse_timestamp_ms(text)
 
 
 def test_formats_year_beyond_calendar() -> None:
