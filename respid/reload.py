@@ -114,8 +114,9 @@ def _identify(paths: Iterable[Path]) -> Identity:
 
 
 def _identify_file(path: Path) -> tuple[int, int, int] | None:
+    # The time of the last change of any kind: a file that could not be read may need nothing but other permissions.
     try:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    return stat.st_ino, stat.st_ctime_ns, stat.st_size

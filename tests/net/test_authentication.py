@@ -75,6 +75,21 @@ def test_changed_password_file_is_reloaded(locked: RunningServer, password_file:
     assert is_right(locked, "second")
 
 
+def test_permissions_that_are_corrected_are_a_change(password_file: Path) -> None:
+    source = Source("--password-file", (password_file,), lambda: "passwords")
+    source.read()
+    assert not source.has_changed
+    before_ns = password_file.stat().st_ctime_ns
+
+    def correct() -> bool:
+        """A file system counts time in steps of some milliseconds."""
+        password_file.chmod(0o640)
+        return password_file.stat().st_ctime_ns != before_ns
+
+    wait_until(correct)
+    assert [source.has_changed for _ in range(2)] == [False, True]
+
+
 def test_reload_waits_for_a_complete_file(clock: ScriptedClock, password_file: Path) -> None:
     """It is being written for a second when the signal comes."""
     read: list[str] = []
