@@ -31,7 +31,7 @@ def _run(arguments: list[str]) -> int:
     try:
         exit_code = respid.main(arguments, prog_name="respid", standalone_mode=False)
     except click.UsageError as error:
-        _print(error.format_message())
+        _report_failure(error.format_message())
         return EXIT_WRONG_USE
     except click.ClickException as error:
         _report_failure(error.format_message())

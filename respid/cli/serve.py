@@ -35,8 +35,6 @@ def serve(context: click.Context, /, unknown_variables: str, **settings: Any) ->
     file. It has no option, because other users can see the arguments of a process.
     """
     from respid.cli.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without these
-
-    set_up_log(settings["log_format"], settings["log_level"])  # before what can fail
     from respid.highwater.stores import StoreError  # noqa: PLC0415
     from respid.net.bind import StartError  # noqa: PLC0415
     from respid.server import serve as serve_config  # noqa: PLC0415

@@ -139,6 +139,27 @@ def test_worker_id_in_use_is_one_json_line(start_server: StartServer, tmp_path: 
     assert f"worker ID 1 is in use by pid {holder.process.pid}" in json_lines(outcome)[-1]["message"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (["--worker-id", "5000"], {}, "worker ID 5000 (from --worker-id) is not between 0 and 1023"),
+        (["--port", "0"], {}, "--port 0 leaves no listener"),
+        ([], {"RESPID_PROT": "1"}, "unknown environment variable RESPID_PROT"),
+        ([], {"RESPID_MAX_CLIENTS": "many"}, "Invalid value for '--max-clients'"),
+    ],
+)
+@pytest.mark.parametrize("place", ["option", "variable"])
+def test_wrong_setting_is_one_json_line(
+    arguments: list[str], variables: dict[str, str], message: str, place: str
+) -> None:
+    log_format = (["--log-format", "json"], {}) if place == "option" else ([], {"RESPID_LOG_FORMAT": "json"})
+    outcome = run_process("serve", "--worker-id", "1", *arguments, *log_format[0], **variables, **log_format[1])
+    (line,) = json_lines(outcome)
+    assert outcome.exit_code == 2
+    assert (line["level"], line["event"]) == ("error", "fatal")
+    assert line["message"].startswith(message)
+
+
 def test_ctrl_c_stops_the_server(start_server: StartServer) -> None:
     server = start_server()
     assert server.stop(signal.SIGINT) == 0
