@@ -65,9 +65,14 @@ def make_tls_context(
     *, tls: bool, tls_ca_cert_file: Path | None, tls_cert_file: Path | None, tls_key_file: Path | None
 ) -> "ssl.SSLContext | None":
     """Takes the values of the options; returns None without --tls. Raises click.UsageError."""
+    files = [path for path in (tls_ca_cert_file, tls_cert_file, tls_key_file) if path]
     if not tls:
+        if files:
+            raise click.UsageError(f"{files[0]} is used with --tls only: without it, nothing is encrypted")
         return None
-    import ssl  # noqa: PLC0415 - only a connection with TLS needs it
+    import ssl  # noqa: PLC0415 - only a connection with TLS needs these
+
+    from respid.check.client_connection import describe_error  # noqa: PLC0415
 
     if tls_key_file and not tls_cert_file:
         raise click.UsageError("--tls-key-file needs --tls-cert-file")
@@ -76,8 +81,7 @@ def make_tls_context(
         if tls_cert_file:
             context.load_cert_chain(tls_cert_file, tls_key_file, _refuse_encrypted_key)
     except (OSError, ValueError) as error:
-        files = " and ".join(str(path) for path in (tls_ca_cert_file, tls_cert_file, tls_key_file) if path)
-        raise click.UsageError(f"{files}: {getattr(error, 'strerror', None) or error}") from None
+        raise click.UsageError(f"{' and '.join(map(str, files))}: {describe_error(error)}") from None
     return context
 
 

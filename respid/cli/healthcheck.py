@@ -18,7 +18,7 @@ def healthcheck(http_bind: tuple[str, ...], http_port: int, timeout: float) -> N
     try:
         status, body = _ask_any(local_addresses(http_bind), http_port, timeout)
     except (OSError, UnicodeError) as error:  # first: an answer that breaks off is an OSError and an HTTPException
-        reason = str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise click.ClickException(f"no answer from {host_ports(http_bind, http_port)}: {reason}") from None
     except HTTPException:
         raise click.ClickException(

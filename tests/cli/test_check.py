@@ -68,6 +68,22 @@ def test_refuses_an_encrypted_key(files: CertificateFiles, certificate: Path, tm
     assert f"{encrypted}: the key is encrypted" in outcome.error_line
 
 
+def test_names_a_file_without_a_certificate(files: CertificateFiles) -> None:
+    arguments = ("--tls", "--tls-ca-cert-file", str(files.client_key_file))
+    outcome = run_command_line("check", "localhost:1", *arguments)
+    assert outcome.exit_code == 2
+    assert outcome.error_line.startswith(f"respid: {files.client_key_file}: TLS failed: no certificate")
+    assert "_ssl.c" not in outcome.error_line
+
+
+@pytest.mark.parametrize("command", ["check", "status"])
+@pytest.mark.parametrize("option", ["--tls-ca-cert-file", "--tls-cert-file", "--tls-key-file"])
+def test_tls_files_without_tls_are_no_plain_connection(command: str, option: str, files: CertificateFiles) -> None:
+    outcome = run_command_line(command, "localhost:1", option, str(files.client_key_file))
+    assert outcome.exit_code == 2
+    assert "is used with --tls only" in outcome.error_line
+
+
 @pytest.mark.parametrize("address", ["localhost", "localhost:0", "localhost:65536", "::1:6379", "a b:1"])
 def test_refuses_an_invalid_address(address: str) -> None:
     outcome = run_command_line("check", address)
