@@ -19,9 +19,21 @@ MAX_PORT = 65535
 MAX_SECONDS = 1_000_000_000  # 31 years; timers cannot hold much more
 CONFIG_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 
-READABLE_FILE = click.Path(dir_okay=False, path_type=Path)
 
 Decorator = Callable[..., Any]
+
+
+class NamedPath(click.Path[Path]):
+    """The path of a file or a directory. An empty one, as from an unset variable, is not the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if value == "":
+            self.fail("the path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+READABLE_FILE = NamedPath(dir_okay=False, path_type=Path)
+DIRECTORY = NamedPath(file_okay=False, path_type=Path)
 
 
 class Integer(click.IntRange):

@@ -1,5 +1,6 @@
 """`respid serve`: turns options and environment variables into a Config, and runs the server."""
 
+import itertools
 import logging
 import os
 import socket
@@ -18,10 +19,12 @@ from respid.cli.worker_id import WorkerId, WorkerIdError, find_worker_id
 from respid.ids.clock import SystemClock
 from respid.ids.generator import max_sequence_reset
 from respid.ids.layout import Layout
-from respid.ids.timestamp import parse_timestamp_ms
+from respid.ids.timestamp import format_timestamp, parse_timestamp_ms
+from respid.net.address import ALL
 from respid.worker.config import Config
 
 PASSWORD_VARIABLE = "RESPID_PASSWORD"
+LEAST_EPOCH_MS = 100_000_000_000  # as a number, apart from 0; ISO 8601 can name a time before this one of 1973
 _log = logging.getLogger(__name__)
 
 
@@ -82,11 +85,12 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     Raises click.UsageError.
     """
     fields = dict(settings)
+    _refuse_mistaken_epoch(settings["epoch"])
     layout = parse_layout(fields.pop("layout"), fields.pop("epoch"))
     _refuse_unusable(layout, settings["start_above"])
     worker_id = _find_worker_id(fields.pop("worker_id"), fields.pop("worker_id_offset"), layout, environment, hostname)
-    if fields["store"] == "file" and fields["state_dir"] is None:
-        fields["state_dir"] = _user_state_dir()
+    if fields["store"] == "file":
+        fields["state_dir"] = (fields["state_dir"] or _user_state_dir()).absolute()  # as messages should name it
     config = Config(
         worker_id=worker_id.number,
         worker_id_source=worker_id.source,
@@ -98,6 +102,14 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     )
     _refuse_contradictions(config)
     return config
+
+
+def _refuse_mistaken_epoch(epoch: str) -> None:
+    """Raises click.UsageError for a year, a date or Unix seconds: an epoch cannot be corrected once it has IDs."""
+    if epoch.isdigit() and 0 < int(epoch) < LEAST_EPOCH_MS:
+        raise click.UsageError(
+            f"epoch {epoch} would be {format_timestamp(int(epoch))}: write it as in 2024-01-31, or in Unix milliseconds"
+        )
 
 
 def _refuse_unusable(layout: Layout, start_above: int | None) -> None:
@@ -132,6 +144,7 @@ def _refuse_contradictions(config: Config) -> None:
     """Raises click.UsageError if settings conflict."""
     if not (config.port or config.tls_port or config.unix_socket):
         raise click.UsageError("--port 0 leaves no listener: set --tls-port or --unix-socket")
+    _refuse_equal_ports(config)
     _refuse_tls(config)
     if config.reuse_port:
         _refuse_shared_port(config)
@@ -142,6 +155,16 @@ def _refuse_contradictions(config: Config) -> None:
     if config.username and not (config.password or config.password_file):
         raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")
     _refuse_numbers(config)
+
+
+def _refuse_equal_ports(config: Config) -> None:
+    """Raises click.UsageError if two of the server's own listeners would have the same address."""
+    ports = {"--port": config.port, "--tls-port": config.tls_port}
+    if ALL in (*config.bind, *config.http_bind) or not set(config.bind).isdisjoint(config.http_bind):
+        ports["--http-port"] = config.http_port
+    for (option, port), (other, other_port) in itertools.combinations(ports.items(), 2):
+        if port and port == other_port:
+            raise click.UsageError(f"{option} and {other} are both {port}: choose another port for one of them")
 
 
 def _refuse_tls(config: Config) -> None:

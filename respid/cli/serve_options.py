@@ -3,12 +3,11 @@
 To add one, add a field with its default to Config (respid/worker/config.py), and here an option that names the field.
 """
 
-from pathlib import Path
-
 import click
 
 from respid.cli.options import (
     CONFIG_DEFAULTS,
+    DIRECTORY,
     MAX_PORT,
     READABLE_FILE,
     Addresses,
@@ -170,7 +169,7 @@ id_settings = combine(
         "state_dir",
         "--state-dir",
         "Directory of the file store.",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=DIRECTORY,
         show_default="the user's state directory",
     ),
     config_setting(

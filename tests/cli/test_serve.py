@@ -57,6 +57,9 @@ def test_reads_environment_variables() -> None:
             {},
             f"the latest that this release takes is {respid.BUILD_DATE}T00:00:00.000Z",
         ),
+        ("--worker-id 1 --epoch 2024", {}, "epoch 2024 would be 1970-01-01T00:00:02.024Z: write it as in 2024-01-31"),
+        ("--worker-id 1", {"RESPID_EPOCH": "20240101"}, "epoch 20240101 would be 1970-01-01"),
+        ("--worker-id 1 --epoch 1704067200", {}, "epoch 1704067200 would be 1970-01-20"),
         ("--worker-id 1 --start-above -1", {}, "RESPID_START_ABOVE"),
         ("--worker-id 1 --start-above 9223372036854775808", {}, "RESPID_START_ABOVE"),
         ("--worker-id 1 --start-above 9223372036854775807", {}, "no ID of layout 41/10/12 is greater than 92233720"),
@@ -71,6 +74,16 @@ def test_reads_environment_variables() -> None:
         ("--worker-id 1 --username a\x1b]0;b\x07", {}, "--username 'a\\x1b]0;b\\x07' contains white space"),
         ("--worker-id 1", {"RESPID_PORT": "0"}, "--port 0 leaves no listener"),
         ("--worker-id 1 --reuse-port --store none", {}, "--reuse-port needs a store"),
+        ("--worker-id 1 --port 8080", {}, "--port and --http-port are both 8080: choose another port for one of them"),
+        ("--worker-id 1 --port 8080 --bind *", {}, "--port and --http-port are both 8080"),
+        ("--worker-id 1 --http-port 1 --tls-port 1", {}, "--tls-port and --http-port are both 1"),
+        ("--worker-id 1 --reuse-port --tls-port 6379", {}, "--port and --tls-port are both 6379"),
+        (
+            "--worker-id 1 --state-dir=",
+            {},
+            "Invalid value for '--state-dir' (env var: 'RESPID_STATE_DIR'): the path is empty",
+        ),
+        ("--worker-id 1 --unix-socket=", {}, "the path is empty"),
     ],
 )
 def test_refuses_settings_that_conflict(arguments: str, variables: dict[str, str], reason: str) -> None:
@@ -78,6 +91,19 @@ def test_refuses_settings_that_conflict(arguments: str, variables: dict[str, str
     assert (outcome.exit_code, outcome.config) == (2, None)
     assert outcome.error_line.startswith("respid: ")
     assert reason in outcome.error_line
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--port 8080 --bind 127.0.0.2", "--port 0 --unix-socket s", "--epoch 0", "--epoch 100000000000"]
+)
+def test_takes_settings_that_only_look_alike(arguments: str) -> None:
+    assert run_command_line("--worker-id", "1", *arguments.split()).config is not None
+
+
+def test_state_directory_is_absolute() -> None:
+    config = run_command_line("--worker-id", "1", "--state-dir", "state").config
+    assert config is not None
+    assert config.state_dir == Path.cwd() / "state"
 
 
 def test_warns_if_the_hostname_gives_the_worker_id(caplog: pytest.LogCaptureFixture) -> None:
@@ -96,11 +122,12 @@ def test_fails_if_a_port_is_in_use(taken_port: int, option: str) -> None:
 
 
 def test_names_both_ports_that_are_in_use(taken_port: int) -> None:
-    outcome = run_process(*SERVE, "--store", "none", "--port", str(taken_port), "--http-port", str(taken_port))
+    ports = ("--port", str(taken_port), "--http-bind", "localhost", "--http-port", str(taken_port))
+    outcome = run_process(*SERVE, "--store", "none", *ports)
     assert outcome.exit_code == 1
     assert outcome.error_line == (
         f"respid: cannot listen on 127.0.0.1:{taken_port}: Address already in use; choose another --port, or stop the"
-        f" process that uses it; cannot listen on 127.0.0.1:{taken_port}: Address already in use; choose another"
+        f" process that uses it; cannot listen on localhost:{taken_port}: Address already in use; choose another"
         " --http-port, or stop the process that uses it"
     )
 
