@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from respid.check.run import Check, CheckedWorker
@@ -17,12 +17,13 @@ class Report:
         workers = check.workers.values()
         self._workers = sorted(workers, key=lambda worker: (order.index(worker.address), worker.worker_id))
         self._max_clock_difference_seconds = max_clock_difference_seconds
-        failures = [*self._unusable(), *self._different_layouts(), *self._different_clocks()]
+        layouts = find_different_layouts((worker.layout.fingerprint, worker.address) for worker in self._workers)
+        failures = [*self._unusable(), *layouts, *self._different_clocks()]
         self.failures = [printable(line) for line in [*failures, *check.ledger.violations.lines()]]
 
     def notes(self) -> list[str]:
         """Returns observations that may explain the figures, one line each."""
-        notes = [*self._interruption(), *self._same_processes(), *self._leads(), *self._connections()]
+        notes = [*self._interruption(), *self._same_processes(), *self._undrawn(), *self._leads(), *self._connections()]
         return [f"note: {printable(note)}" for note in notes]
 
     @property
@@ -44,8 +45,8 @@ class Report:
 
     def verdict(self) -> str:
         """Returns the result in one line."""
-        workers = len({(worker.layout, worker.worker_id) for worker in self._workers})
-        drawn = f"{self.ids:,} IDs from {workers} worker{'s' * (workers != 1)}"
+        workers = len({(worker.layout, worker.worker_id) for worker in self._workers if worker.ids})
+        drawn = f"{self.ids:,} ID{'s' * (self.ids != 1)} from {workers} worker{'s' * (workers != 1)}"
         if self.failures:
             return f"FAILED: {len(self.failures)} failure{'s' * (len(self.failures) != 1)}, {drawn}"
         (fingerprint,) = {worker.layout.fingerprint for worker in self._workers}
@@ -90,14 +91,6 @@ class Report:
                 reason = checked.last_error or "the check was too short, or its rate too low"
                 yield f"{checked.address} returned no ID: {reason}"
 
-    def _different_layouts(self) -> Iterator[str]:
-        addresses = defaultdict[str, list[str]](list)
-        for worker in self._workers:
-            addresses[worker.layout.fingerprint].append(worker.address)
-        if len(addresses) > 1:
-            each = [f"{fingerprint} at {', '.join(where)}" for fingerprint, where in addresses.items()]
-            yield f"the workers have different layouts, so that their IDs can be equal: {'; '.join(each)}"
-
     def _different_clocks(self) -> Iterator[str]:
         """Compares the least difference that the measured round trips allow."""
         if not self._workers:
@@ -120,6 +113,12 @@ class Report:
             if one.run_ids & other.run_ids:
                 yield f"{one.address} and {other.address} are the same process (worker ID {one.worker_id})"
 
+    def _undrawn(self) -> Iterator[str]:
+        """Names each worker that others at its address have hidden: a Service may have sent it no request."""
+        for worker in self._workers:
+            if not worker.ids and any(other.ids for other in self._workers if other.address == worker.address):
+                yield f"{worker.address}: worker ID {worker.worker_id} returned no ID, so none of its IDs were verified"
+
     def _leads(self) -> Iterator[str]:
         for worker in self._workers:
             if worker.lead_seconds > self._max_clock_difference_seconds:
@@ -134,6 +133,16 @@ class Report:
             missing = self._check.plan.connections - checked.open
             if missing and checked.open:
                 yield f"{checked.address}: connections not open at the end: {missing:,} ({checked.last_error})"
+
+
+def find_different_layouts(workers: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Takes the fingerprint and the address of each worker. Yields a line if the fingerprints differ."""
+    addresses = defaultdict[str, dict[str, None]](dict)  # in order, and each of them once
+    for fingerprint, address in workers:
+        addresses[fingerprint][address] = None
+    if len(addresses) > 1:
+        each = [f"{fingerprint} at {', '.join(where)}" for fingerprint, where in addresses.items()]
+        yield f"the workers have different layouts, so that their IDs can be equal: {'; '.join(each)}"
 
 
 def printable(line: str) -> str:

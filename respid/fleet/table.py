@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respid.check.report import advice, printable
+from respid.check.report import advice, find_different_layouts, printable
 from respid.fleet.sample import Sample
 
 _HEADING = (
@@ -118,15 +118,12 @@ def _describe_row(row: Row) -> dict[str, Any]:
 
 def find_conflicts(rows: Iterable[Row]) -> Iterator[str]:
     """Yields a line for each worker ID of several processes, and one if the layouts differ: IDs can be equal then."""
-    holders, layouts = defaultdict[int, dict[str, str]](dict), defaultdict[str, list[str]](list)
-    for row in rows:
-        if row.sample:
-            holders[row.sample.worker_id].setdefault(row.sample.run_id, row.address)
-            layouts[row.sample.layout.fingerprint].append(row.address)
+    samples = [(row.address, row.sample) for row in rows if row.sample]
+    holders = defaultdict[int, dict[str, str]](dict)
+    for address, sample in samples:
+        holders[sample.worker_id].setdefault(sample.run_id, address)
     for worker_id, processes in holders.items():
         if len(processes) > 1:
             where = " and at ".join(processes.values())
             yield f"worker ID {worker_id} is in use by {len(processes)} processes, at {where}"
-    if len(layouts) > 1:
-        each = "; ".join(f"{fingerprint} at {', '.join(where)}" for fingerprint, where in layouts.items())
-        yield f"the workers have different layouts, so that their IDs can be equal: {each}"
+    yield from find_different_layouts((sample.layout.fingerprint, address) for address, sample in samples)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from respid.check import Address, Check, Plan, Report
+from respid.check.run import CheckedWorker
+from respid.ids.layout import Layout
 from tests.support.fake_worker import FakeWorker, serving
 
 PLAN = Plan((), seconds=100, connections=3, password="")
@@ -74,3 +76,26 @@ def test_above_is_proved_or_fails() -> None:
     (line,) = failed.failures
     assert line.startswith(f"{addresses[0]} (worker ID 1) returned ID")
     assert f", not above {1 << 62}" in line
+
+
+def report_of(*workers: CheckedWorker) -> Report:
+    """The report of a check that has found these workers, each at `ids:1`."""
+    check = Check(PLAN._replace(addresses=(Address("ids", 1),)))
+    check.workers = {(worker.address, worker.worker_id, worker.layout): worker for worker in workers}
+    check.addresses[0].open = 3
+    return Report(check, max_clock_difference_seconds=1)
+
+
+def test_worker_that_a_service_hides_is_noted() -> None:
+    layout = Layout()
+    report = report_of(CheckedWorker("ids:1", 4, layout), CheckedWorker("ids:1", 5, layout, ids=1))
+    assert report.failures == []
+    assert report.notes()[0] == "note: ids:1: worker ID 4 returned no ID, so none of its IDs were verified"
+    assert report.verdict().startswith("OK: 1 ID from 1 worker, all unique")
+
+
+def test_address_with_several_workers_is_named_once() -> None:
+    layouts = [Layout(), Layout(), Layout.parse("41/11/11")]
+    report = report_of(*(CheckedWorker("ids:1", number, layout, ids=1) for number, layout in enumerate(layouts)))
+    (line,) = report.failures
+    assert line.endswith("can be equal: 41/10/12@1704067200000 at ids:1; 41/11/11@1704067200000 at ids:1")

@@ -81,6 +81,10 @@ def test_finds_a_worker_id_twice() -> None:
 
 
 def test_finds_different_layouts() -> None:
-    rows = [Row("a:1", sample(1)), Row("b:1", sample(2, layout=Layout.parse("41/4/8", Layout().epoch_ms)))]
+    rows = [
+        Row("a:1", sample(1)),
+        Row("a:1", sample(3)),
+        Row("b:1", sample(2, layout=Layout.parse("41/4/8", Layout().epoch_ms))),
+    ]
     (line,) = find_conflicts(rows)
     assert line.endswith("can be equal: 41/10/12@1704067200000 at a:1; 41/4/8@1704067200000 at b:1")
