@@ -29,7 +29,7 @@ from respid.monitoring.systemd import SystemdReport
 from respid.net.address import host_ports
 from respid.net.bind import StartError, bind, listen
 from respid.net.clients import Clients
-from respid.net.credential_log import report_ended_crl, warn_about_end, warn_about_short
+from respid.net.credential_log import ExpiryLog, warn_about_short
 from respid.net.departures import Departures
 from respid.net.idle import Sweep
 from respid.net.listeners import RespListeners
@@ -83,6 +83,7 @@ class Server:
         self._stop = asyncio.Event()
         self._stop_signal_seconds: float | None = None  # monotonic time of the first stop signal
         self._tls = Tls(config) if config.tls_port else None
+        self._expiry_log = ExpiryLog(self._worker)
         self._claim = PortClaim(config)
         self._reloader = Reloader(self._sources())
 
@@ -106,11 +107,8 @@ class Server:
         """Raises OSError, ValueError."""
         description = tls.use()
         self._worker.stats.tls_certificate_end_seconds = tls.end_seconds
-        if tls.end_seconds is not None:
-            warn_about_end(tls.end_seconds, self._worker.clock.wall_ms() / 1000)
         self._worker.stats.tls_crl_end_seconds = tls.crl_end_seconds
-        if tls.crl_end_seconds is not None:
-            report_ended_crl(tls.crl_end_seconds, self._worker.clock.wall_ms() / 1000)
+        self._expiry_log.note_loaded()
         return description
 
     async def run(self) -> None:
@@ -136,8 +134,8 @@ class Server:
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
         departures = Departures(self._worker)
         sweep, peers = Sweep(clients, departures), Peers(self._config.peers, departures.note_new_worker)
-        rates = sample_rates(history, self._worker.stats)
-        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), rates, systemd.run())
+        rates, expiry = sample_rates(history, self._worker.stats), self._expiry_log.run()
+        running = (self._reloader.watch(), sweep.run(), peers.run(), clients.memory.run(), rates, expiry, systemd.run())
         background = [loop.create_task(run) for run in running]
         for task in background:
             task.add_done_callback(report_task_error)
