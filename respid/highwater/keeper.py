@@ -160,7 +160,7 @@ class Keeper:
             reservation.begin(floor_ms, ceiling_ms)
             # Last: if memory runs out above, the generator does not know the floor, and `end` must not store its end.
             self._is_holder = True
-        log_start(worker, self._store.name, survey.own, floor_ms, now_ms)
+        log_start(worker, self._store.name, survey, floor_ms, now_ms)
         if above_ms:
             _log.info(
                 "every ID of this start is greater than %d", worker.config.start_above, extra={"event": "start_above"}

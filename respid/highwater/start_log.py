@@ -2,7 +2,8 @@
 
 import logging
 
-from respid.highwater.stores import Mark
+from respid.highwater.floor import describe_change, find_changed
+from respid.highwater.stores import Mark, Survey
 from respid.highwater.stores.none import NoStore
 from respid.ids.generator import Obstacle
 from respid.worker.worker import Worker
@@ -10,10 +11,14 @@ from respid.worker.worker import Worker
 _log = logging.getLogger(__name__)
 
 
-def log_start(worker: Worker, store: str, own: Mark | None, floor_ms: int | None, now_ms: int) -> None:
-    """Logs how the mark that a start has found compares with the clock. `floor_ms` is where IDs begin, in Unix ms."""
+def log_start(worker: Worker, store: str, survey: Survey, floor_ms: int | None, now_ms: int) -> None:
+    """Logs how the marks that a start has found compare with its layout and the clock.
+
+    `floor_ms` is where IDs begin, in Unix milliseconds. Call it once the start has succeeded: that may take many tries.
+    """
+    _log_change(worker, survey)
     if floor_ms is None:
-        _log_no_floor(worker, store, own)
+        _log_no_floor(worker, store, survey.own)
         return
     lead_ms = floor_ms - now_ms
     if worker.generator.obstacle() is Obstacle.LEAD:
@@ -27,6 +32,21 @@ def log_start(worker: Worker, store: str, own: Mark | None, floor_ms: int | None
     elif lead_ms > 0:
         message = "the high-water mark is %d ms ahead of the wall clock: issuing IDs ahead of it until it catches up"
         _log.warning(message, lead_ms, extra={"event": "mark_ahead"})
+
+
+def _log_change(worker: Worker, survey: Survey) -> None:
+    layout = worker.generator.layout
+    former = find_changed(survey, layout)
+    if former is None:
+        return
+    _log.warning("%s: accepted", describe_change(former, layout), extra={"event": "layout_change"})
+    if not survey.knows_all:
+        _log.warning(
+            "layout changed to %s, but not all marks of other workers are known: IDs can repeat if one of them was"
+            " ahead of this worker's clock, or still runs",
+            layout.fingerprint,
+            extra={"event": "layout_change_unverified"},
+        )
 
 
 def _log_no_floor(worker: Worker, store: str, own: Mark | None) -> None:

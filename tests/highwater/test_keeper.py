@@ -401,6 +401,45 @@ def test_layout_change_begins_above_all_marks(clock: ScriptedClock, store: Scrip
     assert worker.generator.seal() == store.others[0].ceiling_ms
 
 
+@pytest.mark.parametrize(
+    ("others", "logged"),
+    [
+        ((), ["layout_change"]),
+        (None, ["layout_change", "layout_change_unverified"]),
+    ],
+)
+def test_layout_change_is_logged_once_it_has_succeeded(
+    clock: ScriptedClock,
+    store: ScriptedStore,
+    caplog: pytest.LogCaptureFixture,
+    others: tuple[Mark, ...] | None,
+    logged: list[str],
+) -> None:
+    failures = [StoreUnavailableError("slow")] * 5
+
+    def fail_at_first() -> None:
+        if failures:
+            raise failures.pop()
+
+    store.fingerprint, store.others, store.look = "41/11/11@1704067200000", others, fail_at_first
+    config = Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=True)
+    run_scripted(clock, Keeper(make_worker(config, store, clock), store).begin())
+    warnings = [event for event in events(caplog, "WARNING") if event.startswith("layout_change")]
+    assert warnings == logged
+    changes = [record.getMessage() for record in caplog.records if getattr(record, "event", "") == logged[-1]]
+    assert all("41/10/12@1704067200000" in message for message in changes)
+
+
+def test_refused_layout_change_is_not_logged_as_accepted(
+    clock: ScriptedClock, store: ScriptedStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.fingerprint = "40/10/13@1672531200000"
+    config = Config(worker_id=1, worker_id_source="test", store="none", accept_layout_change=True)
+    with pytest.raises(StoreError, match="IDs of that layout reach up to"):
+        run_scripted(clock, Keeper(make_worker(config, store, clock), store).begin())
+    assert events(caplog, "WARNING") == []
+
+
 def test_stores_missing_mark_again(clock: ScriptedClock, store: ScriptedStore, worker: Worker) -> None:
     async def keep_while_the_directory_is_moved() -> None:
         async with keeping(Keeper(worker, store)):

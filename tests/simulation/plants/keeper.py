@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from respid.highwater import floor as floor_module
 from respid.highwater import keeper as keeper_module
 from respid.highwater.clock_watch import ClockWatch
 from respid.highwater.floor import find_floor
@@ -165,7 +164,10 @@ def unknown_marks_taken_for_none(patch: Patch) -> None:
 
 @in_any_store(change_layout)
 def layout_change_accepted_by_itself(patch: Patch) -> None:
-    patch.setattr(floor_module, "_accept", lambda *_, **__: None)
+    def find(survey: Survey, layout: Layout, **options: Any) -> int | None:
+        return find_floor(survey, layout, **options | {"accepts_change": True})
+
+    patch.setattr(keeper_module, "find_floor", find)
 
 
 @in_any_store()
