@@ -1,9 +1,11 @@
 """The values that a command converts: its arguments, or those on standard input. A bad one does not stop the rest."""
 
 import csv
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from io import TextIOWrapper
 from typing import NamedTuple
 
 import click
@@ -66,9 +68,7 @@ def _values(arguments: tuple[str, ...], column: str | None, *, whole_lines: bool
     if arguments:
         yield from (Value(argument, "") for argument in arguments)
         return
-    lines = sys.stdin or ()
-    if sys.stdin and sys.stdin.isatty():
-        click.echo("reading standard input; end it with Ctrl-D", err=True)
+    lines = _open_standard_input()
     if column is not None:
         yield from _column_values(lines, column)
         return
@@ -78,13 +78,27 @@ def _values(arguments: tuple[str, ...], column: str | None, *, whole_lines: bool
                 yield Value(text, f"line {number}: ")
 
 
+def _open_standard_input() -> Iterable[str]:
+    """The lines of standard input, without a spreadsheet's byte order mark. A line that is not UTF-8 stops no other."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
+    if sys.stdin and sys.stdin.isatty():
+        click.echo("reading standard input; end it with Ctrl-D", err=True)
+    return sys.stdin or ()
+
+
 def _column_values(lines: Iterable[str], column: str) -> Iterator[Value]:
     """The values of one column. A heading is not a value: the first line has one if the column is given by name."""
+    csv.field_size_limit(sys.maxsize)  # of the other columns, too: they may hold whole documents
     rows = csv.reader(lines)
-    index = int(column) - 1 if column.isdigit() else _find_heading(next(rows, []), column)
+    first = next(rows, [])
+    is_number = column.isdecimal()
+    index = int(column) - 1 if is_number else _find_heading(first, column)
     if index < 0:
         raise BadColumnError("--column starts at 1")
-    for row in rows:
+    if index >= len(first) > 0:
+        raise BadColumnError(f"no column {column} in the first line of standard input: it has {len(first)}")
+    for row in itertools.chain([first] if is_number else [], rows):
         place = f"line {rows.line_num}: "
         text = row[index].strip().strip("'") if index < len(row) else ""
         if text:

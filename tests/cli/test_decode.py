@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.support.command_line import run_command_line, run_process
+from tests.support.environment import clean_environment
 
 AN_ID = "379216510486319104"
 
@@ -114,6 +115,41 @@ def test_columns_are_counted_from_one() -> None:
     outcome = run_command_line("decode", "--column", "0", stdin=f"{AN_ID}\n")
     assert outcome.exit_code == 2
     assert outcome.error_line.endswith("--column starts at 1")
+
+
+@pytest.mark.parametrize("column", ["3", "²"])
+def test_refuses_a_column_that_there_is_not(column: str) -> None:
+    outcome = run_command_line("decode", "--column", column, stdin=f"name,order_id\nSmith,{AN_ID}\n")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert f"no column {column}" in outcome.error_line.replace("'", "")
+
+
+def decode_bytes(stdin: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """In a process whose standard input is strict about UTF-8, as with most locales."""
+    command = [sys.executable, "-m", "respid", "decode", "--json", *arguments]
+    environment = clean_environment() | {"PYTHONIOENCODING": "utf-8:strict"}
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, env=environment)
+
+
+def test_bytes_that_are_not_utf_8_do_not_stop_the_others() -> None:
+    ended = decode_bytes(b"caf\xe9\n" + AN_ID.encode())
+    assert ended.returncode == 1
+    assert json.loads(ended.stdout)["id_string"] == AN_ID
+    assert ended.stderr.startswith(b"respid: line 1: 'caf")
+    assert ended.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--column", "id"], ["--column", "1"], []])
+def test_takes_the_byte_order_mark_of_a_spreadsheet(arguments: list[str]) -> None:
+    table = f"id,name\n{AN_ID},Müller\n" if "id" in arguments else f"{AN_ID},\n"
+    ended = decode_bytes(table.encode("utf-8-sig"), *arguments)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert json.loads(ended.stdout)["id_string"] == AN_ID
+
+
+def test_other_columns_may_hold_whole_documents() -> None:
+    outcome = run_command_line("decode", "--json", "--column", "id", stdin=f"text,id\n{'x' * 200_000},{AN_ID}\n")
+    assert (outcome.exit_code, json.loads(outcome.stdout)["id_string"]) == (0, AN_ID)
 
 
 def test_decodes_a_time_that_has_no_local_date() -> None:
