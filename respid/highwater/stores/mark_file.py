@@ -9,12 +9,13 @@ from respid.ids.layout import Layout
 
 _FORMAT = "respid high-water mark"
 _VERSION = 1
+_MAX_VERSION = 1000  # more is no version of a release to come
 _MAX_MS = 1 << 63
 _MAX_ID = 1 << 63
 
 
 class DamagedError(StoreError):
-    """The file exists, but no mark can be read from it."""
+    """The file exists, but no mark can be read from it: it is damaged, or from a newer release."""
 
 
 class StoredMark(NamedTuple):
@@ -45,8 +46,14 @@ def read_mark(content: bytes, path: Path, worker_id: int) -> StoredMark:
         raise damaged(path, "it is not JSON" if content.strip() else "it is empty") from None
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise damaged(path, "it is not a high-water mark of respid")
-    if state.get("version") != _VERSION:
-        raise damaged(path, f"it has version {state.get('version')!r}"[:100] + f"; this respid reads {_VERSION}")
+    version = state.get("version")
+    if type(version) is int and _VERSION < version < _MAX_VERSION:
+        raise DamagedError(
+            f"{path} was written by a newer release of respid: it has version {version}, and this release reads"
+            f" {_VERSION}. It is needed, so do not remove it, but start the newer release again"
+        )
+    if version != _VERSION:
+        raise damaged(path, f"it has version {version!r}"[:100] + f"; this respid reads {_VERSION}")
     if state.get("worker_id") != worker_id:
         raise damaged(path, f"it belongs to worker ID {state.get('worker_id')!r}"[:100])
     ceiling_ms = _number(state, "ceiling_ms", 0, _MAX_MS, path)

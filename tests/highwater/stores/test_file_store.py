@@ -117,7 +117,9 @@ async def test_refuses_second_process_until_first_ends(tmp_path: Path) -> None:
         (b"\xff\xfe", "it is not JSON"),
         (b"[]", "it is not a high-water mark of respid"),
         (b'{"ceiling_ms": 5}', "it is not a high-water mark of respid"),
-        ({"version": 2}, "it has version 2; this respid reads 1"),
+        ({"version": "2"}, "it has version '2'; this respid reads 1"),
+        ({"version": 0}, "it has version 0; this respid reads 1"),
+        ({"version": 10**26}, "it has version 1000"),
         ({"ceiling_ms": -1}, "its ceiling_ms is -1"),
         ({"ceiling_ms": True}, "its ceiling_ms is True"),
         ({"ceiling_ms": "5"}, "its ceiling_ms is '5'"),
@@ -142,6 +144,14 @@ async def test_refuses_and_keeps_damaged_file(
     assert str(caught.value).startswith(f"{state_path} is damaged: {reason}")
     assert "\n" not in str(caught.value)
     assert state_path.read_bytes() == content
+
+
+async def test_mark_of_a_newer_release_is_not_to_be_removed(store: FileStore, state_path: Path) -> None:
+    state_path.write_text('{"format": "respid high-water mark", "version": 2}')
+    with pytest.raises(
+        StoreError, match=r"was written by a newer release of respid: it has version 2.*do not remove it"
+    ):
+        await store.load()
 
 
 async def test_loads_layout_of_mark(store: FileStore, tmp_path: Path) -> None:
