@@ -84,7 +84,7 @@ class HttpClients:
         if route is None:
             return json_response(404, {"error": f"not found; the paths are {', '.join(self.routes)}"})
         if request.method not in (b"GET", b"HEAD"):
-            return json_response(405, {"error": "method not allowed; use GET or HEAD"})
+            return json_response(405, {"error": "method not allowed; use GET or HEAD"}, (("Allow", "GET, HEAD"),))
         accept = b", ".join(value for name, value in request.headers if name == b"accept")
         return route(accept.decode("latin-1"))
 
