@@ -9,6 +9,9 @@ Most of these clients send the same pipeline again and again, with other keys of
 read is kept once it was repeated, and the next read is compared with it as a whole. That leaves 0.15 us for each of
 sixteen requests.
 
+Clients that reserve blocks of IDs send INCRBY with another number each time. So once a client has sent several in a
+row, what it sends is split at the bytes that such frames begin with. That takes half the time for each of them.
+
 Like the runs of `fast_path`, it must equal the general path: it looks up or compares all bytes that matter, and skips
 exactly the length that the header of a key announces, and the two bytes after it, which the reader ignores as well.
 """
@@ -38,6 +41,8 @@ _MOST_LOST = 16 * _SHAPE_READS
 _LEAST_WORTH = 3
 _FRAMES_FOR_ATTEMPT = 2  # as many more make up for one in vain
 _LEAST_PERIODIC_BYTES = LEAST_PERIODIC * OPENING_BYTES
+_LEAST_SPLIT = 8  # frames in a row that begin with the same bytes; to split fewer is not worth it
+_MOST_SPLIT_BYTES = 140  # of each: more than with an argument of 99 bytes and a number of nine digits
 _UNKNOWN_BYTES = 1 << 40  # of an argument that is long, or whose header is incomplete: it ends after any buffer
 _MOST_DIGITS = 15  # as many milliseconds, or seconds, are a valid time for each command that takes one
 # The bytes of an argument, by the first four of its header. A reader ignores the byte behind a carriage return.
@@ -56,7 +61,7 @@ FREE = b""
 
 
 ByLast = Mapping[bytes, Subject | None]
-"""Subjects by the last argument of their frames, with its header; None for those that are not known."""
+"""Subjects by the last argument of their frames, with its header; None for all other bytes."""
 
 
 class Extra(NamedTuple, Generic[Subject]):
@@ -138,10 +143,12 @@ class KnownFrames(BackOff, Generic[Subject]):
         "_last",
         "_lost",
         "_lost_on_periods",
+        "_opening",
         "_period",
         "_read",
         "_runs",
         "_shape",
+        "_split_frames",
         "pause",
     )
 
@@ -159,6 +166,8 @@ class KnownFrames(BackOff, Generic[Subject]):
         self._period: Period[Subject] | None = None  # that frames of the same kinds have had
         self._kinds_of_period: Kinds[Subject] = {}
         self._lost_on_periods = 0  # the time of as many periods, likewise
+        self._opening = b""  # with which the next frames may begin that differ in their last argument
+        self._split_frames = 0  # how many of them came in a row
 
     @property
     def held_bytes(self) -> int:
@@ -180,8 +189,10 @@ class KnownFrames(BackOff, Generic[Subject]):
         if self._period is None and len(buffer) < _LEAST_PERIODIC_BYTES:
             found, end, is_miss = self._scan(kinds, buffer, position, most_alike, MOST_FRAMES)
         else:
-            found, end, is_miss = self._find(kinds, buffer, position, most_alike)
+            found, end, is_miss = self._find_many(kinds, buffer, position, most_alike)
         if not found:
+            if not is_miss:
+                self._alike -= 1  # the general path takes one, and learns from it
             self._doubt(is_miss=is_miss)
             return (), position
         if most_alike == _ANY_NUMBER:
@@ -222,7 +233,7 @@ class KnownFrames(BackOff, Generic[Subject]):
         """Returns the subjects of the first frames in the buffer, runs among them, and where the last one ends."""
         if self._shape is not None and self._has_shape(self._shape, kinds, buffer):
             return self._read, len(buffer)
-        found, end, _ = self._find(kinds, buffer, 0, _ANY_NUMBER)
+        found, end, _ = self._find_many(kinds, buffer, 0, _ANY_NUMBER)
         self._last = None  # as `find` does
         if end == len(buffer):
             self._remember(kinds, buffer, found)
@@ -264,6 +275,61 @@ class KnownFrames(BackOff, Generic[Subject]):
         if not position and len(more) >= LEAST_PERIODIC and self._lost_on_periods < _MOST_LOST:
             self._period, self._kinds_of_period = period_of(more), kinds
         return found + more, end, is_miss
+
+    def _find_many(
+        self, kinds: Kinds[Subject], buffer: bytes, position: int, most_alike: int
+    ) -> tuple[tuple[Subject, ...], int, bool]:
+        """Does what `_find` does, and splits the buffer where that finds the frames as well."""
+        if not self._opening or not buffer.startswith(self._opening, position):
+            found, end, is_miss = self._find(kinds, buffer, position, most_alike)
+            if len(found) >= _LEAST_SPLIT and self._period is None:
+                self._learn_opening(kinds, buffer, position, end, len(found))
+            return found, end, is_miss
+        found, end = self._split(kinds, buffer, position, most_alike)
+        if end == len(buffer) or len(found) == MOST_FRAMES:
+            return found, end, False
+        more, end, is_miss = self._scan(kinds, buffer, end, most_alike, MOST_FRAMES - len(found))
+        return found + more, end, is_miss
+
+    def _learn_opening(self, kinds: Kinds[Subject], buffer: bytes, begun: int, end: int, frames: int) -> None:
+        """Expects more frames that begin like these if all of these do, and differ in their last argument."""
+        opening = buffer[begun : begun + kinds[buffer[begun : begun + OPENING_BYTES]].start]
+        if _by_last(kinds, opening) is not None and buffer.count(opening, begun, end) == frames:
+            self._opening, self._split_frames = opening, frames
+
+    def _split(
+        self, kinds: Kinds[Subject], buffer: bytes, position: int, most_alike: int
+    ) -> tuple[tuple[Subject, ...], int]:
+        """Does what `_scan` does for frames with the expected opening, up to twice as many as came in a row before.
+
+        What is between two openings is a frame if its key ends where its last argument begins. If a key holds an
+        opening, it does not.
+        """
+        opening, most = self._opening, min(2 * self._split_frames, MOST_FRAMES)
+        by_last = _by_last(kinds, opening)
+        if by_last is None:
+            return (), position
+        start = position + len(opening)
+        parts = buffer[start : start + most * _MOST_SPLIT_BYTES].split(opening, most)[:most]
+        last, alike = self._last, self._alike
+        found: list[Subject] = []
+        for part in parts:
+            subject = by_last[part[_ARGUMENT_BYTES.get(part[:4], _UNKNOWN_BYTES) :]]
+            if subject is None:
+                break
+            if subject is not last:
+                last, alike = subject, 0
+            elif alike == most_alike:
+                break
+            else:
+                alike += 1
+            found.append(subject)
+        self._last, self._alike = last, alike
+        frames = len(found)
+        self._split_frames = frames if frames < len(parts) else max(self._split_frames, frames)
+        if self._split_frames < _LEAST_SPLIT:
+            self._opening = b""
+        return tuple(found), position + frames * len(opening) + sum(map(len, parts[:frames]))
 
     def _learn(self, period: Period[Subject], shape: Shape) -> None:
         """Takes another shape of the period, unless these have not helped."""
@@ -309,7 +375,6 @@ class KnownFrames(BackOff, Generic[Subject]):
             if subject is not last:
                 last, alike = subject, 0
             elif alike == most_alike and may_run:
-                alike -= not found  # the general path takes one, and learns from it
                 break
             else:
                 alike += 1
@@ -335,6 +400,14 @@ class KnownFrames(BackOff, Generic[Subject]):
         else:
             self._shape = None
         self._read = subjects
+
+
+def _by_last(kinds: Kinds[Subject], opening: bytes) -> ByLast[Subject] | None:
+    """Returns what decides about the subject of frames that begin so, if only one free argument comes before it."""
+    kind = kinds.get(opening[:OPENING_BYTES])
+    if kind is None or kind.extra is None or kind.extra[:-1] != (b"", (), None):
+        return None
+    return kind.extra.by_last
 
 
 def _shape_of(kinds: Kinds[Subject], buffer: bytes) -> Shape:

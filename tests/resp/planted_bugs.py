@@ -286,6 +286,32 @@ def period_that_begins_anywhere(patch: Patch) -> None:
 
 
 @plant
+def key_that_holds_an_opening_split(patch: Patch) -> None:
+    """What is between two openings is taken for a frame, whatever the length of its key."""
+
+    def split_anywhere(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, *given: Any) -> tuple[Any, int]:
+        found, end = split(known, kinds, buffer, *given)
+        opening = buffer[end : end + 16]
+        following = buffer.find(opening, end + 1) if found and opening.endswith(b"INCRBY\r\n") else -1
+        return (found, end) if following < 0 else ((*found, found[-1]), following)
+
+    split = KnownFrames._split
+    patch.setattr(KnownFrames, "_split", split_anywhere)
+
+
+@plant
+def incomplete_block_split(patch: Patch) -> None:
+    """The last digit may be missing."""
+
+    def split_early(known: KnownFrames[Any], kinds: Kinds[Any], buffer: bytes, *given: Any) -> tuple[Any, int]:
+        found, end = split(known, kinds, buffer + b"0\r\n", *given)
+        return found, min(end, len(buffer))
+
+    split = KnownFrames._split
+    patch.setattr(KnownFrames, "_split", split_early)
+
+
+@plant
 def block_above_the_limit_known(patch: Patch) -> None:
     """A block that the layout does not have is the largest one."""
     find = known._Blocks.__missing__

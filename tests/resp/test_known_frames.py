@@ -3,6 +3,10 @@
 `test_fast_path` and the fuzzer compare them with the general path.
 """
 
+from collections.abc import Iterable
+from random import Random
+from typing import Any
+
 import pytest
 
 from respid.commands import COMMANDS, Draw, known, run
@@ -13,7 +17,7 @@ from respid.net.connection import Connection
 from respid.net.pending_requests import MOST_QUICK
 from respid.net.states import Next
 from respid.resp.fast_path import RunReader
-from respid.resp.known_frames import FREE, OPENING_BYTES, Kind, KnownFrames, kind_of
+from respid.resp.known_frames import FREE, OPENING_BYTES, Kind, Kinds, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.byte_streams import request
@@ -136,6 +140,138 @@ def test_blocks_are_answered_without_a_call_for_each(
     assert all(after - before >= size for before, after, size in zip(last, last[1:], ids[1:], strict=False))
     assert worker.stats.commands["incrby"] == 300
     assert worker.generator.ids_issued == sum(ids)
+
+
+def find_all(known: KnownFrames[Known], kinds: Kinds[Known], sent: bytes) -> tuple[list[Known], int]:
+    """Returns the subjects of the frames up to one that is not found, and where they end."""
+    subjects: list[Known] = []
+    end, found = 0, True
+    while found:
+        more, end = known.find(kinds, sent, end)
+        subjects += more
+        found = bool(more)
+    return subjects, end
+
+
+def blocks(sizes: Iterable[int], key: bytes = b"key") -> bytes:
+    return b"".join([request("INCRBY", key, str(size)) for size in sizes])
+
+
+def splitting(kinds: Kinds[Known]) -> KnownFrames[Known]:
+    """Returns the known frames of a client that has sent many blocks of different sizes."""
+    known = KnownFrames[Known](RunReader[Known]())
+    known.find(kinds, blocks(range(1, 129)), 0)
+    assert known._opening
+    return known
+
+
+def test_blocks_of_different_sizes_are_split(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once many came in a row, whatever their keys, but for a key that holds what they begin with."""
+    kinds = known_kinds(connect(worker).session)
+    known = splitting(kinds)
+    others = (b"", b"x" * 9, b"*\r\n$1\r\n1", b"\r\n$1\r\n7\r\n", b"y" * 99, request("INCR", "a"))
+    sent = b"".join([blocks([size], key) for size, key in enumerate(others * 16, 20)])
+    sizes = [each.drawn.ids for each in find_all(splitting(kinds), kinds, sent)[0] if each.drawn]
+    assert sizes == [*range(20, 20 + 16 * len(others))]
+    monkeypatch.delattr(KnownFrames, "_scan")
+    found, end = known.find(kinds, sent, 0)
+    assert (len(found), end) == (len(sizes), len(sent))
+    with pytest.raises(AttributeError):
+        known.find(kinds, blocks(range(1, 9), request("INCRBY", "a", "5")) + sent, 0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_splitting_finds_the_same_frames(seed: int, worker: Worker) -> None:
+    """Also those that are damaged, cut, or may begin a run, which all end it."""
+    random, kinds = Random(seed), known_kinds(connect(worker).session)
+    fake = request("INCRBY", "a", "2")
+    keys = [
+        b"a",
+        b"key",
+        b"",
+        b"x" * 10,
+        b"x" * 99,
+        b"x" * 100,
+        b"\r\n$1\r\n2\r\n",
+        fake,
+        fake[:-1],
+        b"." + fake,
+        fake[:16],
+    ]
+    for _ in range(40):
+        sizes = random.choices(
+            [1, 2, 3, 30, 400, 4096], [9, 9, 9, 9, 9, random.choice([0, 9])], k=random.randint(8, 200)
+        )
+        frames = [blocks([size], random.choice(keys[: random.choice([2, 5, len(keys)])])) for size in sizes]
+        if random.random() < 0.3:
+            frames.insert(random.randrange(len(frames)), random.choice([FOUR, fake[:-2], fake * 5, blocks([0])]))
+        sent = bytearray().join(frames)
+        if random.random() < 0.3:
+            sent[random.randrange(len(sent))] = random.choice(b"0129$*\r\n")
+        read = bytes(sent[: random.choice([len(sent), random.randrange(len(sent))])])
+        known, split = KnownFrames[Known](RunReader[Known]()), splitting(kinds)
+        split._last, split._alike = known._last, known._alike
+        split._split_frames = random.choice([4, 8, 128])
+        assert find_all(split, kinds, read) == find_all(known, kinds, read)
+        assert split._alike == known._alike
+
+
+@pytest.mark.parametrize(("frames", "attempts"), [(128, 1), (8, 1), (7, 0), (0, 0)])
+def test_fewer_than_eight_frames_are_not_split_again(
+    frames: int, attempts: int, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds, tried = known_kinds(connect(worker).session), 0
+    known, split = splitting(kinds), KnownFrames._split
+
+    def count(*given: Any) -> tuple[tuple[Known, ...], int]:
+        nonlocal tried
+        tried += 1
+        return split(*given)
+
+    rest = blocks([0] * 20)
+    known.find(kinds, blocks(range(1, 1 + frames)) + rest, 0)
+    monkeypatch.setattr(KnownFrames, "_split", count)
+    known.find(kinds, blocks([5]) + rest, 0)
+    assert tried == attempts
+
+
+def test_no_more_than_twice_as_many_frames_are_split(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So an attempt that fails costs no more than what was found before it. A read that ends is no failure.
+
+    The last one of the first read is not split from what follows it.
+    """
+    kinds = known_kinds(connect(worker).session)
+    known = splitting(kinds)
+    monkeypatch.setattr(KnownFrames, "_scan", lambda _known, _kinds, _buffer, position, *_: ((), position, False))
+    numbers = [
+        len(known.find(kinds, sent, 0)[0])
+        for sent in (
+            blocks(range(1, 11)) + FOUR * 9,
+            blocks(range(1, 101)),
+            blocks(range(1, 31)),
+            blocks(range(1, 101)),
+            blocks(range(1, 101)),
+        )
+    ]
+    assert numbers == [9, 18, 30, 60, 100]
+
+
+def test_frames_of_several_kinds_are_not_split(worker: Worker) -> None:
+    kinds = known_kinds(connect(worker).session)
+    for words in (
+        "HINCRBY key field SIZE",
+        "INCRBY key SIZE,PING",
+        "EXPIRE key SIZE",
+        "INCRBY key SIZE,INCRBYFLOAT key 1",
+    ):
+        known = KnownFrames[Known](RunReader[Known]())
+        several = words.split(",")
+        sent = b"".join(
+            [request(*each.replace("SIZE", str(size)).split()) for size in range(1, 60) for each in several]
+        )
+        found, end = find_all(known, kinds, sent)
+        assert (len(found), end) == (59 * len(several), len(sent))
+        assert not known._opening
 
 
 def test_stops_where_a_run_may_begin(worker: Worker) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from respid.resp import fast_path
 from tests.resp.planted_bugs import ALL, Bug
-from tests.resp.test_fast_path import SETTINGS, pieces_of_stream
+from tests.resp.test_fast_path import SETTINGS, stream_number
 from tests.support.both_paths import check_equality
 
 ATTEMPTS = 2000  # streams in which a bug must show
@@ -19,7 +19,7 @@ def test_planted_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None
     try:
         for seed in range(ATTEMPTS):
             try:
-                check_equality(pieces_of_stream(Random(seed)), SETTINGS[seed % len(SETTINGS)])
+                check_equality(stream_number(seed, Random(seed)), SETTINGS[seed % len(SETTINGS)])
             except AssertionError:
                 return
     finally:
