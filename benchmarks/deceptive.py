@@ -6,7 +6,7 @@ from benchmarks.plan import Plan
 from benchmarks.results import RATIO, Measured, Row, Table, at_most
 from benchmarks.rounds import median, ratio
 from benchmarks.servers import running_respid
-from benchmarks.streams import Stream, in_turn
+from benchmarks.streams import STREAMS, Stream, in_turn
 
 MORE_ROUNDS = 2  # for each of the plan: the target is 2 % away
 DEPTHS = (1, 16)
@@ -15,6 +15,10 @@ LONG = "x" * 120
 # Requests that are nearly known, or promise runs that do not come.
 DECEPTIVE = {
     "increments change every fourth time": Stream(tuple(f"INCRBY orders {2 + place // 4}" for place in range(80))),
+    "increments change each time": STREAMS["INCRBY, increments differ"],
+    "increments change each time, every tenth is wrong": Stream(
+        tuple(f"INCRBY orders {place % 10 and 2 + place}" for place in range(80)), fails=True
+    ),
     "two commands in turn, twice each": Stream(("INCR orders",) * 2 + ("HINCRBY counters orders 2",) * 2),
     "two commands in turn, six times each": Stream(("PING",) * 6 + ("TTL orders",) * 6),
     "two commands in turn, twelve times each": Stream(("GET orders",) * 12 + ("EXISTS orders",) * 12),
