@@ -177,7 +177,7 @@ def answer_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, by
 
 def _take(session: Session, requests: tuple[Known, ...], ends: tuple[int, ...]) -> tuple[int, int]:
     """Draws for requests with blocks among them: (first ID, number of draws), or (0, 0) if none now."""
-    draw = next(request.drawn for request in requests if request.drawn)
+    draw = requests[0].drawn or next(request.drawn for request in requests if request.drawn)
     return draw.take_different(session, ends)
 
 
