@@ -156,7 +156,9 @@ def _running(
     transport: Transport = TCP,
     tree: Path | None = None,
 ) -> Iterator[Server]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RESPID_")}
+    # Without bytecode, Python would compile all modules at each start. pip and the image have it.
+    removed = ("RESPID_", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
     began = time.monotonic()
     with pinned_to(core):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, cwd=tree)
