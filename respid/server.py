@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,7 @@ class Server:
         listeners = RespListeners(clients, self._tls)
         self._claim.take()
         http_servers = await self._listen(http, listeners)
+        _spare_collections()
         keeping = loop.create_task(self._keep_reservation(listeners.describe()))
         keeping.add_done_callback(lambda _: self._stop.set())  # it ends on its own only if it fails
         departures = Departures(self._worker)
@@ -213,13 +215,15 @@ class Server:
             return
         await self._keeper.begin()
         self._log_start(listening)
-        _ = self._render_metrics  # imported while requests are already answered, so that the first scrape need not wait
-        # All objects so far live as long as the process: full collections can skip them.
-        gc.collect()
-        gc.freeze()
-        young, middle, old = gc.get_threshold()
-        gc.set_threshold(young, middle, old * FULL_COLLECTION_FACTOR)
+        loading = asyncio.create_task(self._load_metrics())
+        loading.add_done_callback(report_task_error)
         await self._keeper.keep()
+
+    async def _load_metrics(self) -> None:
+        """Imports what the first scrape needs, so that it need not wait. Meanwhile, the event loop answers requests."""
+        await asyncio.to_thread(import_module, "respid.monitoring.metrics")
+        _ = self._render_metrics
+        gc.freeze()
 
     def _handle_stop_signal(self, stop_signal: signal.Signals) -> None:
         now_seconds = time.monotonic()
@@ -244,7 +248,7 @@ class Server:
 
     @cached_property
     def _render_metrics(self) -> Callable[[str], tuple[str, bytes]]:
-        from respid.monitoring.metrics import Exposition  # noqa: PLC0415 - a fifth of all import time
+        from respid.monitoring.metrics import Exposition  # noqa: PLC0415 - a quarter of all import time
 
         return Exposition(self._worker).render
 
@@ -287,6 +291,13 @@ class Server:
             status_page_url(config),
             extra={"event": "started"},
         )
+
+
+def _spare_collections() -> None:
+    """Makes full collections rare, and all of them skip the objects so far, which live as long as the process."""
+    gc.freeze()
+    young, middle, old = gc.get_threshold()
+    gc.set_threshold(young, middle, old * FULL_COLLECTION_FACTOR)
 
 
 def log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
