@@ -1,6 +1,5 @@
 """The values that a command converts: its arguments, or those on standard input. A bad one does not stop the rest."""
 
-import csv
 import itertools
 import re
 import sys
@@ -89,6 +88,8 @@ def _open_standard_input() -> Iterable[str]:
 
 def _column_values(lines: Iterable[str], column: str) -> Iterator[Value]:
     """The values of one column. A heading is not a value: the first line has one if the column is given by name."""
+    import csv  # noqa: PLC0415 - only --column needs it
+
     csv.field_size_limit(sys.maxsize)  # of the other columns, too: they may hold whole documents
     rows = csv.reader(lines)
     first = next(rows, [])

@@ -1,6 +1,5 @@
 """Environment variables that look like settings: unknown ones, and those that Kubernetes sets for a Service."""
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 
@@ -51,6 +50,8 @@ def describe_unknown(name: str, known: Collection[str]) -> str:
     >>> describe_unknown("RESPID_EPCH", ["RESPID_EPOCH", "RESPID_PORT"])
     'RESPID_EPCH (did you mean RESPID_EPOCH?)'
     """
+    import difflib  # noqa: PLC0415 - only for a mistake
+
     names = [each.removeprefix(PREFIX) for each in known if each.startswith(PREFIX)]
     similar = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1)
     return f"{name} (did you mean {PREFIX}{similar[0]}?)" if similar else name

@@ -1,7 +1,6 @@
 """INFO and its sections."""
 
 import os
-import platform
 from collections.abc import Callable
 
 from respid import __version__
@@ -19,12 +18,12 @@ _UNIT = 1024
 
 
 def _server(session: Session) -> dict[str, str | int]:
-    uptime = int(session.worker.uptime_seconds)
+    uptime, system = int(session.worker.uptime_seconds), os.uname()
     return {
         "redis_version": REDIS_VERSION,
         "redis_mode": "standalone",
         "respid_version": __version__,
-        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "os": f"{system.sysname} {system.release} {system.machine}",
         "arch_bits": 64,
         "process_id": os.getpid(),
         "run_id": session.worker.run_id,

@@ -117,10 +117,20 @@ class CommandGroup:
         return declare
 
     def _make(self, usage: Usage, handler: Handler, summary: str, flags: str, since: str) -> Command:
-        name = "|".join(usage.text.lower().split()[: usage.words])
-        flag_set = frozenset(flags.split())
-        command = Command(name, usage, usage.arity, handler, summary, self.name, flag_set, since)
-        return replace(command, runs=REPEATS in flag_set, free=usage.free, least=abs(usage.arity))
+        flag_set, arity = frozenset(flags.split()), usage.arity
+        return Command(
+            name="|".join(usage.text.lower().split()[: usage.words]),
+            usage=usage,
+            arity=arity,
+            handler=handler,
+            summary=summary,
+            group=self.name,
+            flags=flag_set,
+            since=since,
+            runs=REPEATS in flag_set,
+            least=abs(arity),
+            free=usage.free,
+        )
 
 
 def _help(container: Command) -> bytes:

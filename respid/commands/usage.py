@@ -101,9 +101,10 @@ class Usage:
     @classmethod
     def parse(cls, text: str, *, words: int = 1) -> "Usage":
         tokens = _TOKEN.findall(text)
-        declared = _DECLARED.get(" ".join(tokens[:words]).lower(), {})
         arguments = _sequence(tokens[words:])
-        return cls(text, words, tuple(replace(each, **declared.get(each.name, {})) for each in arguments))
+        if declared := _DECLARED.get(" ".join(tokens[:words]).lower()):
+            arguments = tuple(replace(each, **declared.get(each.name, {})) for each in arguments)
+        return cls(text, words, arguments)
 
     @property
     def arity(self) -> int:

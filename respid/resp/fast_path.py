@@ -16,7 +16,7 @@ bytes after it, which the reader ignores as well.
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from struct import Struct
 from typing import Generic, TypeVar
 
@@ -59,13 +59,13 @@ class Template(Shape):
     The free arguments come directly after the name of the command, the fixed ones after them.
     """
 
-    __slots__ = ("_opening", "_pattern", "_shared_bytes", "_tail", "start")
+    __slots__ = ("_free", "_opening", "_shared_bytes", "_tail", "start")
 
     def __init__(self, name: bytes, free_lengths: Sequence[int], fixed: Sequence[bytes]) -> None:
         opening = b"*%d\r\n" % (1 + len(free_lengths) + len(fixed)) + bulk_string(name)
         tail = b"".join(map(bulk_string, fixed))
         self._opening, self._tail = opening, tail
-        self._pattern = _MIXED_RUNS.get(len(free_lengths))
+        self._free = len(free_lengths)
         # Of a frame with one free argument: all but the argument and its header.
         self._shared_bytes = len(opening) + 2 + len(tail) if len(free_lengths) == 1 else _UNKNOWN_BYTES
         self.start = opening + (b"$" if free_lengths else tail)
@@ -77,11 +77,11 @@ class Template(Shape):
 
     def mixed_run(self, buffer: bytes, position: int) -> Run:
         """Returns the run of frames with free arguments of any length. No such argument has an asterisk."""
-        if self._pattern is None:
+        if self._free not in (1, 2):
             return NO_RUN
-        end = position
+        pattern, end = _mixed_runs(self._free), position
         for _ in range(_LONGEST_RUN // _MOST_MATCHED):
-            match = self._pattern.match(buffer, end)
+            match = pattern.match(buffer, end)
             if match is None or match[1] != self._opening or match[2] != self._tail:
                 break
             end = match.end()
@@ -126,8 +126,11 @@ def _argument_pattern() -> bytes:
     return rb"\$(?:%s)" % b"|".join(by_first_digit)
 
 
+@cache
 def _mixed_runs(free: int) -> re.Pattern[bytes]:
     """Matches frames with the same opening and tail, and `free` arguments of any length between them.
+
+    Made when it is first needed, since it takes 2 to 5 ms.
 
     No repetition is possessive: in Python 3.11.2, one of a group ends behind what it has matched of an incomplete last
     frame. None is ever backtracked into, either, because what follows may be empty.
@@ -135,9 +138,6 @@ def _mixed_runs(free: int) -> re.Pattern[bytes]:
     argument = _argument_pattern() * free
     opening, tail = rb"(\*[1-9]\r\n\$[0-9]+\r\n[^\r*]{1,99}\r\n)", rb"((?:\$[0-9]+\r\n[^\r*]{0,99}\r\n){0,3})"
     return re.compile(rb"%s%s%s(?:\1%s\2){0,%d}" % (opening, argument, tail, argument, _MOST_MATCHED - 1))
-
-
-_MIXED_RUNS = {free: _mixed_runs(free) for free in (1, 2)}
 
 
 class RunReader(Generic[Subject]):

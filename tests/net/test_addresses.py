@@ -93,8 +93,8 @@ def test_each_address_has_a_socket(addresses: list[str], bound: list[str], port:
 
 @pytest.mark.usefixtures("_no_ipv6")
 def test_name_is_satisfied_with_an_address_that_is_bound(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def resolve(host: str, port: int, **_options: Any) -> list[Any]:
-        hosts = ["::1", "127.0.0.1"] if host == "both" else [host]
+    def resolve(host: bytes, port: int, **_options: Any) -> list[Any]:
+        hosts = ["::1", "127.0.0.1"] if host == b"both" else [host.decode()]
         return [(socket.AF_INET6 if ":" in each else socket.AF_INET, 1, 6, "", (each, port)) for each in hosts]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
@@ -117,8 +117,8 @@ def test_all_addresses_are_those_of_the_kernel(port: int) -> None:
 def test_name_with_an_address_of_another_machine_is_an_error(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not only a missing family: clients would be sent to an address that nothing listens on."""
 
-    def resolve(host: str, port: int, **_options: Any) -> list[Any]:
-        hosts = ("127.0.0.1", "203.0.113.1") if host == "two-machines" else (host,)
+    def resolve(host: bytes, port: int, **_options: Any) -> list[Any]:
+        hosts = ("127.0.0.1", "203.0.113.1") if host == b"two-machines" else (host.decode(),)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in hosts]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)

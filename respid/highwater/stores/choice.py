@@ -2,7 +2,6 @@
 
 from respid.highwater.stores import Store, StoreError
 from respid.highwater.stores.file import FileStore
-from respid.highwater.stores.lease import LeaseStore
 from respid.highwater.stores.none import NoStore
 from respid.ids.clock import SystemClock
 from respid.worker.config import Config
@@ -22,6 +21,8 @@ def make_store(config: Config) -> Store:
             start_above=config.start_above,
         )
     if config.store == "lease":
+        from respid.highwater.stores.lease import LeaseStore  # noqa: PLC0415 - other stores start faster without it
+
         try:
             from respid.highwater.stores.lease_api import KubernetesLeaseApi  # noqa: PLC0415 - an extra, and slow to import
         except ImportError as error:
