@@ -140,6 +140,12 @@ def _mixed_runs(free: int) -> re.Pattern[bytes]:
     return re.compile(rb"%s%s%s(?:\1%s\2){0,%d}" % (opening, argument, tail, argument, _MOST_MATCHED - 1))
 
 
+@lru_cache(maxsize=1024)
+def _shared(run: Run) -> Run:
+    """The same tuple for all clients: one in the caches, instead of one for each."""
+    return run
+
+
 class RunReader(Generic[Subject]):
     """Finds the runs of one client. `subject` is what the caller wants to know about the frames of its runs."""
 
@@ -315,7 +321,7 @@ class RunReader(Generic[Subject]):
 
     def _remember(self, data: bytes, run: Run) -> None:
         """Keeps a read that was one run, for the next comparison: its bytes, and the headers of up to 128 frames."""
-        self._run = run
+        self._run = _shared(run)
         self._read = data if len(data) <= _MOST_REMEMBERED else None
         self._read_bytes = -1
         template = self.expects

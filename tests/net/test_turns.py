@@ -204,6 +204,20 @@ def test_part_of_a_request_is_cheap_after_others_only(worker: Worker) -> None:
             converse(connection, INCR[cut:])
 
 
+def test_run_uses_few_objects_of_its_client(worker: Worker) -> None:
+    """With thousands of clients, each object that is used is fetched from memory, which takes 0.1 us or more."""
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS)
+    converse(connection, *[INCR] * 10)
+    pending, connection._pending = connection._pending, None  # type: ignore[assignment]
+    assert connection.receive(INCR).startswith(b":")
+    connection._pending = pending
+    assert connection.is_cheap
+    connection.receive(request("ECHO", "x"))
+    assert not connection.is_cheap
+    assert connection.receive(INCR).startswith(b":")
+    assert connection.is_cheap
+
+
 def test_client_that_waited_for_an_id_is_cheap(clock: ScriptedClock, worker: Worker) -> None:
     connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS)
     connection.receive(INCR * 40)

@@ -510,6 +510,18 @@ def test_run_ends_before_incomplete_frame(words: str) -> None:
         assert recognised(words, run + last[:place]) == [(2, len(run))], place
 
 
+def test_clients_share_what_their_reads_are_like() -> None:
+    """With thousands of clients, a tuple for each does not stay in the caches."""
+    runs = []
+    for _ in range(2):
+        reader = RunReader[str]()
+        reader.learn([b"INCR", b"k"], 1, "INCR")
+        sent = request("INCR", "k") * 20
+        runs.append([reader.find_in_read(sent) for _ in range(2)][-1])
+    assert runs[0] == (20, len(sent))
+    assert runs[0] is runs[1]
+
+
 def test_pattern_is_right_in_every_python() -> None:
     """The fast path checks no version, and Debian 12 has Python 3.11.2, where possessive groups match too much."""
     for free in (1, 2):
