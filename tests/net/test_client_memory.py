@@ -157,6 +157,30 @@ def test_large_crowd_costs_no_more_per_client() -> None:
     assert sum(client.looks for client in clients) < 3 * len(clients)
 
 
+def test_client_that_holds_the_same_is_left_as_it_is() -> None:
+    """Thousands of idle clients are counted once a second."""
+    crowd = Crowd(LIMIT)
+    client = crowd.add(5000)
+    before = crowd.memory._noted[client]
+    crowd.memory.note(client)
+    assert crowd.memory._noted[client] is before
+    client.hold(6000)
+    assert crowd.memory._noted[client].held_bytes == crowd.stats.client_memory_bytes == 6000
+
+
+def test_newcomer_that_holds_the_same_is_none_after_a_command() -> None:
+    """Its part of the memory is free for other newcomers."""
+    crowd = Crowd(1000)
+    client = crowd.add(400, is_newcomer=True)
+    client.is_newcomer = False
+    crowd.memory.note(client)
+    crowd.add(300, is_newcomer=True)
+    crowd.add(200, is_newcomer=True)
+    crowd.add(50, is_newcomer=True)
+    assert crowd.closed() == []
+    assert crowd.memory._newcomers_bytes == 550
+
+
 async def test_client_that_is_not_noted_is_recounted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_memory, "RECOUNT_SECONDS", 0.001)
     crowd = Crowd(100)
