@@ -20,6 +20,7 @@ with atheris.instrument_imports(include=["tests.fuzz.fuzzed"]):
 from respid.commands.known import REQUESTS, known_kinds
 from respid.commands.table import COMMANDS
 from respid.ids.layout import Layout
+from respid.resp.fast_path import _mixed_runs
 from tests.support.both_paths import FEW_IDS
 from tests.support.byte_streams import request
 from tests.support.scripted_clock import ScriptedClock
@@ -118,8 +119,10 @@ def _requests(random: Random) -> bytes:
 
 
 def main() -> None:
-    # The patterns of known requests are made once for each layout. Those that the hook replaces match at the beginning
-    # of bytes only.
+    # The patterns of runs are made once, and those of known requests once for each layout. Those that the hook replaces
+    # match at the beginning of bytes only.
+    for free in (1, 2):
+        _mixed_runs(free)
     for layout in (Layout(), FEW_IDS):
         session = connect(start_worker(ScriptedClock(), layout=layout)).session
         for session.version in (2, 3):
