@@ -106,8 +106,9 @@ def running_respid(
     with TemporaryDirectory() as directory:
         command += ["--state-dir", directory]
         with _running(
-            "respid", command, core, port, lambda: _answers_ready(http_port), transport=transport, tree=tree
+            "respid", command, core, port, lambda: _answers(http_port, "/readyz"), transport=transport, tree=tree
         ) as server:
+            _answers(http_port, "/metrics")  # which it imports once it is ready: no part of what is measured next
             yield server
 
 
@@ -175,10 +176,10 @@ def _running(
             process.kill()
 
 
-def _answers_ready(http_port: int) -> bool:
+def _answers(http_port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=5)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

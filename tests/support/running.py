@@ -87,6 +87,7 @@ class RunningServer:
         raise KeyError(name)
 
     def resident_bytes(self) -> int:
+        self.get("/metrics")  # else it may still be importing them
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")
 
