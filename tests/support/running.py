@@ -57,6 +57,7 @@ class RunningServer:
     port: int
     http_port: int
     log_path: Path
+    has_metrics: bool = False  # whether it is known to have imported them
 
     @property
     def log(self) -> str:
@@ -87,7 +88,9 @@ class RunningServer:
         raise KeyError(name)
 
     def resident_bytes(self) -> int:
-        self.get("/metrics")  # else it may still be importing them
+        if not self.has_metrics:  # it may still be importing them
+            self.get("/metrics")
+            self.has_metrics = True
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")
 
