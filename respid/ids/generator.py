@@ -247,9 +247,9 @@ class Generator:
 
     def _advance(self, now_ms: int, since_ms: int | None, count: int) -> bool:
         """Makes sure that the current millisecond has `count` IDs left; False if that is not possible now."""
-        if self.queued and since_ms is None:
-            return False
         timestamp_ms = self._timestamp_ms
+        if self.queued and since_ms is None:
+            return timestamp_ms == now_ms and self._end_id - self._next_id >= count
         if timestamp_ms < now_ms:
             if since_ms is None:
                 return self._open(now_ms, count) or self._open_reserved(now_ms, count)

@@ -62,8 +62,7 @@ class Case:
             limits=LOW_LIMITS if choice & 32 else LIMITS,
             round_ns=20_000 if choice & 64 else ROUND_NS,
             request_ns=1_000 if choice & 64 else 0,
-            # At the ceiling, what is left of a millisecond is lost with the first request that finds too little.
-            is_crowded=bool(choice & 128) and not is_short,
+            is_crowded=bool(choice & 128),
         )
         return cls(data[HEAD_BYTES:], tuple(1 + byte for byte in data[1:HEAD_BYTES] if byte) or (1,), setting)
 

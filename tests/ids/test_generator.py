@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import accumulate, takewhile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from respid.ids.generator import CATCH_UP_MS, NOTHING, Generator, Obstacle, default_sequence_reset
@@ -102,6 +102,16 @@ Drawing = Callable[[Generator, int, int | None], list[int]]
 
 
 @settings(max_examples=300)
+@given(steps)
+@example([("block", 9), ("queue", 1), ("block", 9)])  # the second one gets 7 IDs
+def test_ids_equal_one_by_one(history: list[tuple[str, int]]) -> None:
+    """Draws as many IDs at each step as a block has."""
+    check_twins(
+        history, _ids, lambda generator, count, since_ms: _up_to_one_that_waits(generator, [1] * count, since_ms)
+    )
+
+
+@settings(max_examples=300)
 @given(steps, st.integers(1, 9))
 def test_blocks_equal_one_by_one(history: list[tuple[str, int]], count: int) -> None:
     """Draws `count` blocks at each step."""
@@ -124,7 +134,7 @@ def test_different_blocks_equal_one_by_one(history: list[tuple[str, int]], other
 
 
 def check_twins(history: list[tuple[str, int]], draw: Drawing, draw_one_by_one: Drawing) -> None:
-    """Draws blocks at each step, from one generator together and from its twin block by block."""
+    """Draws IDs or blocks at each step, from one generator together and from its twin one by one."""
     clock = ScriptedClock()
     together, one_by_one = (begin(clock, SMALL, reserved_ms=10_000) for _ in range(2))
     for step, amount in history:
@@ -137,6 +147,14 @@ def check_twins(history: list[tuple[str, int]], draw: Drawing, draw_one_by_one: 
             assert draw(together, amount, since_ms) == draw_one_by_one(one_by_one, amount, since_ms)
         assert (together.last_id, together.ids_issued) == (one_by_one.last_id, one_by_one.ids_issued)
         assert together.milliseconds_exhausted == one_by_one.milliseconds_exhausted
+
+
+def _ids(generator: Generator, count: int, since_ms: int | None) -> list[int]:
+    """Returns up to `count` IDs."""
+    drawn: list[int] = []
+    while len(drawn) < count and (taken := generator.take(count - len(drawn), since_ms)) != NOTHING:
+        drawn += ids(taken)
+    return drawn
 
 
 def _different_blocks(generator: Generator, sizes: list[int], since_ms: int | None) -> list[int]:
@@ -534,15 +552,14 @@ def test_counts_whole_milliseconds_without_ids(clock: ScriptedClock) -> None:
     assert repr(generator.stopped_for_ms()) == "2"
 
 
-@pytest.mark.parametrize("draws", [Generator.take, Generator.take_block])
-def test_last_ids_of_the_millisecond_go_to_anybody_while_others_wait(
-    clock: ScriptedClock, draws: Callable[[Generator, int], tuple[int, int]]
-) -> None:
+def test_last_ids_of_the_millisecond_go_to_anybody_while_others_wait(clock: ScriptedClock) -> None:
     generator = begin(clock, SMALL)
     generator.take(10)
     generator.queued = True
-    assert draws(generator, 7) == NOTHING, "that request waits, too"
-    assert draws(generator, 6)[1] == 6
+    assert generator.take_block(7) == NOTHING, "that request waits, too"
+    assert generator.take_block(3)[1] == 3
+    assert generator.take(4)[1] == 3, "the fourth ID waits"
+    assert generator.take(1) == NOTHING
 
 
 def test_goes_on_up_to_the_lead_limit(clock: ScriptedClock) -> None:

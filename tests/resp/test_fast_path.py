@@ -123,6 +123,7 @@ SETTINGS = [
     Setting(layout=FEW_IDS, reserved_ms=20, most_alike=32),
     Setting(layout=FEW_IDS, reserved_ms=20, is_extended=True, most_alike=0),
     Setting(layout=FEW_IDS, is_crowded=True, most_alike=0),
+    Setting(layout=FEW_IDS, reserved_ms=20, is_crowded=True, most_alike=0),
     Setting(round_ns=20_000, request_ns=1_000, max_queued_commands=25, most_alike=0),
 ]
 

@@ -54,13 +54,17 @@ class Outcome:
 
 @dataclass
 class TickingClock(ScriptedClock):
-    """Each look at the monotonic clock takes some time, so that turns end."""
+    """Each look at the monotonic clock seems to take some time, so that turns end.
+
+    The boot time does not pass, so that a reservation ends at the same request, however often a path looks at it.
+    """
 
     tick_ns: int = 0
+    ticked_ns: int = 0
 
     def monotonic_ns(self) -> int:
-        self.monotonic += self.tick_ns
-        return self.monotonic
+        self.ticked_ns += self.tick_ns
+        return self.monotonic + self.ticked_ns
 
 
 def ignore_step(_connection: Connection, _output: bytes) -> None:
@@ -95,6 +99,7 @@ def play(
                 if setting.is_extended and not is_serving:
                     generator.expire_at(clock.boot_ns() + setting.reserved_ms * 1_000_000)
                     generator.raise_ceiling(clock.wall_ms() + setting.reserved_ms)
+                generator.obstacle()  # as the waiting queue does
             for budget in budgets:
                 budget.begin_round()
             note(connection.resume())
