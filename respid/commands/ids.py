@@ -58,7 +58,7 @@ def _stream_ids(session: Session, *, count: int, as_string: bool) -> Parts:
             yield header + encode(first, taken)
             header = b""
             count -= taken
-        elif header and (refusal := session.refusal()) is not None:
+        elif header and (refusal := _refuse(session, "id.next")) is not None:
             yield refusal
             return
         else:
@@ -80,12 +80,20 @@ def _collect_ranges(session: Session, count: int) -> Parts:
         if taken:
             ranges.append(encoder.array([encoder.integer(first), encoder.integer(taken)]))
             count -= taken
-        elif (refusal := session.refusal()) is not None:
+        elif (refusal := _refuse(session, "id.range")) is not None:
             yield refusal
             return
         else:
             yield None
     yield encoder.array(ranges)
+
+
+def _refuse(session: Session, command: str) -> bytes | None:
+    """The error reply to a bulk request that got no ID, which is counted; None while it should wait for one."""
+    refusal = session.refusal()
+    if refusal is not None:
+        session.worker.stats.failed_calls[command] += 1
+    return refusal
 
 
 def _bulk_count(layout: Layout, text: bytes) -> int | bytes:

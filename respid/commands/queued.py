@@ -1,7 +1,7 @@
 """Requests that MULTI has queued for EXEC: any, and draws with their number. Only what EXEC needs is kept."""
 
 from respid.commands.draw import Draw
-from respid.commands.known import Known, answer_known, in_this_version, is_run
+from respid.commands.known import Known, answer_known, in_this_version, is_run, refuse_known
 from respid.commands.session import Parts, Queued, Session
 from respid.commands.table import DRAWS_IDS, Command
 from respid.resp import encoder, errors
@@ -43,6 +43,8 @@ class QueuedRequests:
             session.worker.stats.commands[command.name] += 1
             if isinstance(reply, bytes):
                 if reply:
+                    if reply[0] == errors.FIRST_BYTE:
+                        session.worker.stats.failed_calls[command.name] += 1
                     yield reply
             elif reply is not None:  # None is the reply to a draw that waits, and these are QueuedDraws
                 yield from reply
@@ -66,6 +68,8 @@ class QueuedDraws:
             if answered:
                 session.worker.stats.commands[self.name] += answered
                 left -= answered
+            if replies and replies[0] == errors.FIRST_BYTE:
+                session.worker.stats.failed_calls[self.name] += answered
             yield replies
 
 
@@ -95,8 +99,7 @@ class QueuedKnown:
             refusal = session.refusal()
             answered, replies = answer_known(session, left if refusal is None else left[:1])
             session.last_command = "exec"
-            if not answered and refusal is not None:
-                session.worker.stats.commands[left[0].command] += 1
+            if not answered and (refusal := refuse_known(session, left[0])) is not None:
                 answered, replies = 1, refusal
             left = left[answered:]
             yield replies or None

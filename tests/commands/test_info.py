@@ -1,5 +1,7 @@
 """INFO."""
 
+import pytest
+
 from respid.resp import encoder
 from tests.support.command_client import CommandClient
 from tests.support.scripted_clock import ScriptedClock
@@ -65,6 +67,26 @@ def test_refused_run_counts_as_failed(client: CommandClient, clock: ScriptedCloc
     clock.pass_ms(1000)
     client.connection.resume()
     assert information(client, "commandstats")["cmdstat_incr"].endswith(",rejected_calls=0,failed_calls=3")
+
+
+@pytest.mark.parametrize("others", ["", "GET k; ", "CLIENT ID; "])
+def test_errors_in_a_transaction_count_as_failed(client: CommandClient, clock: ScriptedClock, others: str) -> None:
+    client.tell(f"MULTI; {others}INCRBY a x; INCRBY a 4096; {others}INCRBY a 4096; INCRBY a 4096; EXEC")
+    clock.pass_ms(100_000)  # past the reservation
+    for _ in range(2):
+        client.connection.resume()
+        clock.pass_ms(150)
+    assert information(client, "commandstats")["cmdstat_incrby"].endswith(",rejected_calls=0,failed_calls=3")
+
+
+@pytest.mark.parametrize("words", ["ID.NEXT COUNT 3", "ID.RANGE 3", "ID.NEXT"])
+def test_refused_bulk_request_counts_as_failed(client: CommandClient, clock: ScriptedClock, words: str) -> None:
+    clock.pass_ms(100_000)  # past the reservation
+    client.tell(words)
+    clock.pass_ms(150)
+    client.connection.resume()
+    name = words.split(maxsplit=1)[0].lower()
+    assert information(client, "commandstats")[f"cmdstat_{name}"].endswith(",failed_calls=1")
 
 
 def test_errorstats_count_by_code(client: CommandClient) -> None:
