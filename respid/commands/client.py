@@ -8,7 +8,7 @@ from respid.resp.reader import parse_integer
 
 _UNBLOCK_REASON = errors.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 _SKIPS_NEXT = frozenset({ReplyMode.SKIP_NEXT, ReplyMode.OFF_SKIP_NEXT})
-_OFF = frozenset({ReplyMode.OFF, ReplyMode.OFF_SKIP_NEXT})
+_OFF = frozenset({ReplyMode.OFF, ReplyMode.OFF_SKIP_NEXT, ReplyMode.OFF_SKIPPING})
 
 group = CommandGroup("connection")
 

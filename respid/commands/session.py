@@ -20,6 +20,7 @@ class ReplyMode(Enum):
     ON = "on"
     OFF = "off"
     OFF_SKIP_NEXT = "off, skip next"  # OFF after SKIP in a transaction: if ON follows there, the SKIP still holds
+    OFF_SKIPPING = "off, skipping"  # the command after that transaction: if it is RESET, its reply is skipped
     SKIP_NEXT = "skip next"  # set by CLIENT REPLY SKIP; it becomes SKIPPING with the next command
     SKIPPING = "skipping"  # the current command gets no reply; then ON again
 
@@ -159,8 +160,8 @@ class Session:
         self.tracking: Tracking | None = None  # what CLIENT TRACKING has turned on
         # As CLIENT MAINT_NOTIFICATIONS ON names it, b"" without a name. None: the client did not ask for it.
         self.moving_endpoint_type: bytes | None = None
-        if self.reply_mode is not ReplyMode.SKIPPING:  # the reply to RESET itself can still be skipped
-            self.reply_mode = ReplyMode.ON
+        is_skipping = self.reply_mode in (ReplyMode.SKIPPING, ReplyMode.OFF_SKIPPING)
+        self.reply_mode = ReplyMode.SKIPPING if is_skipping else ReplyMode.ON  # for the reply to RESET itself
         self.transaction: list[Queued] | None = None
         self.transaction_broken = False
         self.queued_bytes = 0  # the memory of the transaction, until EXEC is answered

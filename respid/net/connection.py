@@ -33,7 +33,7 @@ MOST_UNNOTED_BYTES = 1400  # of a transaction: 128 known requests are too few fo
 
 # Looking up a member of an enumeration takes 80 ns more than a global, and a request on the general path needs six.
 _ON, _SKIP_NEXT, _SKIPPING = ReplyMode.ON, ReplyMode.SKIP_NEXT, ReplyMode.SKIPPING
-_OFF, _OFF_SKIP_NEXT = ReplyMode.OFF, ReplyMode.OFF_SKIP_NEXT
+_OFF, _OFF_SKIP_NEXT, _OFF_SKIPPING = ReplyMode.OFF, ReplyMode.OFF_SKIP_NEXT, ReplyMode.OFF_SKIPPING
 _READ, _TURN = Next.READ, Next.TURN
 
 
@@ -375,4 +375,6 @@ class Connection:
         elif session.reply_mode is _SKIP_NEXT:
             session.reply_mode = _SKIPPING
         elif session.reply_mode is _OFF_SKIP_NEXT:
+            session.reply_mode = _OFF_SKIPPING
+        elif session.reply_mode is _OFF_SKIPPING:
             session.reply_mode = _OFF
