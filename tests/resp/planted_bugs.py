@@ -103,6 +103,20 @@ def old_draw_kept_with_new_template(patch: Patch) -> None:
 
 
 @plant
+def last_read_kept_with_new_template(patch: Patch) -> None:
+    learn = RunReader.learn
+
+    def keep(runs: RunReader[Any], arguments: list[bytes], free: int, subject: object) -> bool:
+        read, read_bytes = runs._read, runs._read_bytes
+        is_new = learn(runs, arguments, free, subject)
+        if is_new:
+            runs._read, runs._read_bytes = read, read_bytes
+        return is_new
+
+    patch.setattr(RunReader, "learn", keep)
+
+
+@plant
 def equal_read_taken_for_another_command(patch: Patch) -> None:
     find = RunReader.find_in_read
 

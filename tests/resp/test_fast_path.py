@@ -214,6 +214,7 @@ def pieces_of_stream(random: Random) -> list[bytes]:
             position = random.randrange(len(run))
             parts += [run, run, run[:position] + random.choice([b"1", b"7", b"x"]) + run[position + 1 :]]
         parts += transactions(random, run) if random.random() < share else [run]
+        parts += random.choices(parts, k=3 * (random.random() < 0.3))  # earlier reads, with others in between
     if random.random() < (0.8 if share else 0.4):
         return parts
     return cut(b"".join(parts), [random.randrange(1 << 16) for _ in range(random.randrange(6))])

@@ -9,7 +9,7 @@ from tests.resp.planted_bugs import ALL, Bug
 from tests.resp.test_fast_path import SETTINGS, stream_number
 from tests.support.both_paths import check_equality
 
-ATTEMPTS = 2000  # streams in which a bug must show
+ATTEMPTS = 5000  # streams in which a bug must show
 
 
 @pytest.mark.parametrize("bug", ALL, ids=lambda bug: bug.__name__)

@@ -275,6 +275,21 @@ def test_read_like_the_last_one_is_recognised_at_once(monkeypatch: pytest.Monkey
         assert runs.find_in_read(other) == (frames, len(other))
 
 
+def test_read_like_an_earlier_one_has_its_own_run() -> None:
+    """Not that of the last read, in whatever way that was recognised, nor that of a former template."""
+    runs, equal, mixed = learned(), incrby("k") * 3, incrby("kk") + incrby("k") * 4
+    for _ in range(2):
+        assert runs.find_in_read(equal) == (3, len(equal))
+        assert runs.find_in_read(incrby("l") * 3) == (3, len(equal))
+        assert runs.find_in_read(mixed) == (5, len(mixed))
+    runs.learn([b"INCRBY", b"k", b"7"], 1, "INCRBY")
+    assert runs.find_in_read(mixed) == runs.find_in_read(equal) == NO_RUN
+    runs.learn([b"INCRBY", b"k", b"1"], 1, "INCRBY")
+    assert runs.find_in_read(equal) == (3, len(equal))
+    runs.learn([b"INCRBY", b"k", b"7"], 1, "INCRBY")
+    assert runs.find_in_read(equal) == runs.find_in_read(incrby("l") * 3) == NO_RUN
+
+
 def test_read_of_the_same_size_need_not_be_a_run() -> None:
     runs, one = learned(), incrby("a")
     runs.find_in_read(one * 3)
