@@ -124,6 +124,7 @@ SETTINGS = [
     Setting(layout=FEW_IDS, reserved_ms=20, is_extended=True, most_alike=0),
     Setting(layout=FEW_IDS, is_crowded=True, most_alike=0),
     Setting(layout=FEW_IDS, reserved_ms=20, is_crowded=True, most_alike=0),
+    Setting(layout=FEW_IDS, reserved_ms=20, is_extended=True, is_crowded=True, most_alike=0),
     Setting(round_ns=20_000, request_ns=1_000, max_queued_commands=25, most_alike=0),
 ]
 
@@ -269,7 +270,9 @@ def reads_of_blocks(random: Random) -> list[bytes]:
         parts.append(transaction(bytes(read)) if random.random() < 0.2 else bytes(read))
     if random.random() < 0.5:
         return parts
-    return cut(b"".join(parts), [random.randrange(1 << 16) for _ in range(random.randrange(10))])
+    sent = b"".join(parts)
+    ends = [match.start() - random.randrange(3) for match in re.finditer(rb"\r\n(?=\*)", sent)]  # of last arguments
+    return cut(sent, random.choices([*ends, random.randrange(1 << 16)], k=random.randrange(10)))
 
 
 def stream_number(seed: int, random: Random) -> list[bytes]:
