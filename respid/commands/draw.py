@@ -79,7 +79,7 @@ def _block_integers(first: int, ids: int, count: int) -> bytes:
 
 
 def _strings(first: int, _ids: int, count: int) -> bytes:
-    return encoder.bulk_string(b"%d" % first) if count == 1 else encoder.consecutive_strings(first, count)
+    return encoder.integer_string(first) if count == 1 else encoder.consecutive_strings(first, count)
 
 
 ONE_INTEGER = Draw(1, _integers)

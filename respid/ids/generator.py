@@ -325,7 +325,9 @@ class Generator:
         that has expired below the ceiling, and a wall clock that is wrong.
         """
         is_expired = self._expires_ns is not None and self._boot_ns() >= self._expires_ns
-        obstacle = self._find_obstacle(is_expired=is_expired)
+        is_current = self._next_id < self._end_id and self._start_ns <= self._wall_ns() < self._end_ns
+        # While the current millisecond has IDs left, nothing but the end of the reservation can be in the way.
+        obstacle = None if is_current and not is_expired else self._find_obstacle(is_expired=is_expired)
         # `take` only compares timestamps with a limit, which is fast. Whatever they do not show must lower the limit.
         if is_expired or obstacle is Obstacle.CLOCK:
             self._limit_ms = 0

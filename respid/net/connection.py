@@ -11,7 +11,6 @@ from respid.net.pending_requests import PendingRequests
 from respid.net.states import Next
 from respid.net.turns import ROUND_NS, UNAUTHENTICATED_ROUND_NS, Budget
 from respid.resp import errors
-from respid.resp.fast_path import NO_RUN
 from respid.resp.reader import RequestLimits
 from respid.resp.transaction import CLOSINGS, EXEC_BYTES, MULTI_BYTES, NO_REQUESTS, OPENINGS
 from respid.worker.worker import Worker
@@ -52,7 +51,6 @@ class Connection:
         "_commands",
         "_general_requests",
         "_generator",
-        "_is_cut",
         "_pending",
         "_read_bytes",
         "_runs",
@@ -78,7 +76,6 @@ class Connection:
         self.next = _READ
         self._read_bytes = FIRST_READ_BYTES  # what came last
         self._pending = PendingRequests(self.session, limits)
-        self._is_cut = False  # the last read ended with a part of a short request, and all else is answered
         # That were pending and answered before the last read; None if that was a run and nothing else.
         self._general_requests: int | None = -1
         self._runs, self._transactions = self._pending.runs, self._pending.transactions
@@ -115,21 +112,22 @@ class Connection:
 
     def receive(self, data: bytes) -> bytes:
         """Takes the bytes that were read and returns the bytes to write; `next` then says how to continue."""
-        if self._is_cut:
-            # Networks cut a pipeline every 1,448 bytes. A part that was parsed would cost 5 us, and the rest 8 us.
-            data = self._pending.reader.take_part() + data
-            self._is_cut = False
-            self.is_between_requests = self.session.is_plain
+        if not self.is_between_requests:
+            if self.next is _READ and self._pending.reader.is_cut:
+                # Networks cut a pipeline every 1,448 bytes. A part that was parsed would cost 5 us, and the rest 8 us.
+                data = self._pending.reader.take_part() + data
+                self.is_between_requests = self.session.is_plain
+            if not self.is_between_requests:
+                self._general_requests = self._pending.general_requests
+                is_expected = self._transactions.expected
+                return self._receive_in_transaction(data) if is_expected else self._receive_requests(data)
         # Nearly all reads are one run: an INCR takes 0.75 us here, and 4.5 us on the general path. It uses few objects
         # of its client. Those of thousands of clients do not stay in the caches: `_pending` alone would take 0.2 us.
-        frames, end = self._runs.find_in_read(data) if self.is_between_requests else NO_RUN
+        frames, end = self._runs.find_in_read(data)
         if not frames:
             self._general_requests = self._pending.general_requests
-            if self._transactions.expected:
-                if not self.is_between_requests:
-                    return self._receive_in_transaction(data)
-                if data.startswith(OPENINGS):
-                    return self._receive_transactions(data)
+            if self._transactions.expected and data.startswith(OPENINGS):
+                return self._receive_transactions(data)
             return self._receive_requests(data)
         subject = self._runs.subject
         command, draw = subject.command, subject.draw
@@ -206,6 +204,7 @@ class Connection:
         replies = self._pending.exec_transaction()
         if not replies:
             return output + self._receive_requests(ending)
+        self._transactions.trust()
         self.is_between_requests = not self._pending.has_begun
         return output + replies + (b"" if self.is_between_requests else self._answer_turn())
 
@@ -232,9 +231,10 @@ class Connection:
 
     def _queue_quickly(self, frames: int, known: tuple[Known, ...], read_bytes: int) -> bytes:
         self.is_between_requests = False
-        self._transactions.trust()
         if not frames and not known:
             return b""  # MULTI or EXEC alone takes a few microseconds, which are not counted
+        if frames + len(known) > 1:  # one request does not make up for an attempt in vain at another
+            self._transactions.trust()
         self._budgets.authenticated.left_ns -= READ_NS + read_bytes * NS_PER_BYTE + len(known) * NS_PER_KNOWN
         return self._pending.queue(frames, known)
 
@@ -249,7 +249,8 @@ class Connection:
         output = b""
         if self.session.tracking is None and self._is_quick(frames, known):
             output = self._pending.run_transaction(frames, known)
-            self.budget.left_ns -= len(known) * NS_PER_KNOWN
+            if known:
+                self.budget.left_ns -= len(known) * NS_PER_KNOWN
         if output:
             self._transactions.trust()
         else:
@@ -264,7 +265,7 @@ class Connection:
             return self._receive_requests(data)
         if not pending.reader.feed_part(data):
             return self._receive_requests(data)
-        self._is_cut, self.is_between_requests = True, False
+        self.is_between_requests = False
         return b""
 
     def _receive_requests(self, data: bytes) -> bytes:
@@ -283,7 +284,7 @@ class Connection:
             if not is_all:
                 return output + self._answer_turn()
             if pending.reader.is_cut:
-                self._is_cut, self.is_between_requests = True, False
+                self.is_between_requests = False
             return output
         pending.feed(data)
         if budget.left_ns <= 0:
@@ -313,6 +314,11 @@ class Connection:
     def is_cheap(self) -> bool:
         """Whether the last read took little time for its size: it had requests for IDs, or other known ones, only."""
         return self._is_answered and self._general_requests in (None, self._pending.general_requests)
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether all that was read is answered, but for a part of a short request at its end."""
+        return self.next is _READ and self._pending.reader.is_cut
 
     @property
     def _is_answered(self) -> bool:
@@ -362,7 +368,6 @@ class Connection:
             pending.forget_unread()  # the client may be slow to leave
         is_answered = self.next is _READ
         self.is_between_requests = is_answered and session.is_plain and pending.reader.is_empty
-        self._is_cut = is_answered and pending.reader.is_cut
         return b"".join(output)
 
     def _change_reply_mode(self) -> None:

@@ -268,6 +268,9 @@ class PendingRequests:
         if self.following is not None:
             self.request, self.following = self.following, None
         elif not output and self.request is None:
+            if self.reader.keep_part():
+                self.general_requests += 1  # looked at in vain
+                return b"", True
             self.known.skip_next()
         return output, False
 

@@ -1,6 +1,7 @@
 """Encodes replies. Pure functions of a value, and of the protocol version (2 or 3) where the two differ."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 OK = b"+OK\r\n"
 PONG = b"+PONG\r\n"
@@ -21,6 +22,13 @@ def integer(number: int) -> bytes:
 
 def bulk_string(content: bytes) -> bytes:
     return b"$%d\r\n%s\r\n" % (len(content), content)
+
+
+def integer_string(number: int) -> bytes:
+    """Encodes an integer of 0 or more as a bulk string. Most IDs have 18 or 19 digits: these take half the time."""
+    if 10**17 <= number < 10**19:
+        return (b"$18\r\n%d\r\n" if number < 10**18 else b"$19\r\n%d\r\n") % number
+    return bulk_string(b"%d" % number)
 
 
 def text_string(content: str, version: int) -> bytes:
@@ -94,12 +102,12 @@ def consecutive_integers(first: int, count: int) -> bytes:
     IDs of one millisecond share their leading digits, so a slice of a table has its colons replaced by them: 15 ns for
     each of 500 IDs and 73 ns for each of 16, compared with 140 to 180 ns for formatting each.
     """
-    return _consecutive(first, count, lambda thousands: b":%d" % thousands, integer)
+    return _consecutive(first, count, _opening_of_integer, integer)
 
 
 def consecutive_strings(first: int, count: int) -> bytes:
     """Does the same with bulk strings, for clients whose integers are doubles."""
-    return _consecutive(first, count, _opening_of_string, lambda number: bulk_string(b"%d" % number))
+    return _consecutive(first, count, _opening_of_string, integer_string)
 
 
 def spaced_integers(first: int, step: int, count: int) -> bytes:
@@ -112,13 +120,16 @@ def _consecutive(first: int, count: int, opening: Callable[[int], bytes], encode
     after = first + count
     if count == 1 or first < 1000:  # noqa: PLR2004 - no leading digits
         return b"".join([encode_one(number) for number in range(first, after)])
-    parts = []
-    while first < after:
-        thousands, ending = divmod(first, 1000)
-        end = min(1000, ending + after - first)
-        parts.append(_THOUSAND[ending * _ENDING_BYTES : end * _ENDING_BYTES].replace(b":", opening(thousands)))
-        first += end - ending
-    return b"".join(parts)
+    thousands, ending = divmod(first, 1000)
+    if ending + count > 1000:  # noqa: PLR2004 - as nearly no short run does
+        bounds = [first, *range(first + 1000 - ending, after, 1000), after]
+        return b"".join([_consecutive(begin, end - begin, opening, encode_one) for begin, end in pairwise(bounds)])
+    table = _THOUSAND[ending * _ENDING_BYTES : (ending + count) * _ENDING_BYTES]
+    return table.replace(b":", opening(thousands))
+
+
+def _opening_of_integer(thousands: int) -> bytes:
+    return b":%d" % thousands
 
 
 def _opening_of_string(thousands: int) -> bytes:

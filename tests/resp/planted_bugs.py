@@ -38,13 +38,13 @@ def plant(bug: Bug) -> Bug:
 
 @plant
 def last_frame_not_counted(patch: Patch) -> None:
-    find = RunReader.find
+    find = RunReader._find
 
-    def miscount(runs: RunReader[Any], buffer: bytes, position: int) -> Run:
-        frames, end = find(runs, buffer, position)
+    def miscount(runs: RunReader[Any], template: Template, buffer: bytes, position: int) -> Run:
+        frames, end = find(runs, template, buffer, position)
         return (frames - 1 if frames > 40 else frames), end
 
-    patch.setattr(RunReader, "find", miscount)
+    patch.setattr(RunReader, "_find", miscount)
 
 
 @plant

@@ -88,6 +88,12 @@ def test_consecutive_equals_one_by_one(first: int, count: int) -> None:
     assert encoder.consecutive_strings(first, count) == strings
 
 
+@pytest.mark.parametrize("digits", [1, 16, 17, 18, 19])
+def test_integer_string_has_the_length_of_its_digits(digits: int) -> None:
+    for number in (10 ** (digits - 1), 10**digits - 1):
+        assert encoder.integer_string(number) == encoder.bulk_string(b"%d" % number)
+
+
 @given(st.integers(0, 2**62), st.integers(1, 5_000), st.integers(1, 500))
 @settings(max_examples=50)
 def test_spaced_equals_one_by_one(first: int, step: int, count: int) -> None:

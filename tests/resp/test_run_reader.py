@@ -270,7 +270,7 @@ def test_read_like_the_last_one_is_recognised_at_once(monkeypatch: pytest.Monkey
         sent, alike, other = (incrby(key) * frames for key in ("a", "b", "ab"))
         runs.find_in_read(sent)
         with monkeypatch.context() as patch:
-            patch.delattr(RunReader, "find")
+            patch.delattr(RunReader, "_find")
             assert runs.find_in_read(sent) == runs.find_in_read(alike) == (frames, len(sent))
         assert runs.find_in_read(other) == (frames, len(other))
 
