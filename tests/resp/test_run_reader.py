@@ -67,6 +67,29 @@ def test_incomplete_frame_that_ends_like_a_whole_one_is_no_run() -> None:
             assert learned().find(incomplete, 0) == NO_RUN
 
 
+@pytest.mark.parametrize(
+    ("arguments", "free", "others"),
+    [
+        (["INCRBY", "kk", "1"], 1, [(b"\n1\r", b"\n2\r"), (b"$2", b"$3"), (b"INCR", b"DECR")]),
+        (["INCR", "kk"], 1, [(b"$2", b"$3"), (b"INCR", b"DECR")]),
+        (["HINCRBY", "kk", "ff", "1"], 2, [(b"kk\r\n$2", b"kk\r\n$3"), (b"\n1\r", b"\n2\r"), (b"$2", b"$1")]),
+        (["ID.NEXT", "AS", "STRING"], 0, [(b"STRING", b"STRINX"), (b"ID.NEXT", b"ID.LAST")]),
+    ],
+)
+def test_single_frame_like_the_one_before_differs_in_keys_only(
+    arguments: list[str], free: int, others: list[tuple[bytes, bytes]]
+) -> None:
+    sent = request(*arguments)
+    runs = RunReader[str]()
+    runs.learn([each.encode() for each in arguments], free, "subject")
+    like = sent.replace(b"kk", b"*\n").replace(b"ff", b"\r$")
+    for other in (like, *[sent.replace(*other, 1) for other in others]):
+        for _ in range(2):
+            assert runs.find_in_read(sent) == (1, len(sent))
+        assert len(other) == len(sent)
+        assert runs.find_in_read(other) == ((1, len(sent)) if other == like else NO_RUN)
+
+
 def test_learning_the_same_again_is_doubted() -> None:
     """It recognises nothing, as if all requests came as inline commands."""
     runs = learned()
