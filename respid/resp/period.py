@@ -7,7 +7,7 @@ the first key: mostly, the other keys of a period are the same.
 
 from typing import Generic, TypeVar
 
-from respid.resp.shape import MOST_COMPARED, PIECE_BYTES, Shape
+from respid.resp.shape import PIECE_BYTES, Shape
 
 Subject = TypeVar("Subject")
 
@@ -22,7 +22,7 @@ _HEADER_BYTES = 4
 class Period(Generic[Subject]):
     """The frames that are repeated, and their shapes by the header of the first key."""
 
-    __slots__ = ("_in_a_row", "_last", "_most", "_shapes", "_start", "frames", "held_bytes", "size")
+    __slots__ = ("_in_a_row", "_last", "_shapes", "_start", "frames", "held_bytes", "size")
 
     def __init__(self, frames: tuple[Subject, ...]) -> None:
         self.frames = frames
@@ -30,7 +30,6 @@ class Period(Generic[Subject]):
         self.held_bytes = 0  # the memory of its shapes
         self._start = 0  # where the header of the first key begins
         self._shapes: dict[bytes, Shape] = {}
-        self._most = 1 << (MOST_COMPARED // self.size).bit_length() - 1  # periods at once
         self._last: Shape | None = None  # that was found
         self._in_a_row = 0  # periods with this shape
 
@@ -50,7 +49,7 @@ class Period(Generic[Subject]):
     def find(self, buffer: bytes, position: int, most: int) -> tuple[int, int]:
         """Returns how many times it comes in a row from this position on, up to `most`, and where that ends.
 
-        It compares no more periods at once than it has found in a row before.
+        `most` times have up to 128 frames. It compares no more periods at once than it has found in a row before.
         """
         times, start, shapes, end_of_buffer = 0, self._start, self._shapes, len(buffer)
         last, in_a_row = self._last, self._in_a_row
@@ -75,7 +74,7 @@ class Period(Generic[Subject]):
         return times, position
 
     def _count(self, shape: Shape, buffer: bytes, position: int, most: int) -> int:
-        most = min(most, self._most, (len(buffer) - position) // shape.size)
+        most = min(most, (len(buffer) - position) // shape.size)
         return shape.count(buffer, position, 1 << most.bit_length() - 1) if most else 0
 
     def frames_until(self, following: tuple[Subject, ...]) -> int:

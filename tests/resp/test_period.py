@@ -83,6 +83,30 @@ def test_read_that_begins_within_a_period(reader: Reader, size: int) -> None:
         assert reader.scanned < 2 * size
 
 
+def test_finds_period_of_32_frames(reader: Reader) -> None:
+    sent = limiter("orders") * 16 + request("ECHO", "a")
+    reader.read(sent)
+    reader.read(sent)
+    assert reader.known.held_bytes
+    reader.read(sent)
+    assert reader.scanned == 0
+
+
+def test_learns_another_length_after_a_read_that_begins_within_a_period(reader: Reader) -> None:
+    sent = limiter("orders") * 20
+    for each in (sent, sent, sent[len(request("INCR", "orders")) :] + limiter("k") * 20):
+        reader.read(each)
+    reader.read(limiter("k") * 60)
+    assert reader.scanned == 0
+
+
+def test_finds_at_most_128_frames(reader: Reader) -> None:
+    """Also if they begin with some of the period. Other clients have their turn after that."""
+    limiters, others = limiter("orders") * 60, (request("GET", "key") + request("PING")) * 60
+    for sent in (limiters, limiters, limiters + others):
+        assert set(reader.read(sent)) <= {"incr", "expire", "get", "ping"}
+
+
 @pytest.mark.parametrize("last", [b"*", request("GET", "key")[:-1], request("ECHO", "a"), limiter("orders")[:-3]])
 def test_period_ends_before_other_frames(reader: Reader, last: bytes) -> None:
     sent = limiter("orders") * 60
@@ -111,12 +135,21 @@ def test_stops_where_a_run_may_begin(reader: Reader) -> None:
     assert len(reader.known.find(reader.kinds, request("INCR", "key") * 10, 0)[0]) == 3
 
 
-def test_keys_of_independent_lengths_have_no_period(reader: Reader) -> None:
+def test_keys_of_independent_lengths_have_no_period(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """For good, after 16 shapes in vain."""
     sent = b"".join(limiter("a" * (1 + turn % 7), "b" * (1 + turn % 11)) for turn in range(60))
+    learned: list[Shape] = []
+    learn = Period.learn
+
+    def note(period: Period[Known], shape: Shape) -> None:
+        learned.append(shape)
+        learn(period, shape)
+
+    monkeypatch.setattr(Period, "learn", note)
     for _ in range(8):
         assert len(reader.read(sent)) == 120
     assert reader.known.held_bytes == 0
+    assert len(learned) == 15
     reader.read(limiter("orders") * 60)
     reader.read(limiter("orders") * 60)
     assert reader.scanned == 120
@@ -197,10 +230,10 @@ def test_compares_no_more_than_it_has_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert compared == [(8, 0), (2, 2)]
 
 
-def test_finds_no_more_than_wanted() -> None:
-    period = Period(("incr",))
+@pytest.mark.parametrize("sent", [1, 3, 4, 5, 40])
+def test_finds_no_more_than_wanted(sent: int) -> None:
+    period, one = Period(("incr",)), request("INCR", "a")
     assert period.held_bytes == 0
     period.learn(shape(1))
-    sent = request("INCR", "a") * 40
     for most in (0, 1, 3, 4, 5, 17, 39, 40, 41):
-        assert period.find(sent, 0, most) == (min(most, 40), min(most, 40) * len(request("INCR", "a")))
+        assert period.find(one * sent, 0, most) == (min(most, sent), min(most, sent) * len(one))
