@@ -156,14 +156,17 @@ class RequestReader:
 
         Returns False, and adds nothing, if they are anything else.
         """
-        self.is_cut = len(data) <= _LONGEST_PART and self.accepts_short and _is_part(data)
+        self.is_cut = self.accepts_short and _is_part(data)
         if self.is_cut:
             self._buffer, self._position = data, 0
         return self.is_cut
 
     def keep_part(self) -> bool:
-        """If what is left is a part of a short request, keeps nothing else. Returns whether it is."""
-        return not self._missing and self._keep_part_from(self._position)
+        """If what is left is a part of a short request, keeps nothing else. Returns whether it is.
+
+        Call it between two requests.
+        """
+        return self._keep_part_from(self._position)
 
     def _keep_part_from(self, begun: int) -> bool:
         # A copy of all that is left would make a long pipeline take quadratic time.
@@ -233,9 +236,7 @@ class RequestReader:
             self._position = end
         return frames
 
-    def next_known(
-        self, known: KnownFrames[Subject], kinds: Kinds[Subject], *, may_run: bool = True
-    ) -> tuple[Subject, ...]:
+    def next_known(self, known: KnownFrames[Subject], kinds: Kinds[Subject], *, may_run: bool) -> tuple[Subject, ...]:
         """Returns the subjects of the next requests, as far as `known` recognises them. These are then read."""
         if self._missing or not self.accepts_short:
             return ()
@@ -344,7 +345,7 @@ class RequestReader:
                 raise ProtocolError("too big inline request", "inline_bytes")
             self._needed_bytes = 0
             return None
-        arguments = split_inline(self._buffer[self._position : end].removesuffix(b"\r"))
+        arguments = split_inline(self._buffer[self._position : end])
         if arguments is None:
             raise ProtocolError("unbalanced quotes in request")
         if len(arguments) > self.limits.arguments:

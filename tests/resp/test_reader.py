@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from respid.resp.fast_path import RunReader
+from respid.resp.known_frames import FREE, KnownFrames, kind_of
 from respid.resp.reader import (
+    ARGUMENT_OVERHEAD_BYTES,
     ProtocolError,
     RequestLimits,
     RequestReader,
@@ -25,6 +28,9 @@ KEYS = st.one_of(
     st.sampled_from([b"", b"\r\n", b"*1\r\n$4\r\nPING\r\n", b"$3\r\n", b"12", b"INCR", b"\0", b"x" * 9_999]),
     st.lists(st.sampled_from([b"\r", b"\n", b"*", b"$", b"1", b"0", b"INCR"]), max_size=9).map(b"".join),
 )
+# Of a request that is parsed as it arrives, unlike a short one.
+LONG_PART = b"*3\r\n$4\r\nECHO\r\n$100\r\n" + b"x" * 100 + b"\r\n$9\r\nyy"
+HEADER_BYTES = len(b"*2\r\n")
 REQUESTS = st.lists(st.lists(KEYS, min_size=1, max_size=12), max_size=12)
 
 
@@ -76,6 +82,101 @@ def test_short_request_is_read_whole_or_not_at_all(arguments: list[bytes]) -> No
         reader.feed(sent[place:])
         assert reader.next_short_request() == arguments
         assert reader.is_empty
+
+
+@pytest.mark.parametrize("arguments", [[b"x"], [b"GET", b""], [b"x" * 9, b"y" * 99], [b"x", *[b"y" * 99] * 8]], ids=len)
+def test_part_of_short_request_is_left_unparsed(arguments: list[bytes]) -> None:
+    sent = request(*arguments)
+    for place in range(1, len(sent)):
+        reader, part = RequestReader(DEFAULT_LIMITS), sent[:place]
+        reader.feed(request("PING") + part)
+        assert reader.next_request() == [b"PING"]
+        assert reader.keep_part() if place < HEADER_BYTES else reader.next_request() is None
+        assert (reader.is_cut, reader.is_empty, reader.unread_bytes, reader.held_bytes) == (True, False, place, place)
+        assert reader.take_part() == part
+        assert (reader.is_cut, reader.is_empty, reader.held_bytes) == (False, True, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        request("PING"),
+        request("PING") + b"*",
+        b"PING",
+        b"*x",
+        b"*10",
+        b"*1\r\n:",
+        b"*1\r\n$100",
+        b"*1\r\n$10\r" + b"x" * 13,
+        LONG_PART,
+    ],
+)
+def test_takes_no_other_part(data: bytes) -> None:
+    reader = RequestReader(DEFAULT_LIMITS)
+    assert not reader.feed_part(data)
+    assert (reader.is_cut, reader.is_empty) == (False, True)
+
+
+def test_takes_no_part_if_limits_are_low() -> None:
+    reader = RequestReader(replace(DEFAULT_LIMITS, request_bytes=700))
+    assert not reader.feed_part(b"*1\r\n")
+
+
+def test_content_of_a_request_is_not_recognised() -> None:
+    """It may look like other requests, and come in a read of its own."""
+    content = request("INCR", "key") * 9
+    reader, runs = RequestReader(DEFAULT_LIMITS), RunReader[str]()
+    runs.learn([b"INCR", b"key"], 1, "incr")
+    known, kinds = KnownFrames[str](runs), dict([kind_of([b"INCR", FREE], "incr")])
+    reader.feed(b"*2\r\n$4\r\nECHO\r\n$%d\r\n" % len(content))
+    assert reader.next_request() is None
+    reader.feed(content)
+    assert (reader.next_run(runs), reader.next_known(known, kinds, may_run=True)) == (0, ())
+    assert reader.next_short_request() is None
+    reader.feed(b"\r\n" + content)
+    assert reader.next_request() == [b"ECHO", content]
+    assert not reader.is_at(b"*2\r\n$4\r\nECHO")
+    assert reader.is_at(b"*2\r\n$4\r\nINCR")
+    assert reader.next_known(known, kinds, may_run=True) == ("incr",) * 3
+    assert reader.next_run(runs) == 6
+    assert reader.is_empty
+    reader.feed(content)
+    assert reader.next_known(known, kinds, may_run=False) == ("incr",) * 9
+
+
+def test_argument_that_begins_like_a_request_is_refused() -> None:
+    reader, runs = RequestReader(DEFAULT_LIMITS), RunReader[str]()
+    runs.learn([b"INCR", b"key"], 1, "incr")
+    known, kinds = KnownFrames[str](runs), dict([kind_of([b"INCR", FREE], "incr")])
+    reader.feed(b"*10\r\n")
+    assert reader.next_request() is None
+    assert not reader.finish()
+    reader.feed(request("INCR", "key"))
+    assert (reader.next_run(runs), reader.next_known(known, kinds, may_run=True)) == (0, ())
+    assert reader.next_short_request() is None
+    with pytest.raises(ProtocolError, match="expected"):
+        reader.next_request()
+
+
+def test_counts_what_it_holds() -> None:
+    """Each argument takes memory besides its bytes."""
+    reader = RequestReader(DEFAULT_LIMITS)
+    reader.feed(request("PING") + LONG_PART)
+    assert (reader.unread_bytes, reader.held_bytes) == (14 + len(LONG_PART), 14 + len(LONG_PART))
+    assert reader.next_request() == [b"PING"]
+    assert reader.next_request() is None
+    unread = len(b"$9\r\nyy")
+    assert reader.unread_bytes == unread
+    assert reader.held_bytes == 14 + len(LONG_PART) + 4 + 100 + 2 * ARGUMENT_OVERHEAD_BYTES
+    reader.feed(b"y")
+    assert reader.unread_bytes == unread + 1
+    assert reader.held_bytes == 14 + len(LONG_PART) + 1 + 4 + 100 + 2 * ARGUMENT_OVERHEAD_BYTES
+    assert not reader.finish()
+    reader.feed(b"y" * 6 + b"\r\n")
+    assert reader.next_request() == [b"ECHO", b"x" * 100, b"y" * 9]
+    assert reader.finish()
+    assert (reader.unread_bytes, reader.held_bytes) == (0, 0)
 
 
 def test_low_limit_applies_to_short_requests() -> None:
@@ -201,8 +302,17 @@ def test_accepts_any_byte_after_a_carriage_return() -> None:
     assert read_all(b"*2\rX$0\rX..$1\rXa..") == [[b"", b"a"]]
 
 
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"*0\r\n"])
+def test_skips_empty_request_at_the_beginning_of_a_read(blank: bytes) -> None:
+    assert read_all(blank + request("PING")) == [[b"PING"]]
+
+
 def test_skips_empty_requests() -> None:
     assert read_all(b"*-5\r\n*0\r\n\r\n\n" + request("PING") + b"*0\r\nPING\n") == [[b"PING"], [b"PING"]]
+
+
+def test_limit_of_inline_command_does_not_count_those_before_it() -> None:
+    assert len(read_all((b"x" * 40_000 + b"\r\n") * 2 + b"x" * 40_000)) == 2
 
 
 def test_limit_applies_to_each_request() -> None:
