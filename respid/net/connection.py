@@ -164,7 +164,7 @@ class Connection:
             if is_whole:
                 replies = self._run_at_once(frames, known)
             else:
-                replies = self._begin_transaction(frames, known, end - position) if end else b""
+                replies = self._begin_transaction(frames, known, end - position)
             if not replies:
                 break
             output, position = output + replies, end

@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from respid.net.connection import NS_PER_BYTE, READ_NS, UNAUTHENTICATED_TURN_NS, Budgets, Connection
+from respid.net.connection import (
+    NS_PER_BYTE,
+    NS_PER_KNOWN,
+    NS_PER_QUICK_BYTE,
+    READ_NS,
+    UNAUTHENTICATED_TURN_NS,
+    Budgets,
+    Connection,
+)
 from respid.net.states import Next
 from respid.net.turns import LATE_SHARE, ROUND_NS, Budget, Turns
 from respid.worker.worker import Worker
@@ -181,11 +189,36 @@ def test_parts_of_a_transaction_take_their_time_from_the_budget(worker: Worker, 
     budget.begin_round()
     assert client.receive(MULTI) == b"+OK\r\n"
     assert client.receive(sent) == b"+QUEUED\r\n" * sent.count(b"*")
-    assert budget.left_ns <= ROUND_NS - READ_NS - len(sent) * NS_PER_BYTE
+    known = 0 if sent == INCR * 400 else sent.count(b"*")
+    assert budget.left_ns == ROUND_NS - READ_NS - len(sent) * NS_PER_BYTE - known * NS_PER_KNOWN
     budget.left_ns = 0
     assert (client.receive(INCR + EXEC), client.next) == (b"", Next.TURN)
     budget.begin_round()
     assert client.resume().startswith(b"+QUEUED\r\n*%d\r\n" % (sent.count(b"*") + 1))
+
+
+def test_known_requests_take_their_time_from_the_budget(worker: Worker) -> None:
+    """In a short read, and as a whole transaction. It is estimated, since looking at the clock takes longer."""
+    budget, sent = Budget(ROUND_NS), INCR + PING
+    client = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(0)))
+    converse(client, *[MULTI + sent + EXEC] * 2)
+    for each, taken_ns in (
+        (sent, READ_NS + len(sent) * NS_PER_QUICK_BYTE),
+        (MULTI + sent + EXEC, 2 * NS_PER_KNOWN),
+    ):
+        budget.begin_round()
+        assert client.receive(each)
+        assert budget.left_ns == ROUND_NS - taken_ns
+
+
+def test_long_decryption_takes_its_time_from_the_budget(worker: Worker) -> None:
+    budget = Budget(ROUND_NS)
+    client = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(0)))
+    client.receive(INCR * 40)
+    budget.begin_round()
+    assert client.is_cheap
+    client.note_long_read(1000)
+    assert (client.is_cheap, budget.left_ns) == (False, ROUND_NS - 1000)
 
 
 def test_part_of_a_request_is_cheap_after_others_only(worker: Worker) -> None:
@@ -268,8 +301,10 @@ def test_is_unsettled_until_what_it_held_was_noted(worker: Worker) -> None:
     assert connection.is_settled
 
 
-def test_part_of_short_request_is_not_worth_noting(worker: Worker) -> None:
+@pytest.mark.parametrize("learned", [b"", PING * 40], ids=["known", "run"])
+def test_part_of_short_request_is_not_worth_noting(worker: Worker, learned: bytes) -> None:
     connection = Connection(worker, 1, "127.0.0.1:50000", DEFAULT_LIMITS)
+    converse(connection, learned)
     assert connection.receive(PING * 2 + PING[:5]) == b"+PONG\r\n" * 2
     assert (connection.is_settled, connection.is_between_requests, connection.held_bytes) == (True, False, 5)
     long_request = request("PING", "x" * 2000)

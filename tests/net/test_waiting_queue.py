@@ -465,7 +465,7 @@ def test_round_that_took_too_long_goes_on_at_once(
 ) -> None:
     """Also in a lead, when the millisecond has just begun."""
     clock.step_ms(-5000)
-    slow, other = single(worker), single(worker)
+    slow, other = single(worker), pipeline(worker, 100_000)
     join(queue, slow, other)
 
     def take_long() -> bool:
@@ -476,7 +476,7 @@ def test_round_that_took_too_long_goes_on_at_once(
     monkeypatch.setattr(slow, "go_on", take_long)
     clock.pass_ms(1)
     queue.serve()
-    assert (len(queue), worker.generator.opens_in_ns(), queue.wait_ns()) == (1, 1_000_000, 0)
+    assert (len(queue), worker.generator.opens_in_ns(), queue.wait_ns(), queue.spare_ms()) == (1, 1_000_000, 0, 0)
 
 
 @dataclass
@@ -553,6 +553,28 @@ def test_round_tries_large_block_once(clock: ScriptedClock, worker: Worker, queu
     clock.pass_ms(1)
     queue.serve()
     assert [waiter.turns for waiter in large] == [1, 1] + [0] * 7
+
+
+def test_smallest_block_leaves_the_last_id(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    two, one = block(worker, 2), single(worker)
+    join(queue, two, one)
+    two.session.wait.block = two.session.wait.ids = 2
+    clock.pass_ms(1)
+    worker.generator.take(4095, clock.wall_ms())
+    queue.serve()
+    assert (two.drawn, [count for _, count in one.drawn]) == ([], [1])
+
+
+def test_turn_without_an_id_keeps_the_place(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
+    large, greedy, small = block(worker, 4096), Waiter(_session(worker), 4095, 4095), single(worker)
+    join(queue, large, greedy, small)
+    clock.pass_ms(1)
+    worker.generator.take(1, clock.wall_ms())
+    queue.serve()
+    assert (large.turns, small.turns) == (1, 0)
+    clock.pass_ms(1)
+    queue.serve()
+    assert [count for _, count in large.drawn] == [4096]
 
 
 def test_ticks_as_late_as_the_queue_allows(clock: ScriptedClock, worker: Worker) -> None:

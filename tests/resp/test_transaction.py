@@ -4,12 +4,16 @@ from typing import Any
 
 import pytest
 
+from respid.net.states import Next
+from respid.resp.encoder import bulk_string
 from respid.resp.fast_path import RunReader
 from respid.resp.known_frames import FREE, Kinds, KnownFrames, kind_of
 from respid.resp.reader import RequestReader
 from respid.resp.transaction import NO_REQUESTS, NO_TRANSACTION, TransactionReader
 from respid.worker.worker import Worker
+from tests.support.both_paths import Setting, check_equality
 from tests.support.byte_streams import request
+from tests.support.scripted_clock import ScriptedClock
 from tests.support.scripted_worker import connect, converse
 
 RUN = request("INCR", "a") * 3
@@ -172,6 +176,45 @@ def test_transaction_in_parts_takes_no_general_path(worker: Worker, reads: list[
         converse(connection, *reads * 10)
     assert worker.stats.commands["multi"] == worker.stats.commands["exec"] == 12
     assert worker.stats.commands["incr"] + worker.stats.commands["expire"] == 36
+
+
+def test_read_behind_exec_that_waits_is_not_answered_before_it(clock: ScriptedClock, worker: Worker) -> None:
+    """As TLS may deliver it."""
+    connection = connect(worker)
+    converse(connection, *[transaction(RUN)] * 2, request("MULTI"), RUN)
+    worker.generator.take(4096)
+    assert converse(connection, request("EXEC")) == b"*3\r\n"
+    assert connection.receive(RUN) == b""
+    clock.pass_ms(1)
+    assert connection.resume().count(b":") == 3 + 3
+    assert connection.next is Next.READ
+
+
+def test_content_of_a_queued_request_is_not_recognised(worker: Worker) -> None:
+    """It may look like a part of the transaction, and come in a read of its own."""
+    connection, content = connect(worker), RUN * 9
+    converse(connection, *[transaction(RUN)] * 2, request("MULTI"))
+    assert connection.receive(b"*2\r\n$4\r\nECHO\r\n$%d\r\n" % len(content)) == b""
+    assert connection.receive(content) == b""
+    assert connection.receive(b"\r\n") == b"+QUEUED\r\n"
+    assert converse(connection, request("EXEC")) == b"*1\r\n" + bulk_string(content)
+
+
+@pytest.mark.parametrize("words", ["INCR a", "GET a"])
+@pytest.mark.parametrize("most", [5, 6, 7, 100])
+def test_parts_keep_the_limit_of_a_transaction(words: str, most: int) -> None:
+    part = request(*words.split()) * 3
+    reads = [*[transaction(part)] * 2, request("MULTI"), part, part, part, request("EXEC"), part]
+    check_equality(reads, Setting(max_queued_commands=most))
+
+
+def test_gives_up_parts_that_are_not_queued_at_once(worker: Worker) -> None:
+    """As runs of constant replies."""
+    connection, run = connect(worker), request("HEXISTS", "key", "field") * 3
+    converse(connection, *[transaction(RUN)] * 2, run, run)
+    assert connection._transactions.expected
+    converse(connection, *[request("MULTI"), run, request("DISCARD")] * 20)
+    assert not connection._transactions.expected
 
 
 def test_large_transaction_is_noted(worker: Worker) -> None:
