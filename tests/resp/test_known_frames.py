@@ -17,7 +17,7 @@ from respid.net.connection import Connection
 from respid.net.pending_requests import MOST_QUICK
 from respid.net.states import Next
 from respid.resp.fast_path import RunReader
-from respid.resp.known_frames import FREE, OPENING_BYTES, Kind, Kinds, KnownFrames, kind_of
+from respid.resp.known_frames import FREE, OPENING_BYTES, Kind, Kinds, KnownFrames, is_known, kind_of
 from respid.resp.reader import RequestReader
 from respid.worker.worker import PATIENCE_MS, Worker
 from tests.support.byte_streams import request
@@ -379,6 +379,40 @@ def test_shape_is_held_by_its_client(worker: Worker) -> None:
     assert connection.held_bytes == 0
     converse(connection, *[FOUR * 17] * 3)
     assert connection.held_bytes == 100 * PERIOD
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        ("INCR key", True),
+        ("PING", True),
+        ("ID.NEXT AS STRING", True),
+        ("ID.NEXT AS INTEGER", False),
+        ("HEXISTS key field", False),
+    ],
+)
+def test_tells_whether_a_run_would_be_known(words: str, *, known: bool, worker: Worker) -> None:
+    assert is_known(known_kinds(connect(worker).session), request(*words.split()).split(b"\r\n")[2::2]) == known
+
+
+class Copied(bytes):
+    """Bytes that count how many of them are copied."""
+
+    copied = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        piece = super().__getitem__(place)
+        self.copied += len(piece) if isinstance(piece, bytes) else 1
+        return piece
+
+
+@pytest.mark.parametrize("miss", ["INCRBY key " + "1" * 100, "GET " + "x" * 100, "EXPIRE key " + "1" * 100])
+def test_miss_copies_no_more_than_a_frame(miss: str, worker: Worker) -> None:
+    """However much follows it: else a long pipeline would take quadratic time."""
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
+    sent = Copied(request(*miss.split()) + FOUR * 100)
+    assert known.find(kinds, sent, 0) == ((), 0)
+    assert sent.copied < 100
 
 
 class Counted(dict[bytes, Kind[Known]]):

@@ -224,6 +224,22 @@ def test_requests_that_all_differ_are_compared_again_after_a_pause() -> None:
     assert [runs.repeats(differing[-1], 1) for _ in range(8001)] == [False] * 8000 + [True]
 
 
+def test_all_requests_count_for_the_pause() -> None:
+    """Whether they are parsed or known. Nothing is learned until then."""
+    runs = RunReader[str]()
+    runs.pause = 100
+    runs.note_others(30)
+    assert not runs.may_learn(60)
+    assert runs.pause == 10
+    runs.note_others(20)
+    assert runs.pause == 0
+    runs.pause = 10
+    assert not runs.may_learn(20)
+    assert runs.pause == 0
+    assert runs.may_learn(20)
+    assert runs.pause == 0
+
+
 @pytest.mark.parametrize(("arguments", "repeats"), [(8, True), (9, False)])
 def test_compares_requests_of_few_arguments(arguments: int, *, repeats: bool) -> None:
     runs = RunReader[str]()
@@ -285,6 +301,14 @@ def test_run_as_long_as_the_last_one_takes_few_steps(monkeypatch: pytest.MonkeyP
     calls.clear()
     runs.find(incrby("a") * 300, 0)
     assert [most for _, _, most in calls] == [128, 128, 32, 8, 4]
+
+
+def test_frames_of_equal_lengths_are_not_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The regular expression takes longer."""
+    before, run = request("PING"), incrby("a") * 5
+    monkeypatch.delattr(Template, "mixed_run")
+    for after in (b"", before, b"*"):
+        assert learned().find(before + run + after, len(before)) == (5, len(before + run))
 
 
 def test_read_like_the_last_one_is_recognised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
