@@ -108,12 +108,14 @@ def run(module: Module, arguments: list[str], seconds: float) -> None:
     if seconds <= 0:
         return
     environment = os.environ | {"RESPID_TEST_HISTORIES": HISTORIES}
-    process = subprocess.Popen([MUTMUT, *arguments], cwd=module.directory, env=environment)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-        process.wait(STOP_SECONDS)
+    with subprocess.Popen([MUTMUT, *arguments], cwd=module.directory, env=environment) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            process.kill()  # a shell that starts it in the background makes it ignore the signal
 
 
 if __name__ == "__main__":

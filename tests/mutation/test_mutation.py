@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutation import __main__ as mutation
 from tests.mutation import selection
-from tests.mutation.__main__ import main
 from tests.mutation.report import Change, change_of, known_equivalents, print_report
 from tests.mutation.selection import ROOT, Module, read_modules
 
@@ -120,8 +120,20 @@ def test_mutants_that_all_keep_pytest_from_starting_are_no_success(
     assert capsys.readouterr().out == f"{module.name}: no mutant was tried\n"
 
 
+def test_mutmut_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "mutmut"
+    program.write_text("#!/bin/sh\ntrap '' INT\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(selection, "ROOT", tmp_path)
+    monkeypatch.setattr(mutation, "MUTMUT", str(program))
+    monkeypatch.setattr(mutation, "STOP_SECONDS", 0.1)
+    module = MODULES[0]
+    module.directory.mkdir(parents=True)
+    mutation.run(module, [], 2)
+
+
 def test_unknown_module_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.argv", ["scripts/mutate", "respid.ids.generators"])
     with pytest.raises(SystemExit):
-        main()
+        mutation.main()
     assert "respid.ids.generators is not in tests/mutation/modules.toml" in capsys.readouterr().err
