@@ -301,6 +301,10 @@ def test_run_as_long_as_the_last_one_takes_few_steps(monkeypatch: pytest.MonkeyP
     calls.clear()
     runs.find(incrby("a") * 300, 0)
     assert [most for _, _, most in calls] == [128, 128, 32, 8, 4]
+    runs.find(incrby("ab") * 9, 0)
+    calls.clear()
+    runs.find(sent, 0)
+    assert [most for _, _, most in calls] == [1, 1, 2, 4, 8, 16, 32, 32, 4]
 
 
 def test_frames_of_equal_lengths_are_not_matched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,11 @@ def test_finds_no_other_part(transactions: TransactionReader[str], sent: bytes) 
         assert transactions.find_first(KINDS, RUN) == (3, (), len(RUN))
 
 
+def test_finds_run_rather_than_the_same_known_requests(transactions: TransactionReader[str]) -> None:
+    kinds = {**KINDS, **dict([kind_of([b"INCR", FREE], "incr")])}
+    assert transactions.find_first(kinds, RUN + request("LPOP", "a") * 9) == (3, (), len(RUN))
+
+
 def test_long_run_is_not_looked_up_as_known(
     transactions: TransactionReader[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
