@@ -212,7 +212,7 @@ def test_long_argument_is_not_learned() -> None:
     runs = learned()
     runs.learn([b"INCRBY", b"x" * 99, b"1"], 1, "INCRBY")
     assert runs.expects is not None
-    runs.learn([b"INCRBY", b"x" * 100, b"1"], 1, "INCRBY")
+    assert not runs.learn([b"INCRBY", b"x" * 100, b"1"], 1, "INCRBY")
     assert runs.expects is None
     assert compares_after_pause(runs)
 
@@ -313,6 +313,18 @@ def test_frames_of_equal_lengths_are_not_matched(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delattr(Template, "mixed_run")
     for after in (b"", before, b"*"):
         assert learned().find(before + run + after, len(before)) == (5, len(before + run))
+
+
+def test_last_frame_of_another_length_is_recognised_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, last = request("PING"), incrby("abc")
+    monkeypatch.delattr(Template, "mixed_run")
+    assert learned().find(before + last, len(before)) == (1, len(before + last))
+
+
+def test_frame_that_lacks_an_argument_is_no_run() -> None:
+    runs = RunReader[str]()
+    runs.learn([b"HINCRBY", b"k", b"f", b"1"], 2, "HINCRBY")
+    assert runs.find(request("HINCRBY", "k", "f", "1").replace(b"$1\r\nf\r\n", b""), 0) == NO_RUN
 
 
 def test_read_like_the_last_one_is_recognised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
