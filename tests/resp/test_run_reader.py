@@ -305,6 +305,9 @@ def test_run_as_long_as_the_last_one_takes_few_steps(monkeypatch: pytest.MonkeyP
     calls.clear()
     runs.find(sent, 0)
     assert [most for _, _, most in calls] == [1, 1, 2, 4, 8, 16, 32, 32, 4]
+    calls.clear()
+    runs.find(incrby("a") * 512, 0)
+    assert [most for _, _, most in calls] == [64, 64, 128, 128, 128]
 
 
 def test_frames_of_equal_lengths_are_not_matched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,6 +322,11 @@ def test_last_frame_of_another_length_is_recognised_by_its_size(monkeypatch: pyt
     before, last = request("PING"), incrby("abc")
     monkeypatch.delattr(Template, "mixed_run")
     assert learned().find(before + last, len(before)) == (1, len(before + last))
+
+
+def test_finds_nothing_before_anything_is_learned() -> None:
+    runs = RunReader[str]()
+    assert runs.find(incrby("k"), 0) == runs.find_in_read(incrby("k")) == NO_RUN
 
 
 def test_frame_that_lacks_an_argument_is_no_run() -> None:
@@ -368,3 +376,10 @@ def test_holds_a_read_of_up_to_4096_bytes(frames: int, held: int) -> None:
     assert runs.held_bytes == held
     runs.learn([b"INCRBY", b"xy", b"1"], 1, "INCRBY")
     assert runs.held_bytes == 0
+
+
+def test_holds_no_read_with_more_than_a_run() -> None:
+    runs = learned()
+    for after in (b"*", request("PING")):
+        assert runs.find_in_read(incrby("k") * 9 + after) == (9, 9 * len(incrby("k")))
+        assert runs.held_bytes == 0
