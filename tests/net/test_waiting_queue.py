@@ -378,7 +378,16 @@ def test_wait_times_are_added_up(clock: ScriptedClock, worker: Worker, queue: Wa
 
 @pytest.mark.parametrize(
     ("wanted", "spare_ms"),
-    [([1], 0), ([8191], 0), ([8192], 1), ([8192, 1], 1), ([6144] * 4, 4), ([100_000, 1], 1), ([20_000] * 9, 10)],
+    [
+        ([1], 0),
+        ([8191], 0),
+        ([8192], 1),
+        ([8192, 1], 1),
+        ([6144] * 4, 4),
+        ([32_768], 5),
+        ([100_000, 1], 1),
+        ([20_000] * 9, 10),
+    ],
 )
 def test_leaves_pipelines_alone(worker: Worker, queue: WaitingQueue, wanted: list[int], spare_ms: int) -> None:
     for ids in wanted:
@@ -405,12 +414,12 @@ def test_turn_without_an_id_changes_nothing_that_is_wanted(
 ) -> None:
     """A block did not fit into the rest of the millisecond."""
     large = block(worker, 4096)
-    large.session.wait.ids = 100_000
+    large.session.wait.ids = 20_000
     join(queue, single(worker), large)
     clock.pass_ms(1)
     queue.serve()
     assert (large.turns, large.drawn, len(queue)) == (1, [], 1)
-    assert queue.spare_ms() == 10
+    assert queue.spare_ms() == 2
 
 
 def test_counts_the_time_that_passed(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
@@ -553,6 +562,17 @@ def test_round_tries_large_block_once(clock: ScriptedClock, worker: Worker, queu
     clock.pass_ms(1)
     queue.serve()
     assert [waiter.turns for waiter in large] == [1, 1] + [0] * 7
+
+
+def test_tells_whether_to_look_at_another_time(worker: Worker, queue: WaitingQueue) -> None:
+    """At once for the first one; later if a pipeline wants more, and no single request waits beside it."""
+    assert queue.join(pipeline(worker, 8192))
+    assert queue.join(pipeline(worker, 100_000))
+    assert not queue.join(pipeline(worker, 100_000))
+    other = WaitingQueue(worker)
+    assert other.join(pipeline(worker, 8192))
+    assert other.join(single(worker))
+    assert not other.join(pipeline(worker, 100_000))
 
 
 def test_smallest_block_leaves_the_last_id(clock: ScriptedClock, worker: Worker, queue: WaitingQueue) -> None:
