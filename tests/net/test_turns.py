@@ -8,6 +8,7 @@ from respid.net.connection import (
     NS_PER_BYTE,
     NS_PER_KNOWN,
     NS_PER_QUICK_BYTE,
+    QUICK_READ_BYTES,
     READ_NS,
     UNAUTHENTICATED_TURN_NS,
     Budgets,
@@ -171,10 +172,19 @@ def test_turn_before_authentication_is_short(clock: ScriptedClock) -> None:
     assert 5 <= output.count(b"-NOAUTH") <= 10
 
 
+def test_unauthenticated_clients_use_up_their_own_time(clock: ScriptedClock) -> None:
+    budgets = Budgets(Budget(ROUND_NS), Budget(ROUND_NS))
+    connection = connect(start_worker(clock, password="secret"), budgets=budgets)
+    assert connection.receive(PING).startswith(b"-NOAUTH")
+    assert budgets.authenticated.left_ns == ROUND_NS
+    assert budgets.unauthenticated.left_ns <= ROUND_NS - READ_NS
+
+
 def test_time_of_long_reads_of_known_requests_is_measured(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter(range(0, 1_000_000, 1_000))
     monkeypatch.setattr(type(worker.clock), "monotonic_ns", lambda _clock: next(times))
-    budget, sent = Budget(ROUND_NS), (PING + request("TTL", "k")) * 30
+    budget, sent = Budget(ROUND_NS), (PING + request("TTL", "k")) * 40
+    assert len(sent) > QUICK_READ_BYTES
     connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS, budgets=Budgets(budget, Budget(0)))
     output = connection.receive(sent)
     assert budget.left_ns <= ROUND_NS - READ_NS - (len(sent) + len(output)) * NS_PER_BYTE - 1_000

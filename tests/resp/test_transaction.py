@@ -213,6 +213,11 @@ def test_parts_keep_the_limit_of_a_transaction(words: str, most: int) -> None:
     check_equality(reads, Setting(max_queued_commands=most))
 
 
+@pytest.mark.parametrize("reads", [[request("MULTI") + RUN, request("EXEC")], [request("MULTI"), RUN, request("EXEC")]])
+def test_parts_of_a_client_that_tracks_keys_get_same_replies(reads: list[bytes]) -> None:
+    check_equality([*[transaction(RUN)] * 2, request("CLIENT", "TRACKING", "ON"), *reads * 2])
+
+
 def test_gives_up_parts_that_are_not_queued_at_once(worker: Worker) -> None:
     """As runs of constant replies."""
     connection, run = connect(worker), request("HEXISTS", "key", "field") * 3
