@@ -329,6 +329,16 @@ def test_finds_nothing_before_anything_is_learned() -> None:
     assert runs.find(incrby("k"), 0) == runs.find_in_read(incrby("k")) == NO_RUN
 
 
+@pytest.mark.parametrize(
+    ("header", "content_bytes"), [("$02", 2), ("$00", 0), ("$09", 9), ("$100", 100), ("$109", 109), ("$110", 20)]
+)
+def test_run_ends_at_another_header(header: str, content_bytes: int) -> None:
+    """The length has one or two digits, and no leading zero."""
+    one = incrby("ab")
+    other = one.replace(b"$2\r\nab", header.encode() + b"\r\n" + b"x" * content_bytes)
+    assert learned().find(one * 2 + other, 0) == (2, 2 * len(one))
+
+
 def test_frame_that_lacks_an_argument_is_no_run() -> None:
     runs = RunReader[str]()
     runs.learn([b"HINCRBY", b"k", b"f", b"1"], 2, "HINCRBY")
