@@ -118,6 +118,14 @@ def test_takes_no_other_part(data: bytes) -> None:
     assert (reader.is_cut, reader.is_empty) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "request_bytes", "accepts"), [(9, 891, True), (8, 891, False), (9, 890, False), (8, 890, False)]
+)
+def test_accepts_short_requests_if_all_keep_the_limits(arguments: int, request_bytes: int, *, accepts: bool) -> None:
+    limits = replace(DEFAULT_LIMITS, arguments=arguments, request_bytes=request_bytes)
+    assert RequestReader(limits).accepts_short == accepts
+
+
 def test_takes_no_part_if_limits_are_low() -> None:
     reader = RequestReader(replace(DEFAULT_LIMITS, request_bytes=700))
     assert not reader.feed_part(b"*1\r\n")
@@ -295,7 +303,8 @@ def test_accepts_line_at_limit() -> None:
 
 @pytest.mark.parametrize("following", [b"\r\n", b"\r" + b"x" * 70_000])
 def test_refuses_empty_header_at_the_beginning_of_a_read(following: bytes) -> None:
-    assert outcome([b"*1\r\n", following]) == ([], "expected '$', got '\r'")
+    for header in (b"*1\r\n", b"*10\r\n"):  # the first one is kept as a part
+        assert outcome([header, following]) == ([], "expected '$', got '\r'")
 
 
 def test_accepts_any_byte_after_a_carriage_return() -> None:
