@@ -388,6 +388,14 @@ def test_holds_a_read_of_up_to_4096_bytes(frames: int, held: int) -> None:
     assert runs.held_bytes == 0
 
 
+def test_read_before_a_new_template_is_forgotten() -> None:
+    runs = learned()
+    runs.find_in_read(incrby("k") * 9)
+    runs.learn([b"INCRBY", b"xy", b"1"], 1, "INCRBY")
+    for data in (b"*", b"", incrby("xy")[:-1]):
+        assert runs.find_in_read(data) == NO_RUN
+
+
 def test_holds_no_read_with_more_than_a_run() -> None:
     runs = learned()
     for after in (b"*", request("PING")):
