@@ -103,7 +103,9 @@ def check(data: bytes) -> None:
         _compare("on the general path", whole, play_whole(case))
         if depends_on_cuts:
             _compare("cut into reads, on the general path", in_parts, play_in_parts(case))
-    replies = _parse(whole, may_break_off=whole.broke_off or b"reply" in case.sent.lower())
+    # Too many wrong passwords close a connection, also within the reply to EXEC.
+    may_break_off = whole.broke_off or whole.closings["wrong_passwords"] > 0 or b"reply" in case.sent.lower()
+    replies = _parse(whole, may_break_off=may_break_off)
     if not WORDS.search(case.sent):
         _check_replies(case, whole, replies)
 

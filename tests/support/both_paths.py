@@ -49,6 +49,7 @@ class Outcome:
     ids: tuple[int | None, int, int]  # the last one, how many were issued, and how many milliseconds were exhausted
     commands: dict[str, int]
     errors: list[dict[str, int]]
+    closings: dict[str, int]
     session: dict[str, object]
 
 
@@ -109,7 +110,8 @@ def play(
         connection.next is Next.CLOSE and generator.stopped_for_ms() >= STREAM_PATIENCE_MS,
         (generator.last_id, generator.ids_issued, generator.milliseconds_exhausted),
         {name: count for name, count in stats.commands.items() if count},
-        [dict(each) for each in (stats.errors, stats.failed_calls, stats.rejected_calls, stats.connections_closed)],
+        [dict(each) for each in (stats.errors, stats.failed_calls, stats.rejected_calls)],
+        dict(stats.connections_closed),
         _state(connection),
     )
 
