@@ -25,7 +25,7 @@ from respid.commands import introspection
 # isort: on
 from respid.commands.dispatch import run, run_quickly
 from respid.commands.draw import Draw, Drawn, constant_draw
-from respid.commands.known import Known, answer_known, is_run, known_kinds, refuse_known
+from respid.commands.known import Known, answer_known, answer_or_refuse_known, is_run, known_kinds
 from respid.commands.queued import queue_draws, queue_known
 from respid.commands.refused import REFUSALS, REFUSED
 from respid.commands.session import Parts, Reply, ReplyMode, RequestKind, Session, SocketState
@@ -47,6 +47,7 @@ __all__ = [
     "Session",
     "SocketState",
     "answer_known",
+    "answer_or_refuse_known",
     "client",
     "client_list",
     "cluster",
@@ -68,7 +69,6 @@ __all__ = [
     "maintenance",
     "queue_draws",
     "queue_known",
-    "refuse_known",
     "run",
     "run_at_once",
     "run_known_at_once",

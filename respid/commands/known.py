@@ -214,7 +214,17 @@ def _before_draw(requests: tuple[Known, ...], number: int) -> tuple[Known, ...]:
     return requests[: draws[number]]
 
 
-def refuse_known(session: Session, request: Known) -> bytes | None:
+def answer_or_refuse_known(session: Session, requests: tuple[Known, ...]) -> tuple[int, bytes | None]:
+    """Does what `Draw.answer` does, for known requests: answers the first ones, refuses one, or answers none."""
+    is_refused = session.refusal() is not None  # then how to answer all of them is not worth finding out
+    answered, replies = answer_known(session, requests[:1] if is_refused else requests)
+    if answered:
+        return answered, replies
+    refusal = _refuse(session, requests[0])
+    return (0, None) if refusal is None else (1, refusal)
+
+
+def _refuse(session: Session, request: Known) -> bytes | None:
     """Returns the error reply to a request that got no ID, as `run` does; None while it should wait for one."""
     refusal = session.refusal()
     if refusal is not None:

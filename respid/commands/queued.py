@@ -1,7 +1,7 @@
 """Requests that MULTI has queued for EXEC: any, and draws with their number. Only what EXEC needs is kept."""
 
 from respid.commands.draw import Draw
-from respid.commands.known import Known, answer_known, in_this_version, is_run, refuse_known
+from respid.commands.known import Known, answer_or_refuse_known, in_this_version, is_run
 from respid.commands.session import Parts, Queued, Session
 from respid.commands.table import DRAWS_IDS, Command
 from respid.resp import encoder, errors
@@ -96,13 +96,10 @@ class QueuedKnown:
         is_same = session.version == self._version
         left = self.requests if is_same else in_this_version(session, self.requests)
         while left:
-            refusal = session.refusal()
-            answered, replies = answer_known(session, left if refusal is None else left[:1])
+            answered, replies = answer_or_refuse_known(session, left)
             session.last_command = "exec"
-            if not answered and (refusal := refuse_known(session, left[0])) is not None:
-                answered, replies = 1, refusal
             left = left[answered:]
-            yield replies or None
+            yield replies
 
 
 def queue_draws(session: Session, transaction: list[Queued], name: str, draw: Draw, count: int) -> tuple[int, bytes]:

@@ -14,12 +14,12 @@ from respid.commands import (
     Parts,
     Session,
     answer_known,
+    answer_or_refuse_known,
     constant_draw,
     exec_at_once,
     known_kinds,
     queue_draws,
     queue_known,
-    refuse_known,
     run,
     run_at_once,
     run_known_at_once,
@@ -211,9 +211,9 @@ class PendingRequests:
         self.session.wait.want_one()
         self.session.wait.end()
 
-    def _answer_recognised(self, most: int | None = None) -> bytes:
+    def _answer_recognised(self) -> bytes:
         """Answers known requests up to one that gets no ID now."""
-        answered, replies = answer_known(self.session, self.recognised[:most])
+        answered, replies = answer_known(self.session, self.recognised)
         self.recognised = self.recognised[answered:]
         return replies
 
@@ -233,16 +233,11 @@ class PendingRequests:
     def _answer_known(self) -> bytes | None:
         if self.session.transaction is not None:
             return self._queue_known(self.session.transaction)
-        is_refused = self.session.refusal() is not None  # then how to answer all of them is not worth finding out
-        replies = self._answer_recognised(1 if is_refused else None)
-        if replies:
-            return replies
-        refusal = refuse_known(self.session, self.recognised[0])
-        if refusal is None:
+        answered, replies = answer_or_refuse_known(self.session, self.recognised)
+        self.recognised = self.recognised[answered:]
+        if not answered:
             self._wait()
-        else:
-            self.recognised = self.recognised[1:]
-        return refusal
+        return replies
 
     def answer_short_read(self, data: bytes) -> tuple[bytes, bool]:
         """Answers a short read of quick requests, after all others. Returns the replies, and whether these are all."""

@@ -575,7 +575,7 @@ def one_refusal_for_all_known_requests(patch: Patch) -> None:
 
 @plant
 def refusal_of_known_request_not_counted(patch: Patch) -> None:
-    patch.setattr("respid.net.pending_requests.refuse_known", lambda session, _request: session.refusal())
+    patch.setattr("respid.commands.known._refuse", lambda session, _request: session.refusal())
 
 
 @plant
