@@ -31,6 +31,10 @@ def _run(arguments: list[str]) -> int:
     try:
         exit_code = respid.main(arguments, prog_name="respid", standalone_mode=False)
     except click.UsageError as error:
+        if error.ctx and (log_format := error.ctx.params.get("log_format")):
+            from respid.cli.log import set_up_log  # noqa: PLC0415 - few commands need it
+
+            set_up_log(log_format, "info")
         _report_failure(error.format_message())
         return EXIT_WRONG_USE
     except click.ClickException as error:

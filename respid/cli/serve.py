@@ -40,6 +40,8 @@ def serve(context: click.Context, /, unknown_variables: str, **settings: Any) ->
     """
     gc.disable()  # imports leave hardly any garbage, but collections would take a tenth of their time
     from respid.cli.log import set_up_log  # noqa: PLC0415 - decode and healthcheck start faster without these
+
+    set_up_log(settings["log_format"], settings["log_level"])  # before what can fail
     from respid.highwater.stores import StoreError  # noqa: PLC0415
     from respid.net.bind import StartError  # noqa: PLC0415
     from respid.server import serve as serve_config  # noqa: PLC0415

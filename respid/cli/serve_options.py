@@ -33,14 +33,6 @@ class WorkerIdSetting(Setting):
         return None
 
 
-def _begin_log(_context: click.Context, _parameter: click.Parameter, log_format: str) -> str:
-    """Sets up the log in this format before the other options are read: a wrong one is logged in it, too."""
-    from respid.cli.log import set_up_log  # noqa: PLC0415 - the other commands start faster without it
-
-    set_up_log(log_format, "info")
-    return log_format
-
-
 worker_id_settings = combine(
     setting(
         "--worker-id",
@@ -332,8 +324,7 @@ process_settings = combine(
         "--log-format",
         "Log format: text or JSON, one event per line.",
         type=click.Choice(["text", "json"]),
-        is_eager=True,
-        callback=_begin_log,
+        is_eager=True,  # read first, since what is wrong with another option is logged in this format
     ),
     config_setting(
         "log_level",

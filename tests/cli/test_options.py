@@ -1,6 +1,7 @@
 """The options: their help, and how they fill Config."""
 
 import dataclasses
+import logging
 
 import click
 import pytest
@@ -89,3 +90,9 @@ def test_socket_mode_is_octal() -> None:
     config = run_command_line("--worker-id", "1", "--unix-socket-mode", "660").config
     assert config is not None
     assert config.unix_socket_mode == 0o660
+
+
+def test_reading_options_does_not_set_up_the_log() -> None:
+    before = logging.getLogger().handlers[:]
+    serve.make_context("serve", ["--worker-id", "1", "--log-format", "json"]).close()
+    assert logging.getLogger().handlers == before
