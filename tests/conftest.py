@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -195,7 +196,8 @@ def loading_server(start_session_server: StartServer, tmp_path_factory: pytest.T
     path = tmp_path_factory.mktemp("kubeconfig") / "config"
     kubeconfig = write_kubeconfig(path, f"http://127.0.0.1:{free_port()}", "token")
     server = start_session_server("--store", "lease", wait=False, KUBECONFIG=str(kubeconfig), POD_NAME="respid-1")
-    wait_until(lambda: accepts_connections(server.http_port), explain=lambda: server.log)
+    for port in (server.http_port, server.port):  # they open one after the other
+        wait_until(partial(accepts_connections, port), explain=lambda: server.log)
     return server
 
 

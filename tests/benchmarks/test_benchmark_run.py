@@ -1,6 +1,7 @@
 """A short run from the command line, and the parts of a run."""
 
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,10 +19,10 @@ from benchmarks.machine import Cores
 from benchmarks.plan import LEAST_ROUNDS, Plan
 from benchmarks.results import Measured, Table, at_most
 from benchmarks.rounds import estimate
-from benchmarks.servers import Transport, running_redis, running_respid
+from benchmarks.servers import Transport, redis_with_tls, running_redis, running_respid
 from tests.clients.drivers import all_drivers
 from tests.support.environment import clean_environment
-from tests.support.needed_tools import need_tool
+from tests.support.needed_tools import need_strace, need_tool
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -132,6 +133,23 @@ def test_other_transports_are_measured(measure: Callable[[Plan], Measured], monk
     monkeypatch.setattr(transports, "CASES", [Load("INCR", "fixed", 16)])
     [table] = measure(Plan(Cores.of_this_process(), rounds=1, scale=0.02)).tables
     assert [row.labels for row in table.rows] == [("fixed", "16")]
+
+
+@pytest.mark.parametrize("transports_with", [transports.tls, transports.unix_socket], ids=["tls", "unix"])
+def test_redis_is_ready_once_it_listens_for_the_benchmark(
+    transports_with: Callable[[Path], tuple[Transport, Transport]], tmp_path: Path
+) -> None:
+    """It listens on TCP first. Here each listener takes a while."""
+    for program in ("redis-server", "openssl"):
+        need_tool(program)
+    delayed = tmp_path / "redis-server"
+    tracing = f"{need_strace()} -D -f -qq -o {os.devnull} -e trace=listen -e inject=listen:delay_enter=300000"
+    delayed.write_text(f'#!/bin/sh\nexec {tracing} {redis_with_tls()} "$@"\n')
+    delayed.chmod(0o755)
+    _, theirs = transports_with(tmp_path)
+    with running_redis(0, str(delayed), theirs) as redis, redis.connect() as connection:
+        connection.sendall(b"PING\r\n")
+        assert connection.recv(100) == b"+PONG\r\n"
 
 
 def test_busy_and_idle_connections_are_as_many_as_permitted(monkeypatch: pytest.MonkeyPatch) -> None:
