@@ -91,8 +91,8 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     Raises click.UsageError.
     """
     fields = dict(settings)
-    _refuse_mistaken_epoch(settings["epoch"])
     layout = parse_layout(fields.pop("layout"), fields.pop("epoch"))
+    _refuse_mistaken_epoch(settings["epoch"], layout.epoch_ms)
     _refuse_unusable(layout, settings["start_above"])
     worker_id = _find_worker_id(fields.pop("worker_id"), fields.pop("worker_id_offset"), layout, environment, hostname)
     if fields["store"] == "file":
@@ -110,11 +110,12 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     return config
 
 
-def _refuse_mistaken_epoch(epoch: str) -> None:
+def _refuse_mistaken_epoch(epoch: str, epoch_ms: int) -> None:
     """Raises click.UsageError for a year, a date or Unix seconds: an epoch cannot be corrected once it has IDs."""
-    if epoch.isdigit() and 0 < int(epoch) < LEAST_EPOCH_MS:
+    if epoch.isdigit() and 0 < epoch_ms < LEAST_EPOCH_MS:
         raise click.UsageError(
-            f"epoch {epoch} would be {format_timestamp(int(epoch))}: write it as in 2024-01-31, or in Unix milliseconds"
+            f"epoch {epoch} would be {format_timestamp(epoch_ms)}: write a date, such as 2024-01-31, or Unix"
+            " milliseconds"
         )
 
 
