@@ -65,10 +65,15 @@ def make_tls_context(
     *, tls: bool, tls_ca_cert_file: Path | None, tls_cert_file: Path | None, tls_key_file: Path | None
 ) -> "ssl.SSLContext | None":
     """Takes the values of the options; returns None without --tls. Raises click.UsageError."""
-    files = [path for path in (tls_ca_cert_file, tls_cert_file, tls_key_file) if path]
+    options = {
+        "--tls-ca-cert-file": tls_ca_cert_file,
+        "--tls-cert-file": tls_cert_file,
+        "--tls-key-file": tls_key_file,
+    }
+    files = {option: path for option, path in options.items() if path}
     if not tls:
-        if files:
-            raise click.UsageError(f"{files[0]} is used with --tls only: without it, nothing is encrypted")
+        for option in files:
+            raise click.UsageError(f"{option} needs --tls: without it, nothing is encrypted")
         return None
     import ssl  # noqa: PLC0415 - only a connection with TLS needs these
 
@@ -81,7 +86,7 @@ def make_tls_context(
         if tls_cert_file:
             context.load_cert_chain(tls_cert_file, tls_key_file, _refuse_encrypted_key)
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"{' and '.join(map(str, files))}: {describe_error(error)}") from None
+        raise click.UsageError(f"{' and '.join(map(str, files.values()))}: {describe_error(error)}") from None
     return context
 
 

@@ -98,7 +98,7 @@ def _column_values(lines: Iterable[str], column: str) -> Iterator[Value]:
     if index < 0:
         raise BadColumnError("--column starts at 1")
     if index >= len(first) > 0:
-        raise BadColumnError(f"no column {column} in the first line of standard input: it has {len(first)}")
+        raise BadColumnError(f"no column {column} in the first line of standard input, which has {len(first)}")
     for row in itertools.chain([first] if is_number else [], rows):
         place = f"line {rows.line_num}: "
         text = row[index].strip().strip("'") if index < len(row) else ""

@@ -81,7 +81,7 @@ def test_names_a_file_without_a_certificate(files: CertificateFiles) -> None:
 def test_tls_files_without_tls_are_no_plain_connection(command: str, option: str, files: CertificateFiles) -> None:
     outcome = run_command_line(command, "localhost:1", option, str(files.client_key_file))
     assert outcome.exit_code == 2
-    assert "is used with --tls only" in outcome.error_line
+    assert f"{option} needs --tls" in outcome.error_line
 
 
 @pytest.mark.parametrize("address", ["localhost", "localhost:0", "localhost:65536", "::1:6379", "a b:1"])

@@ -49,8 +49,8 @@ def read_mark(content: bytes, path: Path, worker_id: int) -> StoredMark:
     version = state.get("version")
     if type(version) is int and _VERSION < version < _MAX_VERSION:
         raise DamagedError(
-            f"{path} was written by a newer release of respid: it has version {version}, and this release reads"
-            f" {_VERSION}. It is needed, so do not remove it, but start the newer release again"
+            f"{path} was written by a newer release of respid: it has version {version}, and this release reads version"
+            f" {_VERSION}; do not remove it, and start the newer release again"
         )
     if version != _VERSION:
         raise damaged(path, f"it has version {version!r}"[:100] + f"; this respid reads {_VERSION}")
