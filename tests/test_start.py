@@ -54,8 +54,8 @@ def test_answers_while_it_loads_metrics(start_server: StartServer, tmp_path: Pat
     package = tmp_path / "prometheus_client"
     package.mkdir()
     (package / "__init__.py").write_text(BLOCKED_MODULE.format(path=str(end)))
-    server = start_server(measured=False, PYTHONPATH=str(tmp_path))
     try:
+        server = start_server(measured=False, PYTHONPATH=str(tmp_path))
         with server.connect() as connection:
             for _ in range(3):
                 connection.sendall(request("INCR", "key"))

@@ -118,7 +118,7 @@ def test_columns_are_counted_from_one() -> None:
 
 
 @pytest.mark.parametrize("column", ["3", "²"])
-def test_refuses_a_column_that_there_is_not(column: str) -> None:
+def test_refuses_a_missing_column(column: str) -> None:
     outcome = run_command_line("decode", "--column", column, stdin=f"name,order_id\nSmith,{AN_ID}\n")
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert f"no column {column}" in outcome.error_line.replace("'", "")

@@ -168,7 +168,7 @@ def test_client_that_holds_the_same_is_left_as_it_is() -> None:
     assert crowd.memory._noted[client].held_bytes == crowd.stats.client_memory_bytes == 6000
 
 
-def test_newcomer_that_holds_the_same_is_none_after_a_command() -> None:
+def test_newcomer_that_holds_the_same_is_no_newcomer_after_a_command() -> None:
     """Its part of the memory is free for other newcomers."""
     crowd = Crowd(1000)
     client = crowd.add(400, is_newcomer=True)

@@ -250,10 +250,11 @@ def test_no_more_than_twice_as_many_frames_are_split(worker: Worker, monkeypatch
             blocks(range(1, 101)),
             blocks(range(1, 31)),
             blocks(range(1, 101)),
+            blocks(range(1, 16)),
             blocks(range(1, 101)),
         )
     ]
-    assert numbers == [9, 18, 30, 60, 100]
+    assert numbers == [9, 18, 30, 60, 15, 100]
 
 
 def test_frames_of_several_kinds_are_not_split(worker: Worker) -> None:
