@@ -1,4 +1,4 @@
-"""Draws: how many requests get their IDs at once, how IDs are encoded, and what a client that waits is noted for."""
+"""Draws: how many requests get their IDs at once, how IDs are encoded, and what is noted about a client that waits."""
 
 import pytest
 
