@@ -78,9 +78,12 @@ def _values(arguments: tuple[str, ...], column: str | None, *, whole_lines: bool
 
 
 def _open_standard_input() -> Iterable[str]:
-    """The lines of standard input, without a spreadsheet's byte order mark. A line that is not UTF-8 stops no other."""
+    """The lines of standard input, without a spreadsheet's byte order mark. A line that is not UTF-8 stops no other.
+
+    A carriage return ends a line, too: `csv` raises an error for one within a field.
+    """
     if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape", newline=None)
     if sys.stdin and sys.stdin.isatty():
         click.echo("reading standard input; end it with Ctrl-D", err=True)
     return sys.stdin or ()

@@ -147,6 +147,13 @@ def test_takes_the_byte_order_mark_of_a_spreadsheet(arguments: list[str]) -> Non
     assert json.loads(ended.stdout)["id_string"] == AN_ID
 
 
+@pytest.mark.parametrize("column", ["id", "1"])
+def test_takes_carriage_returns_as_line_ends(column: str) -> None:
+    table = f"id,note\r{AN_ID},a\r\n{AN_ID},b\rc\n" if column == "id" else f"{AN_ID},a\r{AN_ID},b\r"
+    ended = decode_bytes(table.encode(), "--column", column)
+    assert [json.loads(line)["id_string"] for line in ended.stdout.splitlines()] == [AN_ID] * 2, ended.stderr
+
+
 def test_other_columns_may_hold_whole_documents() -> None:
     outcome = run_command_line("decode", "--json", "--column", "id", stdin=f"text,id\n{'x' * 200_000},{AN_ID}\n")
     assert (outcome.exit_code, json.loads(outcome.stdout)["id_string"]) == (0, AN_ID)
