@@ -198,7 +198,7 @@ def _with_strings(numbers: Sequence[int], strings: tuple[int, ...]) -> list[int 
     """The values for a template: numbers, and those in these places as bulk strings."""
     values: list[int | bytes] = [*numbers]
     for place in strings:
-        values[place] = encoder.bulk_string(b"%d" % numbers[place])
+        values[place] = encoder.integer_string(numbers[place])
     return values
 
 
