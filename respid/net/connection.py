@@ -316,14 +316,11 @@ class Connection:
         return self._is_answered and self._general_requests in (None, self._pending.general_requests)
 
     @property
-    def _is_cut(self) -> bool:
-        """Whether all that was read is answered, but for a part of a short request at its end."""
-        return self.next is _READ and self._pending.reader.is_cut
-
-    @property
     def _is_answered(self) -> bool:
         """Whether the client is between requests, or has sent a part of a short one."""
-        return self.is_between_requests or (self._is_cut and self.session.is_plain)
+        return self.is_between_requests or (
+            self.next is _READ and self._pending.reader.is_cut and self.session.is_plain
+        )
 
     @property
     def budget(self) -> Budget:

@@ -279,7 +279,7 @@ class KnownFrames(BackOff, Generic[Subject]):
     def _find_many(
         self, kinds: Kinds[Subject], buffer: bytes, position: int, most_alike: int
     ) -> tuple[tuple[Subject, ...], int, bool]:
-        """Does what `_find` does, and splits the buffer where that finds the frames as well."""
+        """Does what `_find` does. Splits the buffer if the next frames begin as expected, since that is faster."""
         if not self._opening or not buffer.startswith(self._opening, position):
             found, end, is_miss = self._find(kinds, buffer, position, most_alike)
             if len(found) >= _LEAST_SPLIT and self._period is None:
