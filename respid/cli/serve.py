@@ -96,7 +96,7 @@ def make_config(settings: Mapping[str, Any], environment: Mapping[str, str], hos
     _refuse_unusable(layout, settings["start_above"])
     worker_id = _find_worker_id(fields.pop("worker_id"), fields.pop("worker_id_offset"), layout, environment, hostname)
     if fields["store"] == "file":
-        fields["state_dir"] = (fields["state_dir"] or _user_state_dir()).absolute()  # as messages should name it
+        fields["state_dir"] = _absolute(fields["state_dir"] or _user_state_dir())  # as messages should name it
     config = Config(
         worker_id=worker_id.number,
         worker_id_source=worker_id.source,
@@ -145,6 +145,13 @@ def _user_state_dir() -> Path:
         return platformdirs.user_state_path("respid")
     except RuntimeError:  # a user that is not in /etc/passwd and has no HOME
         raise click.UsageError("this user has no home directory to keep the state in: set --state-dir") from None
+
+
+def _absolute(state_dir: Path) -> Path:
+    try:
+        return state_dir.absolute()
+    except FileNotFoundError:
+        raise click.UsageError(f"--state-dir {state_dir} is in the current directory, which was removed") from None
 
 
 def _refuse_contradictions(config: Config) -> None:

@@ -109,6 +109,14 @@ def test_state_directory_is_absolute() -> None:
     assert config.state_dir == Path.cwd() / "state"
 
 
+def test_refuses_a_state_directory_in_a_removed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    outcome = run_command_line("--worker-id", "1", "--state-dir", "state")
+    assert (outcome.exit_code, outcome.config) == (2, None)
+    assert outcome.error_line == "respid: --state-dir state is in the current directory, which was removed"
+
+
 def test_warns_if_the_hostname_gives_the_worker_id(caplog: pytest.LogCaptureFixture) -> None:
     assert run_command_line(hostname="respid-7").config is not None
     (record,) = caplog.records
