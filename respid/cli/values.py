@@ -13,6 +13,7 @@ from respid.cli.exit_codes import EXIT_FAILED, EXIT_WRONG_USE
 
 _OPTION = re.compile(r"--?[A-Za-z]")
 _QUOTES = "\"'"
+_MOST_DIGITS = 9  # of the number of a column; Python converts no text of thousands of digits
 
 
 class Value(NamedTuple):
@@ -96,7 +97,7 @@ def _column_values(lines: Iterable[str], column: str) -> Iterator[Value]:
     csv.field_size_limit(sys.maxsize)  # of the other columns, too: they may hold whole documents
     rows = csv.reader(lines)
     first = next(rows, [])
-    is_number = column.isdecimal()
+    is_number = column.isdecimal() and len(column) <= _MOST_DIGITS
     index = int(column) - 1 if is_number else _find_heading(first, column)
     if index < 0:
         raise BadColumnError("--column starts at 1")
