@@ -302,6 +302,11 @@ def test_random_streams_get_same_replies() -> None:
         seed += 1
 
 
+def test_looks_at_the_time_make_no_difference() -> None:
+    reads = [request("INCR", "a")] * 400 + [request("INCRBY", "a", "4096")] * 4
+    check_equality(reads, Setting(reserved_ms=3, is_extended=True, request_ns=1_000))
+
+
 def test_every_command_of_runs_is_compared() -> None:
     running = {name.decode() for name, command in COMMANDS.items() if command.runs}
     assert {words.split()[0].upper() for words in RUNNING} == running

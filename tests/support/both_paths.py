@@ -53,19 +53,20 @@ class Outcome:
     session: dict[str, object]
 
 
-@dataclass
-class TickingClock(ScriptedClock):
-    """Each look at the monotonic clock seems to take some time, so that turns end.
+class TickingClock:
+    """A scripted clock of which each look at the monotonic time seems to take some, so that turns end.
 
-    The boot time does not pass, so that a reservation ends at the same request, however often a path looks at it.
+    The generator must have the scripted one: then its milliseconds, and the reservation, end at the same request,
+    however often a path looks at the time.
     """
 
-    tick_ns: int = 0
-    ticked_ns: int = 0
+    def __init__(self, clock: ScriptedClock, tick_ns: int) -> None:
+        self.wall_ms, self.wall_ns, self.boot_ns = clock.wall_ms, clock.wall_ns, clock.boot_ns
+        self._clock, self._tick_ns, self._ticked_ns = clock, tick_ns, 0
 
     def monotonic_ns(self) -> int:
-        self.ticked_ns += self.tick_ns
-        return self.monotonic + self.ticked_ns
+        self._ticked_ns += self._tick_ns
+        return self._clock.monotonic_ns() + self._ticked_ns
 
 
 def ignore_step(_connection: Connection, _output: bytes) -> None:
@@ -76,9 +77,10 @@ def play(
     pieces: list[bytes], setting: Setting, check_step: Callable[[Connection, bytes], None] = ignore_step
 ) -> Outcome:
     """Sends the pieces one by one. Calls `check_step` with the output of each step."""
-    clock = TickingClock(tick_ns=setting.request_ns)
+    clock = ScriptedClock()
     worker = start_worker(clock, password=setting.password, reserved_ms=setting.reserved_ms, layout=setting.layout)
     worker.config = replace(worker.config, max_queued_commands=setting.max_queued_commands)
+    worker.clock = TickingClock(clock, setting.request_ns)
     generator, stats = worker.generator, worker.stats
     generator.queued = setting.is_crowded
     budgets = Budgets(Budget(setting.round_ns), Budget(setting.round_ns))
