@@ -7,8 +7,14 @@ import contextlib
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from respid.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WRONG_USE
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+    import click
 
 
 def main() -> None:
@@ -31,10 +37,8 @@ def _run(arguments: list[str]) -> int:
     try:
         exit_code = respid.main(arguments, prog_name="respid", standalone_mode=False)
     except click.UsageError as error:
-        if error.ctx and (log_format := error.ctx.params.get("log_format")):
-            from respid.cli.log import set_up_log  # noqa: PLC0415 - few commands need it
-
-            set_up_log(log_format, "info")
+        if command := respid.commands.get(arguments[0]):
+            _set_up_log(command, arguments[1:])
         _report_failure(error.format_message())
         return EXIT_WRONG_USE
     except click.ClickException as error:
@@ -42,8 +46,11 @@ def _run(arguments: list[str]) -> int:
         return EXIT_FAILED
     except click.Abort:  # Ctrl-C, after an event loop has restored Python's own handler
         return EXIT_INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - a defect, which is reported with its traceback
-        _report_failure(f"internal error (please report it): {type(error).__name__}: {error}", error)
+    except Exception as error:  # noqa: BLE001 - a full disk, or a defect, which is reported with its traceback
+        if isinstance(error, OSError) and _innermost_code(error) is click.echo.__code__:
+            _report_failure(f"cannot write to standard output: {error.strerror}")
+        else:
+            _report_failure(f"internal error (please report it): {type(error).__name__}: {error}", error)
         return EXIT_FAILED
     return exit_code if isinstance(exit_code, int) else 0  # of click.exceptions.Exit
 
@@ -53,6 +60,25 @@ def _open_standard_files() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
         pass
     os.close(descriptor)
+
+
+def _set_up_log(command: "click.Command", arguments: list[str]) -> None:
+    """Sets up the log of a command with wrong options, in the format that the others ask for."""
+    from respid.cli.log import set_up_log  # noqa: PLC0415 - few commands need it
+
+    context = command.make_context(
+        command.name, arguments, ignore_unknown_options=True, allow_extra_args=True, resilient_parsing=True
+    )
+    if log_format := context.params.get("log_format"):
+        set_up_log(log_format, "info")
+
+
+def _innermost_code(error: BaseException) -> "CodeType | None":
+    """The function in which the error was raised."""
+    import traceback  # noqa: PLC0415 - only for an error
+
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return frames[-1][0].f_code if frames else None
 
 
 def _report_failure(message: str, defect: Exception | None = None) -> None:

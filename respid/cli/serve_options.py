@@ -324,7 +324,6 @@ process_settings = combine(
         "--log-format",
         "Log format: text or JSON, one event per line.",
         type=click.Choice(["text", "json"]),
-        is_eager=True,  # read first, since what is wrong with another option is logged in this format
     ),
     config_setting(
         "log_level",

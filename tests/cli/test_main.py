@@ -17,7 +17,7 @@ from tests.support.command_line import Outcome, run_command_line, run_process
 from tests.support.documents import REFERENCE, code_blocks
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
-from tests.support.running import StartServer
+from tests.support.running import WAIT_SECONDS, StartServer
 
 RUN = "\nfrom respid.cli.main import main\nmain()"
 DEFECT = "import respid.server\nrespid.server.serve = lambda config: config.bogus" + RUN
@@ -146,6 +146,8 @@ def test_worker_id_in_use_is_one_json_line(start_server: StartServer, tmp_path: 
         (["--port", "0"], {}, "--port 0 leaves no listener"),
         ([], {"RESPID_PROT": "1"}, "unknown environment variable RESPID_PROT"),
         ([], {"RESPID_MAX_CLIENTS": "many"}, "Invalid value for '--max-clients'"),
+        (["--bogus"], {}, "No such option '--bogus'"),
+        (["--bogus", "--port", "--"], {}, "No such option '--bogus'"),
     ],
 )
 @pytest.mark.parametrize("place", ["option", "variable"])
@@ -158,6 +160,28 @@ def test_wrong_setting_is_one_json_line(
     assert outcome.exit_code == 2
     assert (line["level"], line["event"]) == ("error", "fatal")
     assert line["message"].startswith(message)
+
+
+def test_option_without_value_is_one_json_line() -> None:
+    (line,) = json_lines(run_process("serve", "--log-format", "json", "--port"))
+    assert (line["event"], line["message"]) == ("fatal", "Option '--port' requires an argument.")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a device of Linux")
+@pytest.mark.parametrize("arguments", [["decode", "1"], ["--help"], ["--version"]])
+def test_full_disk_is_no_defect(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "respid", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=WAIT_SECONDS,
+            check=False,
+            env=clean_environment(),
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "respid: cannot write to standard output: No space left on device\n"
 
 
 def test_ctrl_c_stops_the_server(start_server: StartServer) -> None:
