@@ -24,12 +24,25 @@ Decorator = Callable[..., Any]
 
 
 class NamedPath(click.Path[Path]):
-    """The path of a file or a directory. An empty one, as from an unset variable, is not the current directory."""
+    """The path of a file or a directory. A mistaken one is refused: it could be that of an empty state directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if value == "":
-            self.fail("the path is empty.", param, ctx)
+        if fault := _path_fault(str(value)):
+            self.fail(fault, param, ctx)
         return super().convert(value, param, ctx)
+
+
+def _path_fault(path: str) -> str | None:
+    """Returns why the path is hardly meant as it is written; None if it is."""
+    if not path:  # as from an unset variable: the current directory
+        return "the path is empty."
+    if path != path.strip():  # such as the line break at the end of a file
+        return f"{path!r} begins or ends with white space."
+    if len(path) > 1 and path[0] == path[-1] and path[0] in "\"'":  # docker --env-file does not remove them
+        return f"{path!r} is in quotation marks: leave them out."
+    if path.startswith("~"):
+        return f"{path!r} begins with ~, which only a shell replaces: write the whole path."
+    return None
 
 
 READABLE_FILE = NamedPath(dir_okay=False, path_type=Path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from pathlib import Path
 
 import click
 import pytest
@@ -84,6 +85,32 @@ def test_peers_are_a_name_and_a_port(value: str, peers: tuple[str, int] | None) 
     config = run_command_line("--worker-id", "1", variables={"RESPID_PEERS": value}).config
     assert config is not None
     assert config.peers == peers
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/var/lib/respid\n", "'/var/lib/respid\\n' begins or ends with white space"),
+        (" /var/lib/respid", "begins or ends with white space"),
+        ("/var/lib/respid\r", "begins or ends with white space"),
+        ('"/var/lib/respid"', "is in quotation marks: leave them out"),
+        ("'/var/lib/respid'", "is in quotation marks: leave them out"),
+        ("~/respid", "begins with ~, which only a shell replaces: write the whole path"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["STATE_DIR", "PASSWORD_FILE", "UNIX_SOCKET", "TLS_CERT_FILE"])
+def test_refuses_paths_that_were_meant_otherwise(setting: str, path: str, reason: str) -> None:
+    outcome = run_command_line("--worker-id", "1", variables={f"RESPID_{setting}": path})
+    assert (outcome.exit_code, outcome.config) == (2, None)
+    assert f"RESPID_{setting}" in outcome.error_line
+    assert reason in outcome.error_line
+
+
+@pytest.mark.parametrize("path", ["/a b/c", "/~", "/it's", "./~x", '"', "/\udcff"])
+def test_takes_paths_that_only_look_odd(path: str) -> None:
+    config = run_command_line("--worker-id", "1", "--state-dir", path).config
+    assert config is not None
+    assert config.state_dir == Path(path).absolute()
 
 
 def test_socket_mode_is_octal() -> None:
