@@ -32,16 +32,23 @@ def find_ignored_settings(environment: Mapping[str, str], known: Collection[str]
 
 
 def find_unknown(environment: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """The names of RESPID_* variables that are not settings. An empty value counts as unset."""
+    """The names of RESPID_* variables that are not settings, and of settings in the wrong case, such as respid_port.
+
+    An empty value counts as unset.
+    """
     return [
         name
         for name, value in sorted(environment.items())
         if value
-        and name.startswith(PREFIX)
-        and not name.startswith(OTHER_PREFIXES)
         and name not in known
+        and (name.startswith(PREFIX) or _is_in_wrong_case(name, known))
+        and not name.startswith(OTHER_PREFIXES)
         and not is_service_link(name, value)
     ]
+
+
+def _is_in_wrong_case(name: str, known: Collection[str]) -> bool:
+    return name.upper().startswith(PREFIX) and name.upper() in known
 
 
 def describe_unknown(name: str, known: Collection[str]) -> str:
@@ -53,5 +60,5 @@ def describe_unknown(name: str, known: Collection[str]) -> str:
     import difflib  # noqa: PLC0415 - only for a mistake
 
     names = [each.removeprefix(PREFIX) for each in known if each.startswith(PREFIX)]
-    similar = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1)
+    similar = difflib.get_close_matches(name.upper().removeprefix(PREFIX), names, n=1)
     return f"{name} (did you mean {PREFIX}{similar[0]}?)" if similar else name

@@ -35,6 +35,8 @@ SERVICE_LINKS = {
         ("RESPID_FOO_PORT", "RESPID_FOO_PORT (did you mean RESPID_PORT?)"),
         ("RESPID_FOO_PORT_1", "RESPID_FOO_PORT_1"),
         ("RESPID_", "RESPID_"),
+        ("RESPID_Port", "RESPID_Port (did you mean RESPID_PORT?)"),
+        ("respid_worker_id", "respid_worker_id (did you mean RESPID_WORKER_ID?)"),
     ],
 )
 def test_serve_refuses_unknown_variables(name: str, shown: str) -> None:
@@ -56,7 +58,7 @@ def test_can_start_with_unknown_variables(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.messages == ["ignored unknown environment variable RESPID_EPCH (did you mean RESPID_EPOCH?)"]
 
 
-@pytest.mark.parametrize("name", ["RESPID_TEST_KILLS", "RESPID_CI_CLUSTER", "RESPIDENT", "respid_epch"])
+@pytest.mark.parametrize("name", ["RESPID_TEST_KILLS", "RESPID_CI_CLUSTER", "RESPIDENT", "respid_epch", "worker_id"])
 def test_ignores_other_variables(name: str, caplog: pytest.LogCaptureFixture) -> None:
     assert run_command_line("--worker-id", "1", variables={name: "1"}).config is not None
     assert caplog.messages == []
