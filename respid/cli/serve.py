@@ -166,7 +166,7 @@ def _refuse_contradictions(config: Config) -> None:
         raise click.UsageError(f"--username {config.username!r} contains white space, or characters that are not text")
     if config.password.isspace():
         raise click.UsageError("RESPID_PASSWORD contains nothing but white space")
-    if "\n" in config.password:  # of a file or a Secret that was made with echo: clients would have to send it
+    if not {"\n", "\r"}.isdisjoint(config.password):  # of a file that was made with echo: clients would have to send it
         raise click.UsageError("RESPID_PASSWORD contains a line break: remove it, or set RESPID_PASSWORD_FILE")
     if config.username and not (config.password or config.password_file):
         raise click.UsageError("--username needs a password: set RESPID_PASSWORD_FILE or RESPID_PASSWORD")

@@ -72,6 +72,7 @@ def test_reads_environment_variables() -> None:
         ("--worker-id 1 --store lease --reserve 301", {}, "--reserve 301 is more than half of --max-clock-lead 600"),
         ("--worker-id 1", {"RESPID_PASSWORD": " \t"}, "RESPID_PASSWORD contains nothing but white space"),
         ("--worker-id 1", {"RESPID_PASSWORD": "secret\n"}, "RESPID_PASSWORD contains a line break: remove it"),
+        ("--worker-id 1", {"RESPID_PASSWORD": "secret\r"}, "RESPID_PASSWORD contains a line break: remove it"),
         ("--worker-id 1 --username ord\udcff", {}, "--username 'ord\\udcff' contains white space, or characters"),
         ("--worker-id 1", {"RESPID_USERNAME": "a b"}, "--username 'a b' contains white space"),
         ("--worker-id 1 --username a\x1b]0;b\x07", {}, "--username 'a\\x1b]0;b\\x07' contains white space"),
