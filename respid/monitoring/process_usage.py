@@ -15,4 +15,5 @@ def read_process_usage() -> ProcessUsage:
         resident_bytes = pages * resource.getpagesize()
     except OSError:  # not Linux: the peak is the closest value available
         resident_bytes = peak_bytes
+    peak_bytes = max(peak_bytes, resident_bytes)  # the kernel updates the peak now and then only
     return ProcessUsage(resident_bytes, peak_bytes, usage.ru_utime, usage.ru_stime)

@@ -130,7 +130,7 @@ def test_unit_is_hardened(unit: Path) -> None:
     assert analyzed.returncode == 0, analyzed.stdout
 
 
-def exec_start(worker_id: int, tmp_path: Path) -> list[str]:
+def exec_start(worker_id: int | str, tmp_path: Path) -> list[str]:
     """The command of the unit for this worker, as systemd would run it, with the respid and the state of this test."""
     (line,) = [line for line in (UNITS / "respid@.service").read_text().splitlines() if line.startswith("ExecStart=")]
     program = f"{sys.executable} -m respid"
@@ -164,7 +164,21 @@ def is_ready(http_port: int) -> bool:
 
 
 def test_environment_file_sets_the_http_port(tmp_path: Path) -> None:
-    command = [*exec_start(3, tmp_path)[:-1], "echo " + exec_start(3, tmp_path)[-1].removeprefix("exec ")]
+    command = [*exec_start(3, tmp_path)[:-1], exec_start(3, tmp_path)[-1].replace("exec ", "echo ")]
     for environment, port in (({}, "8083"), ({"RESPID_HTTP_PORT": "9000"}, "9000")):
         printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
         assert printed.split()[-2:] == ["--http-port", port]
+
+
+@pytest.mark.parametrize("instance", ["010", "08", "00", "x", "1.5", "-1"])
+def test_instance_is_a_plain_worker_id(instance: str, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        exec_start(instance, tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+        check=False,
+        env={"RESPID_HTTP_PORT": "65536"},  # so that nothing would start
+    )
+    assert ended.returncode == 2  # with which it is not tried again
+    assert ended.stderr == f"respid@{instance}: write the worker ID after the @, without leading zeros\n"
