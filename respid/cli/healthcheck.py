@@ -17,6 +17,11 @@ def healthcheck(http_bind: tuple[str, ...], http_port: int, timeout: float) -> N
 
     try:
         status, body = _ask_any(local_addresses(http_bind), http_port, timeout)
+    except ConnectionRefusedError as error:  # the health check of the image does not see the options of the server
+        raise click.ClickException(
+            f"no answer from {host_ports(http_bind, http_port)}: {error.strerror}; if the server has another"
+            " --http-port, set RESPID_HTTP_PORT"
+        ) from None
     except (OSError, UnicodeError) as error:  # first: an answer that breaks off is an OSError and an HTTPException
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise click.ClickException(f"no answer from {host_ports(http_bind, http_port)}: {reason}") from None

@@ -37,7 +37,10 @@ def test_fails_if_nothing_listens() -> None:
     port = free_port()
     outcome = run_command_line("healthcheck", variables={"RESPID_HTTP_PORT": str(port)})
     assert outcome.exit_code == 1
-    assert outcome.error_line == f"respid: no answer from 127.0.0.1:{port}: Connection refused"
+    assert outcome.error_line == (
+        f"respid: no answer from 127.0.0.1:{port}: Connection refused;"
+        " if the server has another --http-port, set RESPID_HTTP_PORT"
+    )
 
 
 def test_names_the_option_at_the_redis_port(server: RunningServer) -> None:
