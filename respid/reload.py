@@ -36,7 +36,7 @@ class Source:
         """Raises ReadError."""
         self.seen = self.changing = _identify(self.paths)  # before reading: a later write is a change
         try:
-            _refuse_pipes(self.paths)
+            _refuse_other_than_files(self.paths)
             return self.use()
         except OSError as error:
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -82,10 +82,10 @@ class Reloader:
                     _reload(source)
 
 
-def _refuse_pipes(paths: Iterable[Path]) -> None:
-    """Raises ValueError or OSError: reading a pipe would block the event loop until something is written to it."""
+def _refuse_other_than_files(paths: Iterable[Path]) -> None:
+    """Raises ValueError or OSError: reading a pipe or a terminal blocks the event loop, and /dev/zero has no end."""
     for path in paths:
-        if path.is_fifo() or path.is_socket():
+        if path.exists() and not path.is_file():
             raise ValueError(f"{path}: not a regular file")
 
 

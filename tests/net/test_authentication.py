@@ -1,6 +1,7 @@
 """Passwords of a running server: rotation, failed authentication, and the log of both."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import redis
 
 from respid.net.rejection_log import MAX_PEERS, RejectionLog
-from respid.reload import Reloader, Source
+from respid.reload import ReadError, Reloader, Source
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient, exchange
 from tests.support.running import RunningServer, StartServer, wait_until
@@ -88,6 +89,23 @@ def test_permissions_that_are_corrected_are_a_change(password_file: Path) -> Non
 
     wait_until(correct)
     assert [source.has_changed for _ in range(2)] == [False, True]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "terminal", "device", "directory"])
+def test_refuses_what_is_no_file(kind: str, tmp_path: Path) -> None:
+    """A pipe and a terminal block the reader, and a device such as /dev/zero has no end."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "device").symlink_to("/dev/zero")
+    controller, terminal = os.openpty()
+    (tmp_path / "terminal").symlink_to(os.ttyname(terminal))
+    path = tmp_path / kind
+    try:
+        with pytest.raises(ReadError, match=f"--password-file: {path}: not a regular file"):
+            Source("--password-file", (path,), lambda: "passwords").read()
+    finally:
+        os.close(controller)
+        os.close(terminal)
 
 
 def test_reload_waits_for_a_complete_file(clock: ScriptedClock, password_file: Path) -> None:
