@@ -173,19 +173,19 @@ def _documentation(name: str, version: int) -> bytes:
 
 
 def _describe(command: Command) -> Value:
-    """The ten elements that https://redis.io/docs/latest/commands/command/ lists."""
+    """The ten elements that https://redis.io/docs/latest/commands/command/ lists. No subcommands are an empty set."""
     first, last, step = command.usage.keys
     flags = command.flags - INTERNAL_FLAGS
-    key_specs: list[Value] = []
+    key_specs: tuple[Value, ...] = ()
     if first:
         access = _key_access(command)
         span: dict[str, Value] = {"lastkey": last - first if last > 0 else last, "keystep": step, "limit": 0}
-        key_specs.append(
+        key_specs = (
             {
                 "flags": frozenset(access),
                 "begin_search": {"type": "index", "spec": {"index": first}},
                 "find_keys": {"type": "range", "spec": span},
-            }
+            },
         )
     return [
         command.name,
@@ -195,9 +195,9 @@ def _describe(command: Command) -> Value:
         last,
         step,
         _categories(command),
-        list[Value](TIPS.get(command.name, "").split()),
+        tuple(TIPS.get(command.name, "").split()),
         key_specs,
-        [_describe(subcommand) for subcommand in command.subcommands.values()],
+        [_describe(subcommand) for subcommand in command.subcommands.values()] or (),
     ]
 
 

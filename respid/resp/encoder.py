@@ -9,7 +9,7 @@ QUEUED = b"+QUEUED\r\n"
 RESET = b"+RESET\r\n"
 RESP3 = 3
 
-Value = int | float | str | bytes | None | list["Value"] | dict[str, "Value"] | frozenset[str]
+Value = int | float | str | bytes | None | list["Value"] | tuple["Value", ...] | dict[str, "Value"] | frozenset[str]
 
 
 def simple_string(text: str) -> bytes:
@@ -70,7 +70,10 @@ def array(replies: Sequence[bytes]) -> bytes:
 
 
 def encode(value: Value, version: int) -> bytes:
-    """Encodes a Python value: a str as a bulk string, a dict as a map, a frozenset as a set of simple strings."""
+    """Encodes a Python value: a str as a bulk string, a dict as a map.
+
+    A tuple is a set, and a frozenset is one of simple strings.
+    """
     match value:
         case int():
             return integer(value)
@@ -84,6 +87,8 @@ def encode(value: Value, version: int) -> bytes:
             return bulk_string(repr(value).encode())
         case list():
             return array([encode(item, version) for item in value])
+        case tuple():
+            return set_header(len(value), version) + b"".join(encode(item, version) for item in value)
         case dict():
             members = (encode(key, version) + encode(item, version) for key, item in value.items())
             return map_header(len(value), version) + b"".join(members)

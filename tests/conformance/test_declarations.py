@@ -84,6 +84,23 @@ def test_declarations_match_redis(server: RunningServer, redis_port: int) -> Non
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
 
 
+def test_types_match_redis_in_resp3(server: RunningServer, redis_port: int) -> None:
+    ours, theirs = resp3_types(server.port), resp3_types(redis_port)
+    shared = ours.keys() & theirs.keys()
+    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+
+
+def resp3_types(port: int) -> dict[str, list[str]]:
+    """The types of the elements that describe a command, of each without subcommands."""
+    with RawClient(port) as client:
+        client.send(request("HELLO", "3"))
+        client.receive_reply()
+        client.send(request("COMMAND"))
+        commands = parse_reply(client.receive_reply())[0].elements
+    described = {text(each.elements[0]): each.elements for each in commands}
+    return {name: [each.type for each in fields] for name, fields in described.items() if not fields[-1].elements}
+
+
 def test_arguments_match_redis(server: RunningServer, redis_port: int) -> None:
     ours, theirs = documents(server.port), documents(redis_port)
     shared = (ours.keys() & theirs.keys()) - OTHER_ARGUMENTS
