@@ -43,6 +43,7 @@ from respid.net.short_timer import make_short_timer
 from respid.net.suggestion import status_page_url, suggest_command
 from respid.net.tls import Tls
 from respid.reload import ReadError, Reloader, Source
+from respid.resp import fast_path
 from respid.worker.config import Config
 from respid.worker.credentials import read_passwords
 from respid.worker.lifecycle import State
@@ -215,12 +216,16 @@ class Server:
             return
         await self._keeper.begin()
         self._log_start(listening)
-        loading = asyncio.create_task(self._load_metrics())
+        loading = asyncio.create_task(self._load_rest())
         loading.add_done_callback(report_task_error)
         await self._keeper.keep()
 
-    async def _load_metrics(self) -> None:
-        """Imports what the first scrape needs, so that it need not wait. Meanwhile, the event loop answers requests."""
+    async def _load_rest(self) -> None:
+        """Makes what the first long pipeline needs, and imports what the first scrape does, so that neither waits.
+
+        Meanwhile, the event loop answers requests.
+        """
+        await asyncio.to_thread(fast_path.prepare)
         await asyncio.to_thread(import_module, "respid.monitoring.metrics")
         _ = self._render_metrics
         gc.freeze()

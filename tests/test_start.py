@@ -24,11 +24,21 @@ NEEDLESS = {
     "stringprep",  # host names that are not ASCII
     "urllib.request",
 }
+LONG_PATTERN = 2000  # bytes: those of runs with keys of any length are longer, all others shorter
 BLOCKED_MODULE = """
 import pathlib, time
 while not pathlib.Path({path!r}).exists():
     time.sleep(0.01)
 raise ImportError("the test has ended")
+"""
+NOTED_PATTERNS = f"""
+import re, sys
+compile = re.compile
+def note(pattern, *flags):
+    if len(pattern) > {LONG_PATTERN}:
+        print("a pattern of", len(pattern), "bytes", file=sys.stderr, flush=True)
+    return compile(pattern, *flags)
+re.compile = note
 """
 
 
@@ -63,3 +73,10 @@ def test_answers_while_it_loads_metrics(start_server: StartServer, tmp_path: Pat
     finally:
         end.touch()
     wait_until(lambda: "the test has ended" in server.log)
+
+
+def test_compiles_patterns_of_pipelines_before_the_first_one(start_server: StartServer, tmp_path: Path) -> None:
+    """The event loop would wait for it with all clients."""
+    (tmp_path / "sitecustomize.py").write_text(NOTED_PATTERNS)
+    server = start_server(measured=False, PYTHONPATH=str(tmp_path))
+    wait_until(lambda: server.log.count("a pattern of") == 2)

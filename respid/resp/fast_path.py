@@ -34,6 +34,7 @@ LONGEST_ARGUMENT = 99  # a frame with a longer argument takes the general path
 _UNKNOWN_BYTES = 1 << 62
 _MOST_ARGUMENTS = 8  # so that a template is small: ID.NEXT accepts AS STRING any number of times
 _LONGEST_RUN = 512  # frames; other clients have their turn after that
+_FREE_IN_MIXED_RUNS = (1, 2)  # arguments of a frame
 _MOST_MATCHED = 128  # frames at once: for 512, the regular expression takes twice as long for each
 # Ten thousand idle connections must not use much memory.
 _MOST_REMEMBERED = 4096  # bytes of a read
@@ -79,7 +80,7 @@ class Template(Shape):
 
     def mixed_run(self, buffer: bytes, position: int) -> Run:
         """Returns the run of frames with free arguments of any length. No such argument has an asterisk."""
-        if self._free not in (1, 2):
+        if self._free not in _FREE_IN_MIXED_RUNS:
             return NO_RUN
         pattern, end = _mixed_runs(self._free), position
         for _ in range(_LONGEST_RUN // _MOST_MATCHED):
@@ -132,7 +133,7 @@ def _argument_pattern() -> bytes:
 def _mixed_runs(free: int) -> re.Pattern[bytes]:
     """Matches frames with the same opening and tail, and `free` arguments of any length between them.
 
-    Made when it is first needed, since it takes 2 to 5 ms.
+    It takes 2 to 5 ms to make, so not while modules are imported.
 
     No repetition is possessive: in Python 3.11.2, one of a group ends behind what it has matched of an incomplete last
     frame. None is ever backtracked into, either, because what follows may be empty.
@@ -140,6 +141,12 @@ def _mixed_runs(free: int) -> re.Pattern[bytes]:
     argument = _argument_pattern() * free
     opening, tail = rb"(\*[1-9]\r\n\$[0-9]+\r\n[^\r*]{1,99}\r\n)", rb"((?:\$[0-9]+\r\n[^\r*]{0,99}\r\n){0,3})"
     return re.compile(rb"%s%s%s(?:\1%s\2){0,%d}" % (opening, argument, tail, argument, _MOST_MATCHED - 1))
+
+
+def prepare() -> None:
+    """Makes what the first run with keys of many lengths would have to wait for. May be called in another thread."""
+    for free in _FREE_IN_MIXED_RUNS:
+        _mixed_runs(free)
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from respid.resp import fast_path
 from respid.resp.fast_path import NO_RUN, RunReader, Template
 from tests.support.byte_streams import request
 
@@ -322,6 +323,18 @@ def test_last_frame_of_another_length_is_recognised_by_its_size(monkeypatch: pyt
     before, last = request("PING"), incrby("abc")
     monkeypatch.delattr(Template, "mixed_run")
     assert learned().find(before + last, len(before)) == (1, len(before + last))
+
+
+@pytest.mark.parametrize("arguments", [[b"INCR", b"k"], [b"HINCRBY", b"k", b"f", b"1"]])
+def test_first_mixed_run_compiles_nothing(arguments: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """That would hold up all clients for 2 to 5 ms."""
+    runs, longer = RunReader[bytes](), [arguments[0], b"key", *arguments[2:]]
+    runs.learn(arguments, len(arguments) // 2, arguments[0])
+    fast_path._mixed_runs.cache_clear()
+    fast_path.prepare()
+    monkeypatch.delattr("re.compile")
+    sent = request(*arguments) + request(*longer)
+    assert runs.find(sent, 0) == (2, len(sent))
 
 
 def test_finds_nothing_before_anything_is_learned() -> None:
