@@ -212,9 +212,14 @@ class KnownFrames(BackOff, Generic[Subject]):
         if is_miss:
             self.skip_next()
         if found >= _LEAST_WORTH:
-            self.trust((found - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
+            self.trust_frames(found)
         else:
             self._doubt(is_miss=is_miss)
+
+    def trust_frames(self, found: int) -> None:
+        """Call if so many frames, which `find_first` has found, are answered at once."""
+        if found > _LEAST_WORTH:
+            self.trust((found - _LEAST_WORTH) // _FRAMES_FOR_ATTEMPT)
 
     def skip_next(self) -> None:
         """Call if the next attempt would be at the same frame, where it would be in vain again."""

@@ -78,6 +78,8 @@ class TransactionReader(BackOff, Generic[Subject]):
             known, known_end = self._known.find_first(kinds, requests)
             if known_end > end:
                 frames, end = 0, known_end
+                if end < len(requests):
+                    self._known.trust_frames(len(known))  # so that EXEC and MULTI, which may follow, are no doubts
             else:
                 known = ()
         if end == len(requests) > 0 or frames + len(known) >= _LEAST_WORTH:

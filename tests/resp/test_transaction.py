@@ -313,6 +313,17 @@ def test_cut_transactions_do_not_delay_others(worker: Worker) -> None:
     assert worker.stats.commands["expire"] == 20 * 150 + 12 * 10
 
 
+def test_known_requests_are_still_expected_after_cut_transactions(worker: Worker) -> None:
+    """EXEC and MULTI, which follow some of them in a read, are attempts in vain, for which these make up."""
+    connection, limiter = connect(worker), request("INCR", "counters:key:1") + request("EXPIRE", "counters:key:1", "60")
+    sent, transactions = transaction(limiter * 8), 40
+    converse(connection, sent)
+    before, sent = connection._pending.general_requests, sent * transactions
+    converse(connection, *[sent[start : start + 536] for start in range(0, len(sent), 536)])
+    # MULTI, the first request after it, and EXEC.
+    assert connection._pending.general_requests - before <= 4 * transactions
+
+
 def test_run_is_answered_as_known_while_none_is_learned(worker: Worker) -> None:
     """And is learned once as many requests have come as are parsed until then."""
     connection, sent = connect(worker), transaction(RUN)
