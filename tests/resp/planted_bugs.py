@@ -243,12 +243,13 @@ def last_shape_kept_with_new_subjects(patch: Patch) -> None:
 
 
 @plant
-def byte_of_a_period_ignored(patch: Patch) -> None:
+def end_of_a_period_ignored(patch: Patch) -> None:
+    """All that follows its last key, such as the number of an INCRBY."""
     learn = Period.learn
 
     def ignore(period: Period[Any], shape: Shape) -> None:
-        frames = re.sub(r"^(\d+)s", lambda match: f"{int(match[1]) - 5}s5x", shape.format)
-        learn(period, Shape(frames, (shape.expected[0][:-5], *shape.expected[1:])))
+        *expected, _ = shape.expected
+        learn(period, Shape(re.sub("s$", "x", shape.format), tuple(expected)) if expected else shape)
 
     patch.setattr(Period, "learn", ignore)
 
