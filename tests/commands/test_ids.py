@@ -6,6 +6,7 @@ from respid.commands import COMMANDS, RequestKind
 from respid.commands.ids import SLICE_IDS
 from respid.ids.layout import Layout
 from respid.net.connection import TURN_OUTPUT_BYTES, Connection
+from respid.net.pending_requests import STREAM_PATIENCE_MS
 from respid.net.states import Next
 from respid.resp import encoder, errors
 from tests.support.command_client import CommandClient
@@ -157,6 +158,19 @@ def test_draws_are_refused_after_patience(client: CommandClient, clock: Scripted
     clock.pass_ms(1)
     assert client.connection.resume() == (b"-LOADING respid cannot issue IDs: the reservation is being extended\r\n")
     assert client.tell(f"{command}; PING").startswith(b"-LOADING")
+    assert client.needs() is Next.READ
+
+
+def test_run_is_refused_at_once_though_others_wait(client: CommandClient, clock: ScriptedClock) -> None:
+    """Nor is the connection closed, as if a request had waited since no ID can be issued."""
+    generator = client.connection.session.worker.generator
+    run = "; ".join(["INCR a"] * 5)
+    client.tell(run)
+    clock.pass_ms(100_000)  # beyond the reservation
+    assert generator.obstacle() is not None
+    generator.queued = True
+    clock.pass_ms(STREAM_PATIENCE_MS)
+    assert client.tell(run).count(b"-LOADING") == 5
     assert client.needs() is Next.READ
 
 

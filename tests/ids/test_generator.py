@@ -226,6 +226,12 @@ def test_large_block_opens_next_millisecond(clock: ScriptedClock) -> None:
     assert generator.layout.decompose(first).sequence == 0
 
 
+def test_different_blocks_fill_a_millisecond(clock: ScriptedClock) -> None:
+    """With one call: the last one fits exactly."""
+    generator = begin(clock)
+    assert generator.take_different_blocks([4000, 4096, 4097])[1] == 2
+
+
 @pytest.mark.parametrize("count", [0, -1, 4097])
 def test_refuses_block_larger_than_sequence(clock: ScriptedClock, count: int) -> None:
     with pytest.raises(ValueError, match="1 to 4096"):
