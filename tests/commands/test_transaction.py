@@ -230,7 +230,10 @@ def repeating(client: CommandClient) -> CommandClient:
 
 @pytest.mark.parametrize("increments", [1, 2, 16, 300])
 def test_run_is_answered_at_once(repeating: CommandClient, monkeypatch: pytest.MonkeyPatch, increments: int) -> None:
+    """As many as a transaction may have."""
     sent = "; ".join(["MULTI", *["INCR a"] * increments, "EXEC"])
+    worker = repeating.connection.session.worker
+    worker.config = replace(worker.config, max_queued_commands=increments)
     monkeypatch.delattr(Connection, "_receive_requests")
     ok, *queued, result = repeating.ask(sent)
     assert [ok.text, *(reply.text for reply in queued)] == [b"OK", *[b"QUEUED"] * increments]
@@ -238,8 +241,17 @@ def test_run_is_answered_at_once(repeating: CommandClient, monkeypatch: pytest.M
     assert numbers == list(range(numbers[0], numbers[0] + increments))
     assert repeating.connection.is_between_requests
     assert repeating.connection.session.last_command == "exec"
-    commands = repeating.connection.session.worker.stats.commands
-    assert commands == {"multi": 3, "incr": 4 + increments, "exec": 3}
+    assert worker.stats.commands == {"multi": 3, "incr": 4 + increments, "exec": 3}
+
+
+def test_known_requests_are_answered_at_once(client: CommandClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = "MULTI; INCR a; PING; EXEC"
+    for _ in range(2):
+        client.tell(sent)
+    for method in ("_receive_requests", "_answer_turn"):
+        monkeypatch.delattr(Connection, method)
+    assert client.tell(sent).startswith(encoder.OK + encoder.QUEUED * 2 + b"*2\r\n:")
+    assert client.connection.is_between_requests
 
 
 def noted_rests(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
@@ -333,6 +345,17 @@ def test_exec_at_once_waits_for_the_rest(repeating: CommandClient, clock: Script
     assert len(numbers) == 5
     assert repeating.connection.held_bytes < 1000
     assert repeating.connection.session.queued_bytes == 0
+    assert repeating.connection.session.worker.stats.commands["incr"] == 4 + 5
+
+
+def test_blocks_at_once_wait_for_all_of_their_ids(client: CommandClient, clock: ScriptedClock) -> None:
+    for _ in range(2):
+        client.tell("MULTI; INCRBY a 48; EXEC")
+    client.tell("INCRBY a 4000")  # none is left
+    replies = client.tell("MULTI; INCRBY a 48; EXEC")
+    assert replies == encoder.OK + encoder.QUEUED + b"*1\r\n"
+    clock.pass_ms(1)
+    assert client.connection.resume().count(b":") == 1
 
 
 def test_transaction_waits_for_the_one_before(repeating: CommandClient, clock: ScriptedClock) -> None:

@@ -1,7 +1,7 @@
 """Encoded replies and errors, in both versions of the protocol."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from respid.resp import encoder, errors
@@ -80,6 +80,7 @@ def as_read(value: Value) -> Value:
 
 
 @given(st.one_of(st.integers(0, 2_000), st.integers(0, 2**63 - 1_000_000)), st.integers(0, 3_000))
+@example(10**17 + 900, 101)  # a reply behind the end of the table
 @settings(max_examples=50)
 def test_consecutive_equals_one_by_one(first: int, count: int) -> None:
     numbers = range(first, first + count)
@@ -88,7 +89,17 @@ def test_consecutive_equals_one_by_one(first: int, count: int) -> None:
     assert encoder.consecutive_strings(first, count) == strings
 
 
-@pytest.mark.parametrize("digits", [1, 16, 17, 18, 19])
+@pytest.mark.parametrize("first", [1000, 10**17 + 900])
+@pytest.mark.parametrize("count", [2, 500, 2500])
+def test_consecutive_are_not_encoded_one_by_one(first: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that follow a multiple of a thousand."""
+    for encode_one in ("integer", "integer_string"):
+        monkeypatch.setattr(encoder, encode_one, None)
+    assert encoder.consecutive_integers(first, count).count(b"\n") == count
+    assert encoder.consecutive_strings(first, count).count(b"\n") == 2 * count
+
+
+@pytest.mark.parametrize("digits", [1, 16, 17, 18, 19, 20])
 def test_integer_string_has_the_length_of_its_digits(digits: int) -> None:
     for number in (10 ** (digits - 1), 10**digits - 1):
         assert encoder.integer_string(number) == encoder.bulk_string(b"%d" % number)

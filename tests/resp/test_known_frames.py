@@ -512,6 +512,13 @@ def test_known_requests_are_recognised_again_after_a_pause(worker: Worker) -> No
     assert connection._pending.known.pause == 0
 
 
+def test_pause_goes_on_after_an_inline_request(worker: Worker) -> None:
+    connection = connect(worker)
+    connection._pending.known.pause = 10_000
+    converse(connection, (request("GET", "key") + b"PING\r\n") * 20)
+    assert connection._pending.known.pause > 9_900
+
+
 def test_idle_client_keeps_nothing_of_its_known_requests(worker: Worker) -> None:
     connection = connect(worker)
     converse(connection, FOUR * 4, FOUR * 4 + b"*1")
