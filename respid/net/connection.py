@@ -215,7 +215,7 @@ class Connection:
         """
         session = self.session
         is_large = session.queued_bytes > MOST_UNNOTED_BYTES
-        if is_large or session.transaction_broken or session.tracking is not None:
+        if is_large or session.transaction_broken:
             return False
         return is_alone or self._budgets.authenticated.left_ns > 0
 
@@ -247,7 +247,7 @@ class Connection:
     def _run_at_once(self, frames: int, known: tuple[Known, ...]) -> bytes:
         """Answers a transaction of the expected run, or of known requests; returns b"" if it needs the general path."""
         output = b""
-        if self.session.tracking is None and self._is_quick(frames, known):
+        if self._is_quick(frames, known):
             output = self._pending.run_transaction(frames, known)
             if known:
                 self.budget.left_ns -= len(known) * NS_PER_KNOWN

@@ -11,7 +11,7 @@ from respid.net.connection import TURN_OUTPUT_BYTES, Connection
 from respid.net.states import Next
 from respid.resp import encoder, errors
 from respid.worker.worker import Worker
-from tests.support.byte_streams import request, requests
+from tests.support.byte_streams import requests
 from tests.support.command_client import CommandClient
 from tests.support.reply_parser import parse_replies
 from tests.support.scripted_clock import ScriptedClock
@@ -306,7 +306,7 @@ def test_parts_of_transaction_are_answered_at_once(
     assert [element.type for element in replies[-1].elements] == [":", ":"]
 
 
-@pytest.mark.parametrize("special", ["CLIENT TRACKING ON", "CLIENT REPLY OFF", "MULTI"])
+@pytest.mark.parametrize("special", ["CLIENT TRACKING ON OPTIN; CLIENT CACHING YES", "CLIENT REPLY OFF", "MULTI"])
 def test_special_state_takes_general_path(
     repeating: CommandClient, monkeypatch: pytest.MonkeyPatch, special: str
 ) -> None:
@@ -377,19 +377,15 @@ def test_limit_holds_for_transaction_at_once(repeating: CommandClient, most: int
     assert replies.endswith(errors.EXEC_ABORTED) == (most == 4)
 
 
-@pytest.mark.parametrize(("before", "expected"), [(b"", True), (request("CLIENT", "TRACKING", "ON"), False)])
-def test_transactions_that_cannot_be_answered_at_once_are_given_up(
-    worker: Worker,
-    before: bytes,
-    expected: bool,  # noqa: FBT001
-) -> None:
-    """But not if one in two can be."""
-    connection = connect(worker)
-    converse(connection, before)
+@pytest.mark.parametrize("others", [[], ["INCR a; PING"]])
+def test_transactions_that_cannot_be_answered_at_once_are_given_up(repeating: CommandClient, others: list[str]) -> None:
+    """Such as runs of constant replies. But not if one in two can be."""
+    run = "; ".join(["HEXISTS key field"] * 3)
+    repeating.tell(f"{run}; {run}")
     for _ in range(30):
-        for queued in (request("INCR", "a") * 3, request("INCR", "a") + request("PING")):
-            converse(connection, request("MULTI") + queued + request("EXEC"))
-    assert connection._transactions.expected is expected
+        for queued in (run, *others):
+            repeating.tell(f"MULTI; {queued}; EXEC")
+    assert repeating.connection._transactions.expected == bool(others)
 
 
 def test_collector_need_not_look_at_queued_requests(client: CommandClient) -> None:
