@@ -69,7 +69,7 @@ class PendingRequests:
         self.session = session
         self._commands = session.worker.stats.commands
         self._limits = limits
-        self.reader = RequestReader(limits if session.authenticated else unauthenticated_limits(limits))
+        self.reader = RequestReader(limits)
         self.request: list[bytes] | None = None  # the request that is being answered
         self.following: list[bytes] | None = None  # the next one, while those before it are being answered together
         self.recognised: tuple[Known, ...] = ()  # known requests that are not answered yet

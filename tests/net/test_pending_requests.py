@@ -18,6 +18,48 @@ def test_answers_up_to_64_quick_requests(worker: Worker, pause: int) -> None:
     assert pending.answer_quickly().count(b"\r\n") == MOST_QUICK
 
 
+def test_known_requests_count_as_quick_ones(worker: Worker) -> None:
+    """Also if others are among them."""
+    pending = connect(worker)._pending
+    pending.runs.pause = 10_000
+    pending.feed((request("HEXISTS", "key", "field") + request("PING") + request("GET", "key") * 3) * MOST_QUICK)
+    assert MOST_QUICK <= pending.answer_quickly().count(b"\r\n") <= MOST_QUICK + 5
+
+
+def test_attempts_are_left_out_and_not_requests(worker: Worker) -> None:
+    """A pause of the search for known requests lasts for many reads of quick ones."""
+    pending = connect(worker)._pending
+    pending.known.pause, pending.runs.pause = 10_000, 10_000
+    pending.feed(request("HEXISTS", "key", "field") * MOST_QUICK)
+    pending.answer_quickly()
+    assert pending.known.pause == 9_999
+
+
+def test_run_is_learned_in_a_transaction(worker: Worker) -> None:
+    connection = connect(worker)
+    converse(connection, request("MULTI") + request("INCR", "key") * 300)
+    assert connection._runs.expects is not None
+    assert connection._pending.general_requests < 10
+
+
+def test_other_requests_end_what_was_learned(worker: Worker) -> None:
+    connection = connect(worker)
+    converse(connection, request("INCR", "key") * 10)
+    assert connection._runs.expects is not None
+    converse(connection, *[request("ECHO", "x" * 100)] * 600)
+    assert connection._runs.expects is None
+
+
+@pytest.mark.parametrize(("words", "helps"), [("INCR key", 2), ("HEXISTS key field", 16)])
+def test_run_of_known_requests_helps_less(words: str, helps: int, worker: Worker) -> None:
+    """Since they are recognised without it as well, nearly as fast."""
+    connection, one = connect(worker), request(*words.split())
+    converse(connection, one * 10)
+    connection._runs._doubts = 100
+    converse(connection, one * 2)
+    assert connection._runs._doubts == 100 - helps
+
+
 def test_run_that_a_read_cuts_is_not_parsed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     connection, one = connect(worker), request("INCR", "key")
     converse(connection, *[one * 40] * 2)

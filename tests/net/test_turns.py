@@ -247,6 +247,13 @@ def test_part_of_a_request_is_cheap_after_others_only(worker: Worker) -> None:
             converse(connection, INCR[cut:])
 
 
+def test_part_behind_a_parsed_request_is_not_cheap(worker: Worker) -> None:
+    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS)
+    for sent in (request("ECHO", "a"), request("ECHO", "a") + INCR[:9]):
+        connection.receive(sent)
+        assert not connection.is_cheap
+
+
 def test_run_uses_few_objects_of_its_client(worker: Worker) -> None:
     """With thousands of clients, each object that is used is fetched from memory, which takes 0.1 us or more."""
     connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS)

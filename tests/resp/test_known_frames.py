@@ -319,6 +319,16 @@ def test_read_like_the_last_one_is_recognised_at_once(worker: Worker, monkeypatc
             known.find(dict(kinds), read("two other"), 0)
 
 
+def test_requests_of_a_transaction_like_the_last_one_are_recognised_at_once(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
+    for keys in ("one other", "two other"):
+        found = known.find_first(kinds, read(keys))
+    monkeypatch.delattr(KnownFrames, "_scan")
+    assert known.find_first(kinds, read("$1* #####")) == found
+
+
 def test_keys_of_two_digit_lengths_are_no_part_of_a_shape(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds, known = known_kinds(connect(worker).session), KnownFrames[Known](RunReader[Known]())
     for _ in range(2):
