@@ -286,6 +286,8 @@ class PendingRequests:
         """Adds the replies to requests that are short and quick, and to known ones among them."""
         left = MOST_QUICK
         while left > 0:
+            if self.known.pause == 1:
+                self.known.note_skipped()  # at the next request, but not at the one after it
             most = left if self.known.pause else 1
             if self._answer_short(replies, most) < most or self.reader.finish():
                 break

@@ -2,6 +2,7 @@
 
 import pytest
 
+from respid.net.connection import Connection
 from respid.net.pending_requests import MOST_QUICK
 from respid.resp.reader import RequestReader
 from respid.worker.worker import Worker
@@ -33,6 +34,37 @@ def test_attempts_are_left_out_and_not_requests(worker: Worker) -> None:
     pending.feed(request("HEXISTS", "key", "field") * MOST_QUICK)
     pending.answer_quickly()
     assert pending.known.pause == 9_999
+
+
+@pytest.mark.parametrize("other", ["HEXISTS key field", "DECR key", "ECHO a"])
+def test_known_requests_behind_others_are_not_parsed(
+    other: str, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, parsed = connect(worker), 0
+    connection._pending.runs.pause = 10_000
+    read = RequestReader.next_short_request
+
+    def count(reader: RequestReader) -> list[bytes] | None:
+        nonlocal parsed
+        found = read(reader)
+        parsed += found is not None
+        return found
+
+    monkeypatch.setattr(RequestReader, "next_short_request", count)
+    known = request("PING") + request("GET", "key") * 3
+    converse(connection, (request(*other.split()) + known) * 10)
+    assert parsed == 10
+
+
+@pytest.mark.parametrize("words", ["PING", "HEXISTS key field", "HEXISTS key field, PING", "PING, HEXISTS key field"])
+def test_short_read_is_answered_without_a_turn(words: str, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if a part of a request follows, or comes alone."""
+    connection, one = connect(worker), b"".join([request(*each.split()) for each in words.split(",")])
+    connection._pending.runs.pause = 10_000
+    monkeypatch.delattr(Connection, "_answer_turn")
+    replies = [connection.receive(sent) for sent in (one, one[:9], one[9:], one + one[:9], one[9:])]
+    assert replies[1] == b""
+    assert b"".join(replies) == replies[0] * 4
 
 
 def test_run_is_learned_in_a_transaction(worker: Worker) -> None:

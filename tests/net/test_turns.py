@@ -247,9 +247,10 @@ def test_part_of_a_request_is_cheap_after_others_only(worker: Worker) -> None:
             converse(connection, INCR[cut:])
 
 
-def test_part_behind_a_parsed_request_is_not_cheap(worker: Worker) -> None:
-    connection = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS)
-    for sent in (request("ECHO", "a"), request("ECHO", "a") + INCR[:9]):
+def test_parsed_request_is_not_cheap(worker: Worker) -> None:
+    """Each of them, also with a part of another one behind it."""
+    connection, parsed = Connection(worker, 1, "127.0.0.1:1", DEFAULT_LIMITS), request("ECHO", "a")
+    for sent in (parsed, parsed, parsed + INCR[:9], INCR[9:] + parsed + INCR[:9]):
         connection.receive(sent)
         assert not connection.is_cheap
 
