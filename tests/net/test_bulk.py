@@ -1,6 +1,7 @@
 """Requests for millions of IDs: complete, in flat memory, fair to others, and stopped when the client leaves."""
 
 import itertools
+import signal
 import statistics
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from tests.hostile.bystander import cpu_seconds
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient, are_rising, integers
 from tests.support.reply_parser import parse_reply
-from tests.support.running import RunningServer, StartServer, wait_until
+from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
 
 MOST = 4_096_000
 MIB = 1 << 20
@@ -36,11 +37,13 @@ class Receiver(threading.Thread):
         self._missing = lines
         self.chunks: list[bytes] = []
         self.received_bytes = 0
+        self.has_sent = threading.Event()
         self.start()
 
     def run(self) -> None:
         with RawClient(self._port) as client:
             client.send(self._sent)
+            self.has_sent.set()
             while self._missing > 0:
                 chunk = client.receive_some()
                 self._missing -= chunk.count(b"\n")
@@ -147,7 +150,11 @@ def test_unread_stream_pauses(start_server: StartServer) -> None:
 @pytest.mark.parametrize("sent", [INCR, request("INCRBY", "block", "4096")], ids=["single", "block"])
 def test_streams_and_single_requests_share(server: RunningServer, raw_client: RawClient, sent: bytes) -> None:
     count = MOST // 4
+    server.process.send_signal(signal.SIGSTOP)  # so that it gets both at once: each would take 250 ms alone
     streams = [Receiver(server.port, request("ID.NEXT", "COUNT", str(count)), count + 1) for _ in range(2)]
+    for stream in streams:
+        assert stream.has_sent.wait(WAIT_SECONDS)
+    server.process.send_signal(signal.SIGCONT)
     busy_seconds = []  # CPU time of the server, because the machine may be busy with other tests
     while all(stream.is_alive() for stream in streams):
         before = cpu_seconds(server)
