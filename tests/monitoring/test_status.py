@@ -4,8 +4,7 @@ import http.client
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from respid.monitoring.status import StatusRoutes, describe, render_text
 from respid.worker.lifecycle import State
 from respid.worker.worker import Worker
 from tests.support.command_client import CommandClient
+from tests.support.cpu_time import least_seconds
 from tests.support.documents import ROOT
 from tests.support.running import WAIT_SECONDS, RunningServer, StartServer
 
@@ -125,16 +125,8 @@ def test_status_costs_less_than_a_scrape(worker: Worker) -> None:
     for second in range(1, SAMPLES + 1):
         history.sample(second)
     routes, metrics = StatusRoutes(worker, history), Exposition(worker)
-    assert _least_seconds(lambda: routes.status("")) < _least_seconds(lambda: metrics.render(""))
-
-
-def _least_seconds(call: Callable[[], object]) -> float:
-    durations = []
-    for _ in range(50):
-        started = time.perf_counter()
-        call()
-        durations.append(time.perf_counter() - started)
-    return min(durations)
+    status, scrape = least_seconds(lambda: routes.status(""), lambda: metrics.render(""))
+    assert status < scrape
 
 
 def test_status_is_json_with_a_live_history(server: RunningServer) -> None:

@@ -1,9 +1,9 @@
 """The reader alone: compared with hiredis, cut anywhere, at its limits, and its use of memory and time."""
 
-import time
 import tracemalloc
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import hiredis
 import pytest
@@ -21,6 +21,7 @@ from respid.resp.reader import (
     unauthenticated_limits,
 )
 from tests.support.byte_streams import request
+from tests.support.cpu_time import least_seconds
 from tests.support.request_limits import DEFAULT_LIMITS
 
 KEYS = st.one_of(
@@ -387,16 +388,6 @@ def growth_bytes(action: Callable[[], None]) -> int:
         tracemalloc.stop()
 
 
-def least_seconds(work: Callable[[int], object], size: int) -> float:
-    """The CPU time of the fastest of three attempts, since others share the caches."""
-    seconds = []
-    for _ in range(3):
-        started = time.process_time()
-        work(size)
-        seconds.append(time.process_time() - started)
-    return min(seconds)
-
-
 def read_trickling(size: int) -> None:
     """Copying all received bytes at each read would copy 31 GB of a megabyte."""
     sent = request("x" * size)
@@ -415,7 +406,8 @@ def read_pipeline(size: int) -> None:
 def test_reads_in_linear_time(work: Callable[[int], None]) -> None:
     size = 1_000_000
     # Quadratic work takes about three to four times as long as its four quarters.
-    assert least_seconds(work, size) < 2 * 4 * least_seconds(work, size // 4)
+    whole, quarter = least_seconds(partial(work, size), partial(work, size // 4))
+    assert whole < 2 * 4 * quarter
 
 
 def test_looks_for_a_part_without_copying_all_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
