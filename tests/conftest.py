@@ -19,6 +19,7 @@ from benchmarks.ports import free_port
 from respid.worker.worker import Worker
 from tests.support.byte_streams import requests
 from tests.support.command_client import CommandClient
+from tests.support.command_line import PATIENCE
 from tests.support.kubernetes_api_server import ApiServer, running_api_server, write_kubeconfig
 from tests.support.needed_tools import leave_out
 from tests.support.raw_client import RawClient, exchange
@@ -100,9 +101,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 def patient_commands() -> Iterator[None]:
     """In these processes, `respid check` and `respid status` wait for workers on a machine that stands still."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("respid.check.client_connection.CONNECT_SECONDS", WAIT_SECONDS)
-        patch.setattr("respid.check.client_connection.REPLY_SECONDS", WAIT_SECONDS)
-        patch.setattr("respid.fleet.rounds.ANSWER_SECONDS", WAIT_SECONDS)
+        for name in PATIENCE:
+            patch.setattr(name, WAIT_SECONDS)
         yield
 
 

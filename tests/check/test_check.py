@@ -8,14 +8,13 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
 from benchmarks.ports import free_port
-from tests.support.command_line import TOO_SHORT, Outcome, run_check
+from tests.support.command_line import TOO_SHORT, Outcome, patient_command, run_check
 from tests.support.documents import CHECK, code_blocks
 from tests.support.environment import clean_environment
 from tests.support.fake_worker import LOADING, FakeWorker, serving
@@ -133,7 +132,7 @@ def test_refuses_redis_server(redis_port: int) -> None:
 def test_restarted_worker_is_ok(server: RunningServer, start_server: StartServer) -> None:
     killed = start_server(worker_id="5")
     options = ["--seconds", "600", "--connections", "3", "--json"]
-    command = [sys.executable, "-m", "respid", "check", address_of(server), address_of(killed), *options]
+    command = patient_command("check", address_of(server), address_of(killed), *options)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=clean_environment(measured=False)
     ) as checking:
@@ -294,7 +293,7 @@ def test_accepts_ipv6_in_brackets() -> None:
 
 def test_terminal_shows_progress_bar(server: RunningServer) -> None:
     terminal, end_of_process = pty.openpty()
-    command = [sys.executable, "-m", "respid", "check", address_of(server), "--seconds", "0.5"]
+    command = patient_command("check", address_of(server), "--seconds", "0.5")
     checked = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=end_of_process, text=True, check=False, env=clean_environment()
     )
@@ -303,12 +302,12 @@ def test_terminal_shows_progress_bar(server: RunningServer) -> None:
     os.close(terminal)
     assert "drawing IDs" in shown
     assert "100%" in shown
-    assert "OK: " in checked.stdout or TOO_SHORT in shown
+    assert "OK: " in checked.stdout or TOO_SHORT[0] in shown
 
 
 @pytest.mark.parametrize("signals", [1, 2])
 def test_interrupt_ends_with_summary(server: RunningServer, signals: int) -> None:
-    command = [sys.executable, "-m", "respid", "check", address_of(server), "--seconds", "600"]
+    command = patient_command("check", address_of(server), "--seconds", "600")
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
     ) as checking:

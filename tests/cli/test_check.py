@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import serialization
 
 from benchmarks.ports import free_port
 from tests.support.certificates import CertificateFiles
-from tests.support.command_line import Outcome, run_command_line
+from tests.support.command_line import Outcome, run_check, run_command_line
 from tests.support.running import StartServer
 
 
@@ -34,8 +34,8 @@ def certificate(files: CertificateFiles) -> Path:
 
 
 def check(port: int, files: CertificateFiles, *options: str | Path) -> Outcome:
-    arguments = ["--seconds", "2", "--connections", "1", "--tls", "--tls-ca-cert-file", str(files.ca_file)]
-    return run_command_line("check", f"localhost:{port}", *arguments, *map(str, options))
+    arguments = ["--connections", "1", "--tls", "--tls-ca-cert-file", str(files.ca_file)]
+    return run_check(f"localhost:{port}", *arguments, *map(str, options), seconds=0.5)
 
 
 def test_takes_a_certificate_and_its_key(port: int, files: CertificateFiles, certificate: Path) -> None:

@@ -27,11 +27,11 @@ def override(machine: SystemdMachine, unit: str, *lines: str) -> None:
     machine.run("systemctl", "daemon-reload")
 
 
-def answering_workers(machine: SystemdMachine) -> list[dict[str, object]]:
-    """The workers that 64 connections to the default port reach."""
+def do_both_answer(machine: SystemdMachine) -> bool:
+    """Whether 64 connections to the default port reach both workers. On a busy machine, some may get no answer."""
     options = ("--connections", "64", "--interval", "0.01", "--json")
-    workers: list[dict[str, object]] = json.loads(machine.run(RESPID, "status", "localhost:6379", *options))["workers"]
-    return workers
+    workers = json.loads(machine.try_run(RESPID, "status", "localhost:6379", *options).stdout)["workers"]
+    return {worker["worker_id"] for worker in workers} == {1, 2}
 
 
 def is_idle(machine: SystemdMachine, unit: str) -> bool:
@@ -41,14 +41,14 @@ def is_idle(machine: SystemdMachine, unit: str) -> bool:
 def test_two_workers_share_a_port(machine: SystemdMachine) -> None:
     units = ("respid@1", "respid@2")
     machine.run("systemctl", "start", *units)  # returns when both are ready
-    assert {worker["worker_id"] for worker in answering_workers(machine)} == {1, 2}
+    wait_until(partial(do_both_answer, machine))
     for unit, http_port in zip(units, ("8081", "8082"), strict=True):
         machine.run(RESPID, "healthcheck", "--http-port", http_port, *PATIENT)
         wait_until(partial(is_idle, machine, unit))
     assert "active (running)" in machine.run("systemctl", "status", "--no-pager", units[0])
     machine.run("systemctl", "reload", *units)
     machine.run("systemctl", "restart", units[0])
-    assert {worker["worker_id"] for worker in answering_workers(machine)} == {1, 2}
+    wait_until(partial(do_both_answer, machine))
     machine.run("systemctl", "stop", *units)
     for unit in units:
         assert (machine.show(unit, "ActiveState"), machine.show(unit, "Result")) == ("inactive", "success")

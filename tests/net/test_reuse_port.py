@@ -22,7 +22,7 @@ from respid.net.bind import StartError
 from respid.net.port_claim import PortClaim
 from respid.worker.config import Config
 from tests.support.certificates import CertificateFiles
-from tests.support.command_line import run_command_line
+from tests.support.command_line import patient_command, run_command_line
 from tests.support.documents import ROOT, code_blocks
 from tests.support.environment import clean_environment
 from tests.support.running import WAIT_SECONDS, RunningServer, StartServer, wait_until
@@ -67,7 +67,7 @@ def test_workers_killed_at_random_repeat_nothing(start_shared: StartShared, tmp_
     workers = {number: start_shared(*state, worker_id=number) for number in ("1", "2")}
     address = f"127.0.0.1:{workers['1'].port}"
     options = ["--connections", "32", "--rate", "10000", "--seconds", str(1_200 + 60 * KILLS), "--json"]
-    command = [sys.executable, "-m", "respid", "check", address, *options]
+    command = patient_command("check", address, *options)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=clean_environment(measured=False)
     ) as checking:
