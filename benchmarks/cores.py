@@ -87,8 +87,8 @@ def _running(command: list[str], ready: Callable[[], bool]) -> Iterator[None]:
         try:
             deadline = time.monotonic() + START_SECONDS
             while not ready():
-                if time.monotonic() > deadline:
-                    sys.exit(f"benchmarks.cores: not ready after {START_SECONDS} s: {shlex.join(command)}")
+                if process.poll() is not None or time.monotonic() > deadline:
+                    sys.exit(f"benchmarks.cores: did not become ready: {shlex.join(command)}")
                 time.sleep(POLL_SECONDS)
             yield
         finally:

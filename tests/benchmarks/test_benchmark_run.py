@@ -147,7 +147,8 @@ def test_redis_is_ready_once_it_listens_for_the_benchmark(
     delayed.write_text(f'#!/bin/sh\nexec {tracing} {redis_with_tls()} "$@"\n')
     delayed.chmod(0o755)
     _, theirs = transports_with(tmp_path)
-    with running_redis(0, str(delayed), theirs) as redis, redis.connect() as connection:
+    core = Cores.of_this_process().server
+    with running_redis(core, str(delayed), theirs) as redis, redis.connect() as connection:
         connection.sendall(b"PING\r\n")
         assert connection.recv(100) == b"+PONG\r\n"
 

@@ -12,18 +12,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.running import wait_until
+from tests.support.running import WAIT_SECONDS, wait_until
 
 RESPID = [sys.executable, "-m", "respid"]
 ADDRESSES = ("127.0.0.1", "::1")
 PORT, HTTP_PORT = 6379, 8080
-SECONDS = 20
 
 
 def draw(host: str) -> str:
     """Returns the address of the client as the server sees it, or the error."""
     try:
-        with socket.create_connection((host, PORT), SECONDS) as connection, connection.makefile("rb") as replies:
+        with socket.create_connection((host, PORT), WAIT_SECONDS) as connection, connection.makefile("rb") as replies:
             connection.sendall(b"INCR orders\r\nCLIENT INFO\r\n")
             assert replies.readline().startswith(b":")
             return replies.read(int(replies.readline()[1:])).decode().split()[1].rpartition(":")[0]
@@ -34,7 +33,7 @@ def draw(host: str) -> str:
 def ready(host: str) -> str:
     """Returns the status of /readyz, or the error."""
     try:
-        connection = http.client.HTTPConnection(host, HTTP_PORT, timeout=SECONDS)
+        connection = http.client.HTTPConnection(host, HTTP_PORT, timeout=WAIT_SECONDS)
         connection.request("GET", "/readyz")
         return str(connection.getresponse().status)
     except OSError as error:
@@ -42,7 +41,7 @@ def ready(host: str) -> str:
 
 
 def check_health(bind: str) -> str:
-    command = [*RESPID, "healthcheck", "--http-bind", bind]
+    command = [*RESPID, "healthcheck", "--http-bind", bind, "--timeout", str(WAIT_SECONDS)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     return (ended.stdout + ended.stderr).strip()
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.environment import clean_environment
 from tests.support.needed_tools import need_tool
+from tests.support.running import WAIT_SECONDS
 
 DUAL_STACK = "true"
 IPV4_ONLY = "ip -6 address flush dev lo"
@@ -19,7 +20,12 @@ def run_in_network(families: str, module: str, *arguments: str) -> str:
     command = [*_unshare(), "sh", "-ec", f'ip link set lo up; {families}; exec "$@"', "sh"]
     program = [sys.executable, "-m", module, *arguments]
     ended = subprocess.run(
-        [*command, *program], capture_output=True, text=True, timeout=120, check=False, env=clean_environment()
+        [*command, *program],
+        capture_output=True,
+        text=True,
+        timeout=2 * WAIT_SECONDS,
+        check=False,
+        env=clean_environment(),
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
