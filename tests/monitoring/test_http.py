@@ -187,7 +187,7 @@ def test_saturated_worker_answers_scrapes(server: RunningServer) -> None:
 
 
 def test_draining_server_is_not_ready(start_server: StartServer) -> None:
-    server = start_server("--drain-delay", "30")
+    server = start_server("--drain-delay", "3600")
     server.process.terminate()
     wait_until(lambda: server.get("/readyz")[0] == 503)
     status, body = server.get("/readyz")

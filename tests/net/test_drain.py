@@ -104,7 +104,7 @@ def test_idle_connections_are_not_reset(start_server: StartServer) -> None:
 
 
 def test_drain_delay_serves_but_is_not_ready(start_server: StartServer) -> None:
-    server = start_server("--drain-delay", "5")  # long enough for a busy machine
+    server = start_server("--drain-delay", "3600")
     with RawClient(server.port) as client:
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: server.get("/readyz")[0] == 503)
@@ -112,7 +112,18 @@ def test_drain_delay_serves_but_is_not_ready(start_server: StartServer) -> None:
         assert server.get("/healthz")[0] == 200
         with RawClient(server.port) as late:
             assert are_rising(late.draw(INCR * 100, 100) + client.draw(INCR * 100, 100))
+    assert server.stop_at_once() == 128 + signal.SIGTERM
+
+
+def test_drain_lasts_for_its_delay(start_server: StartServer) -> None:
+    server = start_server("--drain-delay", "0.7")
+    with RawClient(server.port) as client:
+        client.send(PING)
+        assert client.receive_reply() == PONG
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
         assert client.receive_to_end() == b""
+        assert time.monotonic() - began >= 0.7
     assert server.wait() == 0
 
 
