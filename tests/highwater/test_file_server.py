@@ -165,9 +165,15 @@ def test_rewrites_state_file_damaged_while_running(start_server: StartServer, tm
 def test_foreign_mark_stops_server(start_server: StartServer, tmp_path: Path) -> None:
     """As on a file system whose locks do not work across machines."""
     server = start_server("--state-dir", str(tmp_path))
-    state = json.loads((tmp_path / "worker-1.json").read_text())
-    (tmp_path / "other").write_text(json.dumps(state | {"nonce": "another"}))
-    (tmp_path / "other").replace(tmp_path / "worker-1.json")
+
+    def has_ended() -> bool:
+        """A write of the server may be under way, and replace this one."""
+        state = json.loads((tmp_path / "worker-1.json").read_text())
+        (tmp_path / "other").write_text(json.dumps(state | {"nonce": "another"}))
+        (tmp_path / "other").replace(tmp_path / "worker-1.json")
+        return server.process.poll() is not None
+
+    wait_until(has_ended)
     assert server.wait() == 1
     assert "respid: worker ID 1 was taken by another process: " in server.log.splitlines()[-1]
 
