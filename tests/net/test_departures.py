@@ -27,18 +27,21 @@ NOT_MOVED = 'id_generator_connections_closed_total{reason="not_moved"}'
 ON = request("HELLO", "3") + request("CLIENT", "MAINT_NOTIFICATIONS", "ON", "moving-endpoint-type", "none")
 GO_REDIS = request("CLIENT", "SETINFO", "LIB-NAME", "go-redis") + request("CLIENT", "SETINFO", "LIB-VER", "9.1")
 MOVING = b">4\r\n$6\r\nMOVING\r\n"
+ANSWERED = b"+OK\r\n" + PONG  # the last replies to ON and PING
 
 
-def ask_for_messages(client: RawClient, named: bytes = b"") -> None:
-    """In one write: between two, a busy machine might reach the maximum age."""
+def ask_for_messages(client: RawClient, named: bytes = b"") -> bytes:
+    """In one write: between two, a busy machine might reach the maximum age. Returns what follows the replies."""
     client.send(named + ON + PING)
-    client.receive_until(b"+OK\r\n" + PONG)
-
-
-def use_until_asked(client: RawClient) -> list[bytes]:
-    """Sends PING until a message arrives, and returns its lines."""
-    ends = time.monotonic() + WAIT_SECONDS
     received = b""
+    while ANSWERED not in received:
+        received += client.receive_some()
+    return received.partition(ANSWERED)[2]
+
+
+def use_until_asked(client: RawClient, received: bytes = b"") -> list[bytes]:
+    """Sends PING until a message arrives, unless it was received already, and returns its lines."""
+    ends = time.monotonic() + WAIT_SECONDS
     while MOVING not in received:
         assert time.monotonic() < ends, received
         answered = received.count(PONG)
@@ -69,8 +72,7 @@ def ageing(start_module_server: StartServer) -> RunningServer:
 def test_client_is_asked_at_its_age(ageing: RunningServer) -> None:
     followed = ageing.metric(FOLLOWED)
     with RawClient(ageing.port) as client:
-        ask_for_messages(client)
-        _, _, _, number, ttl, endpoint, rest = use_until_asked(client)
+        _, _, _, number, ttl, endpoint, rest = use_until_asked(client, ask_for_messages(client))
         assert number.startswith(b":")
         assert int(number[1:]) & 1023 == 1
         assert (ttl, endpoint, rest) == (b":1", b"_", b"")
@@ -81,8 +83,7 @@ def test_client_is_asked_at_its_age(ageing: RunningServer) -> None:
 def test_client_that_stays_is_closed_if_its_driver_reconnects(ageing: RunningServer) -> None:
     closed = ageing.metric(NOT_MOVED)
     with RawClient(ageing.port) as client:
-        ask_for_messages(client, GO_REDIS)
-        use_until_asked(client)
+        use_until_asked(client, ask_for_messages(client, GO_REDIS))
         use_until_closed(client)
     assert ageing.metric(NOT_MOVED) == closed + 1
 
@@ -118,8 +119,7 @@ def test_drain_asks_clients_in_use(start_server: StartServer) -> None:
 def test_drain_counts_those_that_were_asked_before(start_server: StartServer) -> None:
     server = start_server("--max-connection-age", "1", "--drain-delay", "2")
     with RawClient(server.port) as client:
-        ask_for_messages(client)
-        use_until_asked(client)
+        use_until_asked(client, ask_for_messages(client))
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "draining" in server.log)
         client.vanish()
