@@ -155,9 +155,10 @@ async def test_answer_that_nobody_waits_for_is_dropped(monkeypatch: pytest.Monke
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
+    before = set(threading.enumerate())  # those of other tests may not have ended
     peers = asyncio.create_task(Peers(("ids-ready", 6379), lambda _now: None).run())
     await asyncio.sleep(0)
-    (thread,) = [each for each in threading.enumerate() if each.name == "resolve"]
+    (thread,) = [each for each in threading.enumerate() if each.name == "resolve" and each not in before]
     peers.cancel()
     await asyncio.wait([peers])
     answering.set()
