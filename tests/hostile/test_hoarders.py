@@ -124,7 +124,7 @@ def hoarding(guarded: Guarded, kind: Kind) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         selector = stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
         for _ in range(kind.size):
-            with contextlib.suppress(ConnectionError):  # closed during the handshake
+            with contextlib.suppress(ConnectionError, ssl.SSLEOFError):  # closed during the handshake
                 connection = stack.enter_context(guarded.connect(kind.port))
                 if kind.sent:
                     selector.register(connection, selectors.EVENT_WRITE, [0])
