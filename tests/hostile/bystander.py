@@ -9,6 +9,7 @@ from tests.hostile.observer import cpu_seconds as cpu_seconds_of
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient, are_rising, integers
 from tests.support.running import RunningServer, wait_until
+from tests.support.standstill import Standstills
 
 MIB = 1 << 20
 INCR = request("INCR", "orders")
@@ -19,7 +20,10 @@ LONGEST_BUSY_SECONDS = 0.5
 
 
 class Bystander(threading.Thread):
-    """Draws one ID at a time. Keeps the replies, and the CPU time that the server used before each."""
+    """Draws one ID at a time. Keeps the replies, and the CPU time that the server used before each.
+
+    The time before a reply is left out if this process stood still meanwhile.
+    """
 
     def __init__(self, server: RunningServer, *, period_seconds: float = 0.002, first: bytes = b"") -> None:
         """Sends `first` before it draws."""
@@ -40,15 +44,17 @@ class Bystander(threading.Thread):
             self.error = error
 
     def _draw(self) -> None:
-        with self._client:
+        with self._client, Standstills() as standstills:
             if self._first:
                 self._client.send(self._first)
                 self._client.receive_lines(1)
             while not self._ended.wait(self._period_seconds):
-                before = cpu_seconds(self._server)
+                stood_still, before = standstills.count(), cpu_seconds(self._server)
                 self._client.send(INCR)
                 self.lines += self._client.receive_lines(1)
-                self.busy_seconds.append(cpu_seconds(self._server) - before)
+                busy_seconds = cpu_seconds(self._server) - before
+                if standstills.count() == stood_still:
+                    self.busy_seconds.append(busy_seconds)
 
     def wait_for_ids(self, count: int) -> None:
         """Waits until it has drawn this many more."""

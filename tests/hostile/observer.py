@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.support.byte_streams import request
 from tests.support.raw_client import RawClient
 from tests.support.running import WAIT_SECONDS, RunningServer
+from tests.support.standstill import Standstills
 
 INCR = request("INCR", "orders")
 DRAW_SECONDS = 0.01
@@ -28,16 +29,18 @@ FIRST_DRAWS = 5  # before the crowd comes: a client that is known to draw IDs on
 
 @dataclass
 class Times:
-    """How long some answers took."""
+    """How long some answers took. Those during which this process stood still are left out."""
 
     wall_seconds: list[float] = field(default_factory=list)
     busy_seconds: list[float] = field(default_factory=list)  # CPU time of the server's event loop meanwhile
 
-    def measure(self, pid: int, action: Callable[[], None]) -> None:
-        wall, busy = time.monotonic(), cpu_seconds(pid)
+    def measure(self, pid: int, standstills: Standstills, action: Callable[[], None]) -> None:
+        before, wall, busy = standstills.count(), time.monotonic(), cpu_seconds(pid)
         action()
-        self.busy_seconds.append(cpu_seconds(pid) - busy)
-        self.wall_seconds.append(time.monotonic() - wall)
+        busy_seconds, wall_seconds = cpu_seconds(pid) - busy, time.monotonic() - wall
+        if standstills.count() == before:
+            self.busy_seconds.append(busy_seconds)
+            self.wall_seconds.append(wall_seconds)
 
 
 @dataclass
@@ -58,17 +61,19 @@ class Observer:
         self._port = port
         self._http_port = http_port
         self._ended = threading.Event()
+        self._standstills = Standstills()
         self.observed = Observed()
 
     def run(self, first: bytes) -> None:
         """Sends `first` before it draws. Runs until the input ends."""
         threads = [threading.Thread(target=self._draw_all, args=[first]), threading.Thread(target=self._ask_all)]
-        for thread in threads:
-            thread.start()
-        sys.stdin.read()
-        self._ended.set()
-        for thread in threads:
-            thread.join()
+        with self._standstills:
+            for thread in threads:
+                thread.start()
+            sys.stdin.read()
+            self._ended.set()
+            for thread in threads:
+                thread.join()
 
     def _draw_all(self, first: bytes) -> None:
         with self._noting_errors(), RawClient(self._port) as client:
@@ -78,7 +83,7 @@ class Observer:
                 self._draw(client)
             print("ready", flush=True)  # noqa: T201 - the starter waits for it
             while not self._ended.wait(DRAW_SECONDS) or len(self.observed.draws.wall_seconds) < LEAST_DRAWS:
-                self.observed.draws.measure(self._pid, lambda: self._draw(client))
+                self.observed.draws.measure(self._pid, self._standstills, lambda: self._draw(client))
 
     def _draw(self, client: RawClient) -> None:
         client.send(INCR)
@@ -91,7 +96,7 @@ class Observer:
     def _ask_all(self) -> None:
         with self._noting_errors():
             while not self._ended.wait(HEALTH_SECONDS) or len(self.observed.health.wall_seconds) < LEAST_ASKED:
-                self.observed.health.measure(self._pid, self._ask)
+                self.observed.health.measure(self._pid, self._standstills, self._ask)
 
     def _ask(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=WAIT_SECONDS)
