@@ -123,14 +123,12 @@ def test_worker_that_is_killed_in_the_middle_of_a_move_repeats_no_id(name: str, 
             drawn += program.ids("load")
         leaving.process.kill()
         leaving.wait()
-        recovered = False
         deadline = time.monotonic() + WAIT_SECONDS
-        while not recovered:
+        while staying.metric(OPENED) < CONNECTIONS:  # a busy machine may run so few at once that a pool needs no more
             assert time.monotonic() < deadline
             with contextlib.suppress(StepError):  # requests that were on their way may fail
                 drawn += program.ids("load")
-                recovered = True
-        assert staying.metric(OPENED) >= 10
+        drawn += program.ids("load")
         program.step("close")
     assert len(drawn) == len(set(drawn))
 

@@ -136,8 +136,8 @@ def test_restart_with_it_left_set_starts_at_mark(clock: ScriptedClock) -> None:
 
 def test_server_starts_above(start_server: StartServer) -> None:
     with RawClient(start_server().port) as client:
-        above = client.draw(INCR, 1)[0] + (60_000 << 22)
+        above = client.draw(INCR, 1)[0] + (500_000 << 22)
     server = start_server("--start-above", str(above))
     with RawClient(server.port) as client:
         assert client.draw(INCR, 1)[0] > above
-    assert server.metric("id_generator_clock_lead_seconds") > 50
+    assert server.metric("id_generator_clock_lead_seconds") > 100  # it falls while a busy machine starts the server
