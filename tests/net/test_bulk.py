@@ -77,9 +77,8 @@ def test_largest_stream_takes_flat_memory(server: RunningServer, raw_client: Raw
     raw_client.draw(INCR * 10_000, 10_000)
     resident_bytes = [server.resident_bytes()]
     stream = Receiver(server.port, NEXT_MOST, MOST + 1)
-    busy_seconds: list[
-        float
-    ] = []  # the CPU time of the server before each reply, because the machine may be busy with other tests
+    # The CPU time of the server before each reply, because the machine may be busy with other tests.
+    busy_seconds: list[float] = []
     while stream.is_alive() or not busy_seconds:
         before = cpu_seconds(server)
         raw_client.send(PING)
