@@ -49,6 +49,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - a full disk, or a defect, which is reported with its traceback
         if isinstance(error, OSError) and _innermost_code(error) is click.echo.__code__:
             _report_failure(f"cannot write to standard output: {error.strerror}")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python 3.11.2 writes the rest at exit, and fails again
         else:
             _report_failure(f"internal error (please report it): {type(error).__name__}: {error}", error)
         return EXIT_FAILED
