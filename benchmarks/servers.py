@@ -165,10 +165,7 @@ def _running(
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, cwd=tree)
     with process:
         try:
-            while not ready():
-                if process.poll() is not None or time.monotonic() > began + START_SECONDS:
-                    raise RuntimeError(f"{name} did not become ready (exit code: {process.returncode})")
-                time.sleep(POLL_SECONDS)
+            wait_until_ready(name, process, ready)
             yield Server(name, port, process, time.monotonic() - began, transport)
             process.send_signal(signal.SIGTERM)
             process.wait(START_SECONDS)
@@ -176,7 +173,17 @@ def _running(
             process.kill()
 
 
+def wait_until_ready(name: str, process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
+    """Raises RuntimeError if the process ends before, or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{name} did not become ready (exit code: {process.returncode})")
+        time.sleep(POLL_SECONDS)
+
+
 def answers(http_port: int, path: str) -> bool:
+    """Whether an HTTP request for this path gets 200."""
     connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=START_SECONDS)
     try:
         connection.request("GET", path)
@@ -188,7 +195,7 @@ def answers(http_port: int, path: str) -> bool:
 
 
 def accepts(port: int, transport: Transport = TCP) -> bool:
-    """Connects as the benchmark will: a server opens its listeners one after another."""
+    """Whether one can connect as the benchmark will: a server opens its listeners one after another."""
     with contextlib.suppress(OSError), transport.connect(port):
         return True
     return False
