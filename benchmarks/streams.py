@@ -93,8 +93,8 @@ def measure(plan: Plan) -> Measured:
         "CPU time of blocks",
         "The same for blocks of IDs alone. Redis only counts, so the target is an amount of time. Blocks of "
         f"{BLOCK_IDS} are requested at the limit of the layout, so the server mostly waits if pipelines are long. "
-        "Short ones have no target. A round may use IDs of the milliseconds in which it begins and ends, so up to a "
-        "millisecond's more than the limit.",
+        "Short ones have no target. A round may use IDs of the milliseconds in which it begins and ends, so it may get "
+        "those of one millisecond more than the limit.",
         ("stream", "depth", "of the limit", "CPU time per block"),
         "{:.2f} µs",
     )
